@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type pg from 'pg';
+import { findViewerByKey, viewerOf } from './api-keys.ts';
+import type { Viewer } from './viewer.ts';
+
+const COOKIE = 'parley_local';
+
+/** Finds out who is asking. */
+export interface Authenticator {
+  /** By the `Authorization` header, or by what came instead of it. Null: by nobody that is known. */
+  authenticate(req: IncomingMessage, authorization?: string): Promise<Viewer | null>;
+  /** The header that signs a page on this machine in; null where pages do not sign themselves in. */
+  localCookie(req: IncomingMessage): string | null;
+}
+
+/**
+ * API keys, and for the embedded default the pages that this server itself shows to this machine: they sign in with a
+ * cookie that lives as long as the process. It is honoured only from this machine, under a local name, and from this origin.
+ */
+export function createAuthenticator(pool: pg.Pool, options: { localOrganizationId: string | null }): Authenticator {
+  const secret = randomBytes(24).toString('base64url');
+  const { localOrganizationId } = options;
+
+  return {
+    async authenticate(req, authorization = req.headers.authorization) {
+      const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+      if (key) return findViewerByKey(pool, key);
+      if (authorization || localOrganizationId === null || !isLocal(req)) return null;
+      const signedIn = req.headers.cookie?.split(/; */).includes(`${COOKIE}=${secret}`);
+      return signedIn ? viewerOf({ id: 'local', organizationId: localOrganizationId, name: 'This machine' }) : null;
+    },
+    localCookie(req) {
+      if (localOrganizationId === null || !isLocal(req)) return null;
+      return `${COOKIE}=${secret}; HttpOnly; SameSite=Strict; Path=/`;
+    },
+  };
+}
+
+/** A name check keeps out pages that point a name of their own at this machine. */
+function isLocal(req: IncomingMessage): boolean {
+  const address = req.socket.remoteAddress ?? '';
+  const host = (req.headers.host ?? '').replace(/:\d+$/, '');
+  const { origin } = req.headers;
+  return (
+    /^(127\.|::1$|::ffff:127\.)/.test(address) &&
+    ['localhost', '127.0.0.1', '[::1]'].includes(host) &&
+    (origin === undefined || origin === `http://${req.headers.host ?? ''}`)
+  );
+}

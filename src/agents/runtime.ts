@@ -1,0 +1,47 @@
+import type { Json, JsonObject } from '../json.ts';
+
+/** One message of the history, as the agent may see it: hidden control messages included, superseded replies left out. */
+export interface TurnMessage {
+  role: 'USER' | 'AGENT' | 'CONTROL';
+  text: string;
+  metadata: JsonObject;
+  /** For the search; null when the message carries none. */
+  queryMetadata: JsonObject | null;
+}
+
+/** Everything an agent is given to answer with. It knows nothing else of the conversation. */
+export interface Turn {
+  agentName: string;
+  /** The agent's prompt followed by the conversation's own; null when neither has one. */
+  systemPrompt: string | null;
+  /** What to say when the agent speaks first; null leaves it to the runtime. */
+  greeting: string | null;
+  state: { playbook: string | null; phase: string | null; systemMessage: string | null; context: Json };
+  /** Oldest first. Without a user message the agent speaks first. */
+  history: TurnMessage[];
+  /** The agent's, the conversation's and the message's parameters, merged in that order and valid for the runtime. */
+  parameters: JsonObject;
+  /** The knowledge to consult; null when there is none. */
+  corpusId: string | null;
+}
+
+/**
+ * A piece of a reply, in the order it is produced. Text parts come between `text-start` and `text-end`; a `tool-result`
+ * names an earlier `tool-call` of the same reply. The stream of a reply that succeeds ends after `finish`.
+ */
+export type ReplyPart =
+  | { type: 'text-start' }
+  | { type: 'text-delta'; text: string }
+  | { type: 'text-end'; metadata?: JsonObject }
+  | { type: 'tool-call'; callId: string; name: string; args: JsonObject }
+  | { type: 'tool-result'; callId: string; response: Json; failed: boolean }
+  | { type: 'finish'; usage?: { inputTokens: number; outputTokens: number } };
+
+/** A way of answering. Implementations stop promptly when the signal aborts and may throw; the runner turns that into a status. */
+export interface Runtime {
+  /** `knowledge`, `model`, … */
+  name: string;
+  /** The JSON Schema (draft 2020-12) that runtime parameters must match. */
+  parametersSchema: JsonObject;
+  reply(turn: Turn, signal: AbortSignal): AsyncIterable<ReplyPart>;
+}

@@ -1,0 +1,94 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { Agent } from '../generated/prisma/client.ts';
+import { builder } from '../graphql/builder.ts';
+import { decodePageCursor, encodePageCursor, keysetPage } from '../graphql/connection.ts';
+import { decodeId } from '../ids.ts';
+import type { JsonObject } from '../json.ts';
+import { isJsonObject } from '../json.ts';
+import type { Runtime } from './runtime.ts';
+
+const AgentRuntimeRef = builder.objectRef<Pick<Runtime, 'name' | 'parametersSchema'>>('AgentRuntime').implement({
+  description: 'How an agent answers. Not an enum: an installation can add its own.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: '`knowledge`, `model`, …' }),
+    parametersSchema: t.field({
+      type: 'JSONObject',
+      description: 'The JSON Schema that runtime parameters must match.',
+      resolve: (runtime) => runtime.parametersSchema,
+    }),
+  }),
+});
+
+const AgentRef = builder.prismaNode('Agent', {
+  description: 'Who answers, and by what means.',
+  id: { field: 'id' },
+  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Shown to people as the author of its messages.' }),
+    runtime: t.field({
+      type: AgentRuntimeRef,
+      nullable: true,
+      description: 'OPERATORS ONLY.',
+      resolve: (agent, _args, { services }) =>
+        services.runtimes.get(agent.runtime) ?? { name: agent.runtime, parametersSchema: {} },
+    }),
+    systemPrompt: t.exposeString('systemPrompt', {
+      nullable: true,
+      description: 'OPERATORS ONLY. Null when there is none.',
+    }),
+    defaultRuntimeParameters: t.field({
+      type: 'JSONObject',
+      nullable: true,
+      description: 'OPERATORS ONLY.',
+      resolve: (agent): JsonObject =>
+        isJsonObject(agent.defaultRuntimeParameters) ? agent.defaultRuntimeParameters : {},
+    }),
+    corpus: t.relation('corpus', { nullable: true, description: 'OPERATORS ONLY. Null when there is none.' }),
+  }),
+});
+
+builder.queryField('agent', (t) =>
+  t.prismaField({
+    type: AgentRef,
+    nullable: true,
+    authScopes: { read: true },
+    description: 'One agent; null when it does not exist.',
+    args: { id: t.arg.id({ required: true, description: '`agent_…`' }) },
+    resolve: (query, _root, args, { services, viewer }) => {
+      const id = decodeId('Agent', args.id);
+      return id
+        ? services.prisma.agent.findUnique({ ...query, where: { id, organizationId: viewer.organizationId } })
+        : null;
+    },
+  }),
+);
+
+builder.queryField('agents', (t) =>
+  t.connection({
+    type: AgentRef,
+    authScopes: { read: true },
+    description: "The organization's agents by name.",
+    resolve: (_root, args, context, info) =>
+      keysetPage(
+        args,
+        ({ name, id }: Agent) => encodePageCursor(name, id),
+        ({ after, before, limit, inverted }) => {
+          const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
+            if (cursor === undefined) return [];
+            const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
+            return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
+          };
+          const way = inverted ? 'desc' : 'asc';
+          return context.services.prisma.agent.findMany({
+            ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+            where: {
+              organizationId: context.viewer.organizationId,
+              AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
+            },
+            orderBy: [{ name: way }, { id: way }],
+            take: limit,
+          });
+        },
+      ),
+  }),
+);

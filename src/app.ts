@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createAuthenticator } from './access/authenticate.ts';
+import { bootstrap } from './access/bootstrap.ts';
+import { knowledgeRuntime } from './agents/knowledge.ts';
+import type { Runtime } from './agents/runtime.ts';
+import { AgentRuntimes } from './agents/runtimes.ts';
+import type { Config } from './config.ts';
+import { Feeds } from './conversations/feeds.ts';
+import { openDatabase } from './db.ts';
+import { chooseBus } from './events/choose.ts';
+import { Lease } from './generation/lease.ts';
+import { Recovery } from './generation/recovery.ts';
+import { Runner } from './generation/runner.ts';
+import type { Services } from './graphql/context.ts';
+import { newId } from './ids.ts';
+import { searchKnowledge } from './knowledge/search.ts';
+import type { Logger } from './observability.ts';
+import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
+import { migrate } from './postgres/migrate.ts';
+import { createHttpServer } from './server.ts';
+
+/** The package's own folder, beside `src` and `dist`. */
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+export interface App {
+  services: Services;
+  /** Where it listens, for instance `http://127.0.0.1:4000`. */
+  url: string;
+  /** The first organization's key, when this start made the organization. */
+  newKey: string | null;
+  /** Ends everything in the reverse order, running replies within the grace period. */
+  close(): Promise<void>;
+}
+
+/** Builds the services, opens what they need, and listens. What was opened is closed again when a step fails. */
+export async function startApp(config: Config, log: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
+  const opened: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (const end of opened.splice(0).reverse()) {
+      await Promise.resolve(end()).catch((error: unknown) => log.error({ err: error }, 'could not close a part'));
+    }
+  };
+  try {
+    return await open();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function open(): Promise<App> {
+    const databaseUrl = config.databaseUrl ?? (await openEmbedded());
+    await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
+    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, (error) =>
+      log.warn({ err: error }, 'lost an idle database connection'),
+    );
+    opened.push(() => database.close());
+    const { organizationId, newKey } = await bootstrap(pool, {
+      apiKey: config.bootstrapApiKey,
+      newId,
+      corpusDirectory: join(root, 'corpus'),
+    });
+
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger: log });
+    opened.push(() => bus.close());
+    await bus.connect();
+
+    const agentRuntimes = new AgentRuntimes([
+      knowledgeRuntime({ search: (request) => searchKnowledge(pool, request) }),
+      ...runtimes,
+    ]);
+    const lease = new Lease({ pool, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
+    const runner = new Runner({ pool, bus, lease, log, runtimes: agentRuntimes });
+    await lease.start();
+    opened.push(() => lease.stop());
+    const recovery = new Recovery({ pool, bus, lease, log });
+    recovery.start();
+    opened.push(() => recovery.stop());
+    const feeds = new Feeds(pool, bus, log);
+
+    const services: Services = {
+      pool,
+      prisma,
+      bus,
+      feeds,
+      runner,
+      newId,
+      runtimes: agentRuntimes,
+      serverId: () => lease.serverId,
+      checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+    };
+    const server = createHttpServer({
+      services,
+      authenticator: createAuthenticator(pool, { localOrganizationId: config.databaseUrl ? null : organizationId }),
+      allowedOrigins: config.allowedOrigins,
+      log,
+      checkReady: async () => {
+        await pool.query('SELECT 1');
+        if (!bus.isConnected()) throw new Error('the event bus is not connected');
+      },
+    });
+    opened.push(async () => {
+      server.stopAccepting();
+      await runner.stop(config.graceSeconds * 1000);
+      feeds.close();
+      await server.close();
+    });
+    return { services, url: await server.listen(config.port, config.host), newKey, close };
+  }
+
+  async function openEmbedded(): Promise<string> {
+    const postgres = await startEmbeddedPostgres({
+      dataDir: join(config.dataDir, 'postgres'),
+      durable: true,
+      log: (line) => log.info(line),
+    });
+    opened.push(() => postgres.stop());
+    const url = postgres.url('parley');
+    await ensureDatabase(url);
+    return url;
+  }
+}

@@ -1,0 +1,122 @@
+import { conversationEventsDocument, replyEventsDocument } from './documents.ts';
+import type { ConversationEvent } from './events.ts';
+import { refusalIn, type StreamClient, subscribed } from './subscription.ts';
+
+export interface FollowOptions {
+  /** Ends the stream, without an error. */
+  signal?: AbortSignal;
+  /**
+   * Called when the connection is lost or fails, with the number of attempts since the last event, from 0. Resolves when to
+   * try again; rejects to give up. Left out: after a second quarter, then longer each time up to 10 s, without an end.
+   */
+  retryWait?: (attempt: number, reason: unknown, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * The events of a conversation after a cursor, each once and in order, however often the connection is lost; ends when the
+ * conversation is deleted. Take `after` from the same response as the page or payload that the view begins with. Make a
+ * graphql-ws client with `retryAttempts: 0`, so that it leaves the waiting to `retryWait`.
+ * @throws {FollowError} when the server refuses: unknown conversation, malformed cursor, bad credential.
+ */
+export function followConversation(
+  client: StreamClient,
+  options: FollowOptions & {
+    conversationId: string;
+    after: string;
+    /** False leaves out the events of fragments. */
+    fragments?: boolean;
+  },
+): AsyncIterableIterator<ConversationEvent, void, undefined> {
+  const { conversationId, after, fragments = true } = options;
+  return follow(client, conversationEventsDocument, { conversationId, fragments }, after, options);
+}
+
+/**
+ * The events of one reply, from its beginning or a cursor to its end, each once and in order, however often the connection
+ * is lost. Ends early when the conversation is deleted.
+ * @throws {FollowError} when the server refuses: unknown reply, malformed cursor, bad credential.
+ */
+export function followReply(
+  client: StreamClient,
+  options: FollowOptions & { replyId: string; after?: string },
+): AsyncIterableIterator<ConversationEvent, void, undefined> {
+  return follow(client, replyEventsDocument, { replyId: options.replyId }, options.after ?? null, options);
+}
+
+function follow(
+  client: StreamClient,
+  query: string,
+  variables: { conversationId: string; fragments: boolean } | { replyId: string },
+  after: string | null,
+  { signal, retryWait = backOff }: FollowOptions,
+): AsyncIterableIterator<ConversationEvent, void, undefined> {
+  const stop = new AbortController();
+  const ended = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const replyId = 'replyId' in variables ? variables.replyId : null;
+
+  async function* events(): AsyncGenerator<ConversationEvent, void, undefined> {
+    let cursor = after;
+    let attempt = 0;
+    const request = {
+      query,
+      variables: {
+        ...variables,
+        // Read at each sending: a client that subscribes again by itself resumes too.
+        get after() {
+          return cursor;
+        },
+      },
+    };
+    const received = (event: ConversationEvent) => {
+      cursor = event.cursor;
+      attempt = 0;
+    };
+    while (!ended.aborted) {
+      try {
+        for await (const event of subscribed(client, request, ended, received)) {
+          yield event;
+          if (isLast(event, replyId)) return;
+        }
+        return;
+      } catch (reason) {
+        const refusal = refusalIn(reason);
+        if (refusal) throw refusal;
+        await retryWait(attempt, reason, ended);
+        attempt += 1;
+      }
+    }
+  }
+
+  const generator = events();
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => generator.next(),
+    // Aborts first: a generator that waits cannot be ended otherwise.
+    return: () => {
+      stop.abort();
+      return generator.return();
+    },
+  };
+}
+
+function isLast(event: ConversationEvent, replyId: string | null): boolean {
+  if (event.__typename === 'ConversationDeleted') return true;
+  return event.__typename === 'MessageCompleted' && event.message.id === replyId;
+}
+
+/** Twice as long each time, and a little at random, so that not all clients come back at once. */
+function backOff(attempt: number, _reason: unknown, signal: AbortSignal): Promise<void> {
+  const most = Math.min(10_000, 250 * 2 ** attempt);
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, most * (0.5 + Math.random() / 2));
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+  });
+}

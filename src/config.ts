@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { logLevels } from './observability.ts';
+
+interface About {
+  description: string;
+  allowed: string;
+  /** A value that must never be shown. */
+  secret?: true;
+}
+
+const about = z.registry<About>();
+
+const environment = z.object({
+  PORT: whole(0, 65_535).prefault('4000').register(about, {
+    description: 'The TCP port to listen on. 0 takes any free one.',
+    allowed: 'a whole number from 0 to 65535',
+  }),
+  HOST: z
+    .string()
+    .regex(/^[^\s/]+$/)
+    .prefault('127.0.0.1')
+    .register(about, {
+      description: 'The address to listen on. 0.0.0.0 or :: listens on all.',
+      allowed: 'a host name or an IP address',
+    }),
+  DATABASE_URL: z.string().superRefine(checkDatabaseUrl).optional().register(about, {
+    description: 'The PostgreSQL database, 15 or newer. Unset: an embedded PostgreSQL in `DATA_DIR`.',
+    allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',
+    secret: true,
+  }),
+  DATA_DIR: z.string().prefault('.data').register(about, {
+    description: 'The folder of the embedded database and of everything else that is kept in files.',
+    allowed: 'a path',
+  }),
+  EVENTS_URL: z
+    .string()
+    .superRefine(checkEventsUrl)
+    .optional()
+    .register(about, {
+      description:
+        'What carries events between servers: `redis://` or `rediss://` for Redis, `postgres://` for a direct connection ' +
+        'where `DATABASE_URL` leads to a pooler, `memory:` for one process alone. Unset: the database.',
+      allowed: 'redis://…, rediss://…, postgres://… or memory:',
+      secret: true,
+    }),
+  BOOTSTRAP_API_KEY: z
+    .string()
+    .min(16, 'is too short')
+    .regex(/^[\x21-\x7e]*$/, 'contains a space or another character that is not printable ASCII')
+    .optional()
+    .register(about, {
+      description: "The first organization's API key on an empty database. Unset: one is made and printed once.",
+      allowed: 'at least 16 printable ASCII characters without spaces',
+      secret: true,
+    }),
+  LEASE_SECONDS: whole(1, 300).prefault('5').register(about, {
+    description: 'After so many seconds without a sign of life, other servers settle the replies of a server.',
+    allowed: 'a whole number from 1 to 300',
+  }),
+  GRACE_SECONDS: whole(0, 300).prefault('10').register(about, {
+    description: 'How many seconds running replies may take to finish when the server is told to terminate.',
+    allowed: 'a whole number from 0 to 300',
+  }),
+  DATABASE_POOL_SIZE: whole(1, 100).prefault('10').register(about, {
+    description: 'The most database connections that one server keeps for queries.',
+    allowed: 'a whole number from 1 to 100',
+  }),
+  LOG_LEVEL: z
+    .enum(logLevels)
+    .prefault('info')
+    .register(about, {
+      description: 'How much is written to stderr.',
+      allowed: logLevels.join(', '),
+    }),
+  ALLOWED_ORIGINS: z.string().transform(toOrigins).prefault('').register(about, {
+    description: 'The origins of other web pages that may use the API from a browser. Unset: none.',
+    allowed: 'origins separated by commas, such as https://app.example.com, without a path',
+  }),
+});
+
+const config = environment.transform((values) => ({
+  port: values.PORT,
+  host: values.HOST,
+  databaseUrl: values.DATABASE_URL,
+  dataDir: values.DATA_DIR,
+  eventsUrl: values.EVENTS_URL,
+  bootstrapApiKey: values.BOOTSTRAP_API_KEY,
+  leaseSeconds: values.LEASE_SECONDS,
+  graceSeconds: values.GRACE_SECONDS,
+  databasePoolSize: values.DATABASE_POOL_SIZE,
+  logLevel: values.LOG_LEVEL,
+  allowedOrigins: values.ALLOWED_ORIGINS,
+}));
+
+/** The settings in force. Durations are in seconds, as their names say. */
+export type Config = Readonly<z.output<typeof config>>;
+
+export interface Setting {
+  /** The environment variable. */
+  name: string;
+  description: string;
+  allowed: string;
+  /** As it would be written in the environment; null when unset means something of its own. */
+  default: string | null;
+}
+
+/** Every setting, in the order in which they are worth reading about. */
+export const settings: readonly Setting[] = Object.entries(environment.shape).map(([name, schema]) => {
+  const { description = '', allowed = '' } = about.get(schema) ?? {};
+  return { name, description, allowed, default: String(schema.parse(undefined) ?? '') || null };
+});
+
+/** Settings that cannot be used. Its message names all of them, a line each, and shows no secrets. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(['These settings cannot be used:', ...faults].join('\n  '));
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads the settings from environment variables. A variable that is empty counts as unset.
+ * @throws {SettingsError} naming all faults together.
+ */
+export function readConfig(env: Record<string, string | undefined> = process.env): Config {
+  const given = Object.fromEntries(settings.map(({ name }) => [name, env[name]?.trim() || undefined]));
+  const { data, error } = config.safeParse(given);
+  if (error) throw new SettingsError(faultsIn(error, given));
+  return data;
+}
+
+function faultsIn(error: z.ZodError, given: Record<string, string | undefined>): string[] {
+  return Object.entries(environment.shape).flatMap(([name, schema]) => {
+    const issue = error.issues.find(({ path }) => path[0] === name);
+    if (!issue) return [];
+    const { secret, allowed = '' } = about.get(schema) ?? {};
+    const wrong = secret ? issue.message : `is ${JSON.stringify(given[name])}`;
+    return [`${name} ${wrong}; allowed: ${allowed}`];
+  });
+}
+
+function whole(min: number, max: number) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max));
+}
+
+function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
+  if (!/^postgres(ql)?:\/\//.test(url)) context.addIssue('does not begin with postgres:// or postgresql://');
+  else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
+}
+
+function checkEventsUrl(url: string, context: z.RefinementCtx): void {
+  if (url === 'memory:') return;
+  if (!/^(rediss?|postgres(ql)?):\/\//.test(url)) context.addIssue('begins with none of what is allowed');
+  else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
+}
+
+/** PostgreSQL allows a URL without a host (`postgres://user@/database?host=/run/postgresql`), the URL standard does not. */
+function isWellFormed(url: string): boolean {
+  return URL.canParse(url.replace('@/', '@localhost/'));
+}
+
+function toOrigins(list: string, context: z.RefinementCtx): string[] {
+  const urls = list
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+  for (const url of urls) if (!isOrigin(url)) context.addIssue(`${url} is not an origin`);
+  return urls.filter(isOrigin).map((url) => new URL(url).origin);
+}
+
+function isOrigin(url: string): boolean {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) return false;
+  const { origin, href } = new URL(url);
+  return href === `${origin}/`;
+}

@@ -1,0 +1,40 @@
+import { InboxChannel } from '../generated/prisma/enums.ts';
+import { builder } from '../graphql/builder.ts';
+import { isJsonObject } from '../json.ts';
+
+builder.prismaNode('Contact', {
+  description: 'An end user.',
+  id: { field: 'id' },
+  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  fields: (t) => ({
+    externalId: t.exposeString('externalId', {
+      nullable: true,
+      description: "The person's id in the caller's own system, unique in the organization.",
+    }),
+    displayName: t.exposeString('displayName', { nullable: true, description: 'As shown beside their messages.' }),
+    avatarUrl: t.expose('avatarUrl', { type: 'URL', nullable: true, description: 'A picture of the person.' }),
+    email: t.exposeString('email', { nullable: true, description: 'Where the person can be written to.' }),
+    metadata: t.field({
+      type: 'JSONObject',
+      nullable: true,
+      description: 'OPERATORS ONLY.',
+      resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
+    }),
+  }),
+});
+
+const InboxChannelRef = builder.enumType(InboxChannel, {
+  name: 'InboxChannel',
+  description: 'The kind of a channel.',
+});
+
+builder.prismaNode('Inbox', {
+  description: 'A channel that conversations arrive by.',
+  id: { field: 'id' },
+  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'For operators.' }),
+    channel: t.expose('channel', { type: InboxChannelRef, description: 'Where it leads.' }),
+    agent: t.relation('agent', { nullable: true, description: 'Answers conversations that name no agent.' }),
+  }),
+});

@@ -1,0 +1,186 @@
+import type pg from 'pg';
+import { inTransaction } from '../db.ts';
+import { NotFoundError } from '../errors.ts';
+import { append, type Appended, type Change } from './append.ts';
+import { encodeCursor } from './cursor.ts';
+import {
+  ConversationBusyError,
+  ConversationEndedError,
+  HandedOffError,
+  IdempotencyMismatchError,
+  NotHandedOffError,
+  VersionConflictError,
+} from './failures.ts';
+import type { ConversationServices } from './services.ts';
+import { settleReply } from './settle.ts';
+
+/** What a successful command leaves behind. */
+export interface Changed {
+  conversationId: string;
+  version: number;
+  /** Just after this change. */
+  cursor: string;
+  messageId: string | null;
+  replyId: string | null;
+  handoffId: string | null;
+}
+
+/**
+ * Completes a change from what only rows read under the lock can tell. A `refusal` is thrown if nothing that takes
+ * precedence refuses the change; then nothing is written.
+ */
+export type Completion = (db: pg.PoolClient) => Promise<Partial<Change> & { refusal?: Error }>;
+
+/**
+ * Commits a change, stops the running reply first where the rule says so, tells the followers and starts the reply.
+ * Throws the failure that the locked row gave; then nothing was written.
+ */
+export async function commitChange(
+  services: ConversationServices,
+  change: Change,
+  complete?: Completion,
+): Promise<Changed> {
+  const { result, settled } = await decide(services, change, complete);
+  const succeeded = result.outcome === 'OK' || result.outcome === 'UNCHANGED';
+  if (succeeded) announce(services, result, settled);
+  else if (result.outcome !== 'REPLAY') throw failure(result, change);
+  const running = result.outcome === 'REPLAY' ? result.replyId : result.runningReplyId;
+  const runningVersion = result.outcome === 'REPLAY' ? result.version : result.runningReplyVersion;
+  return {
+    conversationId: result.conversationId,
+    version: result.version,
+    cursor: encodeCursor(result.conversationId, {
+      version: result.version,
+      open: running && runningVersion !== null ? { version: runningVersion, fragment: 0, place: 0 } : null,
+    }),
+    messageId: result.messageId,
+    replyId: result.replyId,
+    handoffId: result.handoffId,
+  };
+}
+
+interface Decision {
+  result: Appended;
+  /** The reply that was stopped on the way. */
+  settled: string | null;
+}
+
+async function decide(services: ConversationServices, change: Change, complete?: Completion): Promise<Decision> {
+  const attempt = async (): Promise<Decision> => {
+    if (!complete) {
+      const result = await append(services.pool, change);
+      if (result.outcome !== 'SETTLE') return { result, settled: null };
+    }
+    return changeUnderLock(services, change, complete);
+  };
+  if (!change.idempotency) return attempt();
+  try {
+    const decision = await attempt();
+    if (['OK', 'UNCHANGED', 'REPLAY', 'MISMATCH'].includes(decision.result.outcome)) return decision;
+    return (await replay(services, change)) ?? decision;
+  } catch (error) {
+    // A twin may have won while this attempt waited or collided: its success is this one's answer.
+    const decision = await replay(services, change);
+    if (decision) return decision;
+    throw error;
+  }
+}
+
+/** Looks the idempotency key up afresh; null when it has still not been used. Changes nothing. */
+async function replay(services: ConversationServices, change: Change): Promise<Decision | null> {
+  const { rows } = await services.pool.query({
+    text: 'SELECT FROM idempotency WHERE organization_id = $1 AND caller = $2 AND key = $3',
+    values: [change.organizationId, change.idempotency?.caller, change.idempotency?.key],
+  });
+  return rows.length > 0 ? { result: await append(services.pool, change), settled: null } : null;
+}
+
+/** Thrown to roll back a change that was refused after its transaction had begun to write. */
+class Refused extends Error {
+  readonly result: Appended;
+  constructor(result: Appended) {
+    super(result.outcome);
+    this.result = result;
+  }
+}
+
+async function changeUnderLock(
+  services: ConversationServices,
+  change: Change,
+  complete: Completion | undefined,
+): Promise<Decision> {
+  const running = await runningReply(services.pool, change);
+  const resume = running && change.rule.running === 'SETTLE' ? await services.runner.suspend(running) : () => undefined;
+  let settled: string | null = null;
+  try {
+    return await inTransaction(services.pool, async (db) => {
+      const replyId = await runningReply(db, change, 'FOR NO KEY UPDATE');
+      const settles =
+        replyId !== null &&
+        change.rule.running === 'SETTLE' &&
+        (await settleReply(
+          db,
+          { conversationId: change.conversationId, replyId, actor: change.actor },
+          { status: 'STOPPED' },
+        )) !== null;
+      if (settles) settled = replyId;
+      const { expectedVersion } = change;
+      const { refusal, ...completed } = (await complete?.(db)) ?? {};
+      const result = await append(db, {
+        ...change,
+        ...completed,
+        // Settling has raised the version that the caller may have expected.
+        expectedVersion: expectedVersion != null && settles ? expectedVersion + 1 : expectedVersion,
+      });
+      if (result.outcome !== 'OK' && result.outcome !== 'UNCHANGED') {
+        if (result.outcome === 'VERSION' && settles) result.version -= 1;
+        throw new Refused(result);
+      }
+      if (refusal) throw refusal;
+      return { result, settled };
+    });
+  } catch (error) {
+    resume();
+    if (error instanceof Refused) return { result: error.result, settled: null };
+    throw error;
+  }
+}
+
+async function runningReply(db: pg.Pool | pg.PoolClient, change: Change, lock = ''): Promise<string | null> {
+  const { rows } = await db.query<{ id: string | null }>({
+    text: `SELECT generating_message_id AS id FROM conversation WHERE id = $1 AND organization_id = $2 ${lock}`,
+    values: [change.conversationId, change.organizationId],
+  });
+  return rows[0]?.id ?? null;
+}
+
+function announce(services: ConversationServices, result: Appended, settled: string | null): void {
+  const { conversationId, version, replyId } = result;
+  services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }) });
+  if (replyId) services.runner.start({ conversationId, replyId });
+}
+
+function failure(result: Appended, change: Change): Error {
+  const { outcome, conversationId, version, runningReplyId, handoffId } = result;
+  switch (outcome) {
+    case 'NOT_FOUND':
+      return new NotFoundError(['conversationId']);
+    case 'MISMATCH':
+      return new IdempotencyMismatchError(change.idempotency?.key ?? '');
+    case 'ENDED':
+      return new ConversationEndedError(conversationId);
+    case 'BUSY':
+      return new ConversationBusyError(conversationId, runningReplyId ?? '', version);
+    case 'VERSION':
+      return new VersionConflictError(conversationId, change.expectedVersion ?? 0, version);
+    case 'HANDED_OFF':
+      return new HandedOffError(conversationId, handoffId ?? '');
+    case 'NOT_HANDED_OFF':
+      return new NotHandedOffError(conversationId);
+    case 'OK':
+    case 'UNCHANGED':
+    case 'REPLAY':
+    case 'SETTLE':
+      return new Error(`${outcome} is not a failure`);
+  }
+}

@@ -1,0 +1,99 @@
+import type pg from 'pg';
+import type { Bus, Hint, HintListener } from '../events/bus.ts';
+import type { Logger } from '../observability.ts';
+import { Feed } from './feed.ts';
+import { readVersions } from './log.ts';
+
+const POLL_MS = 3000;
+
+interface Entry {
+  feed: Feed;
+  readers: number;
+  started: Promise<boolean>;
+}
+
+/** The feeds of the conversations that are followed on this server: one each, however many follow it. */
+export class Feeds implements HintListener {
+  private readonly pool: pg.Pool;
+  private readonly log: Logger;
+  private readonly entries = new Map<string, Entry>();
+  private readonly unsubscribe: () => void;
+  private readonly timer: NodeJS.Timeout;
+  private polling = false;
+  private closed = false;
+
+  constructor(pool: pg.Pool, bus: Bus, log: Logger) {
+    this.pool = pool;
+    this.log = log;
+    this.unsubscribe = bus.subscribe(this);
+    this.timer = setInterval(() => void this.poll(), POLL_MS);
+  }
+
+  /** Follows a conversation until `release` is called. Null when there was never such a conversation. */
+  async acquire(conversationId: string): Promise<{ feed: Feed; release: () => void } | null> {
+    if (this.closed) throw new Error('The server is shutting down.');
+    let entry = this.entries.get(conversationId);
+    if (!entry) {
+      const feed = new Feed(this.pool, this.log, conversationId);
+      entry = { feed, readers: 0, started: feed.start() };
+      this.entries.set(conversationId, entry);
+    }
+    const { feed } = entry;
+    const held = entry;
+    held.readers += 1;
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      held.readers -= 1;
+      if (held.readers === 0 && this.entries.get(conversationId) === held) this.entries.delete(conversationId);
+    };
+    try {
+      if (await held.started) return { feed, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+    release();
+    return null;
+  }
+
+  onHint(hint: Hint): void {
+    this.entries.get(hint.conversationId)?.feed.onHint(hint);
+  }
+
+  onReconnect(): void {
+    for (const { feed } of this.entries.values()) this.refresh(feed);
+  }
+
+  /** Ends every reader. */
+  close(): void {
+    this.closed = true;
+    clearInterval(this.timer);
+    this.unsubscribe();
+    for (const { feed } of this.entries.values()) feed.close();
+    this.entries.clear();
+  }
+
+  /** Covers hints that were lost without anybody noticing. */
+  async poll(): Promise<void> {
+    if (this.polling || this.entries.size === 0) return;
+    this.polling = true;
+    try {
+      const versions = await readVersions(this.pool, [...this.entries.keys()]);
+      for (const [id, { feed }] of this.entries) {
+        if (feed.open || versions.get(id) !== feed.version) this.refresh(feed);
+      }
+    } catch (error) {
+      this.log.warn({ err: error }, 'could not poll the followed conversations');
+    } finally {
+      this.polling = false;
+    }
+  }
+
+  private refresh(feed: Feed): void {
+    feed.refresh().catch((error: unknown) => {
+      this.log.warn({ err: error, conversationId: feed.conversationId }, 'could not read the log; the next poll will');
+    });
+  }
+}

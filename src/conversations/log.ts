@@ -1,0 +1,101 @@
+import type pg from 'pg';
+import type { EventType, FragmentKind, FragmentStatus } from '../generated/prisma/enums.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import type { Author } from './model.ts';
+
+/** One row of the log. */
+export interface LogEvent {
+  type: EventType;
+  version: number;
+  occurredAt: Date;
+  actor: Author;
+  messageId: string | null;
+  handoffId: string | null;
+  data: Json;
+  /** Whether this MessageCreated begins a reply that will be generated. */
+  beginsReply: boolean;
+}
+
+/** A fragment with all the text stored so far. */
+export interface FragmentRow {
+  messageId: string;
+  index: number;
+  kind: FragmentKind;
+  status: FragmentStatus;
+  text: string;
+  name: string | null;
+  args: Json;
+  callIndex: number | null;
+  response: Json;
+  failed: boolean;
+  metadata: JsonObject;
+}
+
+/** Events in `(after, upTo]`, oldest first, at most `limit`. */
+export async function readEvents(
+  pool: pg.Pool,
+  conversationId: string,
+  after: number,
+  upTo: number,
+  limit: number,
+): Promise<LogEvent[]> {
+  const { rows } = await pool.query<Omit<LogEvent, 'beginsReply'>>({
+    name: 'read-events',
+    text: `SELECT type, version, occurred_at AS "occurredAt", actor, message_id AS "messageId", handoff_id AS "handoffId", data
+      FROM event WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
+    values: [conversationId, after, upTo, limit],
+  });
+  return rows.map((row) => ({
+    ...row,
+    beginsReply: row.type === 'MessageCreated' && isJsonObject(row.data) && row.data.reply === true,
+  }));
+}
+
+/**
+ * Fragments of messages with their text so far, by message and index. One statement: a reply that settles meanwhile has its
+ * text either in chunks or in the fragment, never in neither.
+ */
+export async function readFragments(pool: pg.Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
+  const { rows } = await pool.query<FragmentRow>({
+    name: 'read-fragments',
+    text: `SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
+        f.response, f.failed, f.metadata,
+        f.text || coalesce((SELECT string_agg(c.text, '' ORDER BY c."offset") FROM chunk c
+          WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
+      FROM fragment f WHERE f.message_id = ANY($1::uuid[]) ORDER BY f.message_id, f.index`,
+    values: [messageIds],
+  });
+  return rows;
+}
+
+/** Where a conversation's log stands, and the reply that is open there. */
+export interface Head {
+  organizationId: string;
+  version: number;
+  openReplyId: string | null;
+  openReplyVersion: number | null;
+}
+
+/** A deleted conversation still has the version of its last event; null when there was never such a conversation. */
+export async function readHead(pool: pg.Pool, conversationId: string): Promise<Head | null> {
+  const { rows } = await pool.query<Head>({
+    name: 'read-head',
+    text: `SELECT organization_id AS "organizationId", version, generating_message_id AS "openReplyId",
+        generating_version AS "openReplyVersion"
+      FROM conversation WHERE id = $1
+      UNION ALL
+      SELECT organization_id, version, NULL, NULL FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
+    values: [conversationId],
+  });
+  return rows[0] ?? null;
+}
+
+/** The versions of these conversations; those that are gone are left out. */
+export async function readVersions(pool: pg.Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
+  const { rows } = await pool.query<{ id: string; version: number }>({
+    name: 'read-versions',
+    text: 'SELECT id, version FROM conversation WHERE id = ANY($1::uuid[])',
+    values: [conversationIds],
+  });
+  return new Map(rows.map((row) => [row.id, row.version]));
+}

@@ -1,0 +1,10 @@
+import './schema/control.ts';
+import './schema/create.ts';
+import './schema/events.ts';
+import './schema/failures.ts';
+import './schema/handoffs.ts';
+import './schema/lifecycle.ts';
+import './schema/queries.ts';
+import './schema/replies.ts';
+import './schema/send.ts';
+import './schema/subscriptions.ts';

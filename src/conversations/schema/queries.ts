@@ -1,0 +1,131 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { Conversation } from '../../generated/prisma/client.ts';
+import { InvalidInputError } from '../../errors.ts';
+import { builder } from '../../graphql/builder.ts';
+import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { badUserInput } from '../../graphql/errors.ts';
+import { decodeId } from '../../ids.ts';
+import { listConversations, type ListPlace } from '../list.ts';
+import { ConversationRef } from './conversation.ts';
+import { ConversationFilterInput } from './filter.ts';
+import { MessageRef } from './message.ts';
+
+builder.queryField('conversation', (t) =>
+  t.prismaField({
+    type: ConversationRef,
+    nullable: true,
+    authScopes: { read: true },
+    description: 'One conversation; null when it does not exist.',
+    args: { id: t.arg.id({ required: true, description: '`conv_…`' }) },
+    resolve: (query, _root, args, { services, viewer }) => {
+      const id = decodeId('Conversation', args.id);
+      if (!id) return null;
+      return services.prisma.conversation.findUnique({
+        ...query,
+        where: { id, organizationId: viewer.organizationId },
+      });
+    },
+  }),
+);
+
+builder.queryField('message', (t) =>
+  t.prismaField({
+    type: MessageRef,
+    nullable: true,
+    authScopes: { read: true },
+    description: 'One message; null when it does not exist.',
+    args: { id: t.arg.id({ required: true, description: '`msg_…`' }) },
+    resolve: (query, _root, args, { services, viewer }) => {
+      const id = decodeId('Message', args.id);
+      return id
+        ? services.prisma.message.findUnique({ ...query, where: { id, organizationId: viewer.organizationId } })
+        : null;
+    },
+  }),
+);
+
+const OrderField = builder.enumType('ConversationOrderField', {
+  description: 'What to order by.',
+  values: {
+    CREATED_AT: { description: 'When it was started.', value: 'createdAt' },
+    UPDATED_AT: { description: 'When something last happened.', value: 'updatedAt' },
+  } as const,
+});
+
+const Direction = builder.enumType('OrderDirection', {
+  description: 'Which way.',
+  values: {
+    ASC: { description: 'Oldest first.', value: 'asc' },
+    DESC: { description: 'Newest first.', value: 'desc' },
+  } as const,
+});
+
+const ConversationOrder = builder.inputType('ConversationOrder', {
+  description: 'Ties are broken by id.',
+  fields: (t) => ({
+    field: t.field({ type: OrderField, required: true, description: 'What to order by.' }),
+    direction: t.field({ type: Direction, required: true, description: 'Which way.' }),
+  }),
+});
+
+builder.queryField('conversations', (t) =>
+  t.connection({
+    type: ConversationRef,
+    authScopes: { read: true },
+    description:
+      'Conversations, newest activity first unless ordered otherwise. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
+      'is given); more is `BAD_USER_INPUT`.',
+    args: {
+      filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
+      keyword: t.arg.string({
+        description:
+          'Words that occur in the title or in the text of visible messages (in the first 100,000 characters of each text).',
+      }),
+      orderBy: t.arg({
+        type: ConversationOrder,
+        required: true,
+        defaultValue: { field: 'updatedAt', direction: 'desc' },
+        description: 'The order.',
+      }),
+    },
+    resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
+      const { services, viewer } = context;
+      return keysetPage(
+        args,
+        (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
+        async ({ before, after, limit, inverted }) => {
+          const listed = await listConversations(services.pool, viewer.organizationId, {
+            filter: filter ?? {},
+            keyword,
+            order,
+            after: placeOf(after),
+            before: placeOf(before),
+            limit,
+            inverted,
+          }).catch(asBadInput);
+          const rows = await services.prisma.conversation.findMany({
+            ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+            where: { id: { in: listed.map(({ id }) => id) } },
+          });
+          const byId = new Map(rows.map((row) => [row.id, row]));
+          return listed.flatMap(({ id, createdAt, updatedAt }) => {
+            const row = byId.get(id);
+            // The cursor is of the place where the row was listed, should it have moved since.
+            return row ? [{ ...row, createdAt, updatedAt }] : [];
+          });
+        },
+      );
+    },
+  }),
+);
+
+function placeOf(cursor: string | undefined): ListPlace | null {
+  if (cursor === undefined) return null;
+  const [time, id] = decodePageCursor(cursor, 'time', 'uuid');
+  return { at: new Date(time), id };
+}
+
+/** In a query, input that cannot be used is an error of the request. */
+function asBadInput(error: unknown): never {
+  throw error instanceof InvalidInputError ? badUserInput(error.detail) : error;
+}

@@ -1,0 +1,107 @@
+import { badUserInput, notFound } from '../../graphql/errors.ts';
+import { builder } from '../../graphql/builder.ts';
+import type { GraphQLContext } from '../../graphql/context.ts';
+import { decodeId } from '../../ids.ts';
+import type { Feed } from '../feed.ts';
+import { BadCursorError, type StreamEvent } from '../follow.ts';
+import { conversationStream, replyStream } from '../stream.ts';
+import { ConversationEventRef } from './events.ts';
+
+builder.subscriptionField('conversationEvents', (t) =>
+  t.field({
+    type: ConversationEventRef,
+    authScopes: { read: true },
+    description:
+      'What happens in a conversation after the cursor, until it is deleted. Without `after`: from now on, preceded by the ' +
+      'events of the running reply so far, merged. An unknown conversation is `NOT_FOUND`.',
+    args: {
+      conversationId: t.arg.id({ required: true, description: '`conv_…`' }),
+      after: t.arg({ type: 'EventCursor', description: 'Where to begin: a cursor of this conversation.' }),
+      fragments: t.arg.boolean({
+        required: true,
+        defaultValue: true,
+        description: 'False leaves out `FragmentStarted`, `FragmentDelta` and `FragmentCompleted`.',
+      }),
+    },
+    subscribe: async (_root, { conversationId, after, fragments }, context) => {
+      const id = decodeId('Conversation', conversationId);
+      return following(context, id, 'conversation', (feed) =>
+        conversationStream(context.services, feed, { after: after ?? null, fragments }),
+      );
+    },
+    resolve: (event) => event,
+  }),
+);
+
+builder.subscriptionField('replyEvents', (t) =>
+  t.field({
+    type: ConversationEventRef,
+    authScopes: { read: true },
+    description:
+      'One reply, from its beginning (or the cursor) to its `MessageCompleted`, after which the stream completes; also for a ' +
+      'reply that ended long ago.',
+    args: {
+      replyId: t.arg.id({ required: true, description: "The reply's message id, `msg_…`." }),
+      after: t.arg({ type: 'EventCursor', description: 'Where to begin: a cursor of this conversation.' }),
+    },
+    subscribe: async (_root, { replyId, after }, context) => {
+      const id = decodeId('Message', replyId);
+      const { services, viewer } = context;
+      const reply =
+        id &&
+        (await services.prisma.message.findUnique({
+          where: { id, organizationId: viewer.organizationId },
+          select: { conversationId: true, createdVersion: true, runtimeParameters: true },
+        }));
+      const conversationId = reply && reply.runtimeParameters !== null ? reply.conversationId : null;
+      return following(context, conversationId, 'reply', (feed) =>
+        replyStream(feed, { id: id ?? '', createdVersion: reply ? reply.createdVersion : 0 }, after ?? null),
+      );
+    },
+    resolve: (event) => event,
+  }),
+);
+
+/** Opens the feed for one stream and lets it go with the stream. Faults of the request come before the first event. */
+async function following(
+  { services, viewer }: GraphQLContext,
+  conversationId: string | null,
+  what: string,
+  open: (feed: Feed) => Promise<AsyncIterableIterator<StreamEvent>>,
+): Promise<AsyncIterableIterator<StreamEvent>> {
+  const held = conversationId === null ? null : await services.feeds.acquire(conversationId);
+  if (!held || held.feed.organizationId !== viewer.organizationId) {
+    held?.release();
+    throw notFound(`There is no such ${what}.`);
+  }
+  try {
+    return releasing(await open(held.feed), held.release);
+  } catch (error) {
+    held.release();
+    throw error instanceof BadCursorError ? badUserInput(error.message) : error;
+  }
+}
+
+function releasing(
+  stream: AsyncIterableIterator<StreamEvent>,
+  release: () => void,
+): AsyncIterableIterator<StreamEvent> {
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      const result = await stream.next().catch((error: unknown) => {
+        release();
+        throw error;
+      });
+      if (result.done) release();
+      return result;
+    },
+    async return() {
+      release();
+      await stream.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import type { Feed } from './feed.ts';
+import { BadCursorError, follow, locate, type Place, type StreamEvent, TextReader } from './follow.ts';
+import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
+import { type LogEvent, readEvents } from './log.ts';
+import type { ConversationServices } from './services.ts';
+
+type StreamServices = Pick<ConversationServices, 'feeds' | 'pool'>;
+
+/**
+ * Events of a conversation after the cursor; without one, from now on, preceded by the running reply so far. Throws
+ * `BadCursorError` before the first event.
+ */
+export async function conversationStream(
+  services: StreamServices,
+  feed: Feed,
+  options: { after: string | null; fragments: boolean },
+): Promise<AsyncIterableIterator<StreamEvent>> {
+  if (options.after !== null) {
+    const place = await locate(feed, positionOf(feed, options.after));
+    return cancellable((signal) => follow(feed, place, signal, options.fragments));
+  }
+  const { version, open } = feed;
+  if (!open) return cancellable((signal) => follow(feed, { version, text: null }, signal, options.fragments));
+  const event = await createdEvent(services, feed, open.version);
+  return cancellable(async function* (signal) {
+    const text = new TextReader(open.messageId, open.version);
+    const cursor = encodeCursor(feed.conversationId, { version, open: text.place() });
+    yield { kind: 'log', conversationId: feed.conversationId, cursor, event };
+    yield* follow(feed, { version, text }, signal, options.fragments);
+  });
+}
+
+/** Events of one reply, from its beginning or the cursor to its end. Throws `BadCursorError` before the first event. */
+export async function replyStream(
+  feed: Feed,
+  reply: { id: string; createdVersion: number },
+  after: string | null,
+): Promise<AsyncIterableIterator<StreamEvent>> {
+  const beginning: Place = { version: reply.createdVersion - 1, text: null };
+  const given = after === null ? beginning : await locate(feed, positionOf(feed, after));
+  // A cursor from before the reply needs nothing of what lies between.
+  const start = given.version < reply.createdVersion ? beginning : given;
+  return cancellable(async function* (signal) {
+    // A cursor from after the reply leaves nothing to tell.
+    if (start !== beginning && start.text?.messageId !== reply.id) return;
+    for await (const event of follow(feed, start, signal)) {
+      const messageId = event.kind === 'log' ? event.event.messageId : event.fragment.messageId;
+      const deleted = event.kind === 'log' && event.event.type === 'ConversationDeleted';
+      const about = messageId === reply.id && (event.kind !== 'log' || isOfReply(event.event));
+      if (about || deleted) yield event;
+      if (deleted || (about && event.kind === 'log' && event.event.type === 'MessageCompleted')) return;
+    }
+  });
+}
+
+function isOfReply(event: LogEvent): boolean {
+  return event.type === 'MessageCreated' || event.type === 'MessageCompleted';
+}
+
+function positionOf(feed: Feed, cursor: string): Position {
+  const position = decodeCursor(feed.conversationId, cursor);
+  if (!position) throw new BadCursorError('The cursor is malformed or belongs to another conversation.');
+  return position;
+}
+
+async function createdEvent({ pool }: StreamServices, feed: Feed, version: number): Promise<LogEvent> {
+  const [event] = await readEvents(pool, feed.conversationId, version - 1, version, 1);
+  if (!event) throw new Error('a running reply has no MessageCreated');
+  return event;
+}
+
+/** A generator that `return` ends at once, also while it waits. */
+export function cancellable<T>(
+  generate: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+): AsyncIterableIterator<T> {
+  const abort = new AbortController();
+  const generator = generate(abort.signal);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => generator.next(),
+    return: () => {
+      abort.abort();
+      return generator.return();
+    },
+  };
+}

@@ -1,0 +1,41 @@
+/** An expected failure: data for the client, with nothing written. Everything else is a fault and is masked. */
+export abstract class UserError extends Error {
+  /** What went wrong, in English, for developers and logs. */
+  get detail(): string {
+    return this.message;
+  }
+}
+
+/** An id in the input names nothing that the caller may see: malformed, unknown and foreign ids are alike. */
+export class NotFoundError extends UserError {
+  override name = 'NotFoundError';
+  readonly path: string[];
+
+  /** `path` says where in the input the id stands. */
+  constructor(path: string[]) {
+    super(`Nothing was found for the id in \`${path.join('.')}\`.`);
+    this.path = path;
+  }
+}
+
+export interface InputIssue {
+  /** From `input` down, list indexes in decimal. */
+  path: string[];
+  detail: string;
+}
+
+/** The input is well formed but not acceptable; carries all faults found. */
+export class InvalidInputError extends UserError {
+  override name = 'InvalidInputError';
+  readonly issues: InputIssue[];
+
+  constructor(issues: InputIssue[]) {
+    super(issues.map((issue) => `${issue.path.join('.')}: ${issue.detail}`).join(' '));
+    this.issues = issues;
+  }
+}
+
+/** A fault that the operator can mend: shown as one line, without a stack. */
+export class StartupError extends Error {
+  override name = 'StartupError';
+}

@@ -1,0 +1,121 @@
+import type { ReplyPart } from '../agents/runtime.ts';
+import { Draft, type DraftFragment } from './draft.ts';
+
+/** What a checkpoint stores of one run. Kept as it is until it is known to be stored: a repeat must not differ. */
+export interface Snapshot {
+  begun: (DraftFragment & { units: number })[];
+  ended: { index: number; metadata: DraftFragment['metadata'] }[];
+  chunks: { index: number; offset: number; units: number; text: string }[];
+}
+
+interface Stored {
+  units: number;
+  /** What the bus has been told. Never before the fragment's row is stored. */
+  published: number;
+  done: boolean;
+}
+
+/** A reply that this server generates: its draft, and how much of it is stored and published. */
+export class Run {
+  readonly conversationId: string;
+  readonly replyId: string;
+  readonly draft = new Draft();
+  readonly abort = new AbortController();
+  /** Set once the reply is no longer this run's to write. */
+  fenced = false;
+  pending: Snapshot | null = null;
+  private readonly stored: Stored[] = [];
+  private gate: { opened: Promise<void>; open: () => void } | null = null;
+
+  constructor(reply: { conversationId: string; replyId: string }) {
+    this.conversationId = reply.conversationId;
+    this.replyId = reply.replyId;
+  }
+
+  /** Adds a part; returns how soon it must be stored. */
+  take(part: ReplyPart): 'now' | 'soon' | 'not' {
+    const fragment = this.draft.take(part);
+    if (!fragment) return 'not';
+    return part.type === 'text-delta' ? 'soon' : 'now';
+  }
+
+  /** Text that may be published now, by fragment. */
+  unpublished(): { fragment: number; offset: number; text: string }[] {
+    const fresh: { fragment: number; offset: number; text: string }[] = [];
+    // Only the last stored fragment can still be growing, but one that ended may have text left to tell.
+    for (let index = Math.max(0, this.stored.length - 2); index < this.stored.length; index += 1) {
+      const stored = this.stored[index];
+      const fragment = this.draft.fragments[index];
+      if (!stored || !fragment || fragment.text.length <= stored.published) continue;
+      fresh.push({ fragment: index, offset: stored.published, text: fragment.text.slice(stored.published) });
+      stored.published = fragment.text.length;
+    }
+    return fresh;
+  }
+
+  /** What has to be stored; null when all is. */
+  snapshot(): Snapshot | null {
+    if (this.pending) return this.pending;
+    const snapshot: Snapshot = { begun: [], ended: [], chunks: [] };
+    for (let index = Math.max(0, this.stored.length - 1); index < this.draft.fragments.length; index += 1) {
+      const fragment = this.draft.fragments[index];
+      const stored = this.stored[index];
+      if (!fragment) continue;
+      if (!stored) {
+        snapshot.begun.push({ ...fragment, units: fragment.text.length });
+        continue;
+      }
+      const text = fragment.text.slice(stored.units);
+      if (text) snapshot.chunks.push({ index, offset: stored.units, units: text.length, text });
+      if (fragment.status === 'DONE' && !stored.done) snapshot.ended.push({ index, metadata: fragment.metadata });
+    }
+    if (snapshot.begun.length + snapshot.ended.length + snapshot.chunks.length === 0) return null;
+    this.pending = snapshot;
+    return snapshot;
+  }
+
+  /** The pending snapshot is stored. True when readers have to look at rows for it. */
+  commit(): boolean {
+    const snapshot = this.pending;
+    this.pending = null;
+    if (!snapshot) return false;
+    for (const { index, units, status } of snapshot.begun) {
+      this.stored[index] = { units, published: units, done: status === 'DONE' };
+    }
+    for (const { index, units } of snapshot.chunks) {
+      const stored = this.stored[index];
+      if (stored) stored.units += units;
+    }
+    for (const { index } of snapshot.ended) {
+      const stored = this.stored[index];
+      if (stored) stored.done = true;
+    }
+    return snapshot.begun.length + snapshot.ended.length > 0;
+  }
+
+  fence(): void {
+    this.fenced = true;
+    this.resume();
+    this.abort.abort();
+  }
+
+  /** Holds the run before its next part. */
+  hold(): void {
+    if (this.gate) return;
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    this.gate = { opened, open };
+  }
+
+  resume(): void {
+    this.gate?.open();
+    this.gate = null;
+  }
+
+  /** Resolves when the run may go on. */
+  async mayGoOn(): Promise<void> {
+    while (this.gate) await this.gate.opened;
+  }
+}

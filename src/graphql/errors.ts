@@ -1,0 +1,26 @@
+import { GraphQLError } from 'graphql';
+
+/** A GraphQL error of one of the documented kinds, with its HTTP status. */
+export function graphqlError(code: ErrorCode, message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, http: { status: statuses[code] } } });
+}
+
+const statuses = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  BAD_USER_INPUT: 400,
+  RATE_LIMITED: 429,
+  INTERNAL_SERVER_ERROR: 500,
+} as const;
+
+export type ErrorCode = keyof typeof statuses;
+
+export const unauthenticated = () =>
+  graphqlError('UNAUTHENTICATED', 'Give a valid API key: `Authorization: Bearer <key>`.');
+
+export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+
+export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
+
+export const notFound = (message: string) => graphqlError('NOT_FOUND', message);

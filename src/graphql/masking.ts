@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import { GraphQLError } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import type { Logger } from '../observability.ts';
+import { badUserInput } from './errors.ts';
+
+/**
+ * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
+ * gets its code; anything else is logged under a request id, and only the id is sent.
+ */
+export function maskError(error: unknown, log: Logger): GraphQLError {
+  if (error instanceof GraphQLError) {
+    const original = originalOf(error);
+    if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
+  }
+  const requestId = randomUUID();
+  log.error(
+    { err: error instanceof GraphQLError ? (error.originalError ?? error) : error, requestId },
+    'internal error',
+  );
+  return new GraphQLError(`Internal error. When you report it, name the request ${requestId}.`, {
+    ...(error instanceof GraphQLError && located(error)),
+    extensions: { code: 'INTERNAL_SERVER_ERROR', requestId, http: { status: 500 } },
+  });
+}
+
+/** Gives the faults that Yoga itself finds in a request the one code that is documented for them. */
+export const documentedCodes: Plugin = {
+  onResultProcess(payload) {
+    const { result } = payload;
+    if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
+    payload.setResult({
+      ...result,
+      errors: result.errors.map((error) => (isYogaFault(error) ? clientFault(error) : error)),
+    });
+  },
+};
+
+function isYogaFault({ extensions: { code } }: GraphQLError): boolean {
+  return code === 'BAD_REQUEST' || (typeof code === 'string' && /^GRAPHQL_(PARSE|VALIDATION)_FAILED$/.test(code));
+}
+
+/** What a client on a WebSocket is sent: the HTTP status means nothing there. */
+export function withoutHttp(error: GraphQLError): GraphQLError {
+  const { http: _http, ...extensions } = error.extensions;
+  return new GraphQLError(error.message, { ...located(error), extensions });
+}
+
+function clientFault(error: GraphQLError): GraphQLError {
+  const { extensions } = badUserInput(error.message);
+  const { http } = error.extensions;
+  return new GraphQLError(error.message, {
+    ...located(error),
+    extensions: { ...extensions, ...(http ? { http } : {}) },
+  });
+}
+
+function located({ nodes, source, positions, path }: GraphQLError) {
+  return { nodes, source, positions, path };
+}
+
+function originalOf(error: GraphQLError): unknown {
+  let original: unknown = error;
+  while (original instanceof GraphQLError && original.originalError) original = original.originalError;
+  return original;
+}

@@ -1,0 +1,51 @@
+import { decodeAnyId, type IdType } from '../ids.ts';
+import { builder } from './builder.ts';
+import type { GraphQLContext } from './context.ts';
+import { badUserInput } from './errors.ts';
+
+type Finder = (context: GraphQLContext, where: { id: string; organizationId: string }) => Promise<object | null>;
+
+const finders: Record<IdType, Finder> = {
+  Agent: ({ services }, where) => services.prisma.agent.findUnique({ where }),
+  Contact: ({ services }, where) => services.prisma.contact.findUnique({ where }),
+  Conversation: ({ services }, where) => services.prisma.conversation.findUnique({ where }),
+  Corpus: ({ services }, where) => services.prisma.corpus.findUnique({ where }),
+  Handoff: ({ services }, where) => services.prisma.handoff.findUnique({ where }),
+  Inbox: ({ services }, where) => services.prisma.inbox.findUnique({ where }),
+  Message: ({ services }, where) => services.prisma.message.findUnique({ where }),
+};
+
+/** The most ids that `nodes` takes. */
+const MAX_NODES = 100;
+
+async function findNode(context: GraphQLContext, id: string): Promise<object | null> {
+  const named = decodeAnyId(id);
+  if (!named) return null;
+  const node = await finders[named.type](context, { id: named.uuid, organizationId: context.viewer.organizationId });
+  return node && { ...node, __typename: named.type };
+}
+
+builder.queryField('node', (t) =>
+  t.field({
+    type: builder.nodeInterfaceRef(),
+    nullable: true,
+    authScopes: { read: true },
+    description: 'Any object by its id; null when it does not exist or is not yours to see.',
+    args: { id: t.arg.id({ required: true, description: 'Of any type.' }) },
+    resolve: (_root, { id }, context) => findNode(context, id),
+  }),
+);
+
+builder.queryField('nodes', (t) =>
+  t.field({
+    type: [builder.nodeInterfaceRef()],
+    nullable: { list: false, items: true },
+    authScopes: { read: true },
+    description: `Several objects by id, in the order asked for, null for each that \`node\` would not find. At most ${MAX_NODES}.`,
+    args: { ids: t.arg.idList({ required: true, description: 'Of any types.' }) },
+    resolve: (_root, { ids }, context) => {
+      if (ids.length > MAX_NODES) throw badUserInput(`Asks for ${ids.length} nodes; at most ${MAX_NODES} are allowed.`);
+      return Promise.all(ids.map((id) => findNode(context, id)));
+    },
+  }),
+);

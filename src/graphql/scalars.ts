@@ -1,0 +1,40 @@
+import { DateTimeResolver, JSONObjectResolver, JSONResolver, URLResolver } from 'graphql-scalars';
+import { GraphQLScalarType } from 'graphql';
+import { builder } from './builder.ts';
+
+/** A scalar of the library with our description and specification. */
+function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, description: string, specifiedByURL: string) {
+  return new GraphQLScalarType({ ...scalar.toConfig(), name, description, specifiedByURL, extensions: {} });
+}
+
+builder.addScalarType(
+  'DateTime',
+  described(
+    DateTimeResolver,
+    'DateTime',
+    'An instant in UTC, RFC 3339 with milliseconds: `2026-01-31T12:00:00.000Z`.',
+    'https://scalars.graphql.org/andimarek/date-time.html',
+  ),
+);
+builder.addScalarType(
+  'JSON',
+  described(JSONResolver, 'JSON', 'Any JSON value.', 'https://www.rfc-editor.org/rfc/rfc8259'),
+);
+builder.addScalarType(
+  'JSONObject',
+  described(JSONObjectResolver, 'JSONObject', 'A JSON object.', 'https://www.rfc-editor.org/rfc/rfc8259#section-4'),
+);
+builder.addScalarType(
+  'URL',
+  described(URLResolver, 'URL', 'An absolute `https:` or `http:` URL.', 'https://url.spec.whatwg.org/'),
+);
+builder.scalarType('EventCursor', {
+  description:
+    "A place in a conversation's event stream, opaque and never expiring; valid on every server for that conversation and for " +
+    'the streams of its replies. Not a pagination cursor.',
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (typeof value === 'string') return value;
+    throw new TypeError('An EventCursor is a string.');
+  },
+});

@@ -1,0 +1,59 @@
+import { TypeID, typeid } from 'typeid-js';
+
+/** The public prefix of each type that has ids. Ids are TypeIDs: the prefix and a UUIDv7 in base 32. */
+export const idPrefixes = {
+  Agent: 'agent',
+  Contact: 'contact',
+  Conversation: 'conv',
+  Corpus: 'corpus',
+  Handoff: 'handoff',
+  Inbox: 'inbox',
+  Message: 'msg',
+} as const;
+
+export type IdType = keyof typeof idPrefixes;
+
+/** Makes new ids. Injected, so that tests can choose them. */
+export type NewId = () => string;
+
+/** A new UUIDv7, for a row. */
+export const newId: NewId = () => typeid().toUUID();
+
+/** The public form of a row's id. */
+export function encodeId(type: IdType, uuid: string): string {
+  return TypeID.fromUUID(idPrefixes[type], uuid).toString();
+}
+
+/** The type and row id that a public id names; null when it is malformed. */
+export function decodeAnyId(id: string): { type: IdType; uuid: string } | null {
+  const [prefix] = id.split('_', 1);
+  for (const [type, candidate] of Object.entries(idPrefixes)) {
+    if (candidate !== prefix || !isIdType(type)) continue;
+    try {
+      return { type, uuid: TypeID.fromString(id, candidate).toUUID() };
+    } catch {
+      return null;
+    }
+  }
+  return null;
+}
+
+/** The row id that a public id of this type names; null when it is malformed or of another type. */
+export function decodeId(type: IdType, id: string): string | null {
+  const decoded = decodeAnyId(id);
+  return decoded?.type === type ? decoded.uuid : null;
+}
+
+/** Fragments have no row id of their own: theirs is the message's with the index. */
+export function encodeFragmentId(messageId: string, index: number): string {
+  return `${TypeID.fromUUID('frag', messageId).toString()}_${index}`;
+}
+
+/** Whether a text is a row id as PostgreSQL takes it. */
+export function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
+function isIdType(name: string): name is IdType {
+  return name in idPrefixes;
+}

@@ -1,0 +1,53 @@
+import { pino, type DestinationStream } from 'pino';
+import { z } from 'zod';
+
+/** Where the program says what it does. `logger.child({ requestId })` marks everything that belongs to a request. */
+export type Logger = pino.Logger;
+
+/** How much is logged; each level includes those before it. */
+export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+const secrets = ['apiKey', 'key', 'token', 'password', 'secret', 'authorization', 'cookie', 'connectionString'];
+
+export interface LoggerOptions {
+  /** Default `info`. */
+  level?: LogLevel;
+  /** Default stderr. */
+  destination?: DestinationStream;
+  /** Lines for people instead of JSON. Default: when stderr is a terminal. */
+  plain?: boolean;
+}
+
+/** A logger that writes one JSON object per line to stderr, or plain text on a terminal, and hides keys and tokens. */
+export function createLogger(options: LoggerOptions = {}): Logger {
+  const { level = 'info', plain = process.stderr.isTTY } = options;
+  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[hidden]' },
+    },
+    plain ? { write: (line) => destination.write(plainLine(line)) } : destination,
+  );
+}
+
+const lineSchema = z.looseObject({
+  level: z.string(),
+  time: z.string(),
+  msg: z.string().default(''),
+  err: z.looseObject({ stack: z.string().optional(), message: z.string().optional() }).optional(),
+});
+
+/** `12:30:01.250 WARN  the event bus is cut attempt=3`, and below it the stack of an error. */
+function plainLine(json: string): string {
+  const { success, data } = lineSchema.safeParse(JSON.parse(json));
+  if (!success) return json;
+  const { level, time, msg, err, ...fields } = data;
+  const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${JSON.stringify(value)}`);
+  const cause = err ? `\n  ${(err.stack ?? err.message ?? '').replaceAll('\n', '\n  ')}` : '';
+  return `${time.slice(11, 23)} ${level.toUpperCase().padEnd(5)} ${msg}${rest.join('')}${cause}\n`;
+}

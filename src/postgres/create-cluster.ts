@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process';
+import { chownSync, lstatSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { StartupError } from '../errors.ts';
+import { type Account, canReach, firstBarrier } from './account.ts';
+import { errorCode } from './error-code.ts';
+import { openServiceHome, PROGRAM_ENVIRONMENT, type Programs, SUPERUSER } from './programs.ts';
+
+const UNFINISHED = '.initdb-';
+
+export interface Creation {
+  /** Whom PostgreSQL will run as; ourselves when undefined. */
+  account: Account | undefined;
+  programs: Programs;
+  /** Whether it is on disk when this returns. */
+  durable: boolean;
+  log: (line: string) => void;
+}
+
+/**
+ * Creates a cluster, complete before it gets its name: `path` is a cluster or absent. Where `account` may not go it is
+ * made elsewhere, and `path` a symbolic link to it.
+ * @throws an Error that says why it failed, as it does when `path` is taken meanwhile.
+ */
+export async function createCluster(path: string, creation: Creation): Promise<void> {
+  const { account, log } = creation;
+  const parent = dirname(path);
+  const barrier = account && !canReach(account, parent) ? firstBarrier(account, path) : undefined;
+  const folder = mkdtempSync(barrier ? join(openServiceHome(), 'data-') : join(parent, UNFINISHED));
+  try {
+    if (account) chownSync(folder, account.uid, account.gid);
+    await initialise(folder, creation);
+    if (barrier) link(folder, path);
+    else renameSync(folder, path);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+  log(
+    barrier
+      ? `Created a database in ${folder}, linked from ${path}: the user who runs PostgreSQL may not enter ${barrier}.`
+      : `Created a database in ${path}.`,
+  );
+}
+
+/** Removes what interrupted creations have left beside `path`. For the cluster's owner: no other can win any more. */
+export function removeUnfinished(path: string): void {
+  for (const name of readdirSync(dirname(path))) {
+    if (name.startsWith(UNFINISHED)) rmSync(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
+function link(folder: string, path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) rmdirSync(path);
+  symlinkSync(folder, path);
+}
+
+async function initialise(folder: string, { account, programs, durable }: Creation): Promise<void> {
+  const options = [
+    `--username=${SUPERUSER}`,
+    '--auth-local=trust',
+    '--auth-host=reject',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--no-instructions',
+    ...(durable ? [] : ['--no-sync']),
+  ];
+  try {
+    await promisify(execFile)(programs.initdb, ['-D', folder, ...options], {
+      ...account,
+      cwd: '/',
+      env: PROGRAM_ENVIRONMENT,
+    });
+  } catch (cause) {
+    throw new StartupError(`${programs.initdb} could not create a database in ${folder}. ${explain(cause)}`, { cause });
+  }
+}
+
+function explain(error: unknown): string {
+  // So the kernel says of a program whose loader is missing.
+  if (errorCode(error) === 'ENOENT') {
+    return 'This system cannot run it: on Linux it needs glibc, which Alpine lacks. Use another system, or set DATABASE_URL.';
+  }
+  const printed = error instanceof Error && 'stderr' in error && typeof error.stderr === 'string' ? error.stderr : '';
+  return printed.trim() || String(error);
+}

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Cluster } from './cluster.ts';
+import { errorCode } from './error-code.ts';
+import { SOCKET } from './socket-folder.ts';
+
+/** The socket's folder as a server has recorded it; not that of another cluster of which this is a copy. */
+export function recordedSocketFolder({ folder }: Cluster): string | undefined {
+  try {
+    const lines = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n');
+    return lines[1] === folder ? lines[4] || undefined : undefined;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Whether PostgreSQL gave up since another one is there, or seems to be: a killed one leaves its lock file behind. */
+export function isOccupied(output: string): boolean {
+  return /lock file ".*" already exists|pre-existing shared memory block|another postmaster/.test(output);
+}
+
+/**
+ * Removes lock files that name a process which is not a server of this cluster: after a kill the number may be
+ * another's, or a zombie's. Needs /proc; elsewhere it does nothing.
+ */
+export function removeStaleLockFiles({ folder }: Cluster): void {
+  if (process.platform !== 'linux') return;
+  const { uid } = statSync(folder);
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      // Every process of a server works in the cluster's folder.
+      if (readlinkSync(`/proc/${pid}/cwd`) === folder) return;
+    } catch (error) {
+      const mayNotKnow = errorCode(error) === 'EACCES';
+      if (mayNotKnow && statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid) return;
+    }
+  }
+  for (const name of ['postmaster.pid', `${SOCKET}.lock`]) rmSync(join(folder, name), { force: true });
+}

@@ -1,0 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
+import { errorCode } from './error-code.ts';
+
+/** The key of the advisory lock, in database `postgres`, that the cluster's owner holds: "PARLEY" in ASCII. */
+const OWNER_LOCK = String(0x5041524c4559);
+
+const NAME_PREFIX = 'parley-owner-';
+
+/** Long enough for PostgreSQL to notice that a killed owner is gone. */
+const RELEASE_TIMEOUT_MS = 5_000;
+
+/** The application name of a connection with which this process would own a cluster: it tells others who does. */
+export const OWNER_NAME = `${NAME_PREFIX}${process.pid}`;
+
+/**
+ * Owns the cluster for as long as the connection lasts, and so no longer than this process.
+ * @returns the process id of the owner when that is another one, or `unknown`.
+ */
+export async function takeOwnership(client: pg.Client, signal: AbortSignal): Promise<undefined | number | 'unknown'> {
+  const deadline = Date.now() + RELEASE_TIMEOUT_MS;
+  for (;;) {
+    const lock = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [OWNER_LOCK]);
+    if (lock.rows[0]?.taken) return undefined;
+    const owner = await findOwner(client);
+    if (Date.now() > deadline || (owner !== undefined && isAlive(owner))) return owner ?? 'unknown';
+    await delay(25, undefined, { signal });
+  }
+}
+
+async function findOwner(client: pg.Client): Promise<number | undefined> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT application_name AS name
+     FROM pg_locks JOIN pg_stat_activity USING (pid)
+     WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1`,
+    [OWNER_LOCK],
+  );
+  const name = rows[0]?.name;
+  return name?.startsWith(NAME_PREFIX) ? Number(name.slice(NAME_PREFIX.length)) : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
+}

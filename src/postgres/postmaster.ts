@@ -1,0 +1,78 @@
+import { execFile, spawn } from 'node:child_process';
+import { closeSync, existsSync, fchownSync, openSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Cluster } from './cluster.ts';
+import { PROGRAM_ENVIRONMENT } from './programs.ts';
+import { createSocketFolder, PORT } from './socket-folder.ts';
+
+const STOP_TIMEOUT_SECONDS = 60;
+
+export interface LaunchOptions {
+  /** Without it a crash of the machine may destroy the cluster: for tests. */
+  durable: boolean;
+  /** Where the server is to listen, when that must not change. */
+  socketFolder?: string;
+}
+
+export interface Launch {
+  socketFolder: string;
+  hasEnded(): boolean;
+  /** What it has logged. */
+  output(): string;
+  abandon(): void;
+}
+
+/** Runs the cluster's server, which outlives this process. It ends at once if another one runs. */
+export function launch(cluster: Cluster, options: LaunchOptions): Launch {
+  const { folder, logFile, programs, account } = cluster;
+  const socketFolder = options.socketFolder ?? createSocketFolder(cluster);
+  const settings = {
+    listen_addresses: '',
+    port: PORT,
+    unix_socket_directories: socketFolder,
+    unix_socket_permissions: '0700',
+    max_connections: 200,
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // Its starts and stops. Errors in statements are reported to whoever sent them.
+    log_min_messages: 'log',
+    log_checkpoints: 'off',
+    ...(!options.durable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+  };
+  const log = openSync(logFile, 'a', 0o600);
+  const start = statSync(logFile).size;
+  if (account) fchownSync(log, account.uid, account.gid);
+  const child = spawn(
+    programs.postgres,
+    ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    // In a session of its own, which a terminal's Ctrl-C does not reach.
+    { ...account, cwd: '/', env: PROGRAM_ENVIRONMENT, detached: true, stdio: ['ignore', log, log] },
+  );
+  closeSync(log);
+  child.unref();
+  let failure = '';
+  let ended = false;
+  child.once('error', (error) => {
+    failure = error.message;
+    ended = true;
+  });
+  child.once('exit', () => (ended = true));
+  return {
+    socketFolder,
+    hasEnded: () => ended,
+    output: () => failure || readFileSync(logFile).subarray(start).toString('utf8').trim(),
+    abandon: () => void child.kill('SIGQUIT'),
+  };
+}
+
+/** Stops the cluster's server, which closes its connections and settles its data. Does nothing when none runs. */
+export async function stopServer({ folder, programs, account }: Cluster): Promise<void> {
+  const options = ['-D', folder, '-m', 'fast', '-w', '-t', String(STOP_TIMEOUT_SECONDS)];
+  try {
+    await promisify(execFile)(programs.pgCtl, ['stop', ...options], { ...account, cwd: '/', env: PROGRAM_ENVIRONMENT });
+  } catch (cause) {
+    if (!existsSync(join(folder, 'postmaster.pid'))) return;
+    throw new Error(`PostgreSQL on ${folder} did not stop in ${STOP_TIMEOUT_SECONDS} s.`, { cause });
+  }
+}

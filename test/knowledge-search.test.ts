@@ -1,0 +1,146 @@
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '../src/ids.ts';
+import { importArticles, readArticles } from '../src/knowledge/import.ts';
+import { searchKnowledge } from '../src/knowledge/search.ts';
+import { useDatabase } from './harness/database.ts';
+
+const database = useDatabase();
+const organizationId = newId();
+const corpusId = newId();
+const otherCorpusId = newId();
+let pool: pg.Pool;
+let slugs: Map<string, string>;
+
+beforeAll(async () => {
+  pool = new pg.Pool({ connectionString: database.url });
+  await pool.query('INSERT INTO organization (id, name) VALUES ($1, $2)', [organizationId, 'Acme']);
+  await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $3, $4), ($2, $3, $4)', [
+    corpusId,
+    otherCorpusId,
+    organizationId,
+    'Help',
+  ]);
+  await importArticles(pool, corpusId, await readArticles(fileURLToPath(new URL('../corpus', import.meta.url))));
+  await importArticles(pool, otherCorpusId, [{ slug: 'zebra', title: 'Zebras', body: 'A zebra has stripes.' }]);
+  const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
+  slugs = new Map(rows.map((row) => [row.id, row.slug]));
+});
+afterAll(() => pool.end());
+
+async function found(query: string, limit = 5): Promise<(string | undefined)[]> {
+  const passages = await searchKnowledge(pool, { corpusId, query, limit });
+  return passages.map((passage) => slugs.get(passage.articleId));
+}
+
+describe('a question about Parley finds its article', () => {
+  it.each([
+    ['What is Parley?', 'what-is-parley'],
+    ['How do I send my first message?', 'send-a-message'],
+    ['how can I stop an answer half-way?', 'stop-a-reply'],
+    ['How do I get the answer word by word while it is being written?', 'stream-a-reply'],
+    ['My wifi dropped in the middle of a reply. How do I continue without missing anything?', 'resume-from-a-cursor'],
+    ['What does ConversationBusyError mean?', 'conflicts-and-errors'],
+    ['Two people edited at the same time, what happens?', 'conflicts-and-errors'],
+    ['Can a real person take over from the bot?', 'handoff-to-a-human'],
+    ['how do I close a conversation', 'end-a-conversation'],
+    ['How can I delete a chat?', 'end-a-conversation'],
+    ['Can I send the agent a message that the user does not see?', 'control-messages-and-state'],
+    ['What are fragments?', 'fragments'],
+    ['Which environment variables can I set?', 'run-your-own-server'],
+    ['Where do I find my API key?', 'api-keys'],
+    ['How do I avoid sending the same message twice when I retry?', 'exactly-once-sends'],
+    ['Which runtimes are there?', 'agents-and-runtimes'],
+    ['What happens to a reply when the server crashes?', 'replies-and-failures'],
+    ['I want a different answer, can I regenerate it?', 'stop-a-reply'],
+    ['How long is a cursor valid?', 'resume-from-a-cursor'],
+    ['does it work with redis', 'run-your-own-server'],
+    ['how to reconnect after a network failure', 'resume-from-a-cursor'],
+    ['cancel generation', 'stop-a-reply'],
+    ['what port does the server listen on', 'run-your-own-server'],
+    ['can a message be edited', 'end-a-conversation'],
+    ['is the partial text kept when I stop', 'stop-a-reply'],
+    ['which model or LLM does it use?', 'agents-and-runtimes'],
+  ])('%s', async (query, slug) => {
+    expect((await found(query))[0]).toBe(slug);
+  });
+});
+
+describe('a question that the corpus does not answer finds nothing', () => {
+  it.each([
+    'What is the capital of France?',
+    'How much does Parley cost per month?',
+    'Can you recommend a good pizza recipe?',
+    'Who won the football match yesterday?',
+    'Does Parley support WhatsApp?',
+    "What's the weather like today?",
+    'Is there a mobile app for iPhone?',
+    'Which python version do I need?',
+    'how do I return my shoes',
+    'tell me about zebra stripes',
+    'Hello!',
+    'what is it?',
+    '?!',
+    '',
+    '😀 什么',
+  ])('%s', async (query) => {
+    expect(await found(query)).toEqual([]);
+  });
+});
+
+describe('the search', () => {
+  it('gives a passage with its place, best first, and no more than asked for', async () => {
+    const passages = await searchKnowledge(pool, { corpusId, query: 'What are fragments?', limit: 3 });
+    expect(passages).toHaveLength(3);
+    const { articleId = '', text, score, ...rest } = passages[0] ?? {};
+    expect(slugs.get(articleId)).toBe('fragments');
+    expect(text).toMatch(/^A message consists of ordered, typed parts/);
+    expect(typeof score).toBe('number');
+    expect(rest).toEqual({ title: 'Fragments, the parts of a message', heading: '', url: null });
+    const scores = passages.map((passage) => passage.score);
+    expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    expect(scores.every((score) => score > 0 && score <= 1)).toBe(true);
+    expect(await found('What are fragments?', 0)).toEqual([]);
+  });
+
+  it('keeps to its corpus', async () => {
+    const query = 'zebra stripes';
+    expect(await searchKnowledge(pool, { corpusId: otherCorpusId, query })).toHaveLength(1);
+    expect(await searchKnowledge(pool, { corpusId, query })).toEqual([]);
+  });
+
+  it('takes any text for a question', async () => {
+    const odd = [
+      `'); DROP TABLE passage; --`,
+      `redis & | ! <-> :* ( ) ' \\ "`,
+      'redis \0 \ud800',
+      `what's the path C:\\new\\'x' or a/b|c&d?`,
+      'redis '.repeat(300_000),
+      Array.from({ length: 300_000 }, (_, i) => i.toString(36)).join(' '),
+    ];
+    for (const query of odd) await expect(searchKnowledge(pool, { corpusId, query })).resolves.toBeInstanceOf(Array);
+    expect((await found(`redis & | ! <-> :* ( ) ' \\ "`))[0]).toBe('run-your-own-server');
+  });
+
+  it('asks for what its index holds', async () => {
+    const client = await pool.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query('DROP INDEX passage_corpus_id_idx');
+      await client.query('SET LOCAL enable_seqscan = off; SET LOCAL jit = off');
+      let plan = '';
+      const explaining = {
+        async query<R extends pg.QueryResultRow>({ text, values = [] }: pg.QueryConfig) {
+          plan = JSON.stringify((await client.query({ text: `EXPLAIN ${text}`, values })).rows);
+          return client.query<R>({ text, values });
+        },
+      };
+      await searchKnowledge(explaining, { corpusId, query: 'stop' });
+      expect(plan).toContain('Bitmap Index Scan on passage_search_idx');
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+});

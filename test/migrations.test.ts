@@ -1,0 +1,138 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { diffWithSchema } from '../scripts/schema-diff.ts';
+import { migrate } from '../src/postgres/migrate.ts';
+import { createDatabase, execute, useDatabase } from './harness/database.ts';
+
+describe("Parley's own migrations", () => {
+  const database = useDatabase();
+
+  test('lead to prisma/schema.prisma', async () => {
+    expect(await diffWithSchema(database.url)).toBeUndefined();
+    await execute(database.url, 'ALTER TABLE message DROP COLUMN error_detail');
+    expect(await diffWithSchema(database.url)).toContain('ADD COLUMN     "error_detail"');
+  });
+
+  test('index the text of passages', async () => {
+    const indexes = await rows(database.url, `SELECT FROM pg_indexes WHERE indexname = 'passage_search_idx'`);
+    expect(indexes).toHaveLength(1);
+  });
+});
+
+describe('migrate', () => {
+  let directory: string;
+  let database: Awaited<ReturnType<typeof createDatabase>>;
+  let url: string;
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'parley-migrations-'));
+    database = await createDatabase();
+    ({ url } = database);
+  });
+  afterEach(async () => {
+    await database.drop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  function write(name: string, sql: string): void {
+    mkdirSync(join(directory, name), { recursive: true });
+    writeFileSync(join(directory, name, 'migration.sql'), sql);
+  }
+
+  async function tables(): Promise<string[]> {
+    const found = await rows<{ name: string }>(
+      url,
+      `SELECT relname AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1`,
+    );
+    return found.map(({ name }) => name).filter((name) => name !== '_prisma_migrations');
+  }
+
+  test('applies what is new, in the order of the names, and each once', async () => {
+    write('2_second', 'ALTER TABLE a ADD COLUMN m int');
+    write('1_first', 'CREATE TABLE a (n int)');
+    writeFileSync(join(directory, 'migration_lock.toml'), 'provider = "postgresql"');
+    expect(await migrate(url, directory)).toEqual(['1_first', '2_second']);
+    expect(await migrate(url, directory)).toEqual([]);
+    write('3_third', 'CREATE TABLE b (n int)');
+    expect(await migrate(url, directory)).toEqual(['3_third']);
+    expect(await tables()).toEqual(['a', 'b']);
+  });
+
+  test('takes turns with others that migrate at once', async () => {
+    write('1_first', 'CREATE TABLE a (n int)');
+    write('2_second', 'CREATE TABLE b (n int)');
+    const applied = await Promise.all(Array.from({ length: 5 }, () => migrate(url, directory)));
+    expect(applied.flat().sort()).toEqual(['1_first', '2_second']);
+  });
+
+  test('leaves nothing of a migration that fails, and applies it once it is mended', async () => {
+    write('1_first', 'CREATE TABLE a (n int)');
+    write('2_second', 'CREATE TABLE b (n int);\nINSERT INTO nowhere VALUES (1);');
+    await expect(migrate(url, directory)).rejects.toThrow(
+      'The migration 2_second failed and was rolled back: relation "nowhere" does not exist (line 2 of its file)',
+    );
+    expect(await tables()).toEqual(['a']);
+    write('2_second', 'CREATE TABLE b (n int)');
+    expect(await migrate(url, directory)).toEqual(['2_second']);
+    expect(await tables()).toEqual(['a', 'b']);
+  });
+
+  test('refuses a migration that was changed after it was applied', async () => {
+    write('1_first', 'CREATE TABLE a (n int)');
+    await migrate(url, directory);
+    write('1_first', 'CREATE TABLE a (n bigint)');
+    write('2_second', 'CREATE TABLE b (n int)');
+    await expect(migrate(url, directory)).rejects.toThrow('The migration 1_first was changed after it was applied');
+    expect(await tables()).toEqual(['a']);
+  });
+
+  test('refuses a database that a newer program has migrated', async () => {
+    write('1_first', 'CREATE TABLE a (n int)');
+    write('2_second', 'CREATE TABLE b (n int)');
+    await migrate(url, directory);
+    rmSync(join(directory, '2_second'), { recursive: true });
+    await expect(migrate(url, directory)).rejects.toThrow(
+      'The database has the migration 2_second, which this program',
+    );
+  });
+
+  test('refuses a database where a migration of the Prisma CLI has failed, until that is resolved', async () => {
+    write('1_first', 'CREATE TABLE a (n int)');
+    await migrate(url, directory);
+    await execute(url, `INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('x', 'x', '2_second')`);
+    write('2_second', 'CREATE TABLE b (n int)');
+    await expect(migrate(url, directory)).rejects.toThrow('The migration 2_second has failed earlier');
+    await execute(url, 'UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL');
+    expect(await migrate(url, directory)).toEqual(['2_second']);
+  });
+
+  test('says in a line what it could not reach, and never the password', async () => {
+    const unreachable = 'postgresql://parley:s3cret@127.0.0.1:1/app';
+    await expect(migrate(unreachable, directory)).rejects.toThrow(
+      /^Cannot connect to the database app at 127\.0\.0\.1:1: connect ECONNREFUSED 127\.0\.0\.1:1\. Check DATABASE_URL.*$/,
+    );
+    const missing = new URL(url);
+    missing.pathname = '/missing';
+    await expect(migrate(missing.href, directory)).rejects.toThrow('database "missing" does not exist');
+    const malformed: unknown = await migrate('postgresql://parley:s3cret@:x/app', directory).catch(
+      (error: unknown) => error,
+    );
+    expect(malformed).toHaveProperty(
+      'message',
+      expect.stringContaining('DATABASE_URL is not the URL of a PostgreSQL database'),
+    );
+    expect(malformed).not.toHaveProperty('cause');
+  });
+});
+
+async function rows<R extends pg.QueryResultRow>(url: string, sql: string): Promise<R[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<R>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
