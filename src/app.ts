@@ -7,6 +7,8 @@ import type { Runtime } from './agents/runtime.ts';
 import { AgentRuntimes } from './agents/runtimes.ts';
 import type { Config } from './config.ts';
 import { Feeds } from './conversations/feeds.ts';
+import { startForgettingKeys } from './conversations/idempotency.ts';
+import { LogTail } from './conversations/log-tail.ts';
 import { openDatabase } from './db.ts';
 import { chooseBus } from './events/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -76,13 +78,16 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     const recovery = new Recovery({ pool, bus, lease, log });
     recovery.start();
     opened.push(() => recovery.stop());
+    opened.push(startForgettingKeys(pool, log));
     const feeds = new Feeds(pool, bus, log);
+    const logTail = new LogTail(pool, log);
 
     const services: Services = {
       pool,
       prisma,
       bus,
       feeds,
+      logTail,
       runner,
       newId,
       runtimes: agentRuntimes,
@@ -103,6 +108,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       server.stopAccepting();
       await runner.stop(config.graceSeconds * 1000);
       feeds.close();
+      logTail.close();
       await server.close();
     });
     return { services, url: await server.listen(config.port, config.host), newKey, close };

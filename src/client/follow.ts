@@ -6,16 +6,16 @@ export interface FollowOptions {
   /** Ends the stream, without an error. */
   signal?: AbortSignal;
   /**
-   * Called when the connection is lost or fails, with the number of attempts since the last event, from 0. Resolves when to
-   * try again; rejects to give up. Left out: after a second quarter, then longer each time up to 10 s, without an end.
+   * Called when the connection is lost or fails, with how often that has happened since the last event, from 0. Resolves
+   * when to try again; rejects to give up. Left out: after 250 ms, then longer each time up to 10 s, and never gives up.
    */
   retryWait?: (attempt: number, reason: unknown, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * The events of a conversation after a cursor, each once and in order, however often the connection is lost; ends when the
- * conversation is deleted. Take `after` from the same response as the page or payload that the view begins with. Make a
- * graphql-ws client with `retryAttempts: 0`, so that it leaves the waiting to `retryWait`.
+ * The events of a conversation after a cursor, each once and in order, however often the connection is lost. Ends when the
+ * conversation is deleted or the client is disposed of. Take `after` from the same response as the page or payload that
+ * the view begins with. Make a graphql-ws client with `retryAttempts: 0`, so that it leaves the waiting to `retryWait`.
  * @throws {FollowError} when the server refuses: unknown conversation, malformed cursor, bad credential.
  */
 export function followConversation(
@@ -33,7 +33,7 @@ export function followConversation(
 
 /**
  * The events of one reply, from its beginning or a cursor to its end, each once and in order, however often the connection
- * is lost. Ends early when the conversation is deleted.
+ * is lost. Ends early when the conversation is deleted or the client is disposed of.
  * @throws {FollowError} when the server refuses: unknown reply, malformed cursor, bad credential.
  */
 export function followReply(

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import type { Logger } from '../observability.ts';
 import type { IdempotencyKey } from './model.ts';
 
 /** The key of one attempt; null when the caller gave none. The same command with the same input has the same hash. */
@@ -24,4 +26,16 @@ function canonical(value: unknown): string {
     return `{${fields.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join()}}`;
   }
   return value === undefined ? 'null' : JSON.stringify(value);
+}
+
+/** Removes, once an hour, the keys of more than 24 hours ago. Returns the function that ends it. */
+export function startForgettingKeys(pool: pg.Pool, log: Logger): () => void {
+  const timer = setInterval(() => {
+    pool.query("DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'").catch((error: unknown) => {
+      log.warn({ err: error }, 'could not remove old idempotency keys');
+    });
+  }, 3_600_000);
+  return () => {
+    clearInterval(timer);
+  };
 }

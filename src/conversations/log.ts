@@ -45,10 +45,39 @@ export async function readEvents(
       FROM event WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
     values: [conversationId, after, upTo, limit],
   });
-  return rows.map((row) => ({
-    ...row,
-    beginsReply: row.type === 'MessageCreated' && isJsonObject(row.data) && row.data.reply === true,
-  }));
+  return rows.map(withMeaning);
+}
+
+/** An event with the reply that is open just after it. */
+export interface LogEventInPlace extends LogEvent {
+  openReplyVersion: number | null;
+}
+
+/** A page of the log between two versions, in the order asked for. */
+export async function readLogPage(
+  pool: pg.Pool,
+  conversationId: string,
+  page: { after: number; before: number; limit: number; inverted: boolean },
+): Promise<LogEventInPlace[]> {
+  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'>>(
+    `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
+        e.handoff_id AS "handoffId", e.data, turn.version AS "openReplyVersion"
+      FROM event e LEFT JOIN LATERAL (
+        SELECT version, type FROM event
+        WHERE conversation_id = e.conversation_id AND version <= e.version
+          AND (type = 'MessageCompleted' OR (type = 'MessageCreated' AND data @> '{"reply": true}'))
+        ORDER BY version DESC LIMIT 1
+      ) turn ON turn.type = 'MessageCreated'
+      WHERE e.conversation_id = $1 AND e.version > $2 AND e.version < $3
+      ORDER BY e.version ${page.inverted ? 'DESC' : 'ASC'} LIMIT $4`,
+    [conversationId, page.after, page.before, page.limit],
+  );
+  return rows.map(withMeaning);
+}
+
+function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beginsReply: boolean } {
+  const { type, data } = row;
+  return { ...row, beginsReply: type === 'MessageCreated' && isJsonObject(data) && data.reply === true };
 }
 
 /**

@@ -1,3 +1,4 @@
+import './schema/changes.ts';
 import './schema/control.ts';
 import './schema/create.ts';
 import './schema/events.ts';

@@ -5,6 +5,7 @@ import type { Bus } from '../events/bus.ts';
 import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { Feeds } from './feeds.ts';
+import type { LogTail } from './log-tail.ts';
 import type { Author } from './model.ts';
 
 /** Generates replies; known here only by what commands need of it. */
@@ -24,6 +25,7 @@ export interface ConversationServices {
   prisma: PrismaClient;
   bus: Bus;
   feeds: Feeds;
+  logTail: LogTail;
   runner: ReplyRunner;
   newId: NewId;
   /** This server, as the owner of the replies that it generates. */

@@ -1,3 +1,4 @@
+import { cancellable } from './cancellable.ts';
 import type { Feed } from './feed.ts';
 import { BadCursorError, follow, locate, type Place, type StreamEvent, TextReader } from './follow.ts';
 import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
@@ -67,22 +68,4 @@ async function createdEvent({ pool }: StreamServices, feed: Feed, version: numbe
   const [event] = await readEvents(pool, feed.conversationId, version - 1, version, 1);
   if (!event) throw new Error('a running reply has no MessageCreated');
   return event;
-}
-
-/** A generator that `return` ends at once, also while it waits. */
-export function cancellable<T>(
-  generate: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
-): AsyncIterableIterator<T> {
-  const abort = new AbortController();
-  const generator = generate(abort.signal);
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next: () => generator.next(),
-    return: () => {
-      abort.abort();
-      return generator.return();
-    },
-  };
 }

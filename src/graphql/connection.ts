@@ -46,7 +46,9 @@ export function encodePageCursor(...values: readonly (string | number)[]): strin
 
 type CursorPart = 'text' | 'integer' | 'time' | 'uuid';
 
-type CursorValues<T extends readonly CursorPart[]> = { [K in keyof T]: T[K] extends 'integer' | 'time' ? number : string };
+type CursorValues<T extends readonly CursorPart[]> = {
+  [K in keyof T]: T[K] extends 'integer' | 'time' ? number : string;
+};
 
 /** The ordering values of a cursor, of these kinds; a time is in milliseconds. Throws `BAD_USER_INPUT` for any other cursor. */
 export function decodePageCursor<T extends readonly CursorPart[]>(cursor: string, ...parts: T): CursorValues<T> {

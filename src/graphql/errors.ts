@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql';
+import { InvalidInputError } from '../errors.ts';
 
 /** A GraphQL error of one of the documented kinds, with its HTTP status. */
 export function graphqlError(code: ErrorCode, message: string): GraphQLError {
@@ -24,3 +25,8 @@ export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does n
 export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
+
+/** Where there is no result union to hold it, input that cannot be used is an error of the request. */
+export function asBadInput(error: unknown): never {
+  throw error instanceof InvalidInputError ? badUserInput(error.detail) : error;
+}

@@ -1,8 +1,10 @@
 import { builder } from '../../graphql/builder.ts';
+import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
 import type { StreamEvent } from '../follow.ts';
-import type { LogEvent } from '../log.ts';
+import { encodeCursor } from '../cursor.ts';
+import { type LogEvent, type LogEventInPlace, readLogPage } from '../log.ts';
 import { ConversationRef } from './conversation.ts';
 import { FragmentRef, TextFragmentRef } from './fragment.ts';
 import { HandoffRef } from './handoff.ts';
@@ -63,6 +65,33 @@ VersionedEventRef.implement({
     }),
   }),
 });
+
+builder.objectField(ConversationRef, 'events', (t) =>
+  t.connection({
+    type: VersionedEventRef,
+    nullable: true,
+    description:
+      'OPERATORS ONLY. The log: who did what. Without fragment events. `after` and `before` take pagination cursors.',
+    resolve: ({ id }, args, { services }) =>
+      keysetPage(
+        args,
+        ({ event }: LoggedEvent) => encodePageCursor(event.version),
+        async ({ after, before, ...page }) => {
+          const [from, to] = [after, before].map((cursor) =>
+            cursor === undefined ? undefined : decodePageCursor(cursor, 'integer')[0],
+          );
+          const events = await readLogPage(services.pool, id, { ...page, after: from ?? 0, before: to ?? 2 ** 31 - 1 });
+          return events.map((event) => inPlace(id, event));
+        },
+      ),
+  }),
+);
+
+function inPlace(conversationId: string, event: LogEventInPlace): LoggedEvent {
+  const { version, openReplyVersion } = event;
+  const open = openReplyVersion === null ? null : { version: openReplyVersion, fragment: 0, place: 0 };
+  return { kind: 'log', conversationId, event, cursor: encodeCursor(conversationId, { version, open }) };
+}
 
 /** An event of the log that says no more than that it happened. */
 function loggedEvent(type: LogEvent['type'], description: string) {

@@ -1,9 +1,8 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
-import { InvalidInputError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
-import { badUserInput } from '../../graphql/errors.ts';
+import { asBadInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { listConversations, type ListPlace } from '../list.ts';
 import { ConversationRef } from './conversation.ts';
@@ -123,9 +122,4 @@ function placeOf(cursor: string | undefined): ListPlace | null {
   if (cursor === undefined) return null;
   const [time, id] = decodePageCursor(cursor, 'time', 'uuid');
   return { at: new Date(time), id };
-}
-
-/** In a query, input that cannot be used is an error of the request. */
-function asBadInput(error: unknown): never {
-  throw error instanceof InvalidInputError ? badUserInput(error.detail) : error;
 }
