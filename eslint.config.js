@@ -1,4 +1,5 @@
 import { join, posix, relative, sep } from 'node:path';
+import graphql from '@graphql-eslint/eslint-plugin';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -94,6 +95,24 @@ const importDirection = {
   },
 };
 
+/** GraphQL types that are values, pages, events, results or failures: they have no identity of their own. */
+const valueTypes = [
+  'AgentRuntime',
+  'Author',
+  'Canvas',
+  'ConversationChange',
+  'ConversationState',
+  'FragmentDelta',
+  'InputIssue',
+  'PageInfo',
+  'TokenUsage',
+  'Viewer',
+];
+const valueSuffixes = [
+  ...['Connection', 'Edge', 'Error', 'Payload'],
+  ...['Accepted', 'Changed', 'Completed', 'Created', 'Deleted', 'Ended', 'Started', 'Updated'],
+];
+
 export default defineConfig(
   { ignores: ['dist/', 'coverage/', '.data/', 'src/generated/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -123,5 +142,26 @@ export default defineConfig(
     // expect.any() and its like are of type any.
     files: ['test/**/*.ts'],
     rules: { '@typescript-eslint/no-unsafe-assignment': 'off' },
+  },
+  {
+    files: ['schema.graphql'],
+    plugins: { '@graphql-eslint': graphql },
+    languageOptions: {
+      parser: graphql.parser,
+      parserOptions: { graphQLConfig: { schema: join(import.meta.dirname, 'schema.graphql') } },
+    },
+    rules: {
+      ...graphql.configs['flat/schema-recommended'].rules,
+      ...graphql.configs['flat/schema-relay'].rules,
+      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
+      '@graphql-eslint/strict-id-in-types': [
+        'error',
+        {
+          acceptedIdNames: ['id'],
+          acceptedIdTypes: ['ID'],
+          exceptions: { types: valueTypes, suffixes: valueSuffixes },
+        },
+      ],
+    },
   },
 );

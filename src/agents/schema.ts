@@ -64,31 +64,35 @@ builder.queryField('agent', (t) =>
 );
 
 builder.queryField('agents', (t) =>
-  t.connection({
-    type: AgentRef,
-    authScopes: { read: true },
-    description: "The organization's agents by name.",
-    resolve: (_root, args, context, info) =>
-      keysetPage(
-        args,
-        ({ name, id }: Agent) => encodePageCursor(name, id),
-        ({ after, before, limit, inverted }) => {
-          const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-            if (cursor === undefined) return [];
-            const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
-            return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
-          };
-          const way = inverted ? 'desc' : 'asc';
-          return context.services.prisma.agent.findMany({
-            ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-            where: {
-              organizationId: context.viewer.organizationId,
-              AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-            },
-            orderBy: [{ name: way }, { id: way }],
-            take: limit,
-          });
-        },
-      ),
-  }),
+  t.connection(
+    {
+      type: AgentRef,
+      authScopes: { read: true },
+      description: "The organization's agents by name.",
+      resolve: (_root, args, context, info) =>
+        keysetPage(
+          args,
+          ({ name, id }: Agent) => encodePageCursor(name, id),
+          ({ after, before, limit, inverted }) => {
+            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
+              if (cursor === undefined) return [];
+              const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
+              return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
+            };
+            const way = inverted ? 'desc' : 'asc';
+            return context.services.prisma.agent.findMany({
+              ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+              where: {
+                organizationId: context.viewer.organizationId,
+                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
+              },
+              orderBy: [{ name: way }, { id: way }],
+              take: limit,
+            });
+          },
+        ),
+    },
+    { name: 'AgentConnection', description: 'A page of agents.' },
+    { name: 'AgentEdge', description: 'One of a page.' },
+  ),
 );

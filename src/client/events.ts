@@ -78,7 +78,14 @@ interface VersionedFields extends EventFields {
 export type ConversationEvent =
   | (VersionedFields & { __typename: 'MessageCreated' | 'MessageCompleted'; message: Message })
   | (VersionedFields & {
-      __typename: 'ConversationCreated' | 'StateChanged' | 'ConversationUpdated' | 'ConversationEnded';
+      __typename:
+        | 'ConversationCreated'
+        | 'StateChanged'
+        | 'HandoffStarted'
+        | 'HandoffAccepted'
+        | 'HandoffEnded'
+        | 'ConversationUpdated'
+        | 'ConversationEnded';
     })
   | (EventFields & { __typename: 'FragmentStarted'; message: MessageHead; fragment: Fragment })
   | (EventFields & {

@@ -52,8 +52,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     pageInfoTypeOptions: { description: "Relay's. No `totalCount`: no page ever counts rows." },
     nodeFieldOptions: { nullable: false },
     nodesOnConnection: true,
-    defaultConnectionTypeOptions: { description: 'A page.' },
-    defaultEdgeTypeOptions: { description: 'One of a page.' },
     defaultConnectionFieldOptions: { nullable: false },
   },
 });

@@ -90,52 +90,60 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       resolve: (query, { handoffId }, _args, { services }) =>
         handoffId ? services.prisma.handoff.findUnique({ ...query, where: { id: handoffId } }) : null,
     }),
-    handoffs: t.connection({
-      type: HandoffRef,
-      description: 'All handoffs, oldest first.',
-      resolve: ({ id }, args, context, info) =>
-        keysetPage(
-          args,
-          ({ startedVersion }: Handoff) => encodePageCursor(startedVersion),
-          ({ limit, inverted, ...slice }) =>
-            context.services.prisma.handoff.findMany({
-              ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-              where: { conversationId: id, startedVersion: between(slice) },
-              orderBy: { startedVersion: inverted ? 'desc' : 'asc' },
-              take: limit,
-            }),
-        ),
-    }),
-    messages: t.connection({
-      type: MessageRef,
-      description:
-        'Oldest first; for a chat ask for `last: 50` and page with `before`. Superseded replies only when asked for.',
-      args: {
-        roles: t.arg({ type: [MessageRoleRef], description: 'Only these; left out, all.' }),
-        includeSuperseded: t.arg.boolean({
-          required: true,
-          defaultValue: false,
-          description: 'Also replies that a later one replaces.',
-        }),
+    handoffs: t.connection(
+      {
+        type: HandoffRef,
+        description: 'All handoffs, oldest first.',
+        resolve: ({ id }, args, context, info) =>
+          keysetPage(
+            args,
+            ({ startedVersion }: Handoff) => encodePageCursor(startedVersion),
+            ({ limit, inverted, ...slice }) =>
+              context.services.prisma.handoff.findMany({
+                ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+                where: { conversationId: id, startedVersion: between(slice) },
+                orderBy: { startedVersion: inverted ? 'desc' : 'asc' },
+                take: limit,
+              }),
+          ),
       },
-      resolve: ({ id }, args, context, info) =>
-        keysetPage(
-          args,
-          ({ position }: Message) => encodePageCursor(position),
-          ({ limit, inverted, ...slice }) =>
-            context.services.prisma.message.findMany({
-              ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-              where: {
-                conversationId: id,
-                position: between(slice),
-                ...(args.roles && { role: { in: args.roles } }),
-                ...(!args.includeSuperseded && { supersededBy: null }),
-              },
-              orderBy: { position: inverted ? 'desc' : 'asc' },
-              take: limit,
-            }),
-        ),
-    }),
+      { name: 'HandoffConnection', description: 'A page of handoffs.' },
+      { name: 'HandoffEdge', description: 'One of a page.' },
+    ),
+    messages: t.connection(
+      {
+        type: MessageRef,
+        description:
+          'Oldest first; for a chat ask for `last: 50` and page with `before`. Superseded replies only when asked for.',
+        args: {
+          roles: t.arg({ type: [MessageRoleRef], description: 'Only these; left out, all.' }),
+          includeSuperseded: t.arg.boolean({
+            required: true,
+            defaultValue: false,
+            description: 'Also replies that a later one replaces.',
+          }),
+        },
+        resolve: ({ id }, args, context, info) =>
+          keysetPage(
+            args,
+            ({ position }: Message) => encodePageCursor(position),
+            ({ limit, inverted, ...slice }) =>
+              context.services.prisma.message.findMany({
+                ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+                where: {
+                  conversationId: id,
+                  position: between(slice),
+                  ...(args.roles && { role: { in: args.roles } }),
+                  ...(!args.includeSuperseded && { supersededBy: null }),
+                },
+                orderBy: { position: inverted ? 'desc' : 'asc' },
+                take: limit,
+              }),
+          ),
+      },
+      { name: 'MessageConnection', description: 'A page of messages.' },
+      { name: 'MessageEdge', description: 'One of a page.' },
+    ),
     messageCount: t.exposeInt('messageCount', {
       description: 'Messages of the roles USER and AGENT, superseded ones included.',
     }),

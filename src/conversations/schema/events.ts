@@ -67,24 +67,32 @@ VersionedEventRef.implement({
 });
 
 builder.objectField(ConversationRef, 'events', (t) =>
-  t.connection({
-    type: VersionedEventRef,
-    nullable: true,
-    description:
-      'OPERATORS ONLY. The log: who did what. Without fragment events. `after` and `before` take pagination cursors.',
-    resolve: ({ id }, args, { services }) =>
-      keysetPage(
-        args,
-        ({ event }: LoggedEvent) => encodePageCursor(event.version),
-        async ({ after, before, ...page }) => {
-          const [from, to] = [after, before].map((cursor) =>
-            cursor === undefined ? undefined : decodePageCursor(cursor, 'integer')[0],
-          );
-          const events = await readLogPage(services.pool, id, { ...page, after: from ?? 0, before: to ?? 2 ** 31 - 1 });
-          return events.map((event) => inPlace(id, event));
-        },
-      ),
-  }),
+  t.connection(
+    {
+      type: VersionedEventRef,
+      nullable: true,
+      description:
+        'OPERATORS ONLY. The log: who did what. Without fragment events. `after` and `before` take pagination cursors.',
+      resolve: ({ id }, args, { services }) =>
+        keysetPage(
+          args,
+          ({ event }: LoggedEvent) => encodePageCursor(event.version),
+          async ({ after, before, ...page }) => {
+            const [from, to] = [after, before].map((cursor) =>
+              cursor === undefined ? undefined : decodePageCursor(cursor, 'integer')[0],
+            );
+            const events = await readLogPage(services.pool, id, {
+              ...page,
+              after: from ?? 0,
+              before: to ?? 2 ** 31 - 1,
+            });
+            return events.map((event) => inPlace(id, event));
+          },
+        ),
+    },
+    { name: 'VersionedEventConnection', description: 'A page of logged events.' },
+    { name: 'VersionedEventEdge', description: 'One of a page.' },
+  ),
 );
 
 function inPlace(conversationId: string, event: LogEventInPlace): LoggedEvent {

@@ -68,54 +68,58 @@ const ConversationOrder = builder.inputType('ConversationOrder', {
 });
 
 builder.queryField('conversations', (t) =>
-  t.connection({
-    type: ConversationRef,
-    authScopes: { read: true },
-    description:
-      'Conversations, newest activity first unless ordered otherwise. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
-      'is given); more is `BAD_USER_INPUT`.',
-    args: {
-      filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
-      keyword: t.arg.string({
-        description:
-          'Words that occur in the title or in the text of visible messages (in the first 100,000 characters of each text).',
-      }),
-      orderBy: t.arg({
-        type: ConversationOrder,
-        required: true,
-        defaultValue: { field: 'updatedAt', direction: 'desc' },
-        description: 'The order.',
-      }),
+  t.connection(
+    {
+      type: ConversationRef,
+      authScopes: { read: true },
+      description:
+        'Conversations, newest activity first unless ordered otherwise. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
+        'is given); more is `BAD_USER_INPUT`.',
+      args: {
+        filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
+        keyword: t.arg.string({
+          description:
+            'Words that occur in the title or in the text of visible messages (in the first 100,000 characters of each text).',
+        }),
+        orderBy: t.arg({
+          type: ConversationOrder,
+          required: true,
+          defaultValue: { field: 'updatedAt', direction: 'desc' },
+          description: 'The order.',
+        }),
+      },
+      resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
+        const { services, viewer } = context;
+        return keysetPage(
+          args,
+          (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
+          async ({ before, after, limit, inverted }) => {
+            const listed = await listConversations(services.pool, viewer.organizationId, {
+              filter: filter ?? {},
+              keyword,
+              order,
+              after: placeOf(after),
+              before: placeOf(before),
+              limit,
+              inverted,
+            }).catch(asBadInput);
+            const rows = await services.prisma.conversation.findMany({
+              ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+              where: { id: { in: listed.map(({ id }) => id) } },
+            });
+            const byId = new Map(rows.map((row) => [row.id, row]));
+            return listed.flatMap(({ id, createdAt, updatedAt }) => {
+              const row = byId.get(id);
+              // The cursor is of the place where the row was listed, should it have moved since.
+              return row ? [{ ...row, createdAt, updatedAt }] : [];
+            });
+          },
+        );
+      },
     },
-    resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
-      const { services, viewer } = context;
-      return keysetPage(
-        args,
-        (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
-        async ({ before, after, limit, inverted }) => {
-          const listed = await listConversations(services.pool, viewer.organizationId, {
-            filter: filter ?? {},
-            keyword,
-            order,
-            after: placeOf(after),
-            before: placeOf(before),
-            limit,
-            inverted,
-          }).catch(asBadInput);
-          const rows = await services.prisma.conversation.findMany({
-            ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-            where: { id: { in: listed.map(({ id }) => id) } },
-          });
-          const byId = new Map(rows.map((row) => [row.id, row]));
-          return listed.flatMap(({ id, createdAt, updatedAt }) => {
-            const row = byId.get(id);
-            // The cursor is of the place where the row was listed, should it have moved since.
-            return row ? [{ ...row, createdAt, updatedAt }] : [];
-          });
-        },
-      );
-    },
-  }),
+    { name: 'ConversationConnection', description: 'A page of conversations.' },
+    { name: 'ConversationEdge', description: 'One of a page.' },
+  ),
 );
 
 function placeOf(cursor: string | undefined): ListPlace | null {
