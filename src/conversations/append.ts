@@ -131,7 +131,7 @@ WITH input AS (
     (reply IS NOT NULL AND status = 'ACTIVE')::int AS generates,
     (message IS NOT NULL)::int AS says,
     (coalesce(lifecycle_type, 'HandoffEnded') <> 'HandoffEnded')::int AS lives,
-    (handoff_id IS NOT NULL AND lifecycle_type IN ('HandoffEnded', 'ConversationEnded'))::int AS ends_handoff,
+    (handoff_id IS NOT NULL AND coalesce(lifecycle_type, '') IN ('HandoffEnded', 'ConversationEnded'))::int AS ends_handoff,
     ${stateOf('locked')} AS state_before,
     ${stateOf('locked')} || coalesce(state, '{}') AS state_after
   FROM locked, input

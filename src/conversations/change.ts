@@ -109,36 +109,26 @@ async function changeUnderLock(
   change: Change,
   complete: Completion | undefined,
 ): Promise<Decision> {
-  const running = await runningReply(services.pool, change);
-  const resume = running && change.rule.running === 'SETTLE' ? await services.runner.suspend(running) : () => undefined;
-  let settled: string | null = null;
+  const settles = change.rule.running === 'SETTLE';
+  const running = settles ? (await readRow(services.pool, change))?.runningReplyId : null;
+  const resume = running ? await services.runner.suspend(running) : () => undefined;
   try {
-    return await inTransaction(services.pool, async (db) => {
-      const replyId = await runningReply(db, change, 'FOR NO KEY UPDATE');
-      const settles =
-        replyId !== null &&
-        change.rule.running === 'SETTLE' &&
-        (await settleReply(
-          db,
-          { conversationId: change.conversationId, replyId, actor: change.actor },
-          { status: 'STOPPED' },
-        )) !== null;
-      if (settles) settled = replyId;
-      const { expectedVersion } = change;
+    const decision = await inTransaction(services.pool, async (db): Promise<Decision> => {
+      const locked = await readRow(db, change, 'FOR NO KEY UPDATE');
+      const settled = settles && locked ? await settleRunning(db, change, locked) : null;
       const { refusal, ...completed } = (await complete?.(db)) ?? {};
       const result = await append(db, {
         ...change,
         ...completed,
-        // Settling has raised the version that the caller may have expected.
-        expectedVersion: expectedVersion != null && settles ? expectedVersion + 1 : expectedVersion,
+        // Settling has compared the version, and raised it.
+        expectedVersion: settled === null ? change.expectedVersion : null,
       });
-      if (result.outcome !== 'OK' && result.outcome !== 'UNCHANGED') {
-        if (result.outcome === 'VERSION' && settles) result.version -= 1;
-        throw new Refused(result);
-      }
+      if (result.outcome !== 'OK' && result.outcome !== 'UNCHANGED') throw new Refused(result);
       if (refusal) throw refusal;
       return { result, settled };
     });
+    if (decision.settled !== running) resume();
+    return decision;
   } catch (error) {
     resume();
     if (error instanceof Refused) return { result: error.result, settled: null };
@@ -146,12 +136,30 @@ async function changeUnderLock(
   }
 }
 
-async function runningReply(db: pg.Pool | pg.PoolClient, change: Change, lock = ''): Promise<string | null> {
-  const { rows } = await db.query<{ id: string | null }>({
-    text: `SELECT generating_message_id AS id FROM conversation WHERE id = $1 AND organization_id = $2 ${lock}`,
+interface LockedRow {
+  version: number;
+  runningReplyId: string | null;
+}
+
+/** Stops the running reply; returns its id. Throws `VersionConflictError` before anything is stopped. */
+async function settleRunning(db: pg.PoolClient, change: Change, locked: LockedRow): Promise<string | null> {
+  const { conversationId, actor, expectedVersion } = change;
+  const { runningReplyId: replyId, version } = locked;
+  if (replyId === null) return null;
+  if (expectedVersion != null && expectedVersion !== version) {
+    throw new VersionConflictError(conversationId, expectedVersion, version);
+  }
+  await settleReply(db, { conversationId, replyId, actor }, { status: 'STOPPED' });
+  return replyId;
+}
+
+async function readRow(db: pg.Pool | pg.PoolClient, change: Change, lock = ''): Promise<LockedRow | null> {
+  const { rows } = await db.query<LockedRow>({
+    text: `SELECT version, generating_message_id AS "runningReplyId" FROM conversation
+      WHERE id = $1 AND organization_id = $2 ${lock}`,
     values: [change.conversationId, change.organizationId],
   });
-  return rows[0]?.id ?? null;
+  return rows[0] ?? null;
 }
 
 function announce(services: ConversationServices, result: Appended, settled: string | null): void {

@@ -1,18 +1,30 @@
 import type pg from 'pg';
 import type { Logger } from '../observability.ts';
 import type { Hint } from '../events/bus.ts';
+import { GrowingText } from '../growing-text.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from './log.ts';
 
 const PAGE = 500;
 const TAIL = 256;
 const SETTLED = 8;
+/** Text that does not join what is known has rows read at most this often, in milliseconds: it is stored no more often. */
+const GAP_MS = 100;
+/** So many hints are kept until the text before them is known. */
+const AHEAD = 1000;
+
+type TextHint = Extract<Hint, { kind: 'text' }>;
+
+/** A fragment with a text that readers look at while it grows. */
+export interface LiveFragment extends Omit<FragmentRow, 'text'> {
+  text: GrowingText;
+}
 
 /** The reply open at the feed's version, with the text known so far: what is stored, and what the bus brought beyond it. */
 export interface OpenReply {
   messageId: string;
   /** The version of its MessageCreated. */
   version: number;
-  fragments: FragmentRow[];
+  fragments: LiveFragment[];
 }
 
 /**
@@ -27,15 +39,19 @@ export class Feed {
   /** Raised by every change, so that a reader can wait for the next one without missing it. */
   revision = 0;
   closed = false;
+  /** Of its log only the last event is left. */
+  deleted = false;
   open: OpenReply | null = null;
   private readonly pool: pg.Pool;
   private readonly log: Logger;
   private tail: LogEvent[] = [];
-  private readonly settled = new Map<string, Promise<FragmentRow[]>>();
+  private readonly settled = new Map<string, Promise<LiveFragment[]>>();
   private readonly waiting = new Set<() => void>();
   private reading: Promise<void> | null = null;
-  /** Counts the requests to read, so that one made while rows are being read is not taken for answered. */
-  private wanted = 0;
+  private nextReading: Promise<void> | null = null;
+  /** Text that is further on than what is known. */
+  private ahead: TextHint[] = [];
+  private gapTimer: NodeJS.Timeout | null = null;
 
   constructor(pool: pg.Pool, log: Logger, conversationId: string) {
     this.pool = pool;
@@ -49,6 +65,7 @@ export class Feed {
     if (!head) return false;
     this.organizationId = head.organizationId;
     this.version = head.version;
+    this.deleted = head.deleted;
     if (head.openReplyId !== null && head.openReplyVersion !== null) {
       this.open = { messageId: head.openReplyId, version: head.openReplyVersion, fragments: [] };
     }
@@ -57,30 +74,38 @@ export class Feed {
   }
 
   onHint(hint: Hint): void {
-    if (hint.kind === 'log' ? hint.version > this.version : hint.kind === 'fragments' || !this.takeText(hint)) {
-      this.refresh().catch((error: unknown) => {
-        this.log.warn(
-          { err: error, conversationId: this.conversationId },
-          'could not read the log; the next poll will',
-        );
-      });
+    if (hint.kind === 'text') {
+      if (this.takeText(hint)) return;
+      if (this.ahead.length < AHEAD) this.ahead.push(hint);
+      this.closeGap();
+    } else if (hint.kind === 'fragments' || hint.version > this.version) {
+      this.refreshQuietly();
     }
   }
 
-  /** Reads what is new from the rows. Calls meanwhile are answered by one more reading. */
+  /** Reads what is new from the rows, in a reading that begins after this call. One runs at a time, and one waits. */
   refresh(): Promise<void> {
-    this.wanted += 1;
-    this.reading ??= this.readRows().finally(() => {
-      this.reading = null;
+    this.nextReading ??= (this.reading ?? Promise.resolve()).then(() => {
+      this.nextReading = null;
+      const reading = this.readRows();
+      this.reading = reading.catch(() => undefined);
+      return reading;
     });
-    return this.reading;
+    return this.nextReading;
+  }
+
+  /** As `refresh`, for whoever has no use for its failure: the next hint or poll reads again. */
+  refreshQuietly(): void {
+    this.refresh().catch((error: unknown) => {
+      this.log.warn({ err: error, conversationId: this.conversationId }, 'could not read the log; trying again');
+    });
   }
 
   /** Events after a version, up to the feed's own; from memory when they are recent. At most a page. */
   eventsAfter(version: number): LogEvent[] | Promise<LogEvent[]> {
-    const missing = this.version - version;
-    if (missing <= 0) return [];
-    if (missing <= this.tail.length) return this.tail.slice(-missing);
+    if (version >= this.version) return [];
+    const [oldest] = this.tail;
+    if (oldest && oldest.version <= version + 1) return this.tail.filter((event) => event.version > version);
     return readEvents(this.pool, this.conversationId, version, this.version, PAGE);
   }
 
@@ -92,10 +117,10 @@ export class Feed {
   }
 
   /** The fragments of a reply that has ended. */
-  settledFragments(messageId: string): Promise<FragmentRow[]> {
+  settledFragments(messageId: string): Promise<LiveFragment[]> {
     const known = this.settled.get(messageId);
     if (known) return known;
-    const reading = readFragments(this.pool, [messageId]);
+    const reading = readFragments(this.pool, [messageId]).then((rows) => rows.map(live));
     this.settled.set(messageId, reading);
     reading.catch(() => this.settled.delete(messageId));
     const [oldest] = this.settled.keys();
@@ -119,26 +144,40 @@ export class Feed {
 
   close(): void {
     this.closed = true;
+    if (this.gapTimer) clearTimeout(this.gapTimer);
     this.changed();
   }
 
   private async readRows(): Promise<void> {
-    for (let served = -1; served !== this.wanted;) {
-      served = this.wanted;
-      const before = this.revision;
-      // Events first, then text: text read after an event is never older than it.
-      for (let full = true; full;) {
-        const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
-        for (const event of events) this.takeEvent(event);
-        full = events.length === PAGE;
-      }
-      if (this.open) this.takeRows(this.open, await readFragments(this.pool, [this.open.messageId]));
-      if (this.revision !== before) this.changed();
+    const before = this.revision;
+    // Events first, then text: text read after an event is never older than it.
+    for (let full = true; full;) {
+      const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
+      for (const event of events) this.takeEvent(event);
+      full = events.length === PAGE;
     }
+    if (this.open) this.takeRows(this.open, await readFragments(this.pool, [this.open.messageId]));
+    const waiting = this.ahead;
+    this.ahead = [];
+    for (const hint of waiting) {
+      if (hint.messageId === this.open?.messageId && !this.takeText(hint)) this.ahead.push(hint);
+    }
+    if (this.revision !== before) this.changed();
+  }
+
+  /** Reads rows now, and again for as long as there is text that does not join. */
+  private closeGap(): void {
+    if (this.gapTimer || this.closed) return;
+    this.refreshQuietly();
+    this.gapTimer = setTimeout(() => {
+      this.gapTimer = null;
+      if (this.ahead.length > 0) this.closeGap();
+    }, GAP_MS);
   }
 
   private takeEvent(event: LogEvent): void {
     this.version = event.version;
+    this.deleted ||= event.type === 'ConversationDeleted';
     this.tail.push(event);
     if (this.tail.length > 2 * TAIL) this.tail = this.tail.slice(-TAIL);
     if (event.beginsReply && event.messageId !== null) {
@@ -146,6 +185,7 @@ export class Feed {
     } else if (event.type === 'MessageCompleted' && event.messageId === this.open?.messageId) {
       this.open = null;
     }
+    if (this.deleted) this.open = null;
     this.revision += 1;
   }
 
@@ -154,18 +194,18 @@ export class Feed {
       const known = open.fragments[row.index];
       if (known && known.status === row.status && known.text.length >= row.text.length) continue;
       const ahead = known && row.status === 'IN_PROGRESS' && known.text.length > row.text.length;
-      open.fragments[row.index] = ahead ? { ...row, text: known.text } : row;
+      open.fragments[row.index] = ahead ? { ...row, text: known.text } : live(row);
       this.revision += 1;
     }
   }
 
   /** Adds text that follows on what is known. False when rows must be read instead. */
-  private takeText(hint: Extract<Hint, { kind: 'text' }>): boolean {
+  private takeText(hint: TextHint): boolean {
     const fragment = this.open?.messageId === hint.messageId ? this.open.fragments[hint.fragment] : undefined;
     if (!fragment || hint.offset > fragment.text.length) return false;
     const fresh = hint.text.slice(fragment.text.length - hint.offset);
     if (fresh && fragment.status === 'IN_PROGRESS') {
-      fragment.text += fresh;
+      fragment.text.append(fresh);
       this.revision += 1;
       this.changed();
     }
@@ -175,4 +215,8 @@ export class Feed {
   private changed(): void {
     for (const wake of [...this.waiting]) wake();
   }
+}
+
+function live(row: FragmentRow): LiveFragment {
+  return { ...row, text: new GrowingText(row.text) };
 }

@@ -46,7 +46,9 @@ export class Feeds implements HintListener {
       if (released) return;
       released = true;
       held.readers -= 1;
-      if (held.readers === 0 && this.entries.get(conversationId) === held) this.entries.delete(conversationId);
+      if (held.readers > 0) return;
+      feed.close();
+      if (this.entries.get(conversationId) === held) this.entries.delete(conversationId);
     };
     try {
       if (await held.started) return { feed, release };
@@ -63,7 +65,7 @@ export class Feeds implements HintListener {
   }
 
   onReconnect(): void {
-    for (const { feed } of this.entries.values()) this.refresh(feed);
+    for (const { feed } of this.entries.values()) feed.refreshQuietly();
   }
 
   /** Ends every reader. */
@@ -82,18 +84,12 @@ export class Feeds implements HintListener {
     try {
       const versions = await readVersions(this.pool, [...this.entries.keys()]);
       for (const [id, { feed }] of this.entries) {
-        if (feed.open || versions.get(id) !== feed.version) this.refresh(feed);
+        if (feed.open || versions.get(id) !== feed.version) feed.refreshQuietly();
       }
     } catch (error) {
       this.log.warn({ err: error }, 'could not poll the followed conversations');
     } finally {
       this.polling = false;
     }
-  }
-
-  private refresh(feed: Feed): void {
-    feed.refresh().catch((error: unknown) => {
-      this.log.warn({ err: error, conversationId: feed.conversationId }, 'could not read the log; the next poll will');
-    });
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeCursor, type Position } from './cursor.ts';
-import type { Feed } from './feed.ts';
+import type { Feed, LiveFragment } from './feed.ts';
 import type { FragmentRow, LogEvent } from './log.ts';
 
 const RETRY_MS = 500;
@@ -14,8 +14,7 @@ export type StreamEvent = { conversationId: string; cursor: string } & (
       occurredAt: Date;
       offset: number;
       text: string;
-      /** With its text up to the end of this delta. */
-      fragment: FragmentRow;
+      fragment: LiveFragment;
     }
   | { kind: 'fragment-completed'; occurredAt: Date; fragment: FragmentRow }
 );
@@ -37,7 +36,10 @@ export async function locate(feed: Feed, { version, open }: Position): Promise<P
   if (version > feed.version) throw new BadCursorError('The cursor is ahead of the conversation.');
   if (!open) return { version, text: null };
   const messageId = await feed.replyBegunAt(open.version);
-  if (messageId === null) throw new BadCursorError('The cursor names a reply that does not exist.');
+  if (messageId === null) {
+    if (feed.deleted) return { version, text: null };
+    throw new BadCursorError('The cursor names a reply that does not exist.');
+  }
   return { version, text: new TextReader(messageId, open.version, open.fragment, open.place) };
 }
 
@@ -119,7 +121,7 @@ export class TextReader {
   }
 
   /** The next thing to say of these fragments; null when all is said. */
-  next(fragments: readonly FragmentRow[], settled: boolean): Part | null {
+  next(fragments: readonly LiveFragment[], settled: boolean): Part | null {
     const fragment = fragments[this.fragment];
     if (!fragment) return null;
     const occurredAt = new Date();
@@ -140,12 +142,11 @@ export class TextReader {
     if (length > have || (length < have && settled)) {
       this.read = 1 + length;
       const offset = Math.min(have, length);
-      const soFar = { ...fragment, status: 'IN_PROGRESS' as const };
-      return { kind: 'fragment-delta', occurredAt, offset, text: fragment.text.slice(offset), fragment: soFar };
+      return { kind: 'fragment-delta', occurredAt, offset, text: fragment.text.slice(offset), fragment };
     }
     if (fragment.status !== 'DONE') return null;
     this.fragment += 1;
     this.read = 0;
-    return { kind: 'fragment-completed', occurredAt, fragment: { ...fragment } };
+    return { kind: 'fragment-completed', occurredAt, fragment: { ...fragment, text: fragment.text.toString() } };
   }
 }

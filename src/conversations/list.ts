@@ -87,8 +87,8 @@ export async function matchingConversations(
   return new Set(rows.map((row) => row.id));
 }
 
-/** How much of a fragment's text keywords are looked for in; must be as in the migration, or the index is not used. */
-const indexedText = "to_tsvector('simple'::regconfig, left(f.text, 100000))";
+/** The most words of a keyword that count. */
+const KEYWORDS = 20;
 
 class Conditions {
   readonly values: unknown[] = [];
@@ -131,10 +131,12 @@ class Conditions {
     const reader = new InputReader();
     const words = reader.text(['keyword'], keyword);
     reader.finish();
-    const wanted = `websearch_to_tsquery('simple'::regconfig, ${this.value(words)})`;
-    this.add(`(to_tsvector('simple'::regconfig, coalesce(c.title, '')) @@ ${wanted} OR c.id IN (
+    const phrases = words?.split(/\s+/).filter(Boolean).slice(0, KEYWORDS) ?? [];
+    if (phrases.length === 0) return;
+    const wanted = phrases.map((phrase) => `list_phrase(${this.value(phrase)})`).join(' && ');
+    this.add(`(list_words(coalesce(c.title, '')) @@ (${wanted}) OR c.id IN (
       SELECT m.conversation_id FROM fragment f JOIN message m ON m.id = f.message_id
-      WHERE ${indexedText} @@ ${wanted} AND m.role <> 'CONTROL' AND m.organization_id = ${this.value(organizationId)}))`);
+      WHERE list_words(f.text) @@ (${wanted}) AND m.role <> 'CONTROL' AND m.organization_id = ${this.value(organizationId)}))`);
   }
 
   /** An id that names nothing matches nothing. */

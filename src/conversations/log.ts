@@ -103,6 +103,7 @@ export interface Head {
   version: number;
   openReplyId: string | null;
   openReplyVersion: number | null;
+  deleted: boolean;
 }
 
 /** A deleted conversation still has the version of its last event; null when there was never such a conversation. */
@@ -110,10 +111,10 @@ export async function readHead(pool: pg.Pool, conversationId: string): Promise<H
   const { rows } = await pool.query<Head>({
     name: 'read-head',
     text: `SELECT organization_id AS "organizationId", version, generating_message_id AS "openReplyId",
-        generating_version AS "openReplyVersion"
+        generating_version AS "openReplyVersion", false AS deleted
       FROM conversation WHERE id = $1
       UNION ALL
-      SELECT organization_id, version, NULL, NULL FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
+      SELECT organization_id, version, NULL, NULL, true FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
     values: [conversationId],
   });
   return rows[0] ?? null;

@@ -52,7 +52,7 @@ export async function regenerateReply(
     async (db) => {
       const reply = { id: services.newId(), inReplyToId, supersedesId: replyId, runtimeParameters };
       if ((await latestReply(db, conversationId)) === replyId) return { reply };
-      const detail = 'Must be the latest reply of its conversation, and one that was generated.';
+      const detail = 'Must be a generated reply after which nobody has written.';
       return { refusal: new InvalidInputError([{ path: ['replyId'], detail }]) };
     },
   );
@@ -60,13 +60,13 @@ export async function regenerateReply(
   return changed;
 }
 
+/** The latest message, control messages aside, when it is a generated reply. */
 async function latestReply(db: pg.PoolClient, conversationId: string): Promise<string | null> {
-  const { rows } = await db.query<{ id: string }>({
+  const { rows } = await db.query<{ id: string; generated: boolean }>({
     name: 'latest-reply',
-    text: `SELECT id FROM message
-      WHERE conversation_id = $1 AND role = 'AGENT' AND runtime_parameters IS NOT NULL
-      ORDER BY position DESC LIMIT 1`,
+    text: `SELECT id, runtime_parameters IS NOT NULL AS generated FROM message
+      WHERE conversation_id = $1 AND role <> 'CONTROL' ORDER BY position DESC LIMIT 1`,
     values: [conversationId],
   });
-  return rows[0]?.id ?? null;
+  return rows[0]?.generated ? rows[0].id : null;
 }

@@ -53,7 +53,10 @@ async function settleRunning(
     resume();
     throw error;
   }
-  if (version === null) return null;
+  if (version === null) {
+    resume();
+    return null;
+  }
   services.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
   return { version, open: null };
 }

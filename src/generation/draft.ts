@@ -1,4 +1,5 @@
 import type { ReplyPart } from '../agents/runtime.ts';
+import { GrowingText } from '../growing-text.ts';
 import type { Json, JsonObject } from '../json.ts';
 
 /** The longest text of a reply, in UTF-16 code units. */
@@ -8,7 +9,7 @@ export interface DraftFragment {
   index: number;
   kind: 'TEXT' | 'FUNCTION_CALL' | 'FUNCTION_RESPONSE';
   status: 'IN_PROGRESS' | 'DONE';
-  text: string;
+  text: GrowingText;
   name: string | null;
   args: JsonObject | null;
   callIndex: number | null;
@@ -87,7 +88,7 @@ export class Draft {
   private add(fragment: Partial<DraftFragment> & Pick<DraftFragment, 'kind'>): DraftFragment {
     const added: DraftFragment = {
       status: 'DONE',
-      text: '',
+      text: new GrowingText(),
       name: null,
       args: null,
       callIndex: null,
@@ -107,7 +108,7 @@ export class Draft {
     const fresh = cleanText(text.slice(0, cut));
     this.units += fresh.length;
     if (this.units > MAX_REPLY_UNITS) throw new BadPartError('The reply was longer than a reply may be.');
-    fragment.text += fresh;
+    fragment.text.append(fresh);
     return fragment;
   }
 

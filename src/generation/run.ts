@@ -3,7 +3,7 @@ import { Draft, type DraftFragment } from './draft.ts';
 
 /** What a checkpoint stores of one run. Kept as it is until it is known to be stored: a repeat must not differ. */
 export interface Snapshot {
-  begun: (DraftFragment & { units: number })[];
+  begun: (Omit<DraftFragment, 'text'> & { text: string; units: number })[];
   ended: { index: number; metadata: DraftFragment['metadata'] }[];
   chunks: { index: number; offset: number; units: number; text: string }[];
 }
@@ -62,7 +62,7 @@ export class Run {
       const stored = this.stored[index];
       if (!fragment) continue;
       if (!stored) {
-        snapshot.begun.push({ ...fragment, units: fragment.text.length });
+        snapshot.begun.push({ ...fragment, text: fragment.text.toString(), units: fragment.text.length });
         continue;
       }
       const text = fragment.text.slice(stored.units);

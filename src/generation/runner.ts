@@ -71,7 +71,10 @@ export class Runner implements ReplyRunner, HintListener {
     const timer = new AbortController();
     await Promise.race([ended, sleep(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
     timer.abort();
-    for (const { run } of this.runs.values()) run.abort.abort(new ShutdownError());
+    for (const { run } of this.runs.values()) {
+      run.resume();
+      run.abort.abort(new ShutdownError());
+    }
     await ended;
     this.unsubscribe();
     this.checkpoints.stop();

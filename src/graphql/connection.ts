@@ -36,7 +36,13 @@ export async function keysetPage<T extends object>(
   load: (slice: ResolveCursorConnectionArgs) => Promise<T[]>,
 ): Promise<ConnectionPage<T>> {
   checkPage(args);
-  return resolveCursorConnection({ args, ...pageSize, toCursor }, (slice: ResolveCursorConnectionArgs) => load(slice));
+  const { edges, pageInfo } = await resolveCursorConnection(
+    { args, ...pageSize, toCursor },
+    (slice: ResolveCursorConnectionArgs) => load(slice),
+  );
+  const { startCursor, endCursor } = pageInfo;
+  // The library gives an empty page empty cursors, which lead nowhere.
+  return { edges, pageInfo: { ...pageInfo, startCursor: startCursor || null, endCursor: endCursor || null } };
 }
 
 /** A pagination cursor made of a row's ordering values. */

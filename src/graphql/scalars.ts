@@ -1,6 +1,7 @@
 import { DateTimeResolver, JSONObjectResolver, JSONResolver, URLResolver } from 'graphql-scalars';
 import { GraphQLScalarType } from 'graphql';
 import { builder } from './builder.ts';
+import { badUserInput } from './errors.ts';
 
 /** A scalar of the library with our description and specification. */
 function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, description: string, specifiedByURL: string) {
@@ -35,6 +36,6 @@ builder.scalarType('EventCursor', {
   serialize: (value) => value,
   parseValue: (value) => {
     if (typeof value === 'string') return value;
-    throw new TypeError('An EventCursor is a string.');
+    throw badUserInput('An EventCursor is a string.');
   },
 });

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { StartupError } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
-import { isOccupied, recordedSocketFolder, removeStaleLockFiles } from './lock-file.ts';
+import { isOccupied, readLockFile, removeStaleLockFiles } from './lock-file.ts';
 import { launch, type Launch, type LaunchOptions } from './postmaster.ts';
 import { SUPERUSER } from './programs.ts';
 import { holdsItsSocket, isTrusted, PORT, removeSocketFolder } from './socket-folder.ts';
@@ -98,8 +98,9 @@ async function tryConnect(socketFolder: string, applicationName: string): Promis
 /** Where a server of this cluster can be listening. */
 function knownSocketFolders(cluster: Cluster): string[] {
   if (holdsItsSocket(cluster)) return [cluster.folder];
-  const recorded = recordedSocketFolder(cluster);
-  return recorded && isTrusted(recorded, cluster) ? [recorded] : [];
+  const lock = readLockFile(cluster);
+  if (lock?.folder !== cluster.folder || !lock.socketFolder) return [];
+  return isTrusted(lock.socketFolder, cluster) ? [lock.socketFolder] : [];
 }
 
 function startFailure({ folder, logFile }: Cluster, output: string): StartupError {

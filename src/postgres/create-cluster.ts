@@ -5,9 +5,11 @@ import { promisify } from 'node:util';
 import { StartupError } from '../errors.ts';
 import { type Account, canReach, firstBarrier } from './account.ts';
 import { errorCode } from './error-code.ts';
+import { isAlive } from './is-alive.ts';
 import { openServiceHome, PROGRAM_ENVIRONMENT, type Programs, SUPERUSER } from './programs.ts';
 
-const UNFINISHED = '.initdb-';
+/** The name of a cluster in the making, with the id of the process that makes it. */
+const UNFINISHED = /^\.initdb-(\d+)-/;
 
 export interface Creation {
   /** Whom PostgreSQL will run as; ourselves when undefined. */
@@ -27,7 +29,7 @@ export async function createCluster(path: string, creation: Creation): Promise<v
   const { account, log } = creation;
   const parent = dirname(path);
   const barrier = account && !canReach(account, parent) ? firstBarrier(account, path) : undefined;
-  const folder = mkdtempSync(barrier ? join(openServiceHome(), 'data-') : join(parent, UNFINISHED));
+  const folder = mkdtempSync(barrier ? join(openServiceHome(), 'data-') : join(parent, `.initdb-${process.pid}-`));
   try {
     if (account) chownSync(folder, account.uid, account.gid);
     await initialise(folder, creation);
@@ -44,10 +46,11 @@ export async function createCluster(path: string, creation: Creation): Promise<v
   );
 }
 
-/** Removes what interrupted creations have left beside `path`. For the cluster's owner: no other can win any more. */
+/** Removes what creations beside `path` have left that were interrupted by the end of their process. */
 export function removeUnfinished(path: string): void {
   for (const name of readdirSync(dirname(path))) {
-    if (name.startsWith(UNFINISHED)) rmSync(join(dirname(path), name), { recursive: true, force: true });
+    const [, pid] = UNFINISHED.exec(name) ?? [];
+    if (pid && !isAlive(Number(pid))) rmSync(join(dirname(path), name), { recursive: true, force: true });
   }
 }
 

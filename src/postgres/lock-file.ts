@@ -4,11 +4,21 @@ import type { Cluster } from './cluster.ts';
 import { errorCode } from './error-code.ts';
 import { SOCKET } from './socket-folder.ts';
 
-/** The socket's folder as a server has recorded it; not that of another cluster of which this is a copy. */
-export function recordedSocketFolder({ folder }: Cluster): string | undefined {
+export interface LockFile {
+  /** Of the server that wrote it, which may have been killed since. */
+  pid: number;
+  /** The cluster's folder as the server knows it: another one, when this is a copy. */
+  folder: string | undefined;
+  socketFolder: string | undefined;
+}
+
+/** What a server has recorded of itself in the cluster's folder; undefined when none runs, and none was killed. */
+export function readLockFile({ folder }: Cluster): LockFile | undefined {
   try {
     const lines = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n');
-    return lines[1] === folder ? lines[4] || undefined : undefined;
+    const pid = Number(lines[0]);
+    // Of a file being written there is no number yet, and a negative one would mean a group of processes.
+    return pid > 0 ? { pid, folder: lines[1], socketFolder: lines[4] } : undefined;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { errorCode } from './error-code.ts';
+import { isAlive } from './is-alive.ts';
 
 /** The key of the advisory lock, in database `postgres`, that the cluster's owner holds: "PARLEY" in ASCII. */
 const OWNER_LOCK = String(0x5041524c4559);
@@ -37,12 +37,4 @@ async function findOwner(client: pg.Client): Promise<number | undefined> {
   );
   const name = rows[0]?.name;
   return name?.startsWith(NAME_PREFIX) ? Number(name.slice(NAME_PREFIX.length)) : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return errorCode(error) === 'EPERM';
-  }
 }

@@ -1,12 +1,13 @@
-import { execFile, spawn } from 'node:child_process';
-import { closeSync, existsSync, fchownSync, openSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { spawn } from 'node:child_process';
+import { closeSync, fchownSync, openSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
+import { isAlive } from './is-alive.ts';
+import { readLockFile } from './lock-file.ts';
 import { PROGRAM_ENVIRONMENT } from './programs.ts';
 import { createSocketFolder, PORT } from './socket-folder.ts';
 
-const STOP_TIMEOUT_SECONDS = 60;
+const STOP_TIMEOUT_MS = 60_000;
 
 export interface LaunchOptions {
   /** Without it a crash of the machine may destroy the cluster: for tests. */
@@ -66,13 +67,18 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
   };
 }
 
-/** Stops the cluster's server, which closes its connections and settles its data. Does nothing when none runs. */
-export async function stopServer({ folder, programs, account }: Cluster): Promise<void> {
-  const options = ['-D', folder, '-m', 'fast', '-w', '-t', String(STOP_TIMEOUT_SECONDS)];
-  try {
-    await promisify(execFile)(programs.pgCtl, ['stop', ...options], { ...account, cwd: '/', env: PROGRAM_ENVIRONMENT });
-  } catch (cause) {
-    if (!existsSync(join(folder, 'postmaster.pid'))) return;
-    throw new Error(`PostgreSQL on ${folder} did not stop in ${STOP_TIMEOUT_SECONDS} s.`, { cause });
+/**
+ * Stops the cluster's server, which closes its connections and settles its data. Does nothing when none runs.
+ * @throws an Error when it takes too long; it goes on stopping.
+ */
+export async function stopServer(cluster: Cluster): Promise<void> {
+  const pid = readLockFile(cluster)?.pid;
+  if (pid === undefined || !isAlive(pid)) return;
+  process.kill(pid, 'SIGINT');
+  const deadline = Date.now() + STOP_TIMEOUT_MS;
+  // Not `pg_ctl stop`: that would also wait for a server that another process starts next.
+  while (readLockFile(cluster)?.pid === pid && isAlive(pid)) {
+    if (Date.now() > deadline) throw new Error(`PostgreSQL on ${cluster.path} did not stop in ${STOP_TIMEOUT_MS} ms.`);
+    await delay(10);
   }
 }

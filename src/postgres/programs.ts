@@ -10,7 +10,6 @@ import { errorCode } from './error-code.ts';
 /** The programs of a PostgreSQL installation, by absolute path. */
 export interface Programs {
   initdb: string;
-  pgCtl: string;
   postgres: string;
   /** The major version of PostgreSQL: the data of another one is not compatible. */
   majorVersion: string;
@@ -34,7 +33,6 @@ export async function locatePrograms(account: Account | undefined): Promise<Prog
   restoreLibraryLinks(root);
   const programs = (native: string): Programs => ({
     initdb: join(native, 'bin', 'initdb'),
-    pgCtl: join(native, 'bin', 'pg_ctl'),
     postgres: join(native, 'bin', 'postgres'),
     majorVersion: version.split('.', 1)[0] ?? version,
   });

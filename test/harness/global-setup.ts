@@ -1,10 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { ensureDatabase, startEmbeddedPostgres } from '../../src/postgres/embedded.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { execute } from './database.ts';
+import { createTemporaryFolder, removeAbandonedFolders } from './temporary-folder.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,9 +17,8 @@ declare module 'vitest' {
 
 /** Starts one PostgreSQL for the whole run, with a migrated database to clone; stops it and removes its data at the end. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'parley-test-'));
-  // For root, whose server runs as another user.
-  chmodSync(dataDir, 0o755);
+  removeAbandonedFolders();
+  const dataDir = createTemporaryFolder();
   const server = await startEmbeddedPostgres({ dataDir, durable: false });
   const teardown = async () => {
     await server.stop();

@@ -392,6 +392,13 @@ CREATE INDEX "passage_search_idx" ON "passage" USING GIN ((
   || setweight(to_tsvector('english'::regconfig, "text"), 'B')
 ));
 
--- The full-text indexes behind the keyword of lists, over expressions too. A longer text would not fit a tsvector.
-CREATE INDEX "fragment_text_idx" ON "fragment" USING GIN (to_tsvector('simple'::regconfig, left("text", 100000)));
-CREATE INDEX "conversation_title_idx" ON "conversation" USING GIN (to_tsvector('simple'::regconfig, coalesce("title", '')));
+-- The words of a text, for the keyword of lists. Languages written without spaces are taken character by character, so that a
+-- word is a phrase of them. A longer text would not fit a tsvector.
+CREATE FUNCTION "list_words"(text) RETURNS tsvector LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT to_tsvector('simple'::regconfig, regexp_replace(left($1, 100000), '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g'))
+$$;
+CREATE FUNCTION "list_phrase"(text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT phraseto_tsquery('simple'::regconfig, regexp_replace($1, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g'))
+$$;
+CREATE INDEX "fragment_text_idx" ON "fragment" USING GIN ("list_words"("text"));
+CREATE INDEX "conversation_title_idx" ON "conversation" USING GIN ("list_words"(coalesce("title", '')));

@@ -1,20 +1,21 @@
 import { builder } from '../../graphql/builder.ts';
+import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
-import type { StreamEvent } from '../follow.ts';
 import { encodeCursor } from '../cursor.ts';
 import { type LogEvent, type LogEventInPlace, readLogPage } from '../log.ts';
 import { ConversationRef } from './conversation.ts';
 import { FragmentRef, TextFragmentRef } from './fragment.ts';
+import type { DeliveredEvent } from './delivery.ts';
 import { HandoffRef } from './handoff.ts';
 import { AuthorRef, asBegun, authorOf, MessageRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
-type LoggedEvent = Extract<StreamEvent, { kind: 'log' }>;
-type EventOf<K extends StreamEvent['kind']> = Extract<StreamEvent, { kind: K }>;
+type LoggedEvent = EventOf<'log'>;
+type EventOf<K extends DeliveredEvent['kind']> = Extract<DeliveredEvent, { kind: K }>;
 
-export const ConversationEventRef = builder.interfaceRef<StreamEvent>('ConversationEvent').implement({
+export const ConversationEventRef = builder.interfaceRef<DeliveredEvent>('ConversationEvent').implement({
   description:
     'Something that happened. Objects reached from an event are never older than the event, and may be newer. Select ' +
     '`__typename`, write a default branch: more kinds may come.',
@@ -115,15 +116,17 @@ builder.objectField(loggedEvent('MessageCreated', createdDescription()), 'messag
     type: MessageRef,
     description:
       'A reply that will be generated is shown in progress and without fragments, however long ago it began.',
-    resolve: async (query, { event }, _args, { services }) => {
-      const message = await services.prisma.message.findUniqueOrThrow({
-        ...query,
-        where: { id: event.messageId ?? '' },
-      });
-      return event.beginsReply ? asBegun(message) : message;
+    resolve: async (query, delivered, _args, context) => {
+      const message = await messageOf(query, delivered, context);
+      return delivered.event.beginsReply ? asBegun(message) : message;
     },
   }),
 );
+
+/** Read with the event where it was streamed, and now where it is a row of the log. */
+function messageOf(query: object, { message, event }: LoggedEvent, { services }: GraphQLContext) {
+  return message ?? services.prisma.message.findUniqueOrThrow({ ...query, where: { id: event.messageId ?? '' } });
+}
 
 function createdDescription(): string {
   return 'A message exists: insert it by `position`. A reply that replaces another names it in `supersedes`.';
@@ -139,8 +142,7 @@ builder.objectField(
     t.prismaField({
       type: MessageRef,
       description: 'As it will stay.',
-      resolve: (query, { event }, _args, { services }) =>
-        services.prisma.message.findUniqueOrThrow({ ...query, where: { id: event.messageId ?? '' } }),
+      resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
     }),
 );
 
@@ -175,8 +177,8 @@ for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as cons
     t.prismaField({
       type: HandoffRef,
       description: 'As it is now.',
-      resolve: (query, { event }, _args, { services }) =>
-        services.prisma.handoff.findUniqueOrThrow({ ...query, where: { id: event.handoffId ?? '' } }),
+      resolve: (query, { handoff, event }, _args, { services }) =>
+        handoff ?? services.prisma.handoff.findUniqueOrThrow({ ...query, where: { id: event.handoffId ?? '' } }),
     }),
   );
 }
@@ -196,8 +198,8 @@ builder.objectRef<EventOf<'fragment-started'>>('FragmentStarted').implement({
     message: t.prismaField({
       type: MessageRef,
       description: 'The message that it is a part of.',
-      resolve: (query, { fragment }, _args, { services }) =>
-        services.prisma.message.findUniqueOrThrow({ ...query, where: { id: fragment.messageId } }),
+      resolve: (query, { message, fragment }, _args, { services }) =>
+        message ?? services.prisma.message.findUniqueOrThrow({ ...query, where: { id: fragment.messageId } }),
     }),
     fragment: t.field({
       type: FragmentRef,
@@ -228,7 +230,11 @@ builder.objectRef<EventOf<'fragment-delta'>>('FragmentDelta').implement({
       description:
         'The whole fragment, for caches without code and for GraphiQL. Sends the text again each time: prefer `offset` and ' +
         '`text`.',
-      resolve: ({ fragment }) => fragment,
+      resolve: ({ fragment, offset, text }) => ({
+        ...fragment,
+        status: 'IN_PROGRESS' as const,
+        text: fragment.text.slice(0, offset + text.length),
+      }),
     }),
   }),
 });

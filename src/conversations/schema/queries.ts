@@ -79,7 +79,7 @@ builder.queryField('conversations', (t) =>
         filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
         keyword: t.arg.string({
           description:
-            'Words that occur in the title or in the text of visible messages (in the first 100,000 characters of each text).',
+            'Words that all occur in the title, or in one text of a visible message (in its first 100,000 characters).',
         }),
         orderBy: t.arg({
           type: ConversationOrder,

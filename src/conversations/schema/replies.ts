@@ -39,7 +39,10 @@ builder.mutationField('stopReply', (t) =>
 const RegenerateReplyInput = builder.inputType('RegenerateReplyInput', {
   description: 'The reply to replace.',
   fields: (t) => ({
-    replyId: t.id({ required: true, description: 'The latest reply of its conversation.' }),
+    replyId: t.id({
+      required: true,
+      description: 'The latest reply of its conversation, after which nobody has written.',
+    }),
     runtimeParameters: t.field({
       type: 'JSONObject',
       description: 'For this reply alone, over those of the conversation.',

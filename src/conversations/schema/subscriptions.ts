@@ -5,6 +5,7 @@ import { decodeId } from '../../ids.ts';
 import type { Feed } from '../feed.ts';
 import { BadCursorError, type StreamEvent } from '../follow.ts';
 import { conversationStream, replyStream } from '../stream.ts';
+import { type DeliveredEvent, delivered } from './delivery.ts';
 import { ConversationEventRef } from './events.ts';
 
 builder.subscriptionField('conversationEvents', (t) =>
@@ -68,40 +69,16 @@ async function following(
   conversationId: string | null,
   what: string,
   open: (feed: Feed) => Promise<AsyncIterableIterator<StreamEvent>>,
-): Promise<AsyncIterableIterator<StreamEvent>> {
+): Promise<AsyncIterableIterator<DeliveredEvent>> {
   const held = conversationId === null ? null : await services.feeds.acquire(conversationId);
   if (!held || held.feed.organizationId !== viewer.organizationId) {
     held?.release();
     throw notFound(`There is no such ${what}.`);
   }
   try {
-    return releasing(await open(held.feed), held.release);
+    return delivered(services, await open(held.feed), held.release);
   } catch (error) {
     held.release();
     throw error instanceof BadCursorError ? badUserInput(error.message) : error;
   }
-}
-
-function releasing(
-  stream: AsyncIterableIterator<StreamEvent>,
-  release: () => void,
-): AsyncIterableIterator<StreamEvent> {
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async next() {
-      const result = await stream.next().catch((error: unknown) => {
-        release();
-        throw error;
-      });
-      if (result.done) release();
-      return result;
-    },
-    async return() {
-      release();
-      await stream.return?.();
-      return { done: true, value: undefined };
-    },
-  };
 }

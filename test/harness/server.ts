@@ -1,0 +1,56 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { Runtime } from '../../src/agents/runtime.ts';
+import { type App, startApp } from '../../src/app.ts';
+import { type Config, readConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/observability.ts';
+import { useDatabase } from './database.ts';
+
+/** The key of the organization that the first server on a database makes. */
+const KEY = 'test-key-of-the-first-organization';
+
+export interface ServerOptions {
+  /** Beside the runtimes that every server has. */
+  runtimes?: readonly Runtime[];
+  config?: Partial<Config>;
+}
+
+export interface TestServer {
+  readonly url: string;
+  readonly key: string;
+  readonly services: App['services'];
+  readonly databaseUrl: string;
+}
+
+/** A server in this process, on a free port and a database of its own, for the tests of this file. */
+export function useServer(options: ServerOptions = {}): TestServer {
+  const database = useDatabase();
+  let app: App | undefined;
+  const started = () => {
+    if (!app) throw new Error('The server of useServer() exists only while tests and their hooks run.');
+    return app;
+  };
+  beforeAll(async () => {
+    app = await startServer(database.url, options);
+  });
+  afterAll(() => app?.close());
+  return {
+    key: KEY,
+    get url() {
+      return started().url;
+    },
+    get services() {
+      return started().services;
+    },
+    get databaseUrl() {
+      return database.url;
+    },
+  };
+}
+
+/** A further server in this process, which the caller closes. All servers on one database have one first organization. */
+export async function startServer(databaseUrl: string, options: ServerOptions = {}): Promise<App & { key: string }> {
+  const defaults = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, BOOTSTRAP_API_KEY: KEY, GRACE_SECONDS: '0' });
+  const config = { ...defaults, ...options.config };
+  const app = await startApp(config, createLogger({ level: 'silent' }), options.runtimes);
+  return { ...app, key: KEY };
+}
