@@ -11,6 +11,8 @@ export default defineConfig({
     globalSetup: ['test/harness/global-setup.ts'],
     // Processes, so that a test can send signals; few, since each file also works PostgreSQL.
     pool: 'forks',
+    // Modules are loaded once a process instead of once a file, which is most of the time of a short file.
+    isolate: false,
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,

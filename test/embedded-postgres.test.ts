@@ -1,14 +1,14 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs';
-import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { ensureDatabase, startEmbeddedPostgres } from '../src/postgres/embedded.ts';
 import { execute } from './harness/database.ts';
+import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const isRoot = process.getuid?.() === 0;
 
@@ -18,9 +18,8 @@ afterEach(async () => {
 });
 
 /** A folder that disappears after the test, and with it whatever still runs there. */
-function temporaryFolder(mode = 0o755): string {
-  const folder = mkdtempSync(join(tmpdir(), 'parley-test-'));
-  chmodSync(folder, mode);
+function temporaryFolder(): string {
+  const folder = createTemporaryFolder();
   cleanups.push(async () => {
     for (const dataDir of [folder, join(folder, 'copy'), longPath(folder)]) {
       if (existsSync(join(dataDir, 'data', 'postmaster.pid'))) await (await start(dataDir)).stop();
@@ -33,8 +32,7 @@ function temporaryFolder(mode = 0o755): string {
 
 let pristine: string;
 beforeAll(async () => {
-  pristine = mkdtempSync(join(tmpdir(), 'parley-test-'));
-  chmodSync(pristine, 0o755);
+  pristine = createTemporaryFolder();
   await (await start(pristine)).stop();
 });
 afterAll(() => rmSync(pristine, { recursive: true, force: true }));
@@ -132,11 +130,24 @@ describe('the embedded PostgreSQL', () => {
 
   test('gives one of two first starts at once the data, and refuses the other', async () => {
     const dataDir = temporaryFolder();
+    const { pid } = spawnSync('true');
+    mkdirSync(join(dataDir, `.initdb-${pid}-interrupted`));
     const both = await Promise.all([startElsewhere(dataDir), startElsewhere(dataDir)]);
     const [winner] = both.filter((process) => process.url);
     const [loser] = both.filter((process) => process.error);
     expect(loser?.error).toContain(`Another Parley (pid ${winner?.child.pid}) is already running`);
     expect(await query(winner?.url ?? '', 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(readdirSync(dataDir).sort()).toEqual(['data', 'server.log']);
+  });
+
+  test('starts on the data of one that is stopping, which does not wait for it', async () => {
+    const dataDir = usedFolder();
+    const first = await start(dataDir);
+    const stopping = first.stop();
+    const second = await start(dataDir);
+    await stopping;
+    expect(await query(second.url('postgres'), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await second.stop();
   });
 
   test('goes on under a new owner when its owner is killed', async () => {
@@ -146,7 +157,9 @@ describe('the embedded PostgreSQL', () => {
     const pid = serverPid(dataDir);
     await kill(child);
 
-    const server = await start(dataDir);
+    const lines: string[] = [];
+    const server = await start(dataDir, (line) => lines.push(line));
+    expect(lines).toEqual([`Took over the PostgreSQL that an earlier Parley has left running on ${dataDir}.`]);
     expect(serverPid(dataDir)).toBe(pid);
     expect(await query(server.url('postgres'), 'SELECT n FROM kept')).toEqual([{ n: 42 }]);
     await server.stop();
@@ -223,7 +236,8 @@ describe('the embedded PostgreSQL', () => {
   });
 
   test.runIf(isRoot)('runs for root where the user that runs it may not go', async () => {
-    const dataDir = temporaryFolder(0o700);
+    const dataDir = temporaryFolder();
+    chmodSync(dataDir, 0o700);
     const lines: string[] = [];
     const first = await start(dataDir, (line) => lines.push(line));
     await execute(first.url('postgres'), 'CREATE TABLE kept AS SELECT 42 AS n');

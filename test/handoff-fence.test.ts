@@ -287,6 +287,16 @@ async function withHandoff(status: string): Promise<string[]> {
   return conversations.nodes.map(({ id }) => id);
 }
 
+/** Resolves when so many statements wait for a lock. */
+async function blocked(count: number): Promise<void> {
+  for (;;) {
+    const { rows } = await server.services.pool.query<{ count: number }>(
+      `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    if ((rows[0]?.count ?? 0) >= count) return;
+  }
+}
+
 describe('a handoff', () => {
   async function newConversation(): Promise<string> {
     const { conversation } = await createConversation(server, { agentId, action: 'NONE' });
@@ -361,6 +371,31 @@ describe('a handoff', () => {
     ]);
     await talkOn(script);
   });
+
+  test.each(['endHandoff', 'endConversation'])(
+    'that is over before it has quite begun, by %s, is over in the history too',
+    async (mutation) => {
+      const conversationId = await newConversation();
+      const client = await server.services.pool.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [
+          decodeId('Conversation', conversationId),
+        ]);
+        const starting = give(server, 'startHandoff', { conversationId });
+        await blocked(1);
+        const ending = give(other, mutation, { conversationId });
+        await blocked(2);
+        await client.query('COMMIT');
+        await Promise.all([starting, ending]);
+      } finally {
+        client.release(true);
+      }
+      const { handoff, handoffs } = await read(conversationId);
+      expect(handoff).toBeNull();
+      expect(handoffs.nodes).toMatchObject([{ status: 'ENDED', endedAt: expect.any(String) }]);
+    },
+  );
 
   test('that stops a reply keeps what it had said as it was, also when the agent is asked again', async () => {
     const { conversationId, replyId, script } = await runningReply();

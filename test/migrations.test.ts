@@ -10,7 +10,8 @@ import { createDatabase, execute, useDatabase } from './harness/database.ts';
 describe("Parley's own migrations", () => {
   const database = useDatabase();
 
-  test('lead to prisma/schema.prisma', async () => {
+  // Each comparison starts the Prisma CLI.
+  test('lead to prisma/schema.prisma', { timeout: 60_000 }, async () => {
     expect(await diffWithSchema(database.url)).toBeUndefined();
     await execute(database.url, 'ALTER TABLE message DROP COLUMN error_detail');
     expect(await diffWithSchema(database.url)).toContain('ADD COLUMN     "error_detail"');
@@ -77,6 +78,12 @@ describe('migrate', () => {
     write('2_second', 'CREATE TABLE b (n int)');
     expect(await migrate(url, directory)).toEqual(['2_second']);
     expect(await tables()).toEqual(['a', 'b']);
+  });
+
+  test('leaves nothing of a migration that cannot be recorded', async () => {
+    write('1_first', 'CREATE TABLE a (n int);\nALTER TABLE _prisma_migrations ADD CHECK (finished_at IS NULL)');
+    await expect(migrate(url, directory)).rejects.toThrow('The migration 1_first failed and was rolled back');
+    expect(await tables()).toEqual([]);
   });
 
   test('refuses a migration that was changed after it was applied', async () => {

@@ -21,7 +21,7 @@ const AgentRuntimeRef = builder.objectRef<Pick<Runtime, 'name' | 'parametersSche
 
 const AgentRef = builder.prismaNode('Agent', {
   description: 'Who answers, and by what means.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Shown to people as the author of its messages.' }),

@@ -4,7 +4,7 @@ import { isJsonObject } from '../json.ts';
 
 builder.prismaNode('Contact', {
   description: 'An end user.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
@@ -23,14 +23,19 @@ builder.prismaNode('Contact', {
   }),
 });
 
-const InboxChannelRef = builder.enumType(InboxChannel, {
-  name: 'InboxChannel',
+const InboxChannelRef = builder.enumType('InboxChannel', {
   description: 'The kind of a channel.',
+  values: {
+    [InboxChannel.WEB_CHAT]: { description: 'A chat on a web page or in an app.' },
+    [InboxChannel.EMAIL]: { description: 'Electronic mail.' },
+    [InboxChannel.API]: { description: 'A program.' },
+    [InboxChannel.OTHER]: { description: 'Anything else.' },
+  } as const,
 });
 
 builder.prismaNode('Inbox', {
   description: 'A channel that conversations arrive by.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'For operators.' }),

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { createYoga, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
@@ -17,6 +17,8 @@ export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 /** What the HTTP server hands to Yoga. */
 export interface ServerContext {
   req: IncomingMessage;
+  /** Known once the request is authenticated. */
+  viewer?: Viewer;
 }
 
 export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
@@ -39,12 +41,22 @@ export function createGraphQLServer(options: {
     logging: false,
     graphiql: graphiqlOptions,
     renderGraphiQL,
-    plugins: [documentedCodes],
+    plugins: [requireViewer(authenticate), documentedCodes],
     maskedErrors: { maskError: (error) => maskError(error, log) },
-    context: async ({ req }) => {
-      const viewer = await authenticate(req);
+    context: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
       return createContext(services, viewer);
     },
   });
+}
+
+/** Before anything of the request is read: to others, every request looks alike. */
+function requireViewer(authenticate: (req: IncomingMessage) => Promise<Viewer | null>): Plugin<object, ServerContext> {
+  return {
+    async onRequestParse({ serverContext }) {
+      const viewer = await authenticate(serverContext.req);
+      if (!viewer) throw unauthenticated();
+      serverContext.viewer = viewer;
+    },
+  };
 }

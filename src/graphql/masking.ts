@@ -48,11 +48,10 @@ export function withoutHttp(error: GraphQLError): GraphQLError {
 
 function clientFault(error: GraphQLError): GraphQLError {
   const { extensions } = badUserInput(error.message);
-  const { http } = error.extensions;
-  return new GraphQLError(error.message, {
-    ...located(error),
-    extensions: { ...extensions, ...(http ? { http } : {}) },
-  });
+  const { code, http } = error.extensions;
+  // A request that could be read keeps its own status, which depends on the media type asked for.
+  const status = code === 'BAD_REQUEST' || !http ? {} : { http };
+  return new GraphQLError(error.message, { ...located(error), extensions: { ...extensions, ...status } });
 }
 
 function located({ nodes, source, positions, path }: GraphQLError) {

@@ -20,7 +20,7 @@ export const ConversationStatusRef = builder.enumType('ConversationStatus', {
 
 export const ConversationRef = builder.prismaNode('Conversation', {
   description: 'An exchange between one end user and an agent, with humans stepping in.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     version: t.exposeInt('version', {

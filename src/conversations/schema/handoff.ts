@@ -12,7 +12,7 @@ export const HandoffStatusRef = builder.enumType('HandoffStatus', {
 
 export const HandoffRef = builder.prismaNode('Handoff', {
   description: 'A human instead of the agent, from the asking to the end.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     conversation: t.relation('conversation', { description: 'What is handed off.' }),

@@ -38,7 +38,12 @@ const MessageStatusRef = builder.enumType('MessageStatus', {
 
 export const AuthorKindRef = builder.enumType('AuthorKind', {
   description: "Who really wrote it: a message of the role AGENT may be a human's.",
-  values: authorKinds,
+  values: {
+    END_USER: { description: 'The person whom the conversation is for.' },
+    AI_AGENT: { description: 'The agent.' },
+    HUMAN_AGENT: { description: "A human, in the agent's place." },
+    SYSTEM: { description: 'A program that uses the API.' },
+  } as const,
 });
 
 export const AuthorRef = builder.objectRef<Author>('Author').implement({
@@ -94,7 +99,7 @@ const CanvasRef = builder.objectRef<Canvas>('Canvas').implement({
 
 export const MessageRef = builder.prismaNode('Message', {
   description: 'Immutable once `status` is `DONE`, `STOPPED` or `ERROR`.',
-  id: { field: 'id' },
+  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     conversation: t.relation('conversation', { description: 'Where it stands.' }),
