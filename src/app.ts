@@ -10,6 +10,7 @@ import { Feeds } from './conversations/feeds.ts';
 import { startForgettingKeys } from './conversations/idempotency.ts';
 import { LogTail } from './conversations/log-tail.ts';
 import { openDatabase } from './db.ts';
+import { StartupError } from './errors.ts';
 import { chooseBus } from './events/choose.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
@@ -21,6 +22,9 @@ import type { Logger } from './observability.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { createHttpServer } from './server.ts';
+
+/** How long readers may take to be told of the last events before the sockets are closed. */
+const DRAIN_MS = 1000;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -65,7 +69,9 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger: log });
     opened.push(() => bus.close());
-    await bus.connect();
+    await bus.connect().catch((error: unknown) => {
+      throw new StartupError(cannotReachBus(error));
+    });
 
     const agentRuntimes = new AgentRuntimes([
       knowledgeRuntime({ search: (request) => searchKnowledge(pool, request) }),
@@ -107,9 +113,11 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     opened.push(async () => {
       server.stopAccepting();
       await runner.stop(config.graceSeconds * 1000);
-      feeds.close();
+      await feeds.drain(DRAIN_MS);
       logTail.close();
       await server.close();
+      // After the sockets: a stream that ended before them would seem complete.
+      feeds.close();
     });
     return { services, url: await server.listen(config.port, config.host), newKey, close };
   }
@@ -125,4 +133,9 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     await ensureDatabase(url);
     return url;
   }
+}
+
+function cannotReachBus(error: unknown): string {
+  const reason = error instanceof Error && error.message ? error.message : String(error);
+  return `Cannot reach the event bus: ${reason}. Check EVENTS_URL, or leave it out to use the database.`;
 }

@@ -1,11 +1,11 @@
-import { createClient } from 'graphql-ws';
-import { describe, expect, it } from 'vitest';
+import { type Client, createClient } from 'graphql-ws';
+import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { ConversationEvent } from '../src/client/events.ts';
 import { applyEvent, emptyView, textOf } from '../src/client/fold.ts';
 import { followConversation, followReply } from '../src/client/follow.ts';
 import { FollowError, type StreamClient } from '../src/client/subscription.ts';
-import { ask } from './harness/client.ts';
+import { ask, type Target } from './harness/client.ts';
 import { startServer, useServer } from './harness/server.ts';
 
 type Sink = Parameters<StreamClient['subscribe']>[1];
@@ -177,44 +177,94 @@ describe('following a reply', () => {
 
 describe('following on a server', () => {
   const server = useServer();
+  const clients: Client[] = [];
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.dispose();
+  });
 
-  it('gives exactly the stored text, however often the socket breaks and whichever server answers', async () => {
-    const other = await startServer(server.databaseUrl);
-    const urls = [server.url, other.url];
+  function connect(urls = [server.url], key = server.key): Client {
     let connections = 0;
     const client = createClient({
       url: () => `${(urls[connections++ % urls.length] ?? '').replace('http', 'ws')}/graphql`,
       webSocketImpl: WebSocket,
-      connectionParams: { authorization: `Bearer ${server.key}` },
+      connectionParams: { authorization: `Bearer ${key}` },
       retryAttempts: 0,
     });
+    clients.push(client);
+    return client;
+  }
+
+  it('gives exactly the stored text, however often the socket breaks and whichever server answers', async () => {
+    const other = await startServer(server.databaseUrl);
     try {
-      const { createConversation } = await ask<{ createConversation: { cursor: string; reply: { id: string } } }>(
-        server,
-        `mutation { createConversation(input: { message: { content: { text: "How do I stop a reply?" } } }) {
-          ... on CreateConversationPayload { cursor reply { id } } } }`,
-      );
-      const { cursor: after, reply } = createConversation;
+      const client = connect([server.url, other.url]);
+      const { cursor: after, reply } = await start(server, 'action: GENERATE_REPLY');
       let view = emptyView;
       let seen = 0;
-      const events = followReply(client, { replyId: reply.id, after, retryWait: atOnce });
-      for await (const received of events) {
+      for await (const received of followReply(client, { replyId: reply?.id ?? '', after, retryWait: atOnce })) {
         view = applyEvent(view, received);
         seen += 1;
-        if (seen % 7 === 0) client.terminate();
+        if (seen % 5 === 0) client.terminate();
       }
       const stored = await ask<{ message: { status: string; text: string } }>(
         server,
         'query ($id: ID!) { message(id: $id) { status text } }',
-        { id: reply.id },
+        { id: reply?.id },
       );
-      expect(view.messages).toMatchObject([{ id: reply.id, status: stored.message.status }]);
-      expect(view.messages.map(textOf)).toEqual([stored.message.text]);
+      expect(seen).toBeGreaterThan(10);
       expect(stored.message).toMatchObject({ status: 'DONE' });
-      expect(connections).toBeGreaterThan(2);
+      expect(view.messages).toMatchObject([{ id: reply?.id, status: 'DONE' }]);
+      expect(view.messages.map(textOf)).toEqual([stored.message.text]);
     } finally {
-      await client.dispose();
       await other.close();
     }
   });
+
+  it('ends with the deletion of the conversation, also when it comes right after other changes', async () => {
+    const { cursor: after, conversation } = await start(server, 'action: NONE');
+    const change = (title: string) =>
+      `${title}: updateConversation(input: { conversationId: $id, title: "${title}" }) { __typename }`;
+    const events = followConversation(connect(), { conversationId: conversation.id, after, retryWait: atOnce });
+    const followed = fold(events);
+    await ask(
+      server,
+      `mutation ($id: ID!) { ${['a', 'b', 'c'].map(change).join(' ')} deleteConversation(input: { conversationId: $id }) { __typename } }`,
+      { id: conversation.id },
+    );
+    expect(await followed).toMatchObject({ deleted: true });
+  });
+
+  it('throws when there is no such conversation or reply, for a cursor of another conversation, and for a wrong key', async () => {
+    const one = await start(server, 'action: NONE');
+    const another = await start(server, 'action: NONE');
+    const from = (conversationId: string, after: string, client = connect()) =>
+      collect(followConversation(client, { conversationId, after, retryWait: atOnce }));
+    await expect(from('conv_1', one.cursor)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(from(one.conversation.id, another.cursor)).rejects.toMatchObject({ code: 'BAD_USER_INPUT' });
+    await expect(from(one.conversation.id, one.cursor, connect(undefined, 'wrong'))).rejects.toMatchObject({
+      code: '4401',
+    });
+    await expect(collect(followReply(connect(), { replyId: 'msg_1' }))).rejects.toThrow('There is no such reply.');
+  });
 });
+
+interface Started {
+  cursor: string;
+  conversation: { id: string };
+  reply: { id: string } | null;
+}
+
+async function start(target: Target, action: string): Promise<Started> {
+  const { createConversation } = await ask<{ createConversation: Started }>(
+    target,
+    `mutation { createConversation(input: { ${action}, message: { content: { text: "Does closing the window stop the answer?" } } }) {
+      ... on CreateConversationPayload { cursor conversation { id } reply { id } } } }`,
+  );
+  return createConversation;
+}
+
+async function fold(events: AsyncIterable<ConversationEvent>) {
+  let view = emptyView;
+  for await (const received of events) view = applyEvent(view, received);
+  return view;
+}

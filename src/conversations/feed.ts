@@ -39,6 +39,8 @@ export class Feed {
   /** Raised by every change, so that a reader can wait for the next one without missing it. */
   revision = 0;
   closed = false;
+  /** Hints mean something only once it is known where the log stood. */
+  private started = false;
   /** Of its log only the last event is left. */
   deleted = false;
   open: OpenReply | null = null;
@@ -69,11 +71,13 @@ export class Feed {
     if (head.openReplyId !== null && head.openReplyVersion !== null) {
       this.open = { messageId: head.openReplyId, version: head.openReplyVersion, fragments: [] };
     }
+    this.started = true;
     await this.refresh();
     return true;
   }
 
   onHint(hint: Hint): void {
+    if (!this.started) return;
     if (hint.kind === 'text') {
       if (this.takeText(hint)) return;
       if (this.ahead.length < AHEAD) this.ahead.push(hint);
@@ -126,6 +130,11 @@ export class Feed {
     const [oldest] = this.settled.keys();
     if (this.settled.size > SETTLED && oldest !== undefined) this.settled.delete(oldest);
     return reading;
+  }
+
+  /** How many readers have been told all there is. */
+  get idleReaders(): number {
+    return this.waiting.size;
   }
 
   /** Resolves when the revision is no longer this one, the feed has closed, or the signal aborts. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Bus, Hint, HintListener } from '../events/bus.ts';
 import type { Logger } from '../observability.ts';
@@ -66,6 +67,17 @@ export class Feeds implements HintListener {
 
   onReconnect(): void {
     for (const { feed } of this.entries.values()) feed.refreshQuietly();
+  }
+
+  /** Has every reader told what has happened until now, within a time in milliseconds. Nobody new is let in. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.closed = true;
+    const entries = [...this.entries.values()];
+    await Promise.allSettled(entries.map(({ feed }) => feed.refresh()));
+    const deadline = performance.now() + timeoutMs;
+    while (entries.some((entry) => entry.feed.idleReaders < entry.readers) && performance.now() < deadline) {
+      await sleep(5);
+    }
   }
 
   /** Ends every reader. */

@@ -17,6 +17,10 @@ const statuses = {
 
 export type ErrorCode = keyof typeof statuses;
 
+export function isErrorCode(code: string): code is ErrorCode {
+  return code in statuses;
+}
+
 export const unauthenticated = () =>
   graphqlError('UNAUTHENTICATED', 'Give a valid API key: `Authorization: Bearer <key>`.');
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from '../observability.ts';
-import { badUserInput } from './errors.ts';
+import { badUserInput, isErrorCode } from './errors.ts';
 
 /**
  * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
@@ -10,6 +10,8 @@ import { badUserInput } from './errors.ts';
  */
 export function maskError(error: unknown, log: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
+    // Only what a resolver threw has a path: without one, a value of the request was not what its type demands.
+    if (!error.path && error.nodes) return clientFault(error);
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
   }
@@ -37,7 +39,7 @@ export const documentedCodes: Plugin = {
 };
 
 function isYogaFault({ extensions: { code } }: GraphQLError): boolean {
-  return code === 'BAD_REQUEST' || (typeof code === 'string' && /^GRAPHQL_(PARSE|VALIDATION)_FAILED$/.test(code));
+  return typeof code === 'string' && !isErrorCode(code);
 }
 
 /** What a client on a WebSocket is sent: the HTTP status means nothing there. */
@@ -49,9 +51,13 @@ export function withoutHttp(error: GraphQLError): GraphQLError {
 function clientFault(error: GraphQLError): GraphQLError {
   const { extensions } = badUserInput(error.message);
   const { code, http } = error.extensions;
-  // A request that could be read keeps its own status, which depends on the media type asked for.
-  const status = code === 'BAD_REQUEST' || !http ? {} : { http };
-  return new GraphQLError(error.message, { ...located(error), extensions: { ...extensions, ...status } });
+  const { spec, ...plain } = isObject(http) ? http : {};
+  // A request that could be read has a status that depends on the media type asked for.
+  const status = code === 'BAD_REQUEST' ? plain : { ...plain, spec };
+  return new GraphQLError(error.message, {
+    ...located(error),
+    extensions: { ...extensions, ...(isObject(http) && { http: status }) },
+  });
 }
 
 function located({ nodes, source, positions, path }: GraphQLError) {
@@ -62,4 +68,8 @@ function originalOf(error: GraphQLError): unknown {
   let original: unknown = error;
   while (original instanceof GraphQLError && original.originalError) original = original.originalError;
   return original;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

@@ -35,6 +35,7 @@ export async function connectOrStart(cluster: Cluster, options: StartOptions): P
   let launched: Launch | undefined;
   try {
     for (;;) {
+      signal.throwIfAborted();
       const found = await findServer(cluster, launched?.socketFolder, applicationName);
       if (found && found !== 'busy') return { ...found, started: launched !== undefined };
       if (!told && Date.now() > start + TELL_AFTER_MS) {

