@@ -31,6 +31,9 @@ export interface Changed {
  */
 export type Completion = (db: pg.PoolClient) => Promise<Partial<Change> & { refusal?: Error }>;
 
+/** For a change that writes to rows other than the conversation's, which a snapshot from before the lock may not see. */
+export const lockFirst: Completion = () => Promise.resolve({});
+
 /**
  * Commits a change, stops the running reply first where the rule says so, tells the followers and starts the reply.
  * Throws the failure that the locked row gave; then nothing was written.

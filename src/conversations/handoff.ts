@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import type { Change } from './append.ts';
-import { type Changed, commitChange } from './change.ts';
+import { type Changed, commitChange, lockFirst } from './change.ts';
 import { HandedOffError } from './failures.ts';
 import { InputReader } from './input.ts';
 import type { Caller, ConversationServices } from './services.ts';
@@ -60,10 +60,8 @@ export async function acceptHandoff(
 
 /** Gives the conversation back to the agent. */
 export async function endHandoff(services: ConversationServices, caller: Caller, input: Target): Promise<Changed> {
-  return commitChange(services, {
-    ...target(services, caller, 'endHandoff', input),
-    lifecycle: { type: 'HandoffEnded' },
-  });
+  const change = target(services, caller, 'endHandoff', input);
+  return commitChange(services, { ...change, lifecycle: { type: 'HandoffEnded' } }, lockFirst);
 }
 
 /** Ends the conversation, and with it its running reply and its handoff. Ending twice is harmless. */
@@ -76,7 +74,7 @@ export async function endConversation(
   const change = target(services, caller, 'endConversation', input);
   const reason = reader.text(['reason'], input.reason) ?? null;
   reader.finish();
-  return commitChange(services, { ...change, lifecycle: { type: 'ConversationEnded', reason } });
+  return commitChange(services, { ...change, lifecycle: { type: 'ConversationEnded', reason } }, lockFirst);
 }
 
 function target(services: ConversationServices, caller: Caller, command: Command, input: Target): Change {
