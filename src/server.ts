@@ -33,6 +33,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     services,
     log,
     allowedOrigins,
+    graphiqlSignsIn: authenticator.signsLocalPagesIn,
     authenticate: (req) => authenticator.authenticate(req),
   });
   const sockets = createWebSockets({

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
@@ -6,6 +7,7 @@ import { applyEvent, emptyView, textOf } from '../src/client/fold.ts';
 import { followConversation, followReply } from '../src/client/follow.ts';
 import { FollowError, type StreamClient } from '../src/client/subscription.ts';
 import { ask, type Target } from './harness/client.ts';
+import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { startServer, useServer } from './harness/server.ts';
 
 type Sink = Parameters<StreamClient['subscribe']>[1];
@@ -176,7 +178,8 @@ describe('following a reply', () => {
 });
 
 describe('following on a server', () => {
-  const server = useServer();
+  const runtime = new ScriptedRuntime();
+  const server = useServer({ runtimes: [runtime] });
   const clients: Client[] = [];
   afterEach(async () => {
     for (const client of clients.splice(0)) await client.dispose();
@@ -198,23 +201,33 @@ describe('following on a server', () => {
     const other = await startServer(server.databaseUrl);
     try {
       const client = connect([server.url, other.url]);
-      const { cursor: after, reply } = await start(server, 'action: GENERATE_REPLY');
+      const { cursor: after, reply } = await start(
+        server,
+        `agentId: "${await createAgent(server.services, 'scripted')}"`,
+      );
+      const script = await runtime.replyTo('Hello!');
+      let [text, breaks] = ['', 0];
+      const speak = async () => {
+        await script.begin();
+        // Until the socket has broken often enough, at the pace of an agent.
+        for (let n = 0; breaks < 6; n += 1) {
+          text += `word ${n} 👍🏽 `;
+          await script.write(`word ${n} 👍🏽 `);
+          await sleep(10);
+        }
+        await script.end();
+      };
+      const spoken = speak();
       let view = emptyView;
-      let seen = 0;
       for await (const received of followReply(client, { replyId: reply?.id ?? '', after, retryWait: atOnce })) {
         view = applyEvent(view, received);
-        seen += 1;
-        if (seen % 5 === 0) client.terminate();
+        if (received.__typename !== 'FragmentDelta') continue;
+        client.terminate();
+        breaks += 1;
       }
-      const stored = await ask<{ message: { status: string; text: string } }>(
-        server,
-        'query ($id: ID!) { message(id: $id) { status text } }',
-        { id: reply?.id },
-      );
-      expect(seen).toBeGreaterThan(10);
-      expect(stored.message).toMatchObject({ status: 'DONE' });
+      await spoken;
       expect(view.messages).toMatchObject([{ id: reply?.id, status: 'DONE' }]);
-      expect(view.messages.map(textOf)).toEqual([stored.message.text]);
+      expect(view.messages.map(textOf)).toEqual([text]);
     } finally {
       await other.close();
     }
@@ -254,10 +267,10 @@ interface Started {
   reply: { id: string } | null;
 }
 
-async function start(target: Target, action: string): Promise<Started> {
+async function start(target: Target, input: string): Promise<Started> {
   const { createConversation } = await ask<{ createConversation: Started }>(
     target,
-    `mutation { createConversation(input: { ${action}, message: { content: { text: "Does closing the window stop the answer?" } } }) {
+    `mutation { createConversation(input: { ${input}, message: { content: { text: "Hello!" } } }) {
       ... on CreateConversationPayload { cursor conversation { id } reply { id } } } }`,
   );
   return createConversation;

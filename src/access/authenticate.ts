@@ -10,6 +10,8 @@ const COOKIE = 'parley_local';
 export interface Authenticator {
   /** By the `Authorization` header, or by what came instead of it. Null: by nobody that is known. */
   authenticate(req: IncomingMessage, authorization?: string): Promise<Viewer | null>;
+  /** Whether pages on this machine are signed in at all. */
+  signsLocalPagesIn: boolean;
   /** The header that signs a page on this machine in; null where pages do not sign themselves in. */
   localCookie(req: IncomingMessage): string | null;
 }
@@ -23,6 +25,7 @@ export function createAuthenticator(pool: pg.Pool, options: { localOrganizationI
   const { localOrganizationId } = options;
 
   return {
+    signsLocalPagesIn: localOrganizationId !== null,
     async authenticate(req, authorization = req.headers.authorization) {
       const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
       if (key) return findViewerByKey(pool, key);

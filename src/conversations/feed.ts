@@ -9,6 +9,8 @@ const TAIL = 256;
 const SETTLED = 8;
 /** Text that does not join what is known has rows read at most this often, in milliseconds: it is stored no more often. */
 const GAP_MS = 100;
+/** Text told before this server listened is stored within this time, in milliseconds, and nobody hints at it again. */
+const STORED_MS = 300;
 /** So many hints are kept until the text before them is known. */
 const AHEAD = 1000;
 
@@ -54,6 +56,7 @@ export class Feed {
   /** Text that is further on than what is known. */
   private ahead: TextHint[] = [];
   private gapTimer: NodeJS.Timeout | null = null;
+  private lateTimer: NodeJS.Timeout | null = null;
 
   constructor(pool: pg.Pool, log: Logger, conversationId: string) {
     this.pool = pool;
@@ -73,7 +76,14 @@ export class Feed {
     }
     this.started = true;
     await this.refresh();
+    this.refreshLater();
     return true;
+  }
+
+  /** Reads rows now, and once more when the text has been stored whose hints were missed. */
+  refreshAfterSilence(): void {
+    this.refreshQuietly();
+    this.refreshLater();
   }
 
   onHint(hint: Hint): void {
@@ -154,6 +164,7 @@ export class Feed {
   close(): void {
     this.closed = true;
     if (this.gapTimer) clearTimeout(this.gapTimer);
+    if (this.lateTimer) clearTimeout(this.lateTimer);
     this.changed();
   }
 
@@ -172,6 +183,14 @@ export class Feed {
       if (hint.messageId === this.open?.messageId && !this.takeText(hint)) this.ahead.push(hint);
     }
     if (this.revision !== before) this.changed();
+  }
+
+  private refreshLater(): void {
+    if (!this.open || this.lateTimer || this.closed) return;
+    this.lateTimer = setTimeout(() => {
+      this.lateTimer = null;
+      this.refreshQuietly();
+    }, STORED_MS);
   }
 
   /** Reads rows now, and again for as long as there is text that does not join. */

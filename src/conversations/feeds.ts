@@ -66,7 +66,7 @@ export class Feeds implements HintListener {
   }
 
   onReconnect(): void {
-    for (const { feed } of this.entries.values()) feed.refreshQuietly();
+    for (const { feed } of this.entries.values()) feed.refreshAfterSilence();
   }
 
   /** Has every reader told what has happened until now, within a time in milliseconds. Nobody new is let in. */

@@ -6,9 +6,16 @@ export async function renderGraphiQL(options?: GraphiQLOptions): Promise<string>
   return page.renderGraphiQL(options);
 }
 
-export const graphiqlOptions: GraphiQLOptions = {
+/**
+ * Where the page signs itself in, subscriptions run over WebSocket. Elsewhere the key is in the page's headers, which only
+ * requests carry, so they run over SSE.
+ */
+export function graphiqlOptions(signsIn: boolean): GraphiQLOptions {
+  return { ...options, subscriptionsProtocol: signsIn ? 'WS' : 'SSE' };
+}
+
+const options: GraphiQLOptions = {
   title: 'Parley',
-  subscriptionsProtocol: 'WS',
   credentials: 'same-origin',
   shouldPersistHeaders: true,
   defaultTabs: [

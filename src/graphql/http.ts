@@ -28,6 +28,8 @@ export function createGraphQLServer(options: {
   services: Services;
   log: Logger;
   allowedOrigins: readonly string[];
+  /** Whether the page of GraphiQL is authenticated without a key. */
+  graphiqlSignsIn: boolean;
   /** Null: not authenticated. */
   authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
 }): GraphQLServer {
@@ -39,7 +41,7 @@ export function createGraphQLServer(options: {
     maxRequestBodySize: MAX_REQUEST_BYTES,
     cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
     logging: false,
-    graphiql: graphiqlOptions,
+    graphiql: graphiqlOptions(options.graphiqlSignsIn),
     renderGraphiQL,
     plugins: [requireViewer(authenticate), documentedCodes],
     maskedErrors: { maskError: (error) => maskError(error, log) },

@@ -1,26 +1,31 @@
-import type { Handoff, Message } from '../../generated/prisma/client.ts';
+import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
 import type { StreamEvent } from '../follow.ts';
 import type { ConversationServices } from '../services.ts';
 
 /** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
-export type DeliveredEvent = StreamEvent & { message?: Message; handoff?: Handoff };
+export type DeliveredEvent = StreamEvent & { conversation?: Conversation; message?: Message; handoff?: Handoff };
 
 type Services = Pick<ConversationServices, 'prisma'>;
 
 /** Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. */
 async function deliver({ prisma }: Services, event: StreamEvent): Promise<DeliveredEvent | null> {
-  const messageId =
-    event.kind === 'log' ? event.event.messageId : event.kind === 'fragment-started' ? event.fragment.messageId : null;
-  if (messageId !== null) {
-    const message = await prisma.message.findUnique({ where: { id: messageId } });
+  const include = { conversation: true } as const;
+  if (event.kind === 'fragment-started') {
+    const message = await prisma.message.findUnique({ where: { id: event.fragment.messageId } });
     return message && { ...event, message };
   }
-  const handoffId = event.kind === 'log' ? event.event.handoffId : null;
-  if (handoffId !== null) {
-    const handoff = await prisma.handoff.findUnique({ where: { id: handoffId } });
-    return handoff && { ...event, handoff };
+  if (event.kind !== 'log' || event.event.type === 'ConversationDeleted') return event;
+  const { messageId, handoffId } = event.event;
+  if (messageId !== null) {
+    const message = await prisma.message.findUnique({ where: { id: messageId }, include });
+    return message && { ...event, message, conversation: message.conversation };
   }
-  return event;
+  if (handoffId !== null) {
+    const handoff = await prisma.handoff.findUnique({ where: { id: handoffId }, include });
+    return handoff && { ...event, handoff, conversation: handoff.conversation };
+  }
+  const conversation = await prisma.conversation.findUnique({ where: { id: event.conversationId } });
+  return conversation && { ...event, conversation };
 }
 
 /** A stream as clients are given it. `release` is called once, when it ends in whatever way. */

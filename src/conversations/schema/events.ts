@@ -55,8 +55,8 @@ VersionedEventRef.implement({
     conversation: t.prismaField({
       type: ConversationRef,
       description: 'As it is now.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
+      resolve: (query, { conversation, conversationId }, _args, { services }) =>
+        conversation ?? services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
     }),
     actor: t.field({
       type: AuthorRef,
