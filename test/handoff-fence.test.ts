@@ -1,10 +1,14 @@
+import { parse, subscribe } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findViewerByKey } from '../src/access/api-keys.ts';
 import { settleReply } from '../src/conversations/settle.ts';
 import { inTransaction } from '../src/db.ts';
+import { createContext } from '../src/graphql/context.ts';
+import { schema } from '../src/graphql/schema.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask, subscribeSse, type Target } from './harness/client.ts';
 import { createConversation, type MessageData, readMessage, send } from './harness/commands.ts';
-import { conversationEvents, type Event } from './harness/events.ts';
+import { conversationEvents, conversationEventsQuery, type Event } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
 import { record, type Recording } from './harness/recording.ts';
 import { createAgent, type Script, ScriptedRuntime } from './harness/scripted-runtime.ts';
@@ -213,6 +217,31 @@ test('a server can close after a reply, held still for a command, was ended else
   await give(own, 'startHandoff', { conversationId: conversation.id });
   await Promise.all([own.close(), talkOn(script)]);
   expect(await stored(reply?.id ?? '')).toEqual({ status: 'STOPPED', texts: SAID, chunks: 0 });
+});
+
+test('whoever had not yet read the last events of a conversation when it was deleted is told of that without a fault', async () => {
+  const { services } = server;
+  const viewer = await findViewerByKey(services.pool, server.key);
+  if (!viewer) throw new Error('The server has no first key.');
+  const { conversation, cursor: after } = await createConversation(server, { agentId, action: 'NONE' });
+  const uuid = decodeId('Conversation', conversation.id) ?? '';
+  const held = await services.feeds.acquire(uuid);
+  const stream = await subscribe({
+    schema,
+    document: parse(conversationEventsQuery),
+    variableValues: { conversationId: conversation.id, after },
+    contextValue: createContext(services, viewer),
+  });
+  if (!(Symbol.asyncIterator in stream)) throw new Error(JSON.stringify(stream));
+  // The server knows of the message, and its reader does not ask for it before it is gone.
+  await give(server, 'sendMessage', { conversationId: conversation.id, content, action: 'NONE' });
+  await held?.feed.refresh();
+  await give(server, 'deleteConversation', { conversationId: conversation.id });
+  const results = [];
+  for await (const result of stream) results.push(result);
+  held?.release();
+  expect(results.flatMap(({ errors }) => errors ?? [])).toEqual([]);
+  expect(results.at(-1)?.data).toMatchObject({ event: { __typename: 'ConversationDeleted' } });
 });
 
 interface HandoffData {

@@ -32,6 +32,7 @@ describe('a server that is told to terminate', () => {
     const brief = await startBrief(20);
     const { replyId, script } = await begin(brief, 'Just a moment.');
     const closed = brief.close();
+    expect((await fetch(`${brief.url}/ready`)).status).toBe(503);
     await script.write('so good.');
     await script.end();
     await closed;

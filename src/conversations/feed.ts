@@ -170,19 +170,23 @@ export class Feed {
 
   private async readRows(): Promise<void> {
     const before = this.revision;
-    // Events first, then text: text read after an event is never older than it.
-    for (let full = true; full;) {
-      const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
-      for (const event of events) this.takeEvent(event);
-      full = events.length === PAGE;
+    try {
+      // Events first, then text: text read after an event is never older than it.
+      for (let full = true; full;) {
+        const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
+        for (const event of events) this.takeEvent(event);
+        full = events.length === PAGE;
+      }
+      if (this.open) this.takeRows(this.open, await readFragments(this.pool, [this.open.messageId]));
+      const waiting = this.ahead;
+      this.ahead = [];
+      for (const hint of waiting) {
+        if (hint.messageId === this.open?.messageId && !this.takeText(hint)) this.ahead.push(hint);
+      }
+    } finally {
+      // Also when a later question failed: what the earlier ones gave is known now.
+      if (this.revision !== before) this.changed();
     }
-    if (this.open) this.takeRows(this.open, await readFragments(this.pool, [this.open.messageId]));
-    const waiting = this.ahead;
-    this.ahead = [];
-    for (const hint of waiting) {
-      if (hint.messageId === this.open?.messageId && !this.takeText(hint)) this.ahead.push(hint);
-    }
-    if (this.revision !== before) this.changed();
   }
 
   private refreshLater(): void {

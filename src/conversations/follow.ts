@@ -37,6 +37,8 @@ export async function locate(feed: Feed, { version, open }: Position): Promise<P
   if (!open) return { version, text: null };
   const messageId = await feed.replyBegunAt(open.version);
   if (messageId === null) {
+    // Its log may be gone, which this server need not have heard of.
+    if (!feed.deleted) await feed.refresh();
     if (feed.deleted) return { version, text: null };
     throw new BadCursorError('The cursor names a reply that does not exist.');
   }
@@ -76,9 +78,15 @@ export async function* follow(
       if (event.type === 'ConversationDeleted') return;
     }
     if (events.length > 0) continue;
+    if (version < feed.version && !feed.deleted) {
+      // What lies between is gone: the conversation was deleted, and this server has not heard of it.
+      await persistently(() => feed.refresh(), signal, undefined);
+      if (feed.deleted) continue;
+    }
     // At the feed's own version, the open reply is the feed's.
     const part = fragments && text?.messageId === feed.open?.messageId && text?.next(feed.open?.fragments ?? [], false);
     if (part) yield { ...stamp(), ...part };
+    else if (feed.deleted) return;
     else await feed.changedSince(revision, signal);
   }
 }

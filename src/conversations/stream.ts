@@ -21,8 +21,13 @@ export async function conversationStream(
     return cancellable((signal) => follow(feed, place, signal, options.fragments));
   }
   const { version, open } = feed;
-  if (!open) return cancellable((signal) => follow(feed, { version, text: null }, signal, options.fragments));
-  const event = await createdEvent(services, feed, open.version);
+  const [event] = open ? await readEvents(services.pool, feed.conversationId, open.version - 1, open.version, 1) : [];
+  // Only a deletion removes an event, and this server need not have heard of it.
+  if (open && !event) await feed.refresh();
+  if (!open || !event) {
+    const place = { version: feed.deleted ? feed.version - 1 : version, text: null };
+    return cancellable((signal) => follow(feed, place, signal, options.fragments));
+  }
   return cancellable(async function* (signal) {
     const text = new TextReader(open.messageId, open.version);
     const cursor = encodeCursor(feed.conversationId, { version, open: text.place() });
@@ -62,10 +67,4 @@ function positionOf(feed: Feed, cursor: string): Position {
   const position = decodeCursor(feed.conversationId, cursor);
   if (!position) throw new BadCursorError('The cursor is malformed or belongs to another conversation.');
   return position;
-}
-
-async function createdEvent({ pool }: StreamServices, feed: Feed, version: number): Promise<LogEvent> {
-  const [event] = await readEvents(pool, feed.conversationId, version - 1, version, 1);
-  if (!event) throw new Error('a running reply has no MessageCreated');
-  return event;
 }
