@@ -78,10 +78,11 @@ export async function* follow(
       if (event.type === 'ConversationDeleted') return;
     }
     if (events.length > 0) continue;
-    if (version < feed.version && !feed.deleted) {
+    const known = feed.version;
+    if (version < known && !feed.deleted) {
       // What lies between is gone: the conversation was deleted, and this server has not heard of it.
       await persistently(() => feed.refresh(), signal, undefined);
-      if (feed.deleted) continue;
+      if (feed.version > known) continue;
     }
     // At the feed's own version, the open reply is the feed's.
     const part = fragments && text?.messageId === feed.open?.messageId && text?.next(feed.open?.fragments ?? [], false);
