@@ -78,7 +78,15 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       ...runtimes,
     ]);
     const lease = new Lease({ pool, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
-    const runner = new Runner({ pool, bus, lease, log, runtimes: agentRuntimes });
+    const runner = new Runner({
+      pool,
+      bus,
+      lease,
+      log,
+      newId,
+      runtimes: agentRuntimes,
+      silenceSeconds: config.runtimeSilenceSeconds,
+    });
     await lease.start();
     opened.push(() => lease.stop());
     const recovery = new Recovery({ pool, bus, lease, log });
@@ -104,6 +112,9 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       services,
       authenticator: createAuthenticator(pool, { localOrganizationId: config.databaseUrl ? null : organizationId }),
       allowedOrigins: config.allowedOrigins,
+      maxConnectionsPerViewer: config.maxConnectionsPerViewer,
+      maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
+      keepAliveSeconds: config.keepAliveSeconds,
       log,
       checkReady: async () => {
         await pool.query('SELECT 1');

@@ -61,9 +61,26 @@ const environment = z.object({
     description: 'How many seconds running replies may take to finish when the server is told to terminate.',
     allowed: 'a whole number from 0 to 300',
   }),
+  RUNTIME_SILENCE_SECONDS: whole(1, 3600).prefault('120').register(about, {
+    description:
+      "How many seconds an agent's runtime may take for the next piece of its reply, before the reply ends in an error.",
+    allowed: 'a whole number from 1 to 3600',
+  }),
   DATABASE_POOL_SIZE: whole(1, 100).prefault('10').register(about, {
     description: 'The most database connections that one server keeps for queries.',
     allowed: 'a whole number from 1 to 100',
+  }),
+  KEEP_ALIVE_SECONDS: whole(1, 300).prefault('12').register(about, {
+    description: 'How often an open WebSocket is probed. A peer that has not answered by the next probe is dropped.',
+    allowed: 'a whole number from 1 to 300',
+  }),
+  MAX_CONNECTIONS_PER_VIEWER: whole(1, 1_000_000).prefault('1000').register(about, {
+    description: 'The most WebSockets and streams that one credential may hold open on one server.',
+    allowed: 'a whole number from 1 to 1000000',
+  }),
+  MAX_SUBSCRIPTIONS_PER_CONNECTION: whole(1, 100_000).prefault('100').register(about, {
+    description: 'The most operations that may run on one WebSocket at a time.',
+    allowed: 'a whole number from 1 to 100000',
   }),
   LOG_LEVEL: z
     .enum(logLevels)
@@ -87,7 +104,11 @@ const config = environment.transform((values) => ({
   bootstrapApiKey: values.BOOTSTRAP_API_KEY,
   leaseSeconds: values.LEASE_SECONDS,
   graceSeconds: values.GRACE_SECONDS,
+  runtimeSilenceSeconds: values.RUNTIME_SILENCE_SECONDS,
   databasePoolSize: values.DATABASE_POOL_SIZE,
+  keepAliveSeconds: values.KEEP_ALIVE_SECONDS,
+  maxConnectionsPerViewer: values.MAX_CONNECTIONS_PER_VIEWER,
+  maxSubscriptionsPerConnection: values.MAX_SUBSCRIPTIONS_PER_CONNECTION,
   logLevel: values.LOG_LEVEL,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));

@@ -30,6 +30,8 @@ export function openDatabase(
   });
   // A connection that dies while idle is replaced on next use.
   pool.on('error', onIdleError);
+  // The pool does not listen to a connection that is in use, and between two statements nobody else does.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
   return {
     pool,

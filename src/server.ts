@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Authenticator } from './access/authenticate.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
+import { OpenConnections } from './graphql/connections.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { createWebSockets } from './graphql/websocket.ts';
 import type { Logger } from './observability.ts';
@@ -12,6 +13,9 @@ export interface ServerOptions {
   services: Services;
   authenticator: Authenticator;
   allowedOrigins: readonly string[];
+  maxConnectionsPerViewer: number;
+  maxSubscriptionsPerConnection: number;
+  keepAliveSeconds: number;
   log: Logger;
   /** Throws when the server cannot do its work. */
   checkReady: () => Promise<void>;
@@ -28,10 +32,13 @@ export interface HttpServer {
 
 /** The API, over HTTP, SSE and WebSocket on one port, and the two health checks. */
 export function createHttpServer(options: ServerOptions): HttpServer {
-  const { services, authenticator, allowedOrigins, log } = options;
+  const { services, authenticator, allowedOrigins, keepAliveSeconds, log } = options;
+  const connections = new OpenConnections(options.maxConnectionsPerViewer);
   const yoga = createGraphQLServer({
     services,
     log,
+    connections,
+    keepAliveSeconds,
     allowedOrigins,
     graphiqlSignsIn: authenticator.signsLocalPagesIn,
     authenticate: (req) => authenticator.authenticate(req),
@@ -39,6 +46,9 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   const sockets = createWebSockets({
     services,
     log,
+    connections,
+    maxSubscriptions: options.maxSubscriptionsPerConnection,
+    keepAliveSeconds,
     authenticate: (req, credential) => authenticator.authenticate(req, credential),
   });
   let accepting = true;
@@ -55,7 +65,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       const cookie = authenticator.localCookie(req);
       if (cookie) res.setHeader('Set-Cookie', cookie);
     }
-    await yoga(req, res, { req });
+    await yoga(req, res, { req, res });
   }
 
   async function ready(res: ServerResponse): Promise<void> {
@@ -75,6 +85,10 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       if (!res.headersSent) respond(res, 500, { error: 'Internal error.' });
       else res.destroy();
     });
+  });
+  // A peer that takes nothing of what waits for it, for as long as a WebSocket has to answer a probe.
+  server.setTimeout(2 * keepAliveSeconds * 1000, (socket) => {
+    if (socket.writableLength > 0) socket.destroy();
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A socket that breaks before it is upgraded is nobody's concern.

@@ -27,6 +27,8 @@ function turn(changes: Partial<Turn> = {}): Turn {
     systemPrompt: null,
     greeting: null,
     state: { playbook: null, phase: null, systemMessage: null, context: null },
+    playbook: null,
+    tools: [],
     history: [message('USER', 'How do I stop it?')],
     parameters: { wordsPerSecond: 0 },
     corpusId: 'corpus',

@@ -428,7 +428,8 @@ describe('a reply', () => {
     await script.say(
       { type: 'text-delta', text: ' gnome.' },
       { type: 'text-end', metadata: { mood: 'sure' } },
-      { type: 'finish', usage: { inputTokens: 7, outputTokens: 5 } },
+      { type: 'usage', inputTokens: 7, outputTokens: 5 },
+      { type: 'finish' },
     );
     await ended(replyId);
     const done = await readMessage(replyId);

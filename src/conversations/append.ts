@@ -25,8 +25,8 @@ export interface Change {
   organizationId: string;
   rule: Rule;
   actor: Author;
-  /** Names the owner of the reply, when there is one. */
-  serverId: string;
+  /** The owner of the reply; null for a change that begins none. */
+  serverId: string | null;
   expectedVersion?: number | null | undefined;
   idempotency?: IdempotencyKey | null | undefined;
   message?: NewMessage | null;

@@ -61,6 +61,11 @@ export class Feeds implements HintListener {
     return null;
   }
 
+  /** How many conversations are followed on this server. */
+  get size(): number {
+    return this.entries.size;
+  }
+
   onHint(hint: Hint): void {
     this.entries.get(hint.conversationId)?.feed.onHint(hint);
   }

@@ -2,8 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeCursor, type Position } from './cursor.ts';
 import type { Feed, LiveFragment } from './feed.ts';
 import type { FragmentRow, LogEvent } from './log.ts';
+import type { GrowingText } from '../growing-text.ts';
 
 const RETRY_MS = 500;
+/** A delta is no longer than this, in UTF-16 code units: a reader that was slow is given much text in pieces. */
+const DELTA_UNITS = 64 * 1024;
 
 /** What a follower is given, each with the cursor to resume after it. */
 export type StreamEvent = { conversationId: string; cursor: string } & (
@@ -149,13 +152,21 @@ export class TextReader {
     const have = this.read - 1;
     const { length } = fragment.text;
     if (length > have || (length < have && settled)) {
-      this.read = 1 + length;
       const offset = Math.min(have, length);
-      return { kind: 'fragment-delta', occurredAt, offset, text: fragment.text.slice(offset), fragment };
+      const text = piece(fragment.text, offset);
+      this.read = 1 + offset + text.length;
+      return { kind: 'fragment-delta', occurredAt, offset, text, fragment };
     }
     if (fragment.status !== 'DONE') return null;
     this.fragment += 1;
     this.read = 0;
     return { kind: 'fragment-completed', occurredAt, fragment: { ...fragment, text: fragment.text.toString() } };
   }
+}
+
+/** The text from a place on, as far as one delta goes; never half a surrogate pair. */
+function piece(text: GrowingText, from: number): string {
+  if (text.length <= from + DELTA_UNITS) return text.slice(from);
+  const cut = text.slice(from, from + DELTA_UNITS);
+  return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut;
 }

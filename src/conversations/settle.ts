@@ -1,5 +1,7 @@
 import type { Queryable } from '../db.ts';
+import { append } from './append.ts';
 import type { Author } from './model.ts';
+import { transitions } from './transitions.ts';
 
 /** How a reply ends. */
 export interface Ending {
@@ -7,6 +9,8 @@ export interface Ending {
   /** For ERROR: what happened, safe to show. */
   errorDetail?: string;
   usage?: { inputTokens: number; outputTokens: number } | undefined;
+  /** The human that the agent asked for while it replied. */
+  handoff?: { id: string; reason: string | null } | undefined;
 }
 
 /**
@@ -21,7 +25,7 @@ export async function settleReply(
   reply: { conversationId: string; replyId: string; actor: Author },
   ending: Ending,
 ): Promise<number | null> {
-  const { rows } = await db.query<{ version: number }>({
+  const { rows } = await db.query<{ version: number; organizationId: string }>({
     name: 'settle-release',
     text: releaseSql,
     values: [
@@ -37,7 +41,18 @@ export async function settleReply(
   const released = rows[0];
   if (!released) return null;
   await db.query({ name: 'settle-fold', text: foldSql, values: [reply.replyId] });
-  return released.version;
+  if (!ending.handoff) return released.version;
+  const { conversationId, actor } = reply;
+  const { id: handoffId, reason } = ending.handoff;
+  const { version } = await append(db, {
+    conversationId,
+    organizationId: released.organizationId,
+    rule: transitions.startHandoff,
+    actor,
+    serverId: null,
+    lifecycle: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
+  });
+  return version;
 }
 
 const releaseSql = /* sql */ `
@@ -54,7 +69,7 @@ WITH released AS (
   INSERT INTO event (conversation_id, version, organization_id, type, message_id, actor)
   SELECT id, version, organization_id, 'MessageCompleted', $2, $7::jsonb FROM released
 )
-SELECT version FROM released`;
+SELECT version, organization_id AS "organizationId" FROM released`;
 
 const foldSql = /* sql */ `
 WITH taken AS (

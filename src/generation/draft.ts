@@ -1,4 +1,4 @@
-import type { ReplyPart } from '../agents/runtime.ts';
+import type { ReplyPart, Usage } from '../agents/runtime.ts';
 import { GrowingText } from '../growing-text.ts';
 import type { Json, JsonObject } from '../json.ts';
 
@@ -26,7 +26,9 @@ export class BadPartError extends Error {
 /** A reply as its runtime has produced it so far: parts in, fragments out. */
 export class Draft {
   readonly fragments: DraftFragment[] = [];
-  usage: { inputTokens: number; outputTokens: number } | undefined;
+  usage: Usage | undefined;
+  /** Set when a human is to take over once the reply has ended. */
+  handoff: { reason: string | null } | undefined;
   private readonly calls = new Map<string, DraftFragment>();
   private text: DraftFragment | null = null;
   /** A high surrogate whose other half has not come yet. */
@@ -72,9 +74,21 @@ export class Draft {
           failed,
         });
       }
+      case 'state-change':
+        this.between(part.type);
+        return null;
+      case 'handoff-request':
+        this.between(part.type);
+        this.handoff ??= { reason: part.reason === null ? null : cleanText(part.reason) };
+        return null;
+      case 'usage':
+        this.usage = {
+          inputTokens: (this.usage?.inputTokens ?? 0) + tokens(part.inputTokens),
+          outputTokens: (this.usage?.outputTokens ?? 0) + tokens(part.outputTokens),
+        };
+        return null;
       case 'finish':
         this.between(part.type);
-        this.usage = part.usage;
         this.finished = true;
         return null;
     }
@@ -120,6 +134,11 @@ export class Draft {
   private between(type: string): void {
     if (this.text) throw new BadPartError(`The agent's runtime sent ${type} inside a text.`);
   }
+}
+
+/** A count that a column can hold, whatever a model claims. */
+function tokens(count: number): number {
+  return Number.isFinite(count) ? Math.min(Math.max(0, Math.round(count)), 1_000_000_000) : 0;
 }
 
 /** Text that PostgreSQL can hold: well-formed, without NUL. */

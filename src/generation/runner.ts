@@ -1,10 +1,15 @@
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
-import type { Runtime } from '../agents/runtime.ts';
+import { nextPhases } from '../agents/playbook.ts';
+import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
+import { turnOf } from '../agents/turn.ts';
+import type { Author } from '../conversations/model.ts';
 import type { ReplyRunner } from '../conversations/services.ts';
 import { type Ending, settleReply } from '../conversations/settle.ts';
+import { steerReply } from '../conversations/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Bus, Hint, HintListener } from '../events/bus.ts';
+import type { NewId } from '../ids.ts';
 import type { Logger } from '../observability.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
@@ -17,7 +22,10 @@ export interface RunnerOptions {
   bus: Bus;
   lease: Lease;
   log: Logger;
+  newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
+  /** How long a runtime may take for its next part. */
+  silenceSeconds: number;
 }
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
@@ -81,75 +89,126 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
+    const { pool, log, runtimes } = this.options;
+    const { conversationId, replyId } = run;
     let ending: Ending;
-    let agentId: string | undefined;
+    let actor: Author = { kind: 'AI_AGENT' };
     try {
-      const loaded = await loadTurn(this.options.pool, run.replyId);
+      // A database that is away only delays the reply: nobody else may settle it while this server lives.
+      const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
       if (!loaded) return;
-      agentId = loaded.agentId;
-      const runtime = this.options.runtimes.get(loaded.runtime);
+      actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
+      const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
-      for await (const part of untilAborted(runtime.reply(loaded.turn, run.abort.signal), run.abort.signal)) {
+      const turn = turnOf(loaded);
+      const parts = runtime.reply(turn, run.abort.signal);
+      let { phase } = turn.state;
+      for await (const part of untilAborted(parts, run.abort, this.options.silenceSeconds * 1000)) {
         await run.mayGoOn();
         run.abort.signal.throwIfAborted();
         const urgency = run.take(part);
         if (urgency !== 'not') this.checkpoints.add(run, urgency);
+        if (part.type === 'state-change') phase = await this.enter(part.phase, phase, turn, run, actor);
       }
       run.draft.assertFinished();
-      ending = { status: 'DONE', usage: run.draft.usage };
+      ending = { status: 'DONE' };
     } catch (error) {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
-      const { conversationId, replyId } = run;
-      this.options.log.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+      log.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
     }
     await run.mayGoOn();
-    await this.settle(run, ending, agentId);
+    const { usage, handoff } = run.draft;
+    await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
   }
 
-  /** Tries until the reply is settled, by this run or by another. */
-  private async settle(run: Run, ending: Ending, agentId: string | undefined): Promise<void> {
+  /** Goes to a phase that the present one leads to; returns it. */
+  private async enter(next: string, phase: string | null, turn: Turn, run: Run, actor: Author): Promise<string> {
     const { conversationId, replyId } = run;
-    const actor = { kind: 'AI_AGENT', agentId: agentId ?? null } as const;
-    for (let wait = 100; !run.fenced; wait = Math.min(wait * 2, 2000)) {
-      try {
+    if (!turn.playbook || !nextPhases(turn.playbook, phase).some(({ name }) => name === next)) {
+      throw new BadPartError('The agent asked for a phase that its present one does not lead to.');
+    }
+    const reply = { conversationId, replyId, actor };
+    const version = await this.untilDone(run, 'change the phase', () =>
+      steerReply(this.options.pool, reply, { phase: next }),
+    );
+    run.abort.signal.throwIfAborted();
+    if (version === null) run.fence();
+    else this.options.bus.publish({ kind: 'log', conversationId, version });
+    return next;
+  }
+
+  private async settle(run: Run, ending: Ending, actor: Author): Promise<void> {
+    const { conversationId, replyId } = run;
+    const version = await this.untilDone(
+      run,
+      'settle a reply',
+      async () => {
         await this.checkpoints.flush(run);
-        const version = await inTransaction(this.options.pool, (db) =>
-          settleReply(db, { conversationId, replyId, actor }, ending),
-        );
-        if (version !== null) {
-          this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
-        }
-        return;
+        return inTransaction(this.options.pool, (db) => settleReply(db, { conversationId, replyId, actor }, ending));
+      },
+      () => run.fenced,
+    );
+    if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+  }
+
+  /** Tries until the database does it; null when the run has been given up meanwhile. */
+  private async untilDone<T>(
+    run: Run,
+    what: string,
+    attempt: () => Promise<T>,
+    givenUp = () => run.abort.signal.aborted,
+  ): Promise<T | null> {
+    for (let wait = 100; !givenUp(); wait = Math.min(wait * 2, 2000)) {
+      try {
+        return await attempt();
       } catch (error) {
-        this.options.log.warn({ err: error, conversationId, replyId }, 'could not settle a reply; trying again');
+        const { conversationId, replyId } = run;
+        this.options.log.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
         await sleep(wait);
       }
     }
+    return null;
   }
 }
 
-/** Ends with the signal's reason even when the source does not heed it, and lets other work in when the source never waits. */
-async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void, undefined> {
+/**
+ * Ends with the reason of an abort even when the source does not heed it, and aborts a source that is silent for too long.
+ * Lets other work in when the source never waits.
+ */
+async function* untilAborted<T>(
+  source: AsyncIterable<T>,
+  abort: AbortController,
+  silenceMs: number,
+): AsyncGenerator<T, void, undefined> {
+  const { signal } = abort;
   const iterator = source[Symbol.asyncIterator]();
   let giveUp: ((reason: unknown) => void) | undefined;
   signal.addEventListener('abort', () => giveUp?.(signal.reason), { once: true });
+  let waiting = false;
+  const timer = setTimeout(() => {
+    if (waiting) abort.abort(new SilenceError());
+  }, silenceMs);
   let breath = performance.now();
   try {
     for (;;) {
       signal.throwIfAborted();
+      waiting = true;
+      timer.refresh();
       const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
         giveUp = reject;
         iterator.next().then(resolve, reject);
       });
+      waiting = false;
       if (next.done) return;
       yield next.value;
       if (performance.now() - breath > 10) {
-        await setImmediate();
+        await immediate();
         breath = performance.now();
       }
     }
   } finally {
+    clearTimeout(timer);
     // Not awaited: a source that hangs would hang its end too.
     iterator.return?.().then(undefined, () => undefined);
   }
@@ -160,10 +219,16 @@ class ShutdownError extends Error {
   override name = 'ShutdownError';
 }
 
+/** The runtime has given no part for too long. */
+class SilenceError extends Error {
+  override name = 'SilenceError';
+}
+
 function safeDetail(error: unknown): string {
-  if (error instanceof ShutdownError) {
-    return 'The server was shut down while it generated this reply. The text so far is kept; send again to go on.';
-  }
+  const goOn = 'The text so far is kept; send again to go on.';
+  if (error instanceof ShutdownError) return `The server was shut down while it generated this reply. ${goOn}`;
+  if (error instanceof SilenceError) return `The agent took too long to answer. ${goOn}`;
   if (error instanceof BadPartError) return error.message;
-  return 'The agent failed while it generated this reply. The text so far is kept; send again to go on.';
+  if (error instanceof RuntimeError) return `${error.message} ${goOn}`;
+  return `The agent failed while it generated this reply. ${goOn}`;
 }

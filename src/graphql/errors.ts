@@ -2,8 +2,12 @@ import { GraphQLError } from 'graphql';
 import { InvalidInputError } from '../errors.ts';
 
 /** A GraphQL error of one of the documented kinds, with its HTTP status. */
-export function graphqlError(code: ErrorCode, message: string): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, http: { status: statuses[code] } } });
+export function graphqlError(
+  code: ErrorCode,
+  message: string,
+  { headers, ...extensions }: { headers?: Record<string, string>; retryAfter?: number } = {},
+): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, ...extensions, http: { status: statuses[code], headers } } });
 }
 
 const statuses = {
@@ -27,6 +31,10 @@ export const unauthenticated = () =>
 export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
 
 export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
+
+/** `retryAfter` is in seconds. */
+export const rateLimited = (message: string, retryAfter: number) =>
+  graphqlError('RATE_LIMITED', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 

@@ -1,9 +1,10 @@
-import type { IncomingMessage } from 'node:http';
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
+import type { OpenConnections } from './connections.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
-import { unauthenticated } from './errors.ts';
+import { rateLimited, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
@@ -17,6 +18,7 @@ export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 /** What the HTTP server hands to Yoga. */
 export interface ServerContext {
   req: IncomingMessage;
+  res: ServerResponse;
   /** Known once the request is authenticated. */
   viewer?: Viewer;
 }
@@ -27,13 +29,15 @@ export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
 export function createGraphQLServer(options: {
   services: Services;
   log: Logger;
+  connections: OpenConnections;
+  keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   /** Whether the page of GraphiQL is authenticated without a key. */
   graphiqlSignsIn: boolean;
   /** Null: not authenticated. */
   authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
 }): GraphQLServer {
-  const { services, log, allowedOrigins, authenticate } = options;
+  const { services, log, connections, allowedOrigins, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -43,7 +47,7 @@ export function createGraphQLServer(options: {
     logging: false,
     graphiql: graphiqlOptions(options.graphiqlSignsIn),
     renderGraphiQL,
-    plugins: [requireViewer(authenticate), documentedCodes],
+    plugins: [requireViewer(authenticate), limitStreams(connections, options.keepAliveSeconds), documentedCodes],
     maskedErrors: { maskError: (error) => maskError(error, log) },
     context: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
@@ -59,6 +63,33 @@ function requireViewer(authenticate: (req: IncomingMessage) => Promise<Viewer | 
       const viewer = await authenticate(serverContext.req);
       if (!viewer) throw unauthenticated();
       serverContext.viewer = viewer;
+    },
+  };
+}
+
+/** A stream of server-sent events counts as a connection, and ends when its peer takes nothing for a whole interval. */
+function limitStreams(connections: OpenConnections, keepAliveSeconds: number): Plugin<ServerContext> {
+  return {
+    onSubscribe({ args: { contextValue } }) {
+      const { viewer, res } = contextValue;
+      const release = viewer && connections.open(viewer.id);
+      if (!release) throw rateLimited('You have too many connections open. Close some, or try again later.', 5);
+      let before: number | undefined;
+      const timer = setInterval(() => {
+        const written = res.writableLength > 0 ? res.socket?.bytesWritten : undefined;
+        if (written !== undefined && written === before) res.destroy();
+        before = written;
+      }, keepAliveSeconds * 1000);
+      res.once('close', () => {
+        clearInterval(timer);
+        release();
+      });
+      return {
+        onSubscribeResult({ result }) {
+          // A response that breaks while it waits for its reader would leave the stream open.
+          if (isAsyncIterable(result)) res.once('close', () => void result[Symbol.asyncIterator]().return?.());
+        },
+      };
     },
   };
 }

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+
+/** The names that belong to the tools that every agent has. */
+export const builtInTools = ['queryKnowledgeBase', 'changePhase', 'requestHandoff'] as const;
+
+const toolSchema = z.strictObject({
+  /** As the model calls it. */
+  name: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'Must be a letter followed by up to 63 letters, digits and underscores.')
+    .refine((name) => !builtInTools.some((builtIn) => builtIn === name), 'Is the name of a tool that every agent has.'),
+  /** Tells the model when to call it. */
+  description: z.string().max(2000),
+  /** Called with POST and the arguments as a JSON object. */
+  url: z.url({ protocol: /^https?$/ }).max(2000),
+  /** Sent with each call, for instance `Authorization`. Never shown again. */
+  headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,100}$/), z.string().max(4000)),
+  /** The JSON Schema (draft 2020-12) that the arguments must match. */
+  parametersSchema: z.record(z.string(), z.json()),
+  /** How long a call may take, in seconds. */
+  timeoutSeconds: z.number().min(0.1).max(60),
+});
+
+/** Tools as an agent's row holds them. Names are unique. */
+export const toolsSchema = z
+  .array(toolSchema)
+  .max(50)
+  .superRefine((tools, context) => {
+    const names = tools.map((tool) => tool.name);
+    for (const [index, tool] of tools.entries()) {
+      if (names.indexOf(tool.name) < index) {
+        context.addIssue({ code: 'custom', path: [index, 'name'], message: 'Is the name of another tool.' });
+      }
+    }
+  });
+
+/** An HTTP endpoint of the operator's that the agent may call while it answers. */
+export type HttpTool = z.infer<typeof toolsSchema>[number];
+
+/** An agent's tools from its row. */
+export function readTools(stored: unknown): HttpTool[] {
+  return toolsSchema.parse(stored);
+}
