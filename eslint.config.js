@@ -43,7 +43,7 @@ const barred = [
   {
     from: /^generation\/(?!runner\.ts$|schema(\.ts$|\/))/,
     to: /^agents\//,
-    exceptTypesOf: /^agents\/runtime\.ts$/,
+    exceptTypesOf: /^agents\/(runtime|turn)\.ts$/,
     because: 'generation/runner.ts alone joins conversations and agents',
   },
   { from: /^client\//, to: /^(?!client\/|package:)/, because: 'client/ is what a frontend imports: it stands alone' },
@@ -103,8 +103,11 @@ const valueTypes = [
   'ConversationChange',
   'ConversationState',
   'FragmentDelta',
+  'HttpTool',
   'InputIssue',
   'PageInfo',
+  'Playbook',
+  'PlaybookPhase',
   'TokenUsage',
   'Viewer',
 ];
