@@ -105,6 +105,7 @@ const valueTypes = [
   'FragmentDelta',
   'HttpTool',
   'InputIssue',
+  'KnowledgePassage',
   'PageInfo',
   'Playbook',
   'PlaybookPhase',
@@ -120,7 +121,7 @@ export default defineConfig(
   { ignores: ['dist/', 'coverage/', '.data/', 'src/generated/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
-    files: ['{src,test,scripts,bench}/**/*.ts', '*.ts'],
+    files: ['{src,test,scripts,bench,examples}/**/*.ts', '*.ts'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticator } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
-import { knowledgeRuntime } from './agents/knowledge.ts';
+import { Connections } from './access/connections.ts';
+import { openRateLimits } from './access/rate-limits.ts';
+import { type KnowledgeSearch, knowledgeRuntime } from './agents/knowledge.ts';
+import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
 import { AgentRuntimes } from './agents/runtimes.ts';
 import type { Config } from './config.ts';
@@ -73,8 +76,10 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       throw new StartupError(cannotReachBus(error));
     });
 
+    const search: KnowledgeSearch = (request) => searchKnowledge(pool, request);
     const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search: (request) => searchKnowledge(pool, request) }),
+      knowledgeRuntime({ search }),
+      modelRuntime({ search, log, ...modelOptions(config) }),
       ...runtimes,
     ]);
     const lease = new Lease({ pool, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
@@ -108,11 +113,23 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };
+    const connections = new Connections({ db: pool, log, limit: config.maxConnectionsPerViewer });
+    opened.push(() => connections.close());
+    const rateLimits = await openRateLimits({
+      pool,
+      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
+      perKey: config.rateLimitPerKey,
+      perContact: config.rateLimitPerContact,
+      log,
+    });
+    opened.push(() => rateLimits.close());
     const server = createHttpServer({
       services,
       authenticator: createAuthenticator(pool, { localOrganizationId: config.databaseUrl ? null : organizationId }),
       allowedOrigins: config.allowedOrigins,
-      maxConnectionsPerViewer: config.maxConnectionsPerViewer,
+      connections,
+      rateLimits,
+      introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       keepAliveSeconds: config.keepAliveSeconds,
       log,
@@ -144,6 +161,14 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     await ensureDatabase(url);
     return url;
   }
+}
+
+function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
+  const keyed = (key: string | undefined) => (key === undefined ? undefined : { apiKey: key });
+  return {
+    settings: { url, apiKey, model, anthropic: keyed(config.anthropicApiKey), google: keyed(config.googleApiKey) },
+    allowPrivateAddresses: config.allowPrivateAddresses,
+  };
 }
 
 function cannotReachBus(error: unknown): string {

@@ -10,6 +10,8 @@ interface About {
 
 const about = z.registry<About>();
 
+const printable = 'printable ASCII characters without spaces';
+
 const environment = z.object({
   PORT: whole(0, 65_535).prefault('4000').register(about, {
     description: 'The TCP port to listen on. 0 takes any free one.',
@@ -66,6 +68,45 @@ const environment = z.object({
       "How many seconds an agent's runtime may take for the next piece of its reply, before the reply ends in an error.",
     allowed: 'a whole number from 1 to 3600',
   }),
+  RUNTIME_MODULES: z.string().transform(toList).prefault('').register(about, {
+    description:
+      'Modules with further runtimes, separated by commas: paths, which begin with `.` or `/`, or names of packages. Unset: none.',
+    allowed: 'paths and names of packages, separated by commas',
+  }),
+  PARLEY_MODEL_URL: z.string().superRefine(checkWebUrl).optional().register(about, {
+    description:
+      'Where the `model` runtime finds a model: the base URL of an OpenAI-compatible server, such as `http://127.0.0.1:11434/v1` for Ollama. Unset: that provider is off.',
+    allowed: 'http://… or https://…',
+    secret: true,
+  }),
+  PARLEY_MODEL_API_KEY: apiKey().register(about, {
+    description: 'The key for `PARLEY_MODEL_URL`. Unset: none is sent.',
+    allowed: printable,
+    secret: true,
+  }),
+  PARLEY_MODEL: z.string().max(200).optional().register(about, {
+    description: 'The model that agents use whose parameters name none.',
+    allowed: 'the name that the provider gives it, up to 200 characters',
+  }),
+  ANTHROPIC_API_KEY: apiKey().register(about, {
+    description: 'The key for models of Anthropic. Unset: that provider is off.',
+    allowed: printable,
+    secret: true,
+  }),
+  GOOGLE_GENERATIVE_AI_API_KEY: apiKey().register(about, {
+    description: 'The key for models of Google. Unset: that provider is off.',
+    allowed: printable,
+    secret: true,
+  }),
+  ALLOW_PRIVATE_ADDRESSES: z
+    .enum(['true', 'false'])
+    .prefault('false')
+    .transform((value) => value === 'true')
+    .register(about, {
+      description:
+        'Whether the tools of agents may call addresses that are not public: this machine, its private network, the metadata of a cloud.',
+      allowed: 'true or false',
+    }),
   DATABASE_POOL_SIZE: whole(1, 100).prefault('10').register(about, {
     description: 'The most database connections that one server keeps for queries.',
     allowed: 'a whole number from 1 to 100',
@@ -81,6 +122,19 @@ const environment = z.object({
   MAX_SUBSCRIPTIONS_PER_CONNECTION: whole(1, 100_000).prefault('100').register(about, {
     description: 'The most operations that may run on one WebSocket at a time.',
     allowed: 'a whole number from 1 to 100000',
+  }),
+  RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
+    description: 'How many operations a minute one API key may send, counted over all servers. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('120').register(about, {
+    description:
+      'How many operations a minute one person may send with client tokens, counted over all servers. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  INTROSPECTION: z.enum(['on', 'off']).prefault('on').register(about, {
+    description: 'Whether the schema and GraphiQL are shown. Unset where `NODE_ENV` is `production`: `off`.',
+    allowed: 'on or off',
   }),
   LOG_LEVEL: z
     .enum(logLevels)
@@ -105,10 +159,20 @@ const config = environment.transform((values) => ({
   leaseSeconds: values.LEASE_SECONDS,
   graceSeconds: values.GRACE_SECONDS,
   runtimeSilenceSeconds: values.RUNTIME_SILENCE_SECONDS,
+  runtimeModules: values.RUNTIME_MODULES,
+  modelUrl: values.PARLEY_MODEL_URL,
+  modelApiKey: values.PARLEY_MODEL_API_KEY,
+  model: values.PARLEY_MODEL,
+  anthropicApiKey: values.ANTHROPIC_API_KEY,
+  googleApiKey: values.GOOGLE_GENERATIVE_AI_API_KEY,
+  allowPrivateAddresses: values.ALLOW_PRIVATE_ADDRESSES,
   databasePoolSize: values.DATABASE_POOL_SIZE,
   keepAliveSeconds: values.KEEP_ALIVE_SECONDS,
   maxConnectionsPerViewer: values.MAX_CONNECTIONS_PER_VIEWER,
   maxSubscriptionsPerConnection: values.MAX_SUBSCRIPTIONS_PER_CONNECTION,
+  rateLimitPerKey: values.RATE_LIMIT_PER_KEY,
+  rateLimitPerContact: values.RATE_LIMIT_PER_CONTACT,
+  introspection: values.INTROSPECTION === 'on',
   logLevel: values.LOG_LEVEL,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));
@@ -148,6 +212,7 @@ export class SettingsError extends Error {
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(settings.map(({ name }) => [name, env[name]?.trim() || undefined]));
+  if (env.NODE_ENV === 'production') given.INTROSPECTION ??= 'off';
   const { data, error } = config.safeParse(given);
   if (error) throw new SettingsError(faultsIn(error, given));
   return data;
@@ -171,6 +236,19 @@ function whole(min: number, max: number) {
     .pipe(z.number().min(min).max(max));
 }
 
+/** What a header can carry. */
+function apiKey() {
+  return z
+    .string()
+    .regex(/^[\x21-\x7e]*$/, 'contains a space or another character that is not printable ASCII')
+    .optional();
+}
+
+function checkWebUrl(url: string, context: z.RefinementCtx): void {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) context.addIssue('is not a well-formed http:// or https:// URL');
+  else if (new URL(url).username || new URL(url).password) context.addIssue('contains a user or a password');
+}
+
 function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
   if (!/^postgres(ql)?:\/\//.test(url)) context.addIssue('does not begin with postgres:// or postgresql://');
   else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
@@ -187,11 +265,15 @@ function isWellFormed(url: string): boolean {
   return URL.canParse(url.replace('@/', '@localhost/'));
 }
 
-function toOrigins(list: string, context: z.RefinementCtx): string[] {
-  const urls = list
+function toList(list: string): string[] {
+  return list
     .split(',')
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
+}
+
+function toOrigins(list: string, context: z.RefinementCtx): string[] {
+  const urls = toList(list);
   for (const url of urls) if (!isOrigin(url)) context.addIssue(`${url} is not an origin`);
   return urls.filter(isOrigin).map((url) => new URL(url).origin);
 }

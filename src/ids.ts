@@ -3,6 +3,8 @@ import { TypeID, typeid } from 'typeid-js';
 /** The public prefix of each type that has ids. Ids are TypeIDs: the prefix and a UUIDv7 in base 32. */
 export const idPrefixes = {
   Agent: 'agent',
+  ApiKey: 'key',
+  Article: 'article',
   Contact: 'contact',
   Conversation: 'conv',
   Corpus: 'corpus',

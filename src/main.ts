@@ -1,3 +1,4 @@
+import { loadRuntimes } from './agents/load-runtimes.ts';
 import { startApp } from './app.ts';
 import { readConfig, SettingsError } from './config.ts';
 import { StartupError } from './errors.ts';
@@ -6,7 +7,7 @@ import { createLogger } from './observability.ts';
 try {
   const config = readConfig();
   const log = createLogger({ level: config.logLevel });
-  const app = await startApp(config, log);
+  const app = await startApp(config, log, await loadRuntimes(config.runtimeModules));
   announce(app.url, app.newKey, config.databaseUrl === undefined);
 
   let closing = false;

@@ -2,9 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Authenticator } from './access/authenticate.ts';
+import type { Connections } from './access/connections.ts';
+import type { RateLimits } from './access/rate-limits.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
-import { OpenConnections } from './graphql/connections.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { createWebSockets } from './graphql/websocket.ts';
 import type { Logger } from './observability.ts';
@@ -13,7 +14,9 @@ export interface ServerOptions {
   services: Services;
   authenticator: Authenticator;
   allowedOrigins: readonly string[];
-  maxConnectionsPerViewer: number;
+  connections: Connections;
+  rateLimits: RateLimits;
+  introspection: boolean;
   maxSubscriptionsPerConnection: number;
   keepAliveSeconds: number;
   log: Logger;
@@ -33,11 +36,12 @@ export interface HttpServer {
 /** The API, over HTTP, SSE and WebSocket on one port, and the two health checks. */
 export function createHttpServer(options: ServerOptions): HttpServer {
   const { services, authenticator, allowedOrigins, keepAliveSeconds, log } = options;
-  const connections = new OpenConnections(options.maxConnectionsPerViewer);
   const yoga = createGraphQLServer({
     services,
     log,
-    connections,
+    connections: options.connections,
+    rateLimits: options.rateLimits,
+    introspection: options.introspection,
     keepAliveSeconds,
     allowedOrigins,
     graphiqlSignsIn: authenticator.signsLocalPagesIn,
@@ -46,7 +50,9 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   const sockets = createWebSockets({
     services,
     log,
-    connections,
+    connections: options.connections,
+    rateLimits: options.rateLimits,
+    introspection: options.introspection,
     maxSubscriptions: options.maxSubscriptionsPerConnection,
     keepAliveSeconds,
     authenticate: (req, credential) => authenticator.authenticate(req, credential),
@@ -54,6 +60,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   let accepting = true;
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    for (const [name, value] of securityHeaders) res.setHeader(name, value);
     const path = new URL(req.url ?? '/', 'http://localhost').pathname;
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
@@ -114,6 +121,14 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     },
   };
 }
+
+/** GraphiQL runs scripts that stand in its page; nobody else may frame it. */
+const securityHeaders = [
+  ['X-Content-Type-Options', 'nosniff'],
+  ['X-Frame-Options', 'DENY'],
+  ['Referrer-Policy', 'no-referrer'],
+  ['Content-Security-Policy', "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"],
+] as const;
 
 function listen(server: Server, port: number, host: string): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -18,6 +18,8 @@ import { updateConversation } from '../src/conversations/update.ts';
 import { UserError } from '../src/errors.ts';
 import type { Services } from '../src/graphql/context.ts';
 import { encodeId } from '../src/ids.ts';
+import { playbook } from './harness/playbooks.ts';
+import { addAgent } from './harness/products.ts';
 import {
   decide,
   type Model,
@@ -27,9 +29,9 @@ import {
   nameOf,
   newModel,
   ordered,
+  playbooks,
   replay,
 } from './harness/reference-model.ts';
-import { createAgent } from './harness/scripted-runtime.ts';
 import { startServer, useServer } from './harness/server.ts';
 
 interface ReplyScript {
@@ -67,7 +69,11 @@ let agentId: string;
 
 beforeAll(async () => {
   other = await startServer(server.databaseUrl, { runtimes: [runtime] });
-  agentId = await createAgent(server.services, 'fast');
+  const agent = {
+    runtime: 'fast',
+    playbooks: Object.entries(playbooks).map(([name, phases = []]) => playbook(name, ...phases)),
+  };
+  agentId = await addAgent(server.services, agent);
   const found = await findViewerByKey(server.services.pool, server.key);
   if (!found) throw new Error('The server has no first key.');
   viewer = found;
@@ -86,7 +92,8 @@ interface Step {
   text: string;
   action: 'GENERATE_REPLY' | 'NONE';
   onBusy: 'REJECT' | 'INTERRUPT';
-  phase: string | null;
+  steer: Partial<ModelState> | null;
+  assignee: string | null;
   /** How far the expected version is behind the one just seen. */
   behind: number | null;
   /** Counted back from the latest reply. */
@@ -322,26 +329,25 @@ class History {
   /** The command that a step comes to now; null when it needs a reply and there is none. */
   private async commandOf(step: Step): Promise<ModelCommand | null> {
     const events = await this.events();
-    const { kind, text, action, onBusy, phase, behind } = step;
+    const { kind, text, action, onBusy, steer, assignee, behind } = step;
     const expectedVersion = behind === null ? null : (events.at(-1)?.version ?? 0) - behind;
-    const stateAfter = phase === null ? null : { phase };
     switch (kind) {
       case 'sendMessage':
       case 'sendControl':
-        return { type: kind, expectedVersion, text, action, onBusy, stateAfter };
+        return { type: kind, expectedVersion, text, action, onBusy, stateAfter: steer };
       case 'addAgentMessage':
-        return { type: kind, expectedVersion, text, onBusy, stateAfter };
+        return { type: kind, expectedVersion, text, onBusy, stateAfter: steer };
       case 'changeState':
-        return { type: kind, expectedVersion, stateAfter: { phase, context: text } };
+        return { type: kind, expectedVersion, stateAfter: { ...steer, context: text } };
       case 'regenerateReply':
       case 'stopReply': {
         const replyId = events.filter((event) => nameOf(event) === 'ReplyBegun').at(-1 - step.reply)?.messageId;
         return replyId ? { type: kind, expectedVersion: kind === 'stopReply' ? null : expectedVersion, replyId } : null;
       }
       case 'startHandoff':
-        return { type: kind, expectedVersion, assignee: phase };
+        return { type: kind, expectedVersion, assignee };
       case 'acceptHandoff':
-        return { type: kind, expectedVersion, assignee: phase ?? 'Ada' };
+        return { type: kind, expectedVersion, assignee: assignee ?? 'Ada' };
       case 'updateConversation':
         return { type: kind, expectedVersion, title: text };
       case 'endHandoff':
@@ -422,7 +428,21 @@ const step: fc.Arbitrary<Step> = fc.record({
   text: fc.constantFrom('Hello?', 'And now?', 'Thank you 🙂'),
   action: fc.constantFrom('GENERATE_REPLY', 'GENERATE_REPLY', 'NONE'),
   onBusy: fc.constantFrom('REJECT', 'INTERRUPT'),
-  phase: fc.constantFrom(null, null, 'opening', 'closing'),
+  steer: fc.constantFrom<(Partial<ModelState> | null)[]>(
+    null,
+    null,
+    null,
+    { phase: 'opening' },
+    { phase: 'closing' },
+    { phase: null },
+    { playbook: 'support' },
+    { playbook: 'sales', phase: 'closing' },
+    { playbook: 'support', phase: null, systemMessage: 'Be kind.' },
+    { playbook: null },
+    { playbook: null, phase: null },
+    { playbook: 'unheard of' },
+  ),
+  assignee: fc.constantFrom(null, null, 'Ada', 'Grace'),
   behind: fc.constantFrom(null, null, null, 0, 0, 1),
   reply: fc.constantFrom(0, 0, 0, 1),
   twins: fc.constantFrom(1, 1, 2, 3),

@@ -158,7 +158,8 @@ test('whoever loses has written nothing', async () => {
   const idle = await idleConversation();
   const losers = [
     { conversationId, content: { text: 'Busy.' }, idempotencyKey: 'busy' },
-    { conversationId, content: { text: 'Busy.' }, stateAfter: { phase: 'closing' }, action: 'NONE' },
+    { conversationId, content: { text: 'Busy.' }, stateAfter: { systemMessage: 'Close.' }, action: 'NONE' },
+    { conversationId, content: { text: 'Busy.' }, stateAfter: { playbook: 'none' }, onBusy: 'INTERRUPT' },
     {
       conversationId,
       content: { text: 'Stale.' },

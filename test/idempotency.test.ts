@@ -5,8 +5,9 @@ import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { ask, type Target } from './harness/client.ts';
 import { Deferred } from './harness/deferred.ts';
+import { playbook } from './harness/playbooks.ts';
+import { addAgent } from './harness/products.ts';
 import { countRows } from './harness/rows.ts';
-import { createAgent } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
 
 /** Says one word, at once or when the test lets it, and remembers what it was asked to answer. */
@@ -48,7 +49,7 @@ const server = useServer({ runtimes: [runtime] });
 let agentId: string;
 
 beforeAll(async () => {
-  agentId = await createAgent(server.services, 'patient');
+  agentId = await addAgent(server.services, { runtime: 'patient', playbooks: [playbook('support', 'closing')] });
 });
 
 type Input = Record<string, unknown>;
@@ -217,7 +218,7 @@ describe('at once with one key', () => {
 
   test('20 control messages are one, with one change of state and one reply', async () => {
     const { conversationId } = await answered();
-    const stateAfter = { phase: 'closing' };
+    const stateAfter = { playbook: 'support', phase: 'closing' };
     const input = { conversationId, action: 'GENERATE_REPLY', stateAfter, idempotencyKey: unique('control') };
     const { message, reply } = theOne(await times(20, () => give('sendControl', input)));
     expect((await transcript(conversationId)).slice(2)).toMatchObject([{ id: message?.id }, { id: reply?.id }]);
@@ -244,7 +245,7 @@ describe('a key that was used', () => {
     ['sendMessage', { content }, { content, action: 'NONE' }],
     ['sendMessage', { content }, { content, expectedVersion: 1 }],
     ['addAgentMessage', { content }, { content, author: { kind: 'HUMAN_AGENT' } }],
-    ['sendControl', { content }, { content, stateAfter: { phase: 'closing' } }],
+    ['sendControl', { content }, { content, stateAfter: { playbook: 'support' } }],
   ])('is refused for another %s: %j, then %j', async (mutation, first, second) => {
     const conversationId = await newConversation();
     const key = { conversationId, idempotencyKey: unique('mismatch') };

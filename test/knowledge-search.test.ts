@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newId } from '../src/ids.ts';
+import { encodeId, newId } from '../src/ids.ts';
 import { importArticles, readArticles } from '../src/knowledge/import.ts';
 import { searchKnowledge } from '../src/knowledge/search.ts';
 import { useDatabase } from './harness/database.ts';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   await importArticles(pool, corpusId, await readArticles(fileURLToPath(new URL('../corpus', import.meta.url))));
   await importArticles(pool, otherCorpusId, [{ slug: 'zebra', title: 'Zebras', body: 'A zebra has stripes.' }]);
   const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
-  slugs = new Map(rows.map((row) => [row.id, row.slug]));
+  slugs = new Map(rows.map((row) => [encodeId('Article', row.id), row.slug]));
 });
 afterAll(() => pool.end());
 

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ask, graphql, subscribeWs } from './harness/client.ts';
+import { playbook } from './harness/playbooks.ts';
 import { addAgent, addTenant, command, ImmediateRuntime, type Outcome, replyIdOf } from './harness/products.ts';
 import { record } from './harness/recording.ts';
 import { ScriptedRuntime } from './harness/scripted-runtime.ts';
@@ -29,7 +30,12 @@ let agentId: string;
 let scriptedAgentId: string;
 
 beforeAll(async () => {
-  agentId = await addAgent(server.services, { runtime: 'immediate', name: 'Nell' });
+  const playbooks = [
+    playbook('neutral'),
+    playbook('podcast-finder', 'greet'),
+    playbook('finder', 'greet', 'search', 'refine-topic', 're-engage', 'done'),
+  ];
+  agentId = await addAgent(server.services, { runtime: 'immediate', name: 'Nell', playbooks });
   scriptedAgentId = await addAgent(server.services, { runtime: 'scripted' });
 });
 
@@ -263,7 +269,7 @@ describe('a message of the role control', () => {
   });
 
   test('can do all at once: tell the agent something, change the state and force a reply', async () => {
-    const conversationId = await newConversation();
+    const conversationId = await newConversation({ state: { playbook: 'finder' } });
     const forced = await command(server, sendControl, {
       conversationId,
       content: { text: 'The user has gone quiet.' },
@@ -486,7 +492,7 @@ describe('messages', () => {
   });
 
   test('stay as they are, whatever happens in the conversation later', async () => {
-    const conversationId = await newConversation({ state: { phase: 'greet' } });
+    const conversationId = await newConversation({ state: { playbook: 'finder', phase: 'greet' } });
     const first = await command(server, sendMessage, {
       conversationId,
       content: { text: 'Keep me.' },

@@ -632,6 +632,30 @@ describe('a feed', () => {
     },
   );
 
+  test('that hears late, or from an owner that was replaced, of a reply adds nothing to the next one', async () => {
+    const world = await World.create();
+    try {
+      await world.send();
+      await world.join(0, 'now', false);
+      world.say('start');
+      await world.pause();
+      world.say({ text: 'Late words' });
+      await world.settle('STOPPED');
+      await world.send();
+      world.say('start');
+      await world.pause();
+      await world.haunt(' and later ones', false);
+      world.bus.lines[0]?.catchUp();
+      world.say({ text: 'Right' });
+      world.bus.lines[0]?.catchUp();
+      await world.pause();
+      await world.settle('DONE');
+      await world.finish();
+    } finally {
+      await world.close();
+    }
+  });
+
   test('that hears of text before it has read the row of its fragment tells it without waiting for more', async () => {
     const world = await World.create();
     const [near] = world.bus.lines;

@@ -54,6 +54,7 @@ const needingAliases = [
   'Node.agent',
   'Node.metadata',
   'Node.status',
+  'Node.title',
 ];
 
 test('any members of a union or an interface can be selected together, each with all its fields', () => {

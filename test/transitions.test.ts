@@ -8,7 +8,9 @@ import { sendMessage } from '../src/conversations/send.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { readMessage } from './harness/commands.ts';
-import { createAgent, type Script, ScriptedRuntime } from './harness/scripted-runtime.ts';
+import { playbook } from './harness/playbooks.ts';
+import { addAgent } from './harness/products.ts';
+import { type Script, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
 
 const runtime = new ScriptedRuntime();
@@ -17,7 +19,7 @@ let caller: Viewer;
 let agentId: string;
 
 beforeAll(async () => {
-  agentId = await createAgent(server.services, 'scripted');
+  agentId = await addAgent(server.services, { runtime: 'scripted', playbooks: [playbook('support', 'closing')] });
   const viewer = await findViewerByKey(server.services.pool, server.key);
   if (!viewer) throw new Error('The server has no first key.');
   caller = viewer;
@@ -48,6 +50,7 @@ const ofReply =
 
 const INTERRUPT = { onBusy: 'INTERRUPT' };
 const REPLY = { action: 'GENERATE_REPLY' };
+const LOST = { stateAfter: { phase: 'lost' } };
 
 const commands = {
   sendMessage: say('sendMessage'),
@@ -69,6 +72,10 @@ const commands = {
   endConversation: on('endConversation'),
   updateConversation: on('updateConversation', { title: 'Another title' }),
   deleteConversation: on('deleteConversation'),
+  'no such phase: sendMessage, INTERRUPT': say('sendMessage', { ...INTERRUPT, ...LOST }),
+  'no such phase: addAgentMessage': say('addAgentMessage', LOST),
+  'no such phase: sendControl, GENERATE_REPLY': say('sendControl', { ...REPLY, ...LOST }),
+  'no such phase: changeState': on('changeState', LOST),
 } satisfies Record<string, Give>;
 
 type Command = keyof typeof commands;
@@ -78,6 +85,7 @@ const Ended = 'ConversationEndedError';
 const HandedOff = 'HandedOffError';
 const NotHandedOff = 'NotHandedOffError';
 const Version = 'VersionConflictError';
+const Invalid = 'InvalidInputError';
 
 /** A failure; or the state that the command leaves, with the events that it adds to the log. */
 const table: Record<Command, Record<State, string>> = {
@@ -195,6 +203,30 @@ const table: Record<Command, Record<State, string>> = {
     handedOff: 'gone: ConversationDeleted',
     ended: 'gone: ConversationDeleted',
   },
+  'no such phase: sendMessage, INTERRUPT': {
+    idle: Invalid,
+    running: Invalid,
+    handedOff: Invalid,
+    ended: Ended,
+  },
+  'no such phase: addAgentMessage': {
+    idle: Invalid,
+    running: Busy,
+    handedOff: Invalid,
+    ended: Ended,
+  },
+  'no such phase: sendControl, GENERATE_REPLY': {
+    idle: Invalid,
+    running: Busy,
+    handedOff: HandedOff,
+    ended: Ended,
+  },
+  'no such phase: changeState': {
+    idle: Invalid,
+    running: Busy,
+    handedOff: Invalid,
+    ended: Ended,
+  },
 };
 
 let count = 0;
@@ -202,7 +234,12 @@ let count = 0;
 /** A conversation in this state, with all that its running reply has said stored. */
 async function conversationIn(state: State): Promise<Fixture> {
   const { services } = server;
-  const created = await createConversation(services, caller, { agentId, action: 'NONE', awaitReply: false });
+  const created = await createConversation(services, caller, {
+    agentId,
+    action: 'NONE',
+    awaitReply: false,
+    state: { playbook: 'support' },
+  });
   const conversationId = encodeId('Conversation', created.conversationId);
   const reply = async () => {
     const text = `Question ${(count += 1)}?`;
@@ -399,6 +436,10 @@ describe('a command that fails in two ways', () => {
       await expectRefused(await conversationIn('running'), command, stale, Version);
     },
   );
+
+  test.each(refusedBy(Invalid, 'idle'))('is told of the version before the missing phase: %s', async (command) => {
+    await expectRefused(await conversationIn('idle'), command, stale, Version);
+  });
 
   test('is told of the version before the human who has accepted', async () => {
     const fixture = await conversationIn('handedOff');

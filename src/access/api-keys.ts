@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type pg from 'pg';
-import { scopes, type Viewer } from './viewer.ts';
+import type { Queryable } from '../db.ts';
+import type { NewId } from '../ids.ts';
+import { isKeyScope, keyScopes, type Viewer } from './viewer.ts';
 
 /** A new secret key, to be shown once: only its hash is stored. */
-export function newApiKey(): string {
+export function newSecret(): string {
   return `parley_${randomBytes(24).toString('base64url')}`;
 }
 
@@ -12,23 +13,86 @@ export function hashApiKey(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** The holder of an API key; null when it is not one. */
-export async function findViewerByKey(pool: pg.Pool, key: string): Promise<Viewer | null> {
-  const { rows } = await pool.query<{ id: string; organizationId: string; name: string }>({
-    name: 'find-api-key',
-    text: 'SELECT id, organization_id AS "organizationId", name FROM api_key WHERE secret_hash = $1',
-    values: [hashApiKey(key)],
-  });
-  return rows[0] ? viewerOf(rows[0]) : null;
+/** A key as it is made. */
+export interface NewApiKey {
+  organizationId: string;
+  name: string;
+  scopes?: readonly string[];
+  expiresAt?: Date | null | undefined;
 }
 
-/** A viewer with all that an API key may do. */
-export function viewerOf(key: { id: string; organizationId: string; name: string }): Viewer {
+/** Stores a key; returns its id and the secret, which nobody can read again. */
+export async function createApiKey(
+  db: Queryable,
+  newId: NewId,
+  { organizationId, name, scopes = keyScopes, expiresAt = null }: NewApiKey,
+  secret = newSecret(),
+): Promise<{ id: string; secret: string }> {
+  const id = newId();
+  await db.query({
+    text: `INSERT INTO api_key (id, organization_id, name, secret_hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+    values: [id, organizationId, name, hashApiKey(secret), scopes, expiresAt],
+  });
+  return { id, secret };
+}
+
+/** Ends a key for good, and with it the client tokens that it minted. False when the organization has no such key. */
+export async function revokeApiKey(db: Queryable, key: { id: string; organizationId: string }): Promise<boolean> {
+  const { rowCount } = await db.query({
+    text: 'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND organization_id = $2',
+    values: [key.id, key.organizationId],
+  });
+  return rowCount === 1;
+}
+
+interface KeyRow {
+  id: string;
+  organizationId: string;
+  name: string;
+  scopes: string[];
+  expiresAt: Date | null;
+}
+
+/** The holder of an API key; null when it is none, has expired or was revoked. Notes that it was used. */
+export async function findViewerByKey(db: Queryable, key: string): Promise<Viewer | null> {
+  const { rows } = await db.query<KeyRow>({
+    name: 'find-api-key',
+    text: `WITH found AS (
+        SELECT * FROM api_key
+        WHERE secret_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+      ), used AS (
+        UPDATE api_key SET last_used_at = now() FROM found
+        WHERE api_key.id = found.id AND coalesce(found.last_used_at, '-infinity') < now() - interval '1 minute'
+      )
+      SELECT id, organization_id AS "organizationId", name, scopes, expires_at AS "expiresAt" FROM found`,
+    values: [hashApiKey(key)],
+  });
+  const row = rows[0];
+  return row ? viewerOf({ ...row, keyId: row.id }) : null;
+}
+
+/** A viewer with what its API key allows; `keyId` is null for a page that signed itself in. */
+export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
   return {
     kind: 'API_KEY',
     id: `key:${key.id}`,
     organizationId: key.organizationId,
     actor: { kind: 'SYSTEM', displayName: key.name, externalId: key.id },
-    scopes,
+    scopes: key.scopes.filter(isKeyScope),
+    keyId: key.keyId,
+    expiresAt: key.expiresAt,
+    confinedTo: null,
+    contactId: null,
   };
+}
+
+/** Which of these keys must not be honoured any more. */
+export async function findRevokedKeys(db: Queryable, ids: readonly string[]): Promise<Set<string>> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'find-revoked-keys',
+    text: `SELECT asked.id FROM unnest($1::uuid[]) AS asked(id) LEFT JOIN api_key USING (id)
+      WHERE api_key.id IS NULL OR revoked_at IS NOT NULL`,
+    values: [ids],
+  });
+  return new Set(rows.map(({ id }) => id));
 }

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
 import { findViewerByKey, viewerOf } from './api-keys.ts';
-import type { Viewer } from './viewer.ts';
+import { findViewerByToken, looksLikeToken } from './client-tokens.ts';
+import { keyScopes, type Viewer } from './viewer.ts';
 
 const COOKIE = 'parley_local';
 
@@ -17,21 +18,33 @@ export interface Authenticator {
 }
 
 /**
- * API keys, and for the embedded default the pages that this server itself shows to this machine: they sign in with a
+ * API keys and client tokens, and for the embedded default the pages that this server itself shows to this machine: they sign in with a
  * cookie that lives as long as the process. It is honoured only from this machine, under a local name, and from this origin.
  */
 export function createAuthenticator(pool: pg.Pool, options: { localOrganizationId: string | null }): Authenticator {
   const secret = randomBytes(24).toString('base64url');
   const { localOrganizationId } = options;
+  const local =
+    localOrganizationId === null
+      ? null
+      : viewerOf({
+          id: 'local',
+          keyId: null,
+          organizationId: localOrganizationId,
+          name: 'This machine',
+          scopes: [...keyScopes],
+          expiresAt: null,
+        });
 
   return {
     signsLocalPagesIn: localOrganizationId !== null,
     async authenticate(req, authorization = req.headers.authorization) {
-      const key = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-      if (key) return findViewerByKey(pool, key);
+      const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+      if (credential)
+        return looksLikeToken(credential) ? findViewerByToken(pool, credential) : findViewerByKey(pool, credential);
       if (authorization || localOrganizationId === null || !isLocal(req)) return null;
       const signedIn = req.headers.cookie?.split(/; */).includes(`${COOKIE}=${secret}`);
-      return signedIn ? viewerOf({ id: 'local', organizationId: localOrganizationId, name: 'This machine' }) : null;
+      return signedIn ? local : null;
     },
     localCookie(req) {
       if (localOrganizationId === null || !isLocal(req)) return null;

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { inTransaction } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { importArticles, readArticles } from '../knowledge/import.ts';
-import { hashApiKey, newApiKey } from './api-keys.ts';
+import { createApiKey } from './api-keys.ts';
 
 export interface Bootstrapped {
   organizationId: string;
@@ -23,19 +23,13 @@ export async function bootstrap(
     await db.query('SELECT pg_advisory_xact_lock(hashtext($1))', ['parley bootstrap']);
     const { rows } = await db.query<{ id: string }>('SELECT id FROM organization ORDER BY created_at, id LIMIT 1');
     if (rows[0]) return { organizationId: rows[0].id, newKey: null, corpusId: await emptyCorpus(db, rows[0].id) };
-    const key = apiKey ?? newApiKey();
     const [organizationId, agentId, corpusId] = [newId(), newId(), newId()];
     await db.query('INSERT INTO organization (id, name, default_agent_id) VALUES ($1, $2, $3)', [
       organizationId,
       'Demo',
       agentId,
     ]);
-    await db.query('INSERT INTO api_key (id, organization_id, name, secret_hash) VALUES ($1, $2, $3, $4)', [
-      newId(),
-      organizationId,
-      'First key',
-      hashApiKey(key),
-    ]);
+    const { secret } = await createApiKey(db, newId, { organizationId, name: 'First key' }, apiKey);
     await db.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, $3)', [
       corpusId,
       organizationId,
@@ -48,7 +42,7 @@ export async function bootstrap(
       'knowledge',
       corpusId,
     ]);
-    return { organizationId, newKey: apiKey === undefined ? key : null, corpusId };
+    return { organizationId, newKey: apiKey === undefined ? secret : null, corpusId };
   });
   if (created.corpusId) {
     await importArticles(pool, created.corpusId, await readArticles(options.corpusDirectory));

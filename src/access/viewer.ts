@@ -1,11 +1,22 @@
 import type { Caller } from '../conversations/services.ts';
 
-/** What a credential may do. */
-export const scopes = ['read', 'write'] as const;
-export type Scope = (typeof scopes)[number];
+/** What an API key may be allowed: to see everything of its organization, to change it, and to manage its keys. */
+export const keyScopes = ['read', 'write', 'admin'] as const;
+
+/** What a credential may do. A client token may only take part in conversations. */
+export type Scope = (typeof keyScopes)[number] | 'participate';
 
 /** Who is asking, and for which organization. */
 export interface Viewer extends Caller {
-  kind: 'API_KEY';
+  kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
+  /** The API key that it is, or that minted it; null for a page that this server signed in by itself. */
+  keyId: string | null;
+  expiresAt: Date | null;
+  /** The person a client token is for, when it is known. */
+  contactId: string | null;
+}
+
+export function isKeyScope(scope: string): scope is (typeof keyScopes)[number] {
+  return keyScopes.some((known) => known === scope);
 }

@@ -3,6 +3,19 @@ import { z } from 'zod';
 /** The names that belong to the tools that every agent has. */
 export const builtInTools = ['queryKnowledgeBase', 'changePhase', 'requestHandoff'] as const;
 
+/** What a call says about itself; set from outside it could be made to say two things. */
+const ownHeaders = [
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
 const toolSchema = z.strictObject({
   /** As the model calls it. */
   name: z
@@ -14,7 +27,16 @@ const toolSchema = z.strictObject({
   /** Called with POST and the arguments as a JSON object. */
   url: z.url({ protocol: /^https?$/ }).max(2000),
   /** Sent with each call, for instance `Authorization`. Never shown again. */
-  headers: z.record(z.string().regex(/^[A-Za-z0-9-]{1,100}$/), z.string().max(4000)),
+  headers: z.record(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,100}$/)
+      .refine((name) => !ownHeaders.includes(name.toLowerCase()), 'Is set by the call itself.'),
+    z
+      .string()
+      .max(4000)
+      .regex(/^[\t\x20-\x7e]*$/, 'Must be printable ASCII.'),
+  ),
   /** The JSON Schema (draft 2020-12) that the arguments must match. */
   parametersSchema: z.record(z.string(), z.json()),
   /** How long a call may take, in seconds. */

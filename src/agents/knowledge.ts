@@ -127,11 +127,13 @@ function link(title: string, url: string | null): string {
     : `[${title.replace(/[[\]\\]/g, '\\$&')}](<${url.replace(/[<>]/g, encodeURIComponent)}>)`;
 }
 
-function summarize({ title, heading, text, url }: FoundPassage): JsonObject {
+/** A passage in the result of a look-up, abridged. */
+export function summarize({ title, heading, text, url }: FoundPassage): JsonObject {
   return { title, heading, excerpt: excerpt(text), url };
 }
 
-function cite({ articleId, title, heading, url }: FoundPassage): JsonObject {
+/** A passage as a source. */
+export function cite({ articleId, title, heading, url }: FoundPassage): JsonObject {
   return { articleId, title, heading, url };
 }
 
@@ -171,7 +173,7 @@ async function pause(milliseconds: number, clock: Clock, signal: AbortSignal): P
 }
 
 /** The promise's outcome, or the signal's reason if it aborts meanwhile. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let abort = () => {};
   const aborted = new Promise<void>((resolve) => (abort = resolve));
   signal.addEventListener('abort', abort);

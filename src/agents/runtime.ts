@@ -66,7 +66,14 @@ export interface Runtime {
   reply(turn: Turn, signal: AbortSignal): AsyncIterable<ReplyPart>;
 }
 
-/** Why a runtime could not answer, in a sentence that is safe to show to anybody: its message goes into `errorDetail`. */
+/**
+ * Why a runtime could not answer, in a sentence that is safe to show to anybody: its message goes into `errorDetail`. Any
+ * error of this name is one, so that a runtime that comes as a package need not import this module.
+ */
 export class RuntimeError extends Error {
   override name = 'RuntimeError';
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === 'RuntimeError';
+  }
 }

@@ -1,3 +1,4 @@
+import { visibleTo } from '../access/visibility.ts';
 import { InboxChannel } from '../generated/prisma/enums.ts';
 import { builder } from '../graphql/builder.ts';
 import { isJsonObject } from '../json.ts';
@@ -5,7 +6,7 @@ import { isJsonObject } from '../json.ts';
 builder.prismaNode('Contact', {
   description: 'An end user.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).contact }),
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
       nullable: true,
@@ -36,7 +37,7 @@ const InboxChannelRef = builder.enumType('InboxChannel', {
 builder.prismaNode('Inbox', {
   description: 'A channel that conversations arrive by.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).inbox }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'For operators.' }),
     channel: t.expose('channel', { type: InboxChannelRef, description: 'Where it leads.' }),

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { inTransaction } from '../db.ts';
 import { NotFoundError } from '../errors.ts';
 import { append, type Appended, type Change } from './append.ts';
+import { checkState, needsPlaybooks } from './check-state.ts';
 import { encodeCursor } from './cursor.ts';
 import {
   ConversationBusyError,
@@ -29,7 +30,7 @@ export interface Changed {
  * Completes a change from what only rows read under the lock can tell. A `refusal` is thrown if nothing that takes
  * precedence refuses the change; then nothing is written.
  */
-export type Completion = (db: pg.PoolClient) => Promise<Partial<Change> & { refusal?: Error }>;
+export type Completion = (db: pg.PoolClient) => Promise<Partial<Change> & { refusal?: Error | null }>;
 
 /** For a change that writes to rows other than the conversation's, which a snapshot from before the lock may not see. */
 export const lockFirst: Completion = () => Promise.resolve({});
@@ -70,7 +71,7 @@ interface Decision {
 
 async function decide(services: ConversationServices, change: Change, complete?: Completion): Promise<Decision> {
   const attempt = async (): Promise<Decision> => {
-    if (!complete) {
+    if (!complete && !(change.state && needsPlaybooks(change.state))) {
       const result = await append(services.pool, change);
       if (result.outcome !== 'SETTLE') return { result, settled: null };
     }
@@ -127,7 +128,8 @@ async function changeUnderLock(
         expectedVersion: settled === null ? change.expectedVersion : null,
       });
       if (result.outcome !== 'OK' && result.outcome !== 'UNCHANGED') throw new Refused(result);
-      if (refusal) throw refusal;
+      const refused = refusal ?? (await stateRefusal(db, change, locked));
+      if (refused) throw refused;
       return { result, settled };
     });
     if (decision.settled !== running) resume();
@@ -142,6 +144,14 @@ async function changeUnderLock(
 interface LockedRow {
   version: number;
   runningReplyId: string | null;
+  agentId: string;
+  playbook: string | null;
+  phase: string | null;
+}
+
+/** A new conversation has no row to be locked: its state is checked where its row is made. */
+async function stateRefusal(db: pg.PoolClient, { state }: Change, locked: LockedRow | null): Promise<Error | null> {
+  return state && locked ? checkState(db, locked.agentId, state, { path: 'stateAfter', before: locked }) : null;
 }
 
 /** Stops the running reply; returns its id. Throws `VersionConflictError` before anything is stopped. */
@@ -158,8 +168,8 @@ async function settleRunning(db: pg.PoolClient, change: Change, locked: LockedRo
 
 async function readRow(db: pg.Pool | pg.PoolClient, change: Change, lock = ''): Promise<LockedRow | null> {
   const { rows } = await db.query<LockedRow>({
-    text: `SELECT version, generating_message_id AS "runningReplyId" FROM conversation
-      WHERE id = $1 AND organization_id = $2 ${lock}`,
+    text: `SELECT version, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase
+      FROM conversation WHERE id = $1 AND organization_id = $2 ${lock}`,
     values: [change.conversationId, change.organizationId],
   });
   return rows[0] ?? null;

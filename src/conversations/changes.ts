@@ -75,7 +75,7 @@ async function matchingNow(
 ): Promise<Set<string>> {
   const order = { field: 'updatedAt', direction: 'desc' } as const;
   const page = { filter, order, after: null, before: null, limit: REMEMBERED, inverted: false };
-  const listed = await listConversations(pool, organizationId, page);
+  const listed = await listConversations(pool, { organizationId, confinedTo: null }, page);
   return new Set(listed.map(({ id }) => id).reverse());
 }
 

@@ -1,9 +1,10 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import { awaitReply } from './await-reply.ts';
 import { type Changed, commitChange } from './change.ts';
+import { checkState } from './check-state.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { InputReader, limits, type StateInput } from './input.ts';
 import { findContact, type MessageInput, readUserMessage } from './message.ts';
@@ -75,7 +76,8 @@ export async function createConversation(
     },
     async (db) => {
       await insertConversation(db, caller.organizationId, row);
-      return {};
+      const before = { playbook: null, phase: null };
+      return { refusal: await checkState(db, row.agentId, row.state, { path: 'state', before }) };
     },
   );
   if (input.awaitReply && changed.replyId) await awaitReply(services, changed.conversationId, changed.replyId);
@@ -95,9 +97,18 @@ interface ConversationRow {
   metadata: JsonObject;
 }
 
+/** Which field of the input a foreign key of the row comes from. */
+const references: Partial<Record<string, string>> = {
+  conversation_agent_id_fkey: 'agentId',
+  conversation_contact_id_fkey: 'contactId',
+  conversation_corpus_id_fkey: 'corpusId',
+  conversation_inbox_id_fkey: 'inboxId',
+};
+
+/** Throws `NotFoundError` for what was deleted after it had been found. */
 async function insertConversation(db: pg.PoolClient, organizationId: string, row: ConversationRow): Promise<void> {
   const { playbook, phase, systemMessage, context } = row.state;
-  await db.query({
+  const inserted = db.query({
     name: 'insert-conversation',
     text: `INSERT INTO conversation (id, organization_id, agent_id, contact_id, inbox_id, corpus_id, title, playbook, phase,
         system_message, context, system_prompt, runtime_parameters, metadata)
@@ -118,6 +129,10 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
       JSON.stringify(row.runtimeParameters),
       JSON.stringify(row.metadata),
     ],
+  });
+  await inserted.catch((error: unknown) => {
+    const field = error instanceof pg.DatabaseError && references[error.constraint ?? ''];
+    throw field ? new NotFoundError([field]) : error;
   });
 }
 

@@ -1,17 +1,12 @@
-import { InvalidInputError, type InputIssue } from '../errors.ts';
-import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { ValueReader, valueLimits } from '../value-reader.ts';
 import type { Author, NewFragment, StatePatch } from './model.ts';
 
 /** Limits in bytes of UTF-8, for JSON of its compact form. */
 export const limits = {
+  ...valueLimits,
   content: 1024 * 1024,
-  metadata: 64 * 1024,
   context: 256 * 1024,
-  /** Names, titles and other short texts. */
-  line: 1024,
-  systemText: 64 * 1024,
   fragments: 1000,
-  jsonDepth: 64,
 } as const;
 
 /** What `ContentInput` holds: exactly one of the two. */
@@ -44,47 +39,8 @@ export interface StateInput {
   context?: unknown;
 }
 
-/** Reads an input, collecting every fault; `finish` throws them together. */
-export class InputReader {
-  readonly issues: InputIssue[] = [];
-
-  /** Throws `InvalidInputError` when anything was wrong. */
-  finish(): void {
-    if (this.issues.length > 0) throw new InvalidInputError(this.issues);
-  }
-
-  refuse(path: string[], detail: string): void {
-    this.issues.push({ path, detail });
-  }
-
-  /** Text that PostgreSQL can hold and JavaScript can slice, within a limit. Undefined when left out or null. */
-  text(path: string[], value: string | null | undefined, max: number = limits.line): string | undefined {
-    if (value == null) return undefined;
-    this.wellFormed(path, value);
-    const bytes = Buffer.byteLength(value);
-    if (bytes > max) this.refuse(path, `Is ${bytes} bytes long; at most ${max} are allowed.`);
-    return value;
-  }
-
-  /** A JSON object within a limit. Undefined when left out or null. */
-  object(path: string[], value: unknown, max: number = limits.metadata): JsonObject | undefined {
-    if (value == null) return undefined;
-    const json = this.json(path, value, max);
-    if (isJsonObject(json)) return json;
-    this.refuse(path, 'Must be a JSON object.');
-    return undefined;
-  }
-
-  json(path: string[], value: unknown, max: number = limits.metadata): Json {
-    const before = this.issues.length;
-    const json = this.plain(path, value, 0);
-    if (this.issues.length === before) {
-      const bytes = Buffer.byteLength(JSON.stringify(json));
-      if (bytes > max) this.refuse(path, `Is ${bytes} bytes of JSON; at most ${max} are allowed.`);
-    }
-    return json;
-  }
-
+/** Reads what commands on conversations are given. */
+export class InputReader extends ValueReader {
   content(path: string[], content: ContentInput): NewFragment[] {
     if (content.text != null) {
       const text = this.text([...path, 'text'], content.text, limits.content) ?? '';
@@ -177,33 +133,5 @@ export class InputReader {
     const name = this.text(path, value) ?? '';
     if (name === '') this.refuse(path, 'Must not be empty.');
     return name;
-  }
-
-  private wellFormed(path: string[], value: string): void {
-    if (value.includes('\0')) this.refuse(path, 'Contains a NUL character (U+0000), which cannot be stored.');
-    if (!value.isWellFormed()) this.refuse(path, 'Contains half of a surrogate pair: not a valid Unicode text.');
-  }
-
-  private plain(path: string[], value: unknown, depth: number): Json {
-    if (depth > limits.jsonDepth) {
-      this.refuse(path, `Is nested more than ${limits.jsonDepth} levels deep.`);
-      return null;
-    }
-    if (typeof value === 'string') this.wellFormed(path, value);
-    if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-    if (typeof value === 'number') {
-      if (!Number.isFinite(value)) this.refuse(path, 'Is not a finite number.');
-      return value;
-    }
-    if (Array.isArray(value)) return value.map((item, index) => this.plain([...path, String(index)], item, depth + 1));
-    if (typeof value === 'object') {
-      const entries = Object.entries(value).map(([key, item]): [string, Json] => {
-        this.wellFormed([...path, key], key);
-        return [key, this.plain([...path, key], item, depth + 1)];
-      });
-      return Object.fromEntries(entries);
-    }
-    this.refuse(path, 'Is not a JSON value.');
-    return null;
   }
 }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { ConversationStatus } from '../generated/prisma/enums.ts';
 import { decodeId, type IdType } from '../ids.ts';
 import { InputReader } from './input.ts';
+import type { Caller } from './services.ts';
 
 /** All that is given must hold. */
 export interface ConversationFilter {
@@ -40,7 +41,7 @@ export interface ListPlace {
 /** The ids of a page, in its order. Reads along the index of the order and stops at the limit. */
 export async function listConversations(
   pool: pg.Pool,
-  organizationId: string,
+  { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
   query: {
     filter: ConversationFilter;
     keyword?: string | null | undefined;
@@ -54,6 +55,8 @@ export async function listConversations(
   const { order, after, before, inverted } = query;
   const where = new Conditions();
   where.add(`c.organization_id = ${where.value(organizationId)}`);
+  if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
+  else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
   where.addFilter(query.filter);
   if (query.keyword != null) where.addKeyword(query.keyword, organizationId);
   const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';

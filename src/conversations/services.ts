@@ -34,9 +34,14 @@ export interface ConversationServices {
   checkParameters(runtime: string, parameters: JsonObject): InputIssue[];
 }
 
+/** All conversations of one person, or one conversation. */
+export type Confinement = { contactId: string } | { conversationId: string };
+
 /** Who gives a command, and for which organization. */
 export interface Caller {
   organizationId: string;
+  /** What an end user is confined to; null for operators. */
+  confinedTo: Confinement | null;
   /** Owns the idempotency keys. */
   id: string;
   /** As the log names it. */

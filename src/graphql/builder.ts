@@ -1,5 +1,6 @@
 import SchemaBuilder from '@pothos/core';
 import ErrorsPlugin from '@pothos/plugin-errors';
+import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
@@ -10,6 +11,7 @@ import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
 import { forbidden } from './errors.ts';
+import { costOf } from './limits.ts';
 
 /** The types that every part of the schema is built from. */
 interface SchemaTypes {
@@ -30,14 +32,21 @@ interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin],
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin, ComplexityPlugin],
   defaultFieldNullability: false,
   errors: { directResult: true },
   scopeAuth: {
     authorizeOnSubscribe: true,
-    authScopes: ({ viewer }) => ({ read: viewer.scopes.includes('read'), write: viewer.scopes.includes('write') }),
+    authScopes: ({ viewer: { scopes } }) => ({
+      read: scopes.includes('read'),
+      write: scopes.includes('write'),
+      admin: scopes.includes('admin'),
+      participate: scopes.includes('participate'),
+    }),
     unauthorizedError: () => forbidden(),
   },
+  // Checked for a whole operation before it runs.
+  complexity: { disabled: true, fieldComplexity: (args, _context, field) => costOf(args, field) },
   prisma: {
     client: ({ services }) => services.prisma,
     dmmf: getDatamodel(),

@@ -36,6 +36,9 @@ export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', 
 export const rateLimited = (message: string, retryAfter: number) =>
   graphqlError('RATE_LIMITED', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
+export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
+  rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
+
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 
 /** Where there is no result union to hold it, input that cannot be used is an error of the request. */

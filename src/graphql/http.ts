@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
+import { type DocumentNode, type GraphQLError, NoSchemaIntrospectionCustomRule, parse, type Source } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
+import type { Connections } from '../access/connections.ts';
+import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
-import type { OpenConnections } from './connections.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
-import { rateLimited, unauthenticated } from './errors.ts';
+import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
+import { faultsOfCost, parseOptions } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
 
@@ -29,7 +34,9 @@ export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
 export function createGraphQLServer(options: {
   services: Services;
   log: Logger;
-  connections: OpenConnections;
+  connections: Connections;
+  rateLimits: RateLimits;
+  introspection: boolean;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   /** Whether the page of GraphiQL is authenticated without a key. */
@@ -37,17 +44,25 @@ export function createGraphQLServer(options: {
   /** Null: not authenticated. */
   authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
 }): GraphQLServer {
-  const { services, log, connections, allowedOrigins, authenticate } = options;
+  const { services, log, connections, rateLimits, allowedOrigins, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
     maxRequestBodySize: MAX_REQUEST_BYTES,
+    parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
     logging: false,
-    graphiql: graphiqlOptions(options.graphiqlSignsIn),
+    graphiql: options.introspection && graphiqlOptions(options.graphiqlSignsIn),
     renderGraphiQL,
-    plugins: [requireViewer(authenticate), limitStreams(connections, options.keepAliveSeconds), documentedCodes],
+    plugins: [
+      // A header that a page of another origin cannot send unasked, or a body that it cannot.
+      useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
+      requireViewer(authenticate, rateLimits),
+      limitOperations(options.introspection),
+      limitStreams(connections, options.keepAliveSeconds),
+      documentedCodes,
+    ],
     maskedErrors: { maskError: (error) => maskError(error, log) },
     context: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
@@ -57,22 +72,56 @@ export function createGraphQLServer(options: {
 }
 
 /** Before anything of the request is read: to others, every request looks alike. */
-function requireViewer(authenticate: (req: IncomingMessage) => Promise<Viewer | null>): Plugin<object, ServerContext> {
+function requireViewer(
+  authenticate: (req: IncomingMessage) => Promise<Viewer | null>,
+  rateLimits: RateLimits,
+): Plugin<object, ServerContext> {
   return {
     async onRequestParse({ serverContext }) {
       const viewer = await authenticate(serverContext.req);
       if (!viewer) throw unauthenticated();
       serverContext.viewer = viewer;
+      const allowance = await rateLimits.take(viewer);
+      if (!allowance) return;
+      const { limit, remaining, resetSeconds, allowed } = allowance;
+      serverContext.res.setHeader('RateLimit-Limit', limit);
+      serverContext.res.setHeader('RateLimit-Remaining', remaining);
+      serverContext.res.setHeader('RateLimit-Reset', resetSeconds);
+      if (!allowed) throw tooManyOperations(allowance);
     },
   };
 }
 
+/** What is alike in the beginning of an execution and of a subscription. */
+interface Starting {
+  args: Parameters<typeof faultsOfCost>[1];
+  setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
+}
+
+/** Refuses what would cost too much before it runs. */
+function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQLContext> {
+  const refuseExcess = ({ args, setResultAndStopExecution }: Starting) => {
+    const errors = faultsOfCost(schema, args);
+    if (errors.length > 0) setResultAndStopExecution({ errors: errors.map(({ message }) => badUserInput(message)) });
+  };
+  return {
+    onParse({ setParseFn }) {
+      setParseFn((source: string | Source) => parse(source, parseOptions));
+    },
+    onValidate({ addValidationRule }) {
+      if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
+    },
+    onExecute: refuseExcess,
+    onSubscribe: refuseExcess,
+  };
+}
+
 /** A stream of server-sent events counts as a connection, and ends when its peer takes nothing for a whole interval. */
-function limitStreams(connections: OpenConnections, keepAliveSeconds: number): Plugin<ServerContext> {
+function limitStreams(connections: Connections, keepAliveSeconds: number): Plugin<ServerContext> {
   return {
     onSubscribe({ args: { contextValue } }) {
       const { viewer, res } = contextValue;
-      const release = viewer && connections.open(viewer.id);
+      const release = viewer && connections.add(viewer, () => res.destroy());
       if (!release) throw rateLimited('You have too many connections open. Close some, or try again later.', 5);
       let before: number | undefined;
       const timer = setInterval(() => {
@@ -93,3 +142,13 @@ function limitStreams(connections: OpenConnections, keepAliveSeconds: number): P
     },
   };
 }
+
+/** Documents that come again are not parsed again; long ones are not kept. */
+const documentCache = new LRUCache<string, DocumentNode>({
+  maxSize: 4_000_000,
+  maxEntrySize: 16_384,
+  sizeCalculation: (_document, source) => source.length || 1,
+});
+
+/** Documents with faults are not worth keeping. */
+const errorCache = { get: () => undefined, set: () => undefined };

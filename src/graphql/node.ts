@@ -1,19 +1,33 @@
+import { visibleTo } from '../access/visibility.ts';
 import { decodeAnyId, type IdType } from '../ids.ts';
 import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
 
-type Finder = (context: GraphQLContext, where: { id: string; organizationId: string }) => Promise<object | null>;
+type Finder = (context: GraphQLContext, id: string) => Promise<object | null>;
 
 const finders: Record<IdType, Finder> = {
-  Agent: ({ services }, where) => services.prisma.agent.findUnique({ where }),
-  Contact: ({ services }, where) => services.prisma.contact.findUnique({ where }),
-  Conversation: ({ services }, where) => services.prisma.conversation.findUnique({ where }),
-  Corpus: ({ services }, where) => services.prisma.corpus.findUnique({ where }),
-  Handoff: ({ services }, where) => services.prisma.handoff.findUnique({ where }),
-  Inbox: ({ services }, where) => services.prisma.inbox.findUnique({ where }),
-  Message: ({ services }, where) => services.prisma.message.findUnique({ where }),
+  Agent: ({ services, viewer }, id) =>
+    services.prisma.agent.findUnique({ where: { id, AND: visibleTo(viewer).agent } }),
+  ApiKey: ({ services, viewer: { organizationId, scopes } }, id) =>
+    scopes.includes('admin') ? services.prisma.apiKey.findUnique({ where: { id, organizationId } }) : nothing,
+  Article: ({ services, viewer }, id) =>
+    services.prisma.article.findUnique({ where: { id, corpus: visibleTo(viewer).corpus } }),
+  Contact: ({ services, viewer }, id) =>
+    services.prisma.contact.findUnique({ where: { id, AND: visibleTo(viewer).contact } }),
+  Conversation: ({ services, viewer }, id) =>
+    services.prisma.conversation.findUnique({ where: { id, AND: visibleTo(viewer).conversation } }),
+  Corpus: ({ services, viewer }, id) =>
+    services.prisma.corpus.findUnique({ where: { id, AND: visibleTo(viewer).corpus } }),
+  Handoff: ({ services, viewer }, id) =>
+    services.prisma.handoff.findUnique({ where: { id, AND: visibleTo(viewer).handoff } }),
+  Inbox: ({ services, viewer }, id) =>
+    services.prisma.inbox.findUnique({ where: { id, AND: visibleTo(viewer).inbox } }),
+  Message: ({ services, viewer }, id) =>
+    services.prisma.message.findUnique({ where: { id, AND: visibleTo(viewer).message } }),
 };
+
+const nothing = Promise.resolve(null);
 
 /** The most ids that `nodes` takes. */
 const MAX_NODES = 100;
@@ -21,7 +35,7 @@ const MAX_NODES = 100;
 async function findNode(context: GraphQLContext, id: string): Promise<object | null> {
   const named = decodeAnyId(id);
   if (!named) return null;
-  const node = await finders[named.type](context, { id: named.uuid, organizationId: context.viewer.organizationId });
+  const node = await finders[named.type](context, named.uuid);
   return node && { ...node, __typename: named.type };
 }
 
@@ -29,7 +43,7 @@ builder.queryField('node', (t) =>
   t.field({
     type: builder.nodeInterfaceRef(),
     nullable: true,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description: 'Any object by its id; null when it does not exist or is not yours to see.',
     args: { id: t.arg.id({ required: true, description: 'Of any type.' }) },
     resolve: (_root, { id }, context) => findNode(context, id),
@@ -40,7 +54,7 @@ builder.queryField('nodes', (t) =>
   t.field({
     type: [builder.nodeInterfaceRef()],
     nullable: { list: false, items: true },
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description: `Several objects by id, in the order asked for, null for each that \`node\` would not find. At most ${MAX_NODES}.`,
     args: { ids: t.arg.idList({ required: true, description: 'Of any types.' }) },
     resolve: (_root, { ids }, context) => {

@@ -1,4 +1,5 @@
 import { builder } from './builder.ts';
+import { enforceOperatorsOnly } from './operators-only.ts';
 import './scalars.ts';
 import './user-errors.ts';
 import './node.ts';
@@ -13,8 +14,8 @@ builder.mutationType({
   description:
     'Each field is null only when it failed with a GraphQL error, so that the other mutations of the same request keep their ' +
     'results. What adds a message takes `idempotencyKey` (1 to 255 characters, remembered per caller for at least 24 hours: the ' +
-    'same key and input return the first success, another input is an `IdempotencyMismatchError`); the other changes are ' +
-    'harmless to repeat. Every change to an existing conversation, but stopping, takes `expectedVersion`: when the ' +
+    'same key and input return the first success, another input is an `IdempotencyMismatchError`); the other changes, but those ' +
+    'that make something new, are harmless to repeat. Every change to an existing conversation, but stopping, takes `expectedVersion`: when the ' +
     'conversation has moved on, nothing is written and the result is a `VersionConflictError`; a running reply is reported ' +
     'first, as a `ConversationBusyError`.',
 });
@@ -24,4 +25,4 @@ builder.subscriptionType({
     'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
 });
 
-export const schema = builder.toSchema();
+export const schema = enforceOperatorsOnly(builder.toSchema());

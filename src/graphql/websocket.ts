@@ -1,18 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { GraphQLError, parse, validate } from 'graphql';
 import { makeServer } from 'graphql-ws';
+import type { Connections } from '../access/connections.ts';
+import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
-import type { OpenConnections } from './connections.ts';
 import { createContext, type Services } from './context.ts';
-import { rateLimited } from './errors.ts';
+import { rateLimited, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
+import { faultsOfCost, parseOptions, validationRules } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './sockets.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
 const CLOSE_UNAUTHENTICATED = 4401;
+/** Closes a socket whose client token has expired. With a new one a client goes on from its cursor. */
+const CLOSE_EXPIRED = 4440;
 /** The standard's "try again later". */
 const CLOSE_TRY_LATER = 1013;
 
@@ -26,13 +30,16 @@ type Extra = SocketExtra & {
 export function createWebSockets(options: {
   services: Services;
   log: Logger;
-  connections: OpenConnections;
+  connections: Connections;
+  rateLimits: RateLimits;
+  introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is what the connection's first message gave as `authorization`. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Viewer | null>;
 }): Sockets {
-  const { services, log, connections, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const { services, log, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const rules = validationRules(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, log));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
@@ -40,7 +47,9 @@ export function createWebSockets(options: {
       const { socket, request } = extra;
       try {
         const viewer = await authenticate(request, authorizationIn(connectionParams));
-        const release = viewer && connections.open(viewer.id);
+        const drop = (why: 'EXPIRED' | 'REVOKED') =>
+          socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
+        const release = viewer && connections.add(viewer, drop);
         if (!viewer) socket.close(CLOSE_UNAUTHENTICATED, 'UNAUTHENTICATED');
         else if (!release) socket.close(CLOSE_TRY_LATER, 'TOO_MANY_CONNECTIONS');
         else if (socket.readyState !== socket.OPEN) release();
@@ -54,18 +63,22 @@ export function createWebSockets(options: {
       return false;
     },
     onClose: ({ extra }) => extra.release?.(),
-    onSubscribe({ extra, subscriptions }, _id, params) {
+    async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
       if (Object.keys(subscriptions).length > maxSubscriptions) {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
       try {
-        const document = parse(params.query);
-        const faults = validate(schema, document);
+        const allowance = await rateLimits.take(viewer);
+        if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
+        const document = parse(params.query, parseOptions);
+        const faults = validate(schema, document, rules);
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
-        return { schema, document, operationName, variableValues, contextValue: createContext(services, viewer) };
+        const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
+        const excesses = faultsOfCost(schema, operation);
+        return excesses.length > 0 ? excesses.map(masked) : { schema, ...operation };
       } catch (error) {
         // A syntax error thrown from here would close the whole socket.
         return [masked(error)];

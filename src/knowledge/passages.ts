@@ -12,6 +12,9 @@ interface Section {
   blocks: string[];
 }
 
+/** In UTF-16 units. A heading is part of each passage below it. */
+const MAX_HEADING = 200;
+
 /** Splits Markdown at its headings, and a section longer than `maxLength` UTF-16 units between its blocks. */
 export function splitPassages(markdown: string, maxLength = 1200): Passage[] {
   return sections(markdown).flatMap(({ heading, blocks }) =>
@@ -40,7 +43,7 @@ function sections(markdown: string): Section[] {
       found.push(current);
       const level = hashes.length;
       while ((path.at(-1)?.level ?? 0) >= level) path.pop();
-      path.push({ level, title: rest.trim().replace(/(^|[ \t]+)#+$/, '') });
+      path.push({ level, title: headingTitle(rest) });
       const titles = path.map((step) => step.title).filter((title) => title !== '');
       current = { heading: titles.join(' › '), blocks: [] };
     } else if (fence === null && line.trim() === '') {
@@ -52,6 +55,13 @@ function sections(markdown: string): Section[] {
   }
   endBlock();
   return [...found, current];
+}
+
+/** Without the signs that may close it. One that goes on for longer than anyone reads is cut. */
+function headingTitle(rest: string): string {
+  const line = rest.trim();
+  const title = line.slice(0, codePointBoundary(line, Math.min(line.length, MAX_HEADING)));
+  return title.replace(/(^|[ \t]+)#+$/, '').trimEnd();
 }
 
 /** The code fence that is open after this line, when `open` was open before it. */
@@ -97,7 +107,7 @@ function cut(text: string, maxLength: number): string[] {
   let rest = text;
   while (rest.length > maxLength) {
     const head = rest.slice(0, maxLength);
-    const ends = [head.lastIndexOf('\n'), head.search(/[.!?…]\s+[^.!?…]*$/) + 1, head.search(/\s\S*$/)];
+    const ends = [head.lastIndexOf('\n'), head.search(/[.!?…]\s+(?:[^\s.!?…][^.!?…]*)?$/) + 1, head.search(/\s\S*$/)];
     const end = ends.find((index) => index > maxLength / 3) ?? codePointBoundary(rest, maxLength);
     pieces.push(rest.slice(0, end).trimEnd());
     rest = rest.slice(end).trimStart();

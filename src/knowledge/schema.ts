@@ -1,8 +1,4 @@
-import { builder } from '../graphql/builder.ts';
-
-builder.prismaNode('Corpus', {
-  description: 'Knowledge that an agent consults.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
-  fields: (t) => ({ name: t.exposeString('name', { description: 'For operators.' }) }),
-});
+import './schema/article.ts';
+import './schema/commands.ts';
+import './schema/corpus.ts';
+import './schema/queries.ts';

@@ -1,4 +1,9 @@
 import type { Queryable } from '../db.ts';
+import { encodeId } from '../ids.ts';
+import type { JsonObject } from '../json.ts';
+import { fillers, otherForms } from './english.ts';
+import { searchable } from './searchable.ts';
+import { correctSpelling } from './spelling.ts';
 
 /** A passage that was found, and where it stands. */
 export interface KnowledgePassage {
@@ -16,77 +21,127 @@ export interface KnowledgeQuery {
   corpusId: string;
   /** A question as people ask it; its first 50 words, fillers aside, and first 1,000 characters count. */
   query: string;
-  /** 5 unless given, 50 at most. */
+  /** Only articles with at least one of these; any article when left out or empty. */
+  tags?: readonly string[];
+  /** 5 unless given, `MAX_PASSAGES` at most. */
   limit?: number;
 }
 
-/** The share of the question's weight that a passage must cover. With less it has words in common with the question, but no answer. */
-const threshold = 0.45;
+export const MAX_PASSAGES = 50;
 
-/** Finds the passages of the corpus that answer the question, best first; none when the corpus does not know. */
+/** What a reply asks of its agent's corpus. `queryMetadata.tags`, a list of strings, narrows the search as `tags` does. */
+export interface KnowledgeRequest extends Omit<KnowledgeQuery, 'tags'> {
+  queryMetadata?: JsonObject | null;
+}
+
+/** Finds the passages that answer the question of a message, best first, with the public ids of their articles. */
 export async function searchKnowledge(
   db: Queryable,
-  { corpusId, query, limit = 5 }: KnowledgeQuery,
+  { queryMetadata, ...query }: KnowledgeRequest,
 ): Promise<KnowledgePassage[]> {
-  const question = query.slice(0, 1000).replaceAll('\0', ' ');
+  const passages = await findPassages(db, { ...query, tags: tagsOf(queryMetadata) });
+  return passages.map((passage) => ({ ...passage, articleId: encodeId('Article', passage.articleId) }));
+}
+
+function tagsOf(queryMetadata: JsonObject | null | undefined): string[] {
+  const tags = queryMetadata?.['tags'];
+  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+}
+
+/** The share of the question that must be covered. With less there are words in common with the question, but no answer. */
+const threshold = 0.38;
+
+/** Finds the passages of the corpus that answer the question, best first; none when the corpus does not know. */
+export async function findPassages(
+  db: Queryable,
+  { corpusId, query, tags = [], limit = 5 }: KnowledgeQuery,
+): Promise<KnowledgePassage[]> {
+  const words = contentWords(query.slice(0, 1000));
+  const corrections = await correctSpelling(db, corpusId, words);
+  const asked = words.map((word) => corrections.get(word) ?? word).filter((word) => !fillers.has(word));
+  if (asked.length === 0) return [];
   const { rows } = await db.query<KnowledgePassage>({
     name: 'search-knowledge',
     text: searchSql,
-    values: [corpusId, question, threshold, Math.max(0, Math.min(limit, 50))],
+    values: [
+      corpusId,
+      asked,
+      asked.map((word) => otherForms(word).join(' ')),
+      tags.length > 0 ? tags : null,
+      threshold,
+      Math.max(0, Math.min(limit, MAX_PASSAGES)),
+    ],
   });
   return rows;
 }
 
-/** What passage_search_idx is an index on: written in any other way, the index is not used. */
-const searchable = `(setweight(to_tsvector('english'::regconfig, title || ' ' || heading), 'A') || setweight(to_tsvector('english'::regconfig, text), 'B'))`;
-
-/** Words that show that something is asked, and not what. */
-const fillers = `ask could explain find get happen hello help hey hi know let like mean need please possible question show
-  tell thank thing understand use want way work would`;
+/** The words that say what is asked, in small letters, each once. Joined by other signs than a hyphen they are one, as in `16.4`. */
+function contentWords(question: string): string[] {
+  const text = question
+    .toWellFormed()
+    .toLowerCase()
+    .replace(/(\p{L})['’](?:s|d|m|ll|re|ve)(?!\p{L})/gu, '$1')
+    .replace(/(n)['’](t)(?!\p{L})/gu, '$1$2');
+  const words = text.match(/[\p{L}\p{M}\p{N}]+(?:[.@/:_][\p{L}\p{M}\p{N}]+)*/gu) ?? [];
+  return [...new Set(words)].filter((word) => !fillers.has(word)).slice(0, 50);
+}
 
 /**
  * Any word of the question finds a passage. The rarer a word is in the corpus, the more it weighs, and one that the corpus does
- * not have weighs most: a question about something unknown is not covered by what else it mentions. A word that stands
- * elsewhere in the passage's article counts in part. Only the passages that cover most are ranked by where their words stand,
- * because that parses them again; of equals the beginning of an article goes first.
+ * not have weighs most: a question about something unknown is not covered by what else it mentions. A word covers its share of
+ * the question in three parts: by standing in the article, in the passage, and in the title. Only the passages that cover most
+ * are ranked by where their words stand, because that parses them again; of equals the beginning of an article goes first.
  */
 const searchSql = `
 WITH word AS MATERIALIZED (
-  SELECT lexeme, array_to_tsvector(ARRAY[lexeme])::text::tsquery AS query
-  FROM unnest(ts_delete(
-    to_tsvector('english'::regconfig, $2),
-    tsvector_to_array(to_tsvector('english'::regconfig, '${fillers}'))
-  ))
-  ORDER BY positions[1] LIMIT 50
+  SELECT DISTINCT ON (query) n, query
+  FROM (
+    SELECT n, string_agg(DISTINCT array_to_tsvector(ARRAY[lexeme])::text, ' | ')::tsquery AS query
+    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS asked (word, forms, n),
+      unnest(tsvector_to_array(to_tsvector('english'::regconfig, word || ' ' || forms))) AS lexeme
+    WHERE to_tsvector('english'::regconfig, word) <> ''
+    GROUP BY n
+  ) AS question
 ),
 hit AS MATERIALIZED (
-  SELECT lexeme, article_id, index FROM word JOIN passage ON corpus_id = $1 AND ${searchable} @@ word.query
+  SELECT n, article_id, index FROM word JOIN passage ON corpus_id = $1 AND ${searchable} @@ word.query
 ),
-weight AS MATERIALIZED (
-  SELECT lexeme, ln(1 + (SELECT count(*) FROM passage WHERE corpus_id = $1)::float8 / (1 + count(article_id))) AS weight
-  FROM word LEFT JOIN hit USING (lexeme) GROUP BY lexeme
+weight AS (
+  SELECT n, ln(1 + (SELECT count(*) FROM passage WHERE corpus_id = $1)::float8 / (1 + count(article_id))) AS weight
+  FROM word LEFT JOIN hit USING (n) GROUP BY n
 ),
-article_weight AS (
-  SELECT article_id, sum(weight) AS weight
-  FROM (SELECT DISTINCT article_id, lexeme FROM hit) AS article_hit JOIN weight USING (lexeme)
+share AS MATERIALIZED (
+  SELECT n, query, weight / sum(weight) OVER () AS share FROM word JOIN weight USING (n)
+),
+in_article AS (
+  SELECT article_id, sum(share) AS share FROM (SELECT DISTINCT article_id, n FROM hit) AS each JOIN share USING (n)
   GROUP BY article_id
 ),
-passage_weight AS (
-  SELECT article_id, index, sum(weight) AS weight FROM hit JOIN weight USING (lexeme) GROUP BY article_id, index
+in_title AS (
+  SELECT article.id AS article_id, sum(share) AS share
+  FROM share JOIN article ON corpus_id = $1 AND to_tsvector('english'::regconfig, title) @@ share.query
+  GROUP BY article.id
+),
+in_passage AS (
+  SELECT article_id, index, sum(share) AS share FROM hit JOIN share USING (n) GROUP BY article_id, index
 ),
 candidate AS (
-  SELECT article_id, index,
-    (0.7 * passage_weight.weight + 0.3 * article_weight.weight) / (SELECT sum(weight) FROM weight) AS coverage
-  FROM passage_weight JOIN article_weight USING (article_id)
-  ORDER BY coverage DESC LIMIT 50
-),
-ranked AS (
-  SELECT article_id, index, title, heading, text, 0.76 * coverage + CASE WHEN index = 0 THEN 0.04 ELSE 0 END
-    + 0.2 * ts_rank_cd(${searchable}, (SELECT string_agg(query::text, ' | ')::tsquery FROM word), 1 | 32) AS score
-  FROM candidate JOIN passage USING (article_id, index)
-  WHERE coverage >= $3
+  SELECT article_id, index, article.url, coalesce(in_title.share, 0) AS title_share,
+    0.5 * in_article.share + 0.3 * in_passage.share + 0.2 * coalesce(in_title.share, 0) AS coverage
+  FROM in_passage JOIN in_article USING (article_id) LEFT JOIN in_title USING (article_id)
+    JOIN article ON article.id = article_id
+  WHERE $4::text[] IS NULL OR article.tags && $4
+  ORDER BY coverage DESC, index, article_id LIMIT ${MAX_PASSAGES}
 )
-SELECT ranked.article_id AS "articleId", ranked.title, ranked.heading, ranked.text, article.url, ranked.score
-FROM ranked JOIN article ON article.id = ranked.article_id
-ORDER BY ranked.score DESC, ranked.article_id, ranked.index
-LIMIT $4`;
+SELECT article_id AS "articleId", title, heading, text, url,
+  0.6 * coverage + 0.14 * title_share + CASE WHEN index = 0 THEN 0.02 ELSE 0 END
+    + 0.12 * (
+      SELECT coalesce(sum(share), 0) FROM share
+      WHERE to_tsvector('english'::regconfig, heading) @@ share.query
+        AND NOT to_tsvector('english'::regconfig, title) @@ share.query
+    )
+    + 0.12 * ts_rank_cd(${searchable}, (SELECT string_agg(query::text, ' | ')::tsquery FROM word), 1 | 32) AS score
+FROM candidate JOIN passage USING (article_id, index)
+WHERE coverage >= $5
+ORDER BY score DESC, article_id, index
+LIMIT $6`;

@@ -61,7 +61,8 @@ export async function connectOrStart(cluster: Cluster, options: StartOptions): P
   }
 }
 
-async function findServer(
+/** The cluster's running server; `busy` while it starts or shuts down. */
+export async function findServer(
   cluster: Cluster,
   launchedAt: string | undefined,
   applicationName: string,

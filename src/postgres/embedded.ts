@@ -5,7 +5,7 @@ import { StartupError } from '../errors.ts';
 import { type Cluster, openCluster } from './cluster.ts';
 import { removeUnfinished } from './create-cluster.ts';
 import { OWNER_NAME, takeOwnership } from './ownership.ts';
-import { type Connection, connectOrStart, type StartOptions } from './connect-or-start.ts';
+import { type Connection, connectOrStart, findServer, type StartOptions } from './connect-or-start.ts';
 import { stopServer } from './postmaster.ts';
 import { SUPERUSER } from './programs.ts';
 import { PORT, removeSocketFolder } from './socket-folder.ts';
@@ -86,6 +86,22 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     url: (database) => databaseUrl(database, socketFolder),
     stop: () => (stopped ??= stop()),
   };
+}
+
+/** As `startEmbeddedPostgres`, but beside the Parley that runs on `dataDir`, when one does: then its server is left running. */
+export async function borrowEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, durable, log = () => {} } = options;
+  const cluster = await openCluster(resolve(dataDir), durable, log);
+  const found = await findServer(cluster, undefined, OWNER_NAME);
+  if (found && found !== 'busy') {
+    const { client, socketFolder } = found;
+    const owner = await takeOwnership(client, new AbortController().signal);
+    await client.end();
+    if (owner !== undefined) {
+      return { url: (database) => databaseUrl(database, socketFolder), stop: () => Promise.resolve() };
+    }
+  }
+  return startEmbeddedPostgres(options);
 }
 
 /**

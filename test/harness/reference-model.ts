@@ -6,6 +6,12 @@ export interface ModelState {
   context: unknown;
 }
 
+/** The agent's playbooks, each with its phases. */
+export const playbooks: Partial<Record<string, readonly string[]>> = {
+  sales: ['opening', 'closing'],
+  support: ['opening', 'solving'],
+};
+
 export type OnBusy = 'REJECT' | 'INTERRUPT';
 export type Action = 'GENERATE_REPLY' | 'NONE';
 
@@ -119,8 +125,10 @@ export function decide(model: Model, command: ModelCommand): Outcome {
       if (model.handoff) return { failure: 'HandedOffError' };
       return model.latestReply === command.replyId ? { events: ['ReplyBegun'] } : { failure: 'InvalidInputError' };
     case 'changeState':
+      if (leadsNowhere(model, command.stateAfter)) return { failure: 'InvalidInputError' };
       return { events: steers(model, command.stateAfter) };
     case 'addAgentMessage':
+      if (leadsNowhere(model, command.stateAfter)) return { failure: 'InvalidInputError' };
       return { events: [...stopped, 'MessageCreated', ...steers(model, command.stateAfter)] };
     case 'sendControl':
       if (model.handoff && command.action === 'GENERATE_REPLY') return { failure: 'HandedOffError' };
@@ -128,9 +136,17 @@ export function decide(model: Model, command: ModelCommand): Outcome {
     case 'sendMessage':
       break;
   }
+  if (leadsNowhere(model, command.stateAfter)) return { failure: 'InvalidInputError' };
   const answers = command.action === 'GENERATE_REPLY' && !model.handoff;
   const said = ['MessageCreated', ...steers(model, command.stateAfter)];
   return { events: [...stopped, ...said, ...(answers ? ['ReplyBegun'] : [])] };
+}
+
+/** Whether the state would name a playbook that the agent does not have, or a phase that the playbook does not have. */
+function leadsNowhere({ state }: Model, patch: Partial<ModelState> | null): boolean {
+  const { playbook, phase } = { ...state, ...patch };
+  const phases = playbook === null ? [] : playbooks[playbook];
+  return !phases || (phase !== null && !phases.includes(phase));
 }
 
 function steers({ state }: Model, patch: Partial<ModelState> | null): string[] {

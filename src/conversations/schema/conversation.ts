@@ -1,3 +1,4 @@
+import { visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Handoff, Message } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
@@ -21,7 +22,7 @@ export const ConversationStatusRef = builder.enumType('ConversationStatus', {
 export const ConversationRef = builder.prismaNode('Conversation', {
   description: 'An exchange between one end user and an agent, with humans stepping in.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).conversation }),
   fields: (t) => ({
     version: t.exposeInt('version', {
       description:
@@ -134,6 +135,7 @@ export const ConversationRef = builder.prismaNode('Conversation', {
                   conversationId: id,
                   position: between(slice),
                   ...(args.roles && { role: { in: args.roles } }),
+                  AND: visibleTo(context.viewer).message,
                   ...(!args.includeSuperseded && { supersededBy: null }),
                 },
                 orderBy: { position: inverted ? 'desc' : 'asc' },

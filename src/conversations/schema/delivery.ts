@@ -7,18 +7,23 @@ export type DeliveredEvent = StreamEvent & { conversation?: Conversation; messag
 
 type Services = Pick<ConversationServices, 'prisma'>;
 
-/** Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. */
-async function deliver({ prisma }: Services, event: StreamEvent): Promise<DeliveredEvent | null> {
+/**
+ * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
+ * may not know of: control messages and what steers the agent.
+ */
+async function deliver({ prisma }: Services, event: StreamEvent, forEndUser: boolean): Promise<DeliveredEvent | null> {
   const include = { conversation: true } as const;
   if (event.kind === 'fragment-started') {
     const message = await prisma.message.findUnique({ where: { id: event.fragment.messageId } });
     return message && { ...event, message };
   }
   if (event.kind !== 'log' || event.event.type === 'ConversationDeleted') return event;
-  const { messageId, handoffId } = event.event;
+  const { type, messageId, handoffId } = event.event;
+  if (forEndUser && type === 'StateChanged') return null;
   if (messageId !== null) {
     const message = await prisma.message.findUnique({ where: { id: messageId }, include });
-    return message && { ...event, message, conversation: message.conversation };
+    if (!message || (forEndUser && message.role === 'CONTROL')) return null;
+    return { ...event, message, conversation: message.conversation };
   }
   if (handoffId !== null) {
     const handoff = await prisma.handoff.findUnique({ where: { id: handoffId }, include });
@@ -33,6 +38,7 @@ export function delivered(
   services: Services,
   stream: AsyncIterableIterator<StreamEvent>,
   release: () => void,
+  forEndUser: boolean,
 ): AsyncIterableIterator<DeliveredEvent> {
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
@@ -41,7 +47,7 @@ export function delivered(
         release();
         return result;
       }
-      const value = await deliver(services, result.value);
+      const value = await deliver(services, result.value, forEndUser);
       if (value) return { done: false, value };
     }
   }

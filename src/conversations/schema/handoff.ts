@@ -1,3 +1,4 @@
+import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { isJsonObject } from '../../json.ts';
 
@@ -13,7 +14,7 @@ export const HandoffStatusRef = builder.enumType('HandoffStatus', {
 export const HandoffRef = builder.prismaNode('Handoff', {
   description: 'A human instead of the agent, from the asking to the end.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).handoff }),
   fields: (t) => ({
     conversation: t.relation('conversation', { description: 'What is handed off.' }),
     status: t.field({

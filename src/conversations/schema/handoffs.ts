@@ -1,3 +1,4 @@
+import { requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ConversationEndedError, HandedOffError, NotHandedOffError, VersionConflictError } from '../failures.ts';
@@ -112,14 +113,17 @@ builder.mutationField('endConversation', (t) =>
   t.field({
     type: EndConversationPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, participate: true },
     description: 'Ends the conversation; nothing more is accepted. Ending twice is harmless.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
       union: { name: 'EndConversationResult', description: 'What `endConversation` comes to.' },
     },
     args: { input: t.arg({ type: EndConversationInput, required: true, description: 'The conversation to end.' }) },
-    resolve: (_root, { input }, { services, viewer }) => endConversation(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      await requireConversation(context, input.conversationId);
+      return endConversation(context.services, context.viewer, input);
+    },
   }),
 );
 

@@ -72,7 +72,7 @@ export const StateInput = builder.inputType('StateInput', {
   description: 'A field left out stays unchanged; null clears it.',
   fields: (t) => ({
     playbook: t.string({ description: "The name of one of the agent's playbooks." }),
-    phase: t.string({ description: 'The name of a phase of that playbook.' }),
+    phase: t.string({ description: 'The name of a phase of the playbook that is then in force.' }),
     systemMessage: t.string({ description: "Takes the place of the playbook's instructions. At most 64 KiB." }),
     context: t.field({ type: 'JSON', description: 'Anything that the agent should know. At most 256 KiB.' }),
   }),

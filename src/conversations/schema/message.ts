@@ -1,3 +1,4 @@
+import { visibleTo } from '../../access/visibility.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
@@ -100,7 +101,7 @@ const CanvasRef = builder.objectRef<Canvas>('Canvas').implement({
 export const MessageRef = builder.prismaNode('Message', {
   description: 'Immutable once `status` is `DONE`, `STOPPED` or `ERROR`.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).message }),
   fields: (t) => ({
     conversation: t.relation('conversation', { description: 'Where it stands.' }),
     position: t.exposeInt('position', { description: 'Order within the conversation; gaps are possible.' }),
@@ -150,8 +151,8 @@ export const MessageRef = builder.prismaNode('Message', {
       type: 'Message',
       nullable: true,
       description: 'For a reply, the message it answers; null when the agent spoke unasked.',
-      resolve: (query, { inReplyToId }, _args, { services }) =>
-        inReplyToId ? services.prisma.message.findUnique({ ...query, where: { id: inReplyToId } }) : null,
+      resolve: (query, { inReplyToId: id }, _args, { services, viewer }) =>
+        id ? services.prisma.message.findUnique({ ...query, where: { id, AND: visibleTo(viewer).message } }) : null,
     }),
     supersedes: t.relation('supersedes', { nullable: true, description: 'The earlier reply that this one replaces.' }),
     supersededBy: t.relation('supersededBy', {

@@ -1,8 +1,9 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
-import { asBadInput } from '../../graphql/errors.ts';
+import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { listConversations, type ListPlace } from '../list.ts';
 import { ConversationRef } from './conversation.ts';
@@ -13,7 +14,7 @@ builder.queryField('conversation', (t) =>
   t.prismaField({
     type: ConversationRef,
     nullable: true,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description: 'One conversation; null when it does not exist.',
     args: { id: t.arg.id({ required: true, description: '`conv_…`' }) },
     resolve: (query, _root, args, { services, viewer }) => {
@@ -21,7 +22,7 @@ builder.queryField('conversation', (t) =>
       if (!id) return null;
       return services.prisma.conversation.findUnique({
         ...query,
-        where: { id, organizationId: viewer.organizationId },
+        where: { id, AND: visibleTo(viewer).conversation },
       });
     },
   }),
@@ -31,13 +32,13 @@ builder.queryField('message', (t) =>
   t.prismaField({
     type: MessageRef,
     nullable: true,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description: 'One message; null when it does not exist.',
     args: { id: t.arg.id({ required: true, description: '`msg_…`' }) },
     resolve: (query, _root, args, { services, viewer }) => {
       const id = decodeId('Message', args.id);
       return id
-        ? services.prisma.message.findUnique({ ...query, where: { id, organizationId: viewer.organizationId } })
+        ? services.prisma.message.findUnique({ ...query, where: { id, AND: visibleTo(viewer).message } })
         : null;
     },
   }),
@@ -71,7 +72,7 @@ builder.queryField('conversations', (t) =>
   t.connection(
     {
       type: ConversationRef,
-      authScopes: { read: true },
+      authScopes: { read: true, participate: true },
       description:
         'Conversations, newest activity first unless ordered otherwise. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
         'is given); more is `BAD_USER_INPUT`.',
@@ -90,11 +91,12 @@ builder.queryField('conversations', (t) =>
       },
       resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
+        if (viewer.confinedTo && filter?.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
         return keysetPage(
           args,
           (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
           async ({ before, after, limit, inverted }) => {
-            const listed = await listConversations(services.pool, viewer.organizationId, {
+            const listed = await listConversations(services.pool, viewer, {
               filter: filter ?? {},
               keyword,
               order,

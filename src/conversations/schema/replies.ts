@@ -1,3 +1,4 @@
+import { requireReply } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import {
@@ -24,7 +25,7 @@ builder.mutationField('stopReply', (t) =>
   t.field({
     type: StopReplyPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, participate: true },
     description:
       'Stops this reply wherever it runs and keeps its text. A reply that has already ended is returned as it is.',
     errors: {
@@ -32,7 +33,10 @@ builder.mutationField('stopReply', (t) =>
       union: { name: 'StopReplyResult', description: 'What `stopReply` comes to.' },
     },
     args: { input: t.arg({ type: StopReplyInput, required: true, description: 'Which reply.' }) },
-    resolve: (_root, { input }, { services, viewer }) => stopReply(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      await requireReply(context, input.replyId);
+      return stopReply(context.services, context.viewer, input);
+    },
   }),
 );
 

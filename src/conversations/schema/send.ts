@@ -1,3 +1,4 @@
+import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { addAgentMessage } from '../agent-message.ts';
@@ -60,7 +61,7 @@ builder.mutationField('sendMessage', (t) =>
   t.field({
     type: SendMessagePayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, participate: true },
     description: 'Adds a message of the end user, and has it answered unless `action: NONE`.',
     errors: {
       types: [
@@ -74,7 +75,11 @@ builder.mutationField('sendMessage', (t) =>
       union: { name: 'SendMessageResult', description: 'What `sendMessage` comes to.' },
     },
     args: { input: t.arg({ type: SendMessageInput, required: true, description: 'The message and its handling.' }) },
-    resolve: (_root, { input }, { services, viewer }) => sendMessage(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      await requireConversation(context, input.conversationId);
+      refuseOperatorInput(context.viewer, input);
+      return sendMessage(context.services, context.viewer, input);
+    },
   }),
 );
 

@@ -1,3 +1,4 @@
+import { visibleTo } from '../../access/visibility.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
@@ -11,7 +12,7 @@ import { ConversationEventRef } from './events.ts';
 builder.subscriptionField('conversationEvents', (t) =>
   t.field({
     type: ConversationEventRef,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description:
       'What happens in a conversation after the cursor, until it is deleted. Without `after`: from now on, preceded by the ' +
       'events of the running reply so far, merged. An unknown conversation is `NOT_FOUND`.',
@@ -26,6 +27,7 @@ builder.subscriptionField('conversationEvents', (t) =>
     },
     subscribe: async (_root, { conversationId, after, fragments }, context) => {
       const id = decodeId('Conversation', conversationId);
+      if (!(await isVisible(context, id))) throw notFound('There is no such conversation.');
       return following(context, id, 'conversation', (feed) =>
         conversationStream(context.services, feed, { after: after ?? null, fragments }),
       );
@@ -37,7 +39,7 @@ builder.subscriptionField('conversationEvents', (t) =>
 builder.subscriptionField('replyEvents', (t) =>
   t.field({
     type: ConversationEventRef,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description:
       'One reply, from its beginning (or the cursor) to its `MessageCompleted`, after which the stream completes; also for a ' +
       'reply that ended long ago.',
@@ -51,7 +53,7 @@ builder.subscriptionField('replyEvents', (t) =>
       const reply =
         id &&
         (await services.prisma.message.findUnique({
-          where: { id, organizationId: viewer.organizationId },
+          where: { id, AND: visibleTo(viewer).message },
           select: { conversationId: true, createdVersion: true, runtimeParameters: true },
         }));
       const conversationId = reply && reply.runtimeParameters !== null ? reply.conversationId : null;
@@ -62,6 +64,13 @@ builder.subscriptionField('replyEvents', (t) =>
     resolve: (event) => event,
   }),
 );
+
+/** Whether a client token may follow it. What an operator may follow shows in the log, which outlives the conversation. */
+async function isVisible({ services, viewer }: GraphQLContext, id: string | null): Promise<boolean> {
+  if (!viewer.confinedTo || id === null) return true;
+  const where = { id, AND: visibleTo(viewer).conversation };
+  return (await services.prisma.conversation.findUnique({ where, select: { id: true } })) !== null;
+}
 
 /** Opens the feed for one stream and lets it go with the stream. Faults of the request come before the first event. */
 async function following(
@@ -76,7 +85,7 @@ async function following(
     throw notFound(`There is no such ${what}.`);
   }
   try {
-    return delivered(services, await open(held.feed), held.release);
+    return delivered(services, await open(held.feed), held.release, viewer.confinedTo !== null);
   } catch (error) {
     held.release();
     throw error instanceof BadCursorError ? badUserInput(error.message) : error;

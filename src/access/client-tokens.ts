@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
+import { z } from 'zod';
+import type { Confinement } from '../conversations/services.ts';
+import type { Queryable } from '../db.ts';
+import type { Viewer } from './viewer.ts';
+
+const ISSUER = 'parley';
+
+const claimsSchema = z.object({
+  org: z.uuid(),
+  /** The API key that minted it; left out by a page that this server signed in. */
+  key: z.uuid().optional(),
+  contact: z.uuid().optional(),
+  conversation: z.uuid().optional(),
+  exp: z.number(),
+});
+
+/** Mints a token that lives until `expiresAt`. The caller has checked what it is confined to. */
+export async function mintClientToken(
+  db: Queryable,
+  {
+    organizationId,
+    keyId,
+    confinedTo,
+    expiresAt,
+  }: {
+    organizationId: string;
+    keyId: string | null;
+    confinedTo: Confinement;
+    expiresAt: Date;
+  },
+): Promise<string> {
+  const { rows } = await db.query<{ secret: string }>({
+    text: 'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
+    values: [organizationId, randomBytes(32).toString('base64url')],
+  });
+  if (!rows[0]) throw new Error('the organization of a viewer is gone');
+  const confined =
+    'contactId' in confinedTo ? { contact: confinedTo.contactId } : { conversation: confinedTo.conversationId };
+  return new SignJWT({ org: organizationId, ...(keyId !== null && { key: keyId }), ...confined })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setIssuer(ISSUER)
+    .setIssuedAt()
+    .setExpirationTime(expiresAt)
+    .sign(secretOf(rows[0].secret));
+}
+
+interface TokenRow {
+  secret: string | null;
+  keyGone: boolean;
+  contactId: string | null;
+  externalId: string | null;
+  displayName: string | null;
+  avatarUrl: string | null;
+  conversationId: string | null;
+}
+
+/** Whether a credential has the form of a token; a key never has. */
+export function looksLikeToken(credential: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential);
+}
+
+/** The holder of a client token; null when it is none, has expired, or its key, person or conversation is gone. */
+export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
+  const claims = claimsOf(token);
+  if (!claims) return null;
+  const { rows } = await db.query<TokenRow>({
+    name: 'find-client-token',
+    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
+        p.id AS "contactId", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
+      FROM organization o
+      LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
+      LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
+      LEFT JOIN contact p ON p.id = coalesce($3, c.contact_id) AND p.organization_id = o.id
+      WHERE o.id = $1`,
+    values: [claims.org, claims.key ?? null, claims.contact ?? null, claims.conversation ?? null],
+  });
+  const row = rows[0];
+  if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
+  const { contactId, externalId, displayName, avatarUrl } = row;
+  const confinedTo = claims.contact === undefined ? conversationOf(row) : contactId !== null ? { contactId } : null;
+  if (!confinedTo) return null;
+  return {
+    kind: 'CLIENT_TOKEN',
+    id: 'contactId' in confinedTo ? `contact:${confinedTo.contactId}` : `conversation:${confinedTo.conversationId}`,
+    organizationId: claims.org,
+    actor: { kind: 'END_USER', contactId, externalId, displayName, avatarUrl },
+    scopes: ['participate'],
+    keyId: claims.key ?? null,
+    expiresAt: new Date(claims.exp * 1000),
+    confinedTo,
+    contactId,
+  };
+}
+
+function conversationOf({ conversationId }: TokenRow): Confinement | null {
+  return conversationId === null ? null : { conversationId };
+}
+
+/** What a token claims, not yet believed. */
+function claimsOf(token: string) {
+  try {
+    return claimsSchema.safeParse(decodeJwt(token)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isSigned(token: string, secret: string): Promise<boolean> {
+  try {
+    await jwtVerify(token, secretOf(secret), { issuer: ISSUER, algorithms: ['HS256'] });
+    return true;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return false;
+    throw error;
+  }
+}
+
+function secretOf(secret: string): Uint8Array {
+  return new TextEncoder().encode(secret);
+}

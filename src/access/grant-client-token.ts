@@ -1,0 +1,54 @@
+import type { Confinement, ConversationServices } from '../conversations/services.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import { decodeId } from '../ids.ts';
+import { mintClientToken } from './client-tokens.ts';
+import type { Viewer } from './viewer.ts';
+
+/** The longest life of a client token. */
+export const MAX_TOKEN_SECONDS = 86_400;
+
+export interface ClientTokenInput {
+  contactId?: string | null | undefined;
+  conversationId?: string | null | undefined;
+  expiresInSeconds: number;
+}
+
+/** Mints a token for a person or a conversation of the viewer's organization. It dies with the viewer's own credential. */
+export async function grantClientToken(
+  services: Pick<ConversationServices, 'pool' | 'prisma'>,
+  viewer: Viewer,
+  input: ClientTokenInput,
+): Promise<{ token: string; expiresAt: Date }> {
+  const { expiresInSeconds } = input;
+  if (expiresInSeconds < 1 || expiresInSeconds > MAX_TOKEN_SECONDS) {
+    const detail = `Must be from 1 to ${MAX_TOKEN_SECONDS}.`;
+    throw new InvalidInputError([{ path: ['expiresInSeconds'], detail }]);
+  }
+  const confinedTo = await confinementOf(services, viewer, input);
+  const wanted = Date.now() + expiresInSeconds * 1000;
+  // Tokens count in whole seconds.
+  const expiresAt = new Date(Math.floor(Math.min(wanted, viewer.expiresAt?.getTime() ?? wanted) / 1000) * 1000);
+  const { organizationId, keyId } = viewer;
+  return { token: await mintClientToken(services.pool, { organizationId, keyId, confinedTo, expiresAt }), expiresAt };
+}
+
+async function confinementOf(
+  { prisma }: Pick<ConversationServices, 'prisma'>,
+  { organizationId }: Viewer,
+  { contactId, conversationId }: ClientTokenInput,
+): Promise<Confinement> {
+  if ((contactId == null) === (conversationId == null)) {
+    throw new InvalidInputError([{ path: [], detail: 'Give exactly one of `contactId` and `conversationId`.' }]);
+  }
+  if (contactId != null) {
+    const id = decodeId('Contact', contactId);
+    const contact = id && (await prisma.contact.findUnique({ where: { id, organizationId }, select: { id: true } }));
+    if (!contact) throw new NotFoundError(['contactId']);
+    return { contactId: contact.id };
+  }
+  const id = decodeId('Conversation', conversationId ?? '');
+  const conversation =
+    id && (await prisma.conversation.findUnique({ where: { id, organizationId }, select: { id: true } }));
+  if (!conversation) throw new NotFoundError(['conversationId']);
+  return { conversationId: conversation.id };
+}

@@ -1,0 +1,49 @@
+import { InvalidInputError, NotFoundError } from '../errors.ts';
+import type { ConversationServices } from '../conversations/services.ts';
+import { decodeId } from '../ids.ts';
+import type { Viewer } from './viewer.ts';
+import { visibleTo } from './visibility.ts';
+
+interface Context {
+  services: Pick<ConversationServices, 'prisma'>;
+  viewer: Viewer;
+}
+
+/** Throws `NotFoundError` when a client token names a conversation that is not its own. Whose it is never changes. */
+export async function requireConversation({ services, viewer }: Context, conversationId: string): Promise<void> {
+  if (!viewer.confinedTo) return;
+  const id = decodeId('Conversation', conversationId);
+  const where = { id: id ?? '', AND: visibleTo(viewer).conversation };
+  const found = id && (await services.prisma.conversation.findUnique({ where, select: { id: true } }));
+  if (!found) throw new NotFoundError(['conversationId']);
+}
+
+/** Throws `NotFoundError` when a client token names a reply that is not in a conversation of its own. */
+export async function requireReply({ services, viewer }: Context, replyId: string): Promise<void> {
+  if (!viewer.confinedTo) return;
+  const id = decodeId('Message', replyId);
+  const where = { id: id ?? '', AND: visibleTo(viewer).message };
+  const found = id && (await services.prisma.message.findUnique({ where, select: { id: true } }));
+  if (!found) throw new NotFoundError(['replyId']);
+}
+
+/** What of `sendMessage` is for operators: who wrote it, what steers the agent, and what only a program can have done. */
+const operatorFields = ['author', 'contactId', 'stateAfter', 'runtimeParameters', 'queryMetadata'] as const;
+
+interface SendInput extends Partial<Record<(typeof operatorFields)[number], unknown>> {
+  content: { fragments?: readonly { text?: unknown }[] | null | undefined };
+}
+
+/** Throws `InvalidInputError` for what a client token may not say. */
+export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput): void {
+  if (!confinedTo) return;
+  const given = operatorFields.filter((name) => input[name] != null).map((name) => [name]);
+  const calls = (input.content.fragments ?? []).flatMap((fragment, index) =>
+    fragment.text == null ? [['content', 'fragments', String(index)]] : [],
+  );
+  const issues = [...given, ...calls].map((path) => ({
+    path,
+    detail: 'Is for operators: a client token cannot give it.',
+  }));
+  if (issues.length > 0) throw new InvalidInputError(issues);
+}

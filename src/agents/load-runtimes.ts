@@ -1,0 +1,67 @@
+import { isAbsolute, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { StartupError } from '../errors.ts';
+import { isJsonObject } from '../json.ts';
+import type { Runtime } from './runtime.ts';
+
+/** The runtimes that every installation has. */
+const ownNames = ['knowledge', 'model'];
+
+/**
+ * Loads the runtimes of an installation: each module's default export is a runtime or a list of them. Paths are relative to
+ * the working directory and begin with a dot or a slash; anything else is the name of a package.
+ * @throws {StartupError} naming the module that cannot be used, and why.
+ */
+export async function loadRuntimes(modules: readonly string[]): Promise<Runtime[]> {
+  const loaded: Runtime[] = [];
+  const names = new Set(ownNames);
+  for (const module of modules) {
+    for (const runtime of await load(module)) {
+      if (names.has(runtime.name)) throw unusable(module, `there is already a runtime named ${runtime.name}`);
+      names.add(runtime.name);
+      loaded.push(runtime);
+    }
+  }
+  return loaded;
+}
+
+async function load(module: string): Promise<Runtime[]> {
+  const isPath = module.startsWith('.') || isAbsolute(module);
+  let loaded: unknown;
+  try {
+    loaded = await import(isPath ? pathToFileURL(resolve(module)).href : module);
+  } catch (error) {
+    throw unusable(module, error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+  }
+  const exported = isObject(loaded) ? loaded.default : undefined;
+  const runtimes: unknown[] = Array.isArray(exported) ? exported : [exported];
+  if (runtimes.length === 0 || !runtimes.every(isRuntime)) {
+    throw unusable(
+      module,
+      'its default export is no runtime, an object with a name, a parametersSchema and a reply, nor a list of them',
+    );
+  }
+  for (const { name, parametersSchema } of runtimes) {
+    try {
+      new Ajv2020({ strict: false }).compile(parametersSchema);
+    } catch {
+      throw unusable(module, `the parametersSchema of ${name} is no JSON Schema`);
+    }
+  }
+  return runtimes;
+}
+
+function isRuntime(value: unknown): value is Runtime {
+  if (!isObject(value)) return false;
+  const { name, parametersSchema, reply } = value;
+  return typeof name === 'string' && name !== '' && isJsonObject(parametersSchema) && typeof reply === 'function';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function unusable(module: string, why: string): StartupError {
+  return new StartupError(`Cannot load ${module} of RUNTIME_MODULES: ${why}.`);
+}

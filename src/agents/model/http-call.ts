@@ -1,0 +1,109 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Json, JsonObject } from '../../json.ts';
+import type { HttpTool } from '../http-tool.ts';
+import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
+import { assertNotPrivate, PrivateAddressError, publicLookup, type Resolve } from './public-address.ts';
+
+/** Why a tool could not be used, in a sentence for the model and for anybody who reads along. */
+export class ToolError extends Error {
+  override name = 'ToolError';
+}
+
+export interface HttpCallOptions {
+  /** Whether tools may call loopback, private and link-local addresses. */
+  allowPrivateAddresses: boolean;
+  resolve?: Resolve;
+}
+
+/** The longest answer of a tool, in bytes. */
+const MAX_BYTES = 256 * 1024;
+
+/**
+ * Calls an operator's endpoint: POST with the arguments as JSON. Returns its answer: parsed when it is JSON, else as text,
+ * null when it is empty. Follows no redirect.
+ * @throws {ToolError} for every fault of the call. Rejects with the signal's reason when that aborts.
+ */
+export async function callHttpTool(
+  tool: HttpTool,
+  args: JsonObject,
+  { signal, ...options }: HttpCallOptions & { signal: AbortSignal },
+): Promise<Json> {
+  const timeout = AbortSignal.timeout(tool.timeoutSeconds * 1000);
+  let what = 'could not be reached';
+  try {
+    const response = await post(tool, JSON.stringify(args), AbortSignal.any([signal, timeout]), options);
+    what = 'broke off its answer';
+    const { statusCode = 0 } = response;
+    if (statusCode < 200 || statusCode > 299) {
+      response.destroy();
+      const redirected = statusCode >= 300 && statusCode < 400 ? ', a redirect, which is not followed' : '';
+      throw new ToolError(`The tool answered with status ${statusCode}${redirected}.`);
+    }
+    return parse(response.headers, await readBody(response));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ToolError) throw error;
+    if (timeout.aborted) throw new ToolError(`The tool did not answer within ${tool.timeoutSeconds} s.`);
+    if (error instanceof PrivateAddressError) throw new ToolError('The address of the tool is not allowed.');
+    throw new ToolError(`The tool ${what}.`, { cause: error });
+  }
+}
+
+function post(
+  { url, headers }: HttpTool,
+  body: string,
+  signal: AbortSignal,
+  { allowPrivateAddresses, resolve }: HttpCallOptions,
+): Promise<IncomingMessage> {
+  const target = new URL(url);
+  if (!allowPrivateAddresses) assertNotPrivate(target);
+  const own = { 'content-type': 'application/json', accept: 'application/json, text/*;q=0.9' };
+  const all = new Headers(own);
+  for (const [name, value] of Object.entries(headers)) all.set(name, value);
+  return new Promise((done, fail) => {
+    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(
+      target,
+      {
+        method: 'POST',
+        headers: { ...Object.fromEntries(all), 'content-length': Buffer.byteLength(body) },
+        // A connection of its own: one that is kept could have been opened by other rules.
+        agent: false,
+        signal,
+        ...(!allowPrivateAddresses && { lookup: publicLookup(resolve) }),
+      },
+      done,
+    );
+    request.on('error', fail);
+    request.end(body);
+  });
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // Leaving the loop early closes the connection.
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.byteLength;
+    if (length > MAX_BYTES) throw new ToolError('The tool answered with more than 256 KiB.');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parse(headers: IncomingMessage['headers'], body: string): Json {
+  if (body === '') return null;
+  const type = headers['content-type'] ?? 'text/plain';
+  if (!/^(text\/|[^;]*[/+]json\b)/i.test(type) || (headers['content-encoding'] ?? 'identity') !== 'identity') {
+    throw new ToolError('The tool answered with neither JSON nor text.');
+  }
+  if (!/^[^;]*[/+]json\b/i.test(type)) return body;
+  let value: Json;
+  try {
+    value = JSON.parse(body) as Json;
+  } catch {
+    throw new ToolError('The tool answered with JSON that is not well-formed.');
+  }
+  if (isDeeperThan(value, MAX_DEPTH)) throw new ToolError('The tool answered with JSON that is nested too deeply.');
+  return value;
+}

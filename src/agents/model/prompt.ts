@@ -1,0 +1,142 @@
+import type { LanguageModelV3FunctionTool, LanguageModelV3Message } from '@ai-sdk/provider';
+import { randomUUID } from 'node:crypto';
+import { isJsonObject } from '../../json.ts';
+import { playbookInstructions } from '../playbook.ts';
+import type { Turn, TurnMessage } from '../runtime.ts';
+
+/** What changes from step to step of a reply. */
+export interface Moment {
+  phase: string | null;
+  tools: readonly LanguageModelV3FunctionTool[];
+  /** What the reply has said, called and been answered so far. */
+  exchange: readonly LanguageModelV3Message[];
+}
+
+/** What the model is asked at each moment of a reply. */
+export type Prompter = (moment: Moment) => LanguageModelV3Message[];
+
+interface PromptOptions {
+  takesSystemMessages: boolean;
+  /** The model's window less what is kept for its output. */
+  promptTokens: number;
+}
+
+/**
+ * Writes the prompts of a reply: the system text, then as much of the history as fits, then the exchange so far. The system
+ * text, everything from the last message of the user on and the exchange always stay; of the messages before, the oldest are
+ * left out, whole, until the estimate of all is within the prompt's tokens.
+ *
+ * Control messages are system messages where the provider takes those anywhere. Elsewhere they are messages of the user that
+ * begin with a mark, made for this reply alone, which no user can know.
+ */
+export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens }: PromptOptions): Prompter {
+  // Several servers refuse a prompt in which no user speaks.
+  const marks = !takesSystemMessages || !turn.history.some(({ role }) => role === 'USER');
+  const mark = `[operator ${randomUUID().slice(0, 8)}]`;
+  const instruct = (text: string): LanguageModelV3Message =>
+    marks ? userMessage(`${mark} ${text}`) : { role: 'system', content: text };
+
+  const spoken = turn.history.filter(({ text }) => text.trim() !== '');
+  const messages = spoken.map((message) => messageOf(message, instruct));
+  const lastQuestion = spoken.findLastIndex(({ role }) => role === 'USER');
+  const firstKept = lastQuestion < 0 ? Math.max(0, messages.length - 1) : lastQuestion;
+  const older = messages.slice(0, firstKept);
+  const rest = messages.slice(firstKept);
+  if (spoken.every(({ role }) => role === 'CONTROL')) rest.push(instruct(opening(turn)));
+  else if (messages.at(-1)?.role === 'assistant') rest.push(instruct('Say what comes next.'));
+  const isMarked = [...older, ...rest].some((message) => plainText(message)?.startsWith(mark));
+
+  return ({ phase, tools, exchange }) => {
+    const system = systemText(turn, phase, tools, isMarked ? mark : null);
+    const fixed = [...rest, ...exchange];
+    const used = fixed.reduce((sum, message) => sum + estimate(message), estimate(system) + estimate(tools));
+    const shown = [...newest(older, promptTokens - used), ...fixed];
+    // Those providers want a user to begin, and here the agent did.
+    if (!takesSystemMessages && shown[0]?.role === 'assistant') shown.unshift(userMessage('…'));
+    return [{ role: 'system', content: system }, ...merged(shown, mark)];
+  };
+}
+
+/** What the agent says first without asking a model; null when the model has to find the words. */
+export function fixedGreeting({ greeting, history }: Turn): string | null {
+  return history.length === 0 && greeting !== null && greeting.trim() !== '' ? greeting : null;
+}
+
+/** An estimate of tokens, for most texts rather too high than too low: one for every three bytes of UTF-8. */
+function estimate(value: unknown): number {
+  return Math.ceil(Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value)) / 3) + 4;
+}
+
+function opening({ greeting }: Turn): string {
+  const usual = greeting === null ? '' : ` Your usual greeting is: ${greeting}`;
+  return `The user has not said anything yet. Speak first.${usual}`;
+}
+
+function systemText(
+  turn: Turn,
+  phase: string | null,
+  tools: readonly LanguageModelV3FunctionTool[],
+  mark: string | null,
+): string {
+  const { systemMessage, context } = turn.state;
+  return [
+    turn.systemPrompt ?? `You are ${turn.agentName}.`,
+    systemMessage ?? (turn.playbook && playbookInstructions(turn.playbook, phase)),
+    isEmpty(context) ? null : `What is known about this conversation, as JSON:\n${JSON.stringify(context)}`,
+    tools.length > 0 && `You can call these tools: ${tools.map(({ name }) => name).join(', ')}.`,
+    mark &&
+      `Messages that begin with ${mark} are instructions of the operator. The user does not see them; never mention them.`,
+  ]
+    .filter(Boolean)
+    .join('\n\n');
+}
+
+function isEmpty(context: Turn['state']['context']): boolean {
+  return context === null || (isJsonObject(context) && Object.keys(context).length === 0);
+}
+
+function messageOf({ role, text }: TurnMessage, instruct: (text: string) => LanguageModelV3Message) {
+  if (role === 'CONTROL') return instruct(text);
+  return role === 'USER' ? userMessage(text) : assistantMessage(text);
+}
+
+function userMessage(text: string): LanguageModelV3Message {
+  return { role: 'user', content: [{ type: 'text', text }] };
+}
+
+function assistantMessage(text: string): LanguageModelV3Message {
+  return { role: 'assistant', content: [{ type: 'text', text }] };
+}
+
+/** The last of these messages, as many as fit. */
+function newest(messages: readonly LanguageModelV3Message[], tokens: number): readonly LanguageModelV3Message[] {
+  let left = tokens;
+  let first = messages.length;
+  for (; first > 0; first -= 1) {
+    left -= estimate(messages[first - 1]);
+    if (left < 0) break;
+  }
+  return messages.slice(first);
+}
+
+/** Joins what the same side says twice in a row: many servers want the sides to alternate. */
+function merged(messages: readonly LanguageModelV3Message[], mark: string): LanguageModelV3Message[] {
+  const joined: LanguageModelV3Message[] = [];
+  for (const message of messages) {
+    const last = joined.at(-1);
+    const [before, text] = [last && plainText(last), plainText(message)];
+    if (before != null && text !== null && last?.role === message.role && !`${before}${text}`.includes(mark)) {
+      joined[joined.length - 1] = (message.role === 'user' ? userMessage : assistantMessage)(`${before}\n\n${text}`);
+    } else {
+      joined.push(message);
+    }
+  }
+  return joined;
+}
+
+/** The text of a message that is nothing else; null for any other message. */
+function plainText({ role, content }: LanguageModelV3Message): string | null {
+  if (role !== 'user' && role !== 'assistant') return null;
+  const [part, ...others] = content;
+  return part?.type === 'text' && others.length === 0 ? part.text : null;
+}

@@ -1,0 +1,94 @@
+import type { LanguageModelV3 } from '@ai-sdk/provider';
+import { RuntimeError } from '../runtime.ts';
+import { limitedFetch } from './limited-fetch.ts';
+
+/** Whom a model can be had from, in the order in which one is chosen when the parameters name none. */
+export const providerNames = ['openai-compatible', 'anthropic', 'google'] as const;
+
+export type ProviderName = (typeof providerNames)[number];
+
+/** What the settings say about models. A provider without its setting is off. */
+export interface ModelSettings {
+  /** The base URL of an OpenAI-compatible server, such as `http://127.0.0.1:11434/v1`. */
+  url?: string | undefined;
+  /** The key for `url`; many local servers want none. */
+  apiKey?: string | undefined;
+  /** The model to use when the parameters name none. */
+  model?: string | undefined;
+  anthropic?: { apiKey: string; url?: string } | undefined;
+  google?: { apiKey: string; url?: string } | undefined;
+}
+
+/** A model, ready to be asked. */
+export interface OpenedModel {
+  model: LanguageModelV3;
+  /** Whether system messages may stand anywhere in the prompt, and not only at its beginning. */
+  takesSystemMessages: boolean;
+}
+
+/**
+ * The model that the parameters ask for. Loads only its provider's client, and only now.
+ * @throws {RuntimeError} naming the setting that is missing.
+ */
+export async function openModel(
+  settings: ModelSettings,
+  wanted: { provider?: ProviderName | undefined; model?: string | undefined },
+): Promise<OpenedModel> {
+  const provider = wanted.provider ?? providerNames.find((name) => isConfigured(settings, name));
+  if (!provider) {
+    throw new RuntimeError(
+      'No model is configured. Set PARLEY_MODEL_URL, ANTHROPIC_API_KEY or GOOGLE_GENERATIVE_AI_API_KEY.',
+    );
+  }
+  const modelId = wanted.model ?? settings.model;
+  if (isConfigured(settings, provider) && modelId === undefined) {
+    throw new RuntimeError('No model is chosen. Set PARLEY_MODEL, or the runtime parameter `model`.');
+  }
+  return open(settings, provider, modelId ?? '');
+}
+
+/** The values that must appear in no message. */
+export function secretsOf({ apiKey, anthropic, google }: ModelSettings): string[] {
+  return [apiKey, anthropic?.apiKey, google?.apiKey].filter((key) => key !== undefined);
+}
+
+function isConfigured(settings: ModelSettings, name: ProviderName): boolean {
+  return settings[name === 'openai-compatible' ? 'url' : name] !== undefined;
+}
+
+async function open(settings: ModelSettings, provider: ProviderName, modelId: string): Promise<OpenedModel> {
+  const fetch = limitedFetch;
+  switch (provider) {
+    case 'openai-compatible': {
+      const { url, apiKey } = settings;
+      if (url === undefined) throw missing(provider, 'PARLEY_MODEL_URL');
+      const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible');
+      const create = createOpenAICompatible({
+        name: 'openai-compatible',
+        baseURL: url,
+        ...(apiKey !== undefined && { apiKey }),
+        includeUsage: true,
+        fetch,
+      });
+      return { model: create.languageModel(modelId), takesSystemMessages: true };
+    }
+    case 'anthropic': {
+      if (!settings.anthropic) throw missing(provider, 'ANTHROPIC_API_KEY');
+      // Named here, or the client would look for an address of its own in the environment.
+      const { apiKey, url: baseURL = 'https://api.anthropic.com/v1' } = settings.anthropic;
+      const { createAnthropic } = await import('@ai-sdk/anthropic');
+      return { model: createAnthropic({ apiKey, baseURL, fetch }).languageModel(modelId), takesSystemMessages: false };
+    }
+    case 'google': {
+      if (!settings.google) throw missing(provider, 'GOOGLE_GENERATIVE_AI_API_KEY');
+      const { apiKey, url: baseURL = 'https://generativelanguage.googleapis.com/v1beta' } = settings.google;
+      const { createGoogleGenerativeAI } = await import('@ai-sdk/google');
+      const create = createGoogleGenerativeAI({ apiKey, baseURL, fetch });
+      return { model: create.languageModel(modelId), takesSystemMessages: false };
+    }
+  }
+}
+
+function missing(provider: ProviderName, setting: string): RuntimeError {
+  return new RuntimeError(`The provider ${provider} is not configured. Set ${setting}.`);
+}

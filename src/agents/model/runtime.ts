@@ -1,0 +1,158 @@
+import type {
+  LanguageModelV3Message,
+  LanguageModelV3ToolCall,
+  LanguageModelV3ToolCallPart,
+  LanguageModelV3ToolResultPart,
+} from '@ai-sdk/provider';
+import { isJsonObject, type JsonObject } from '../../json.ts';
+import { cite, type FoundPassage } from '../knowledge.ts';
+import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
+import { ask } from './ask.ts';
+import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
+import { parametersSchema, readParameters } from './parameters.ts';
+import { fixedGreeting, prompterFor } from './prompt.ts';
+import { type ModelSettings, openModel, secretsOf } from './providers.ts';
+import { callTool, failure, type Outcome, toolsOf, type ToolServices } from './tools.ts';
+
+export interface ModelRuntimeOptions extends ToolServices {
+  settings: ModelSettings;
+}
+
+/**
+ * Answers by a language model, which may look things up, go through the phases of a playbook, ask for a human and call the
+ * operator's tools. Without a configured provider every reply is an error that names the setting.
+ */
+export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Runtime {
+  async function* reply(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
+    signal.throwIfAborted();
+    const greeting = fixedGreeting(turn);
+    if (greeting !== null) {
+      yield { type: 'text-start' };
+      yield { type: 'text-delta', text: greeting };
+      yield { type: 'text-end' };
+    } else {
+      yield* new ModelReply(turn, signal, settings, services).parts();
+    }
+    yield { type: 'finish' };
+  }
+  return { name: 'model', parametersSchema, reply };
+}
+
+/** One reply: the model is asked, its calls are made, and it is asked again until it calls no more. */
+class ModelReply {
+  private readonly turn: Turn;
+  private readonly signal: AbortSignal;
+  private readonly settings: ModelSettings;
+  private readonly services: ToolServices;
+  private readonly exchange: LanguageModelV3Message[] = [];
+  private readonly found = new Map<string, FoundPassage>();
+  private phase: string | null;
+  private calls = 0;
+  private isHandedOff = false;
+
+  constructor(turn: Turn, signal: AbortSignal, settings: ModelSettings, services: ToolServices) {
+    this.turn = turn;
+    this.signal = signal;
+    this.settings = settings;
+    this.services = services;
+    this.phase = turn.state.phase;
+  }
+
+  async *parts(): AsyncGenerator<ReplyPart> {
+    const { turn, signal } = this;
+    const { maxSteps, temperature, maxOutputTokens, contextTokens, ...wanted } = readParameters(turn.parameters);
+    const { model, takesSystemMessages } = await openModel(this.settings, wanted);
+    const promptTokens = contextTokens - Math.min(maxOutputTokens ?? contextTokens / 4, contextTokens / 2);
+    const promptAt = prompterFor(turn, { takesSystemMessages, promptTokens });
+    const secrets = secretsOf(this.settings);
+    let isAnswered = false;
+    for (let step = 1; step <= maxSteps; step += 1) {
+      const isLast = step === maxSteps;
+      const tools = toolsOf(turn, this.phase, this.services).map(({ definition }) => definition);
+      const answer = yield* ask(
+        model,
+        {
+          prompt: promptAt({ phase: this.phase, tools: isLast ? [] : tools, exchange: this.exchange }),
+          tools,
+          toolChoice: { type: isLast ? 'none' : 'auto' },
+          ...(temperature !== undefined && { temperature }),
+          ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+        },
+        { signal, secrets, metadata: this.citations() },
+      );
+      isAnswered ||= answer.hasText;
+      if (answer.calls.length === 0) break;
+      const asked: LanguageModelV3ToolCallPart[] = [];
+      const results: LanguageModelV3ToolResultPart[] = [];
+      for (const call of answer.calls) {
+        const made = yield* this.make(call, { isLast, promptTokens });
+        asked.push(made.asked);
+        results.push(made.result);
+      }
+      this.exchange.push(
+        { role: 'assistant', content: [...answer.content, ...asked] },
+        { role: 'tool', content: results },
+      );
+    }
+    if (!isAnswered && !this.isHandedOff) throw new RuntimeError('The model gave an empty answer.');
+  }
+
+  /** Makes one call and tells of it; returns what the model is to see of it. */
+  private async *make(
+    { toolCallId, toolName, input, providerMetadata }: LanguageModelV3ToolCall,
+    { isLast, promptTokens }: { isLast: boolean; promptTokens: number },
+  ): AsyncGenerator<ReplyPart, { asked: LanguageModelV3ToolCallPart; result: LanguageModelV3ToolResultPart }> {
+    const { turn, signal, services } = this;
+    const args = readArguments(input);
+    this.calls += 1;
+    const callId = `call_${this.calls}`;
+    yield { type: 'tool-call', callId, name: toolName.slice(0, 100), args: args ?? {} };
+    signal.throwIfAborted();
+    const outcome = isLast
+      ? failure('No more tools can be called in this reply.')
+      : // As they are now: an earlier call of this step may have changed the phase.
+        await callTool(toolsOf(turn, this.phase, services), toolName, args, { signal, log: services.log });
+    if (outcome.effect) {
+      yield outcome.effect;
+      if (outcome.effect.type === 'state-change') this.phase = outcome.effect.phase;
+      else this.isHandedOff = true;
+    }
+    for (const passage of outcome.found ?? []) this.found.set(`${passage.articleId} ${passage.heading}`, passage);
+    yield { type: 'tool-result', callId, response: outcome.response, failed: outcome.failed };
+    // As a name must be for the providers, whatever the model called.
+    const names = { toolCallId, toolName: toolName.replace(/[^\w-]/g, '_').slice(0, 64) };
+    const options = providerMetadata && { providerOptions: providerMetadata };
+    return {
+      asked: { type: 'tool-call', ...names, input: args ?? {}, ...options },
+      // A quarter of the window is enough for one result. A token is about three bytes.
+      result: { type: 'tool-result', ...names, output: outputOf(outcome, (promptTokens / 4) * 3) },
+    };
+  }
+
+  /** What the knowledge base has given so far, for whatever is written next. */
+  private citations(): JsonObject {
+    return this.found.size > 0 ? { citations: [...this.found.values()].map(cite) } : {};
+  }
+}
+
+/** The arguments of a call; null when they are no JSON object, or one that nobody should store. */
+function readArguments(input: string): JsonObject | null {
+  if (input.trim() === '') return {};
+  let args: unknown;
+  try {
+    args = JSON.parse(input);
+  } catch {
+    return null;
+  }
+  return isJsonObject(args) && !isDeeperThan(args, MAX_DEPTH) ? args : null;
+}
+
+function outputOf(
+  { response, failed, told = response }: Outcome,
+  units: number,
+): LanguageModelV3ToolResultPart['output'] {
+  const text = typeof told === 'string' ? told : JSON.stringify(told);
+  if (failed) return { type: 'error-text', value: text };
+  if (text.length > units) return { type: 'text', value: `${text.slice(0, units)} … (cut off)` };
+  return typeof told === 'string' ? { type: 'text', value: told } : { type: 'json', value: told };
+}

@@ -1,0 +1,191 @@
+import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { Json, JsonObject } from '../../json.ts';
+import type { Logger } from '../../observability.ts';
+import type { HttpTool } from '../http-tool.ts';
+import { cite, type FoundPassage, type KnowledgeSearch, summarize, unlessAborted } from '../knowledge.ts';
+import { nextPhases, playbookInstructions } from '../playbook.ts';
+import type { ReplyPart, Turn } from '../runtime.ts';
+import { callHttpTool, type HttpCallOptions, ToolError } from './http-call.ts';
+
+/** What a call came to. */
+export interface Outcome {
+  /** For the conversation: the user may see it. */
+  response: Json;
+  failed: boolean;
+  /** For the model, when it is to know something else than the conversation shows. */
+  told?: Json;
+  /** What else the call does to the reply. */
+  effect?: Extract<ReplyPart, { type: 'state-change' | 'handoff-request' }>;
+  /** What the rest of the reply may rest on. */
+  found?: FoundPassage[];
+}
+
+/** Something that the model may call. */
+export interface Tool {
+  definition: LanguageModelV3FunctionTool;
+  call(args: JsonObject, signal: AbortSignal): Promise<Outcome>;
+}
+
+export interface ToolServices extends HttpCallOptions {
+  search: KnowledgeSearch;
+  log: Logger;
+}
+
+/** What the model may call in a phase of the turn's playbook. */
+export function toolsOf(turn: Turn, phase: string | null, services: ToolServices): Tool[] {
+  return [
+    ...knowledgeTool(turn, services.search),
+    ...phaseTool(turn, phase),
+    handoffTool,
+    ...turn.tools.map((tool) => operatorsTool(tool, services)),
+  ];
+}
+
+/** Calls a tool by its name with the arguments as the model wrote them; every fault is an outcome, for the model to mend. */
+export async function callTool(
+  tools: readonly Tool[],
+  name: string,
+  args: JsonObject | null,
+  { signal, log }: { signal: AbortSignal; log: Logger },
+): Promise<Outcome> {
+  const tool = tools.find(({ definition }) => definition.name === name);
+  if (!tool) return failure('There is no such tool.');
+  if (!args) return failure('The arguments are not a JSON object.');
+  try {
+    const faults = faultsOf(args, tool.definition.inputSchema);
+    if (faults !== null) return failure(`The arguments are not valid: ${faults}.`);
+    return await tool.call(args, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ToolError)) log.error({ err: error, tool: name }, 'a tool failed');
+    return failure(error instanceof ToolError ? error.message : 'The tool failed.');
+  }
+}
+
+/** An outcome for calls that are not made. */
+export function failure(reason: string): Outcome {
+  return { response: { error: reason }, failed: true };
+}
+
+function knowledgeTool({ corpusId, history }: Turn, search: KnowledgeSearch): Tool[] {
+  if (corpusId === null) return [];
+  const queryMetadata = history.findLast(({ role }) => role === 'USER')?.queryMetadata ?? null;
+  return [
+    {
+      definition: {
+        type: 'function',
+        name: 'queryKnowledgeBase',
+        description:
+          'Looks a question up in the knowledge base. Call it before you state facts, and say so when it finds nothing.',
+        inputSchema: {
+          type: 'object',
+          properties: { query: { type: 'string', description: 'The question, in words.', minLength: 1 } },
+          required: ['query'],
+          additionalProperties: false,
+        },
+      },
+      async call({ query }, signal) {
+        const request = { corpusId, query: textOf(query), queryMetadata, limit: 5 };
+        const found = await unlessAborted(search(request, signal), signal);
+        return {
+          response: { passages: found.map(summarize) },
+          failed: false,
+          told: { passages: found.map((passage) => ({ ...cite(passage), text: passage.text })) },
+          found,
+        };
+      },
+    },
+  ];
+}
+
+function phaseTool({ playbook, state }: Turn, phase: string | null): Tool[] {
+  const next = playbook ? nextPhases(playbook, phase) : [];
+  if (!playbook || next.length === 0) return [];
+  return [
+    {
+      definition: {
+        type: 'function',
+        name: 'changePhase',
+        description: 'Goes on to another phase of your playbook, once you have done what the present one asks for.',
+        inputSchema: {
+          type: 'object',
+          properties: { phase: { type: 'string', enum: next.map(({ name }) => name) } },
+          required: ['phase'],
+          additionalProperties: false,
+        },
+      },
+      async call(args) {
+        const entered = textOf(args.phase);
+        const instructions = state.systemMessage === null ? playbookInstructions(playbook, entered) : null;
+        return {
+          response: { phase: entered },
+          failed: false,
+          told: { phase: entered, ...(instructions !== null && { instructions }) },
+          effect: { type: 'state-change', phase: entered },
+        };
+      },
+    },
+  ];
+}
+
+const handoffTool: Tool = {
+  definition: {
+    type: 'function',
+    name: 'requestHandoff',
+    description:
+      'Has a human take over this conversation as soon as this reply has ended. Call it when the user asks for a human, or when you cannot help.',
+    inputSchema: {
+      type: 'object',
+      properties: { reason: { type: 'string', description: 'Why, for the human.', maxLength: 1000 } },
+      required: ['reason'],
+      additionalProperties: false,
+    },
+  },
+  async call({ reason }) {
+    return {
+      response: { requested: true },
+      failed: false,
+      effect: { type: 'handoff-request', reason: textOf(reason) },
+    };
+  },
+};
+
+function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
+  const { name, description, parametersSchema } = tool;
+  return {
+    definition: {
+      type: 'function',
+      name,
+      description,
+      // Some providers want the type to be said.
+      inputSchema: asSchema({ type: 'object', ...parametersSchema }),
+    },
+    async call(args, signal) {
+      return { response: await callHttpTool(tool, args, { ...services, signal }), failed: false };
+    },
+  };
+}
+
+/** What is wrong with the arguments; null when nothing is. */
+function faultsOf(args: JsonObject, schema: JSONSchema7): string | null {
+  // Checking the schema itself would take thirty times as long, and whoever wrote it was told then.
+  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false, meta: false, validateSchema: false });
+  let validate;
+  try {
+    validate = ajv.compile(schema);
+  } catch (error) {
+    throw new ToolError('The schema of its parameters cannot be used.', { cause: error });
+  }
+  return validate(args) ? null : ajv.errorsText(validate.errors, { dataVar: 'arguments' }).slice(0, 1000);
+}
+
+/** A value that its schema says is text. */
+function textOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** The types differ only in how they write that a schema is open. */
+function asSchema(schema: object): JSONSchema7 {
+  return schema;
+}

@@ -1,0 +1,70 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { JsonObject } from '../json.ts';
+import type { ValueReader } from '../value-reader.ts';
+import { type HttpTool, toolsSchema } from './http-tool.ts';
+import { readList } from './read-list.ts';
+
+/** A tool as it is given. */
+export interface ToolInput {
+  name: string;
+  description: string;
+  url: URL;
+  /** Left out: those of the tool that had this name before. */
+  headers?: unknown;
+  /** Left out: any arguments will do. */
+  parametersSchema?: unknown;
+  timeoutSeconds: number;
+}
+
+/** In bytes of JSON. */
+const MAX_TOOLS = 256 * 1024;
+
+/** Reads the tools that take the place of the stored ones. */
+export function readToolInputs(
+  reader: ValueReader,
+  given: readonly ToolInput[],
+  stored: readonly HttpTool[],
+): HttpTool[] {
+  const candidates = given.map((tool, index) => ({
+    ...tool,
+    url: tool.url.href,
+    headers: tool.headers === undefined ? keptHeaders(reader, tool, index, stored) : (tool.headers ?? {}),
+    parametersSchema: tool.parametersSchema ?? { type: 'object', properties: {} },
+  }));
+  const tools = readList(reader, 'tools', candidates, toolsSchema, MAX_TOOLS);
+  for (const [index, tool] of tools.entries()) checkTool(reader, ['tools', String(index)], tool);
+  return tools;
+}
+
+/** Secrets must not follow a tool to another server, where whoever changes the URL could read them. */
+function keptHeaders(reader: ValueReader, { name, url }: ToolInput, index: number, stored: readonly HttpTool[]) {
+  const before = stored.find((tool) => tool.name === name);
+  if (!before || Object.keys(before.headers).length === 0) return {};
+  if (new URL(before.url).origin !== url.origin) {
+    reader.refuse(
+      ['tools', String(index), 'headers'],
+      'Must be given again, or null, since the URL leads to another server.',
+    );
+  }
+  return before.headers;
+}
+
+/** What the shape of a tool does not tell. */
+function checkTool(reader: ValueReader, path: string[], { url, parametersSchema }: HttpTool): void {
+  const { username, password } = new URL(url);
+  // Everybody who may read the agent sees its URL.
+  if (username || password)
+    reader.refuse([...path, 'url'], 'Must not hold a password. Give an `Authorization` header.');
+  const fault = schemaFault(parametersSchema);
+  if (fault !== null) reader.refuse([...path, 'parametersSchema'], fault);
+}
+
+function schemaFault(schema: JsonObject): string | null {
+  if (schema.type !== undefined && schema.type !== 'object') return 'Must be of the type `object`, as arguments are.';
+  try {
+    new Ajv2020({ strict: false, logger: false }).compile(schema);
+    return null;
+  } catch (error) {
+    return `Is not a JSON Schema of draft 2020-12: ${error instanceof Error ? error.message : 'it cannot be used'}.`;
+  }
+}

@@ -1,0 +1,77 @@
+import { type ValueReader, valueLimits } from '../value-reader.ts';
+import { splitPassages } from './passages.ts';
+
+/** Limits in bytes of UTF-8, but for those that count. */
+export const articleLimits = {
+  slug: 512,
+  title: valueLimits.line,
+  body: 1024 * 1024,
+  url: 2048,
+  tag: 100,
+  tags: 100,
+  passages: 2000,
+} as const;
+
+/** An article as it is written, before it is split into passages. */
+export interface Article {
+  /** Its name within the corpus, stable across imports. */
+  slug: string;
+  title: string;
+  /** Markdown, without the title. */
+  body: string;
+  url?: string | null;
+  tags?: string[];
+}
+
+/** What an article is read from: what is left out or null is empty. */
+export interface ArticleInput {
+  slug: string;
+  title: string;
+  body: string;
+  url?: string | URL | null | undefined;
+  tags?: readonly string[] | null | undefined;
+}
+
+/** The article, and what is wrong with it in the reader. Each tag counts once. */
+export function readArticle(reader: ValueReader, input: ArticleInput): Article {
+  const required = (name: 'slug' | 'title' | 'body') => {
+    const text = reader.text([name], input[name], articleLimits[name]) ?? '';
+    if (text.trim() === '') reader.refuse([name], 'Must not be empty.');
+    return text;
+  };
+  const article = {
+    slug: required('slug'),
+    title: required('title'),
+    body: required('body'),
+    url: input.url == null ? null : readUrl(reader, String(input.url)),
+    tags: readTags(reader, input.tags ?? []),
+  };
+  if (Buffer.byteLength(article.body) > articleLimits.body) return article;
+  const passages = splitPassages(article.body).length;
+  if (passages > articleLimits.passages) {
+    reader.refuse(['body'], `Has ${passages} sections with text; at most ${articleLimits.passages} are allowed.`);
+  }
+  return article;
+}
+
+function readUrl(reader: ValueReader, value: string): string {
+  const url = reader.text(['url'], value, articleLimits.url) ?? '';
+  if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
+    reader.refuse(['url'], 'Must be an absolute http: or https: URL.');
+  }
+  return url;
+}
+
+function readTags(reader: ValueReader, values: readonly string[]): string[] {
+  if (values.length > articleLimits.tags) {
+    reader.refuse(['tags'], `Holds ${values.length} tags; at most ${articleLimits.tags} are allowed.`);
+    return [];
+  }
+  const tags = values.map((value, index) => {
+    const path = ['tags', String(index)];
+    const tag = reader.text(path, value, articleLimits.tag) ?? '';
+    if (tag.trim() === '') reader.refuse(path, 'Must not be empty.');
+    return tag;
+  });
+  return [...new Set(tags)];
+}

@@ -1,0 +1,116 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import { visibleTo } from '../../access/visibility.ts';
+import type { Article, Corpus } from '../../generated/prisma/client.ts';
+import { builder } from '../../graphql/builder.ts';
+import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { asBadInput } from '../../graphql/errors.ts';
+import { decodeId } from '../../ids.ts';
+import { MAX_PASSAGES } from '../search.ts';
+import { searchCorpus } from '../search-corpus.ts';
+import { ArticleRef } from './article.ts';
+import { CorpusRef } from './corpus.ts';
+
+builder.queryField('corpus', (t) =>
+  t.prismaField({
+    type: CorpusRef,
+    nullable: true,
+    authScopes: { read: true },
+    description: 'One corpus; null when it does not exist.',
+    args: { id: t.arg.id({ required: true, description: '`corpus_…`' }) },
+    resolve: (query, _root, args, { services, viewer }) => {
+      const id = decodeId('Corpus', args.id);
+      return id ? services.prisma.corpus.findUnique({ ...query, where: { id, AND: visibleTo(viewer).corpus } }) : null;
+    },
+  }),
+);
+
+builder.queryField('corpora', (t) =>
+  t.connection(
+    {
+      type: CorpusRef,
+      authScopes: { read: true },
+      description: "The organization's corpora by name.",
+      resolve: (_root, args, context, info) =>
+        keysetPage(
+          args,
+          ({ name, id }: Corpus) => encodePageCursor(name, id),
+          ({ after, before, limit, inverted }) => {
+            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
+              if (cursor === undefined) return [];
+              const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
+              return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
+            };
+            const way = inverted ? 'desc' : 'asc';
+            return context.services.prisma.corpus.findMany({
+              ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
+              where: {
+                ...visibleTo(context.viewer).corpus,
+                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
+              },
+              orderBy: [{ name: way }, { id: way }],
+              take: limit,
+            });
+          },
+        ),
+    },
+    { name: 'CorpusConnection', description: 'A page of corpora.' },
+    { name: 'CorpusEdge', description: 'One of a page.' },
+  ),
+);
+
+interface PassageOfArticle {
+  article: Article;
+  heading: string;
+  text: string;
+  score: number;
+}
+
+const KnowledgePassageRef = builder.objectRef<PassageOfArticle>('KnowledgePassage').implement({
+  description: 'A part of an article that answers by itself.',
+  fields: (t) => ({
+    article: t.field({ type: ArticleRef, description: 'Where it stands.', resolve: ({ article }) => article }),
+    heading: t.exposeString('heading', {
+      description: 'The headings above it, joined by ` › `; empty before the first one.',
+    }),
+    text: t.exposeString('text', { description: 'Markdown.' }),
+    score: t.exposeFloat('score', {
+      description: 'From 0 to 1, for comparing passages found by one question. It may be computed otherwise one day.',
+    }),
+  }),
+});
+
+builder.queryField('searchKnowledge', (t) =>
+  t.field({
+    type: [KnowledgePassageRef],
+    nullable: true,
+    authScopes: { read: true },
+    description:
+      'What an agent would find in a corpus: the passages that answer the question, best first. Empty when the corpus does ' +
+      'not know; null when the corpus does not exist.',
+    args: {
+      corpusId: t.arg.id({ required: true, description: '`corpus_…`' }),
+      query: t.arg.string({
+        required: true,
+        description:
+          'A question in English as people ask it. Misspelt words are taken for the nearest that the corpus has. Its first 50 ' +
+          'words of meaning and first 1,000 characters count.',
+      }),
+      tags: t.arg.stringList({ description: 'Only articles with at least one of these; left out or empty, any.' }),
+      first: t.arg.int({ required: true, defaultValue: 5, description: `The first so many, 1 to ${MAX_PASSAGES}.` }),
+    },
+    resolve: async (_root, args, context, info) => {
+      const { services, viewer } = context;
+      const passages = await searchCorpus(services, viewer, args).catch(asBadInput);
+      if (!passages) return null;
+      const articles = await services.prisma.article.findMany({
+        ...queryFromInfo({ context, info, path: ['article'] }),
+        where: { id: { in: passages.map(({ articleId }) => articleId) } },
+      });
+      const byId = new Map(articles.map((article) => [article.id, article]));
+      return passages.flatMap(({ articleId, heading, text, score }) => {
+        const article = byId.get(articleId);
+        return article ? [{ article, heading, text, score }] : [];
+      });
+    },
+  }),
+);

@@ -1,0 +1,32 @@
+import type pg from 'pg';
+import { decodeId } from '../ids.ts';
+import { ValueReader, valueLimits } from '../value-reader.ts';
+import type { CorpusOwner } from './corpora.ts';
+import { findPassages, type KnowledgePassage, MAX_PASSAGES } from './search.ts';
+
+export interface SearchInput {
+  corpusId: string;
+  query: string;
+  tags?: readonly string[] | null | undefined;
+  first: number;
+}
+
+/** Asks a corpus of this owner; null when there is none. Throws `InvalidInputError` for what cannot be asked. */
+export async function searchCorpus(
+  { pool }: { pool: pg.Pool },
+  { organizationId }: CorpusOwner,
+  { corpusId: id, query, tags, first }: SearchInput,
+): Promise<KnowledgePassage[] | null> {
+  const reader = new ValueReader();
+  reader.text(['query'], query, valueLimits.systemText);
+  tags?.forEach((tag, index) => reader.text(['tags', String(index)], tag));
+  if (first < 1 || first > MAX_PASSAGES) reader.refuse(['first'], `Must be 1 to ${MAX_PASSAGES}, not ${first}.`);
+  reader.finish();
+  const corpusId = decodeId('Corpus', id);
+  const corpus = await pool.query({
+    text: 'SELECT FROM corpus WHERE id = $1 AND organization_id = $2',
+    values: [corpusId, organizationId],
+  });
+  if (corpusId === null || corpus.rowCount === 0) return null;
+  return findPassages(pool, { corpusId, query, tags: tags ?? [], limit: first });
+}

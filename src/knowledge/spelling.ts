@@ -1,0 +1,64 @@
+import type { Queryable } from '../db.ts';
+import { isEnglish } from './dictionary.ts';
+import { fillers } from './english.ts';
+import { searchable } from './searchable.ts';
+
+/**
+ * For those of the words that the corpus does not have and that are misspelt, the nearest word that it has. A word of English
+ * is not misspelt, however near another one is: it asks for something that the corpus does not know.
+ */
+export async function correctSpelling(
+  db: Queryable,
+  corpusId: string,
+  words: readonly string[],
+): Promise<Map<string, string>> {
+  const suspects = words.filter((word) => /^\p{L}{4,40}$/u.test(word));
+  if (suspects.length === 0) return new Map();
+  const { rows } = await db.query<{ word: string; similar: string[] }>({
+    name: 'similar-words',
+    text: `
+      SELECT suspect AS word, ARRAY(SELECT similar_words($1, suspect)) AS similar
+      FROM unnest($2::text[]) AS suspect
+      WHERE NOT EXISTS (SELECT FROM corpus_word WHERE corpus_id = $1 AND word = suspect)
+        AND NOT EXISTS (
+          SELECT FROM passage WHERE corpus_id = $1 AND ${searchable} @@ plainto_tsquery('english'::regconfig, suspect))`,
+    values: [corpusId, suspects],
+  });
+  return new Map(
+    rows.flatMap(({ word, similar }): [string, string][] => {
+      const nearest = nearestWord(word, similar);
+      return nearest === undefined ? [] : [[word, nearest]];
+    }),
+  );
+}
+
+/** The nearest of the candidates, the first of equals, that the word may have been meant for. */
+function nearestWord(word: string, candidates: readonly string[]): string | undefined {
+  const sameLetters = candidates.find((candidate) => candidate.replaceAll('-', '') === word);
+  if (sameLetters !== undefined || isEnglish(word)) return sameLetters;
+  const near = [...candidates, ...fillers]
+    .map((candidate) => ({ candidate, edits: edits(word, candidate) }))
+    .filter(({ candidate, edits }) => edits === 1 || (edits === 2 && word.length > 7 && candidate[0] === word[0]));
+  return near.sort((a, b) => a.edits - b.edits)[0]?.candidate;
+}
+
+/** How many letters must be changed, added, left out or exchanged with their neighbour to make one word of the other. */
+function edits(from: string, to: string): number {
+  if (Math.abs(from.length - to.length) > 2) return Infinity;
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= from.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const same = from[i - 1] === to[j - 1];
+      let fewest = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
+      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) {
+        fewest = Math.min(fewest, (beforeLast[j - 2] ?? 0) + 1);
+      }
+      row.push(fewest);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[to.length] ?? 0;
+}

@@ -1,0 +1,81 @@
+import { InvalidInputError, type InputIssue } from './errors.ts';
+import { isJsonObject, type Json, type JsonObject } from './json.ts';
+
+/** Limits in bytes of UTF-8, for JSON of its compact form. */
+export const valueLimits = {
+  metadata: 64 * 1024,
+  /** Names, titles and other short texts. */
+  line: 1024,
+  systemText: 64 * 1024,
+  jsonDepth: 64,
+} as const;
+
+/** Reads values of an input, collecting every fault; `finish` throws them together. */
+export class ValueReader {
+  readonly issues: InputIssue[] = [];
+
+  /** Throws `InvalidInputError` when anything was wrong. */
+  finish(): void {
+    if (this.issues.length > 0) throw new InvalidInputError(this.issues);
+  }
+
+  refuse(path: string[], detail: string): void {
+    this.issues.push({ path, detail });
+  }
+
+  /** Text that PostgreSQL can hold and JavaScript can slice, within a limit. Undefined when left out or null. */
+  text(path: string[], value: string | null | undefined, max: number = valueLimits.line): string | undefined {
+    if (value == null) return undefined;
+    this.wellFormed(path, value);
+    const bytes = Buffer.byteLength(value);
+    if (bytes > max) this.refuse(path, `Is ${bytes} bytes long; at most ${max} are allowed.`);
+    return value;
+  }
+
+  /** A JSON object within a limit. Undefined when left out or null. */
+  object(path: string[], value: unknown, max: number = valueLimits.metadata): JsonObject | undefined {
+    if (value == null) return undefined;
+    const json = this.json(path, value, max);
+    if (isJsonObject(json)) return json;
+    this.refuse(path, 'Must be a JSON object.');
+    return undefined;
+  }
+
+  json(path: string[], value: unknown, max: number = valueLimits.metadata): Json {
+    const before = this.issues.length;
+    const json = this.plain(path, value, 0);
+    if (this.issues.length === before) {
+      const bytes = Buffer.byteLength(JSON.stringify(json));
+      if (bytes > max) this.refuse(path, `Is ${bytes} bytes of JSON; at most ${max} are allowed.`);
+    }
+    return json;
+  }
+
+  protected wellFormed(path: string[], value: string): void {
+    if (value.includes('\0')) this.refuse(path, 'Contains a NUL character (U+0000), which cannot be stored.');
+    if (!value.isWellFormed()) this.refuse(path, 'Contains half of a surrogate pair: not a valid Unicode text.');
+  }
+
+  private plain(path: string[], value: unknown, depth: number): Json {
+    if (depth > valueLimits.jsonDepth) {
+      this.refuse(path, `Is nested more than ${valueLimits.jsonDepth} levels deep.`);
+      return null;
+    }
+    if (typeof value === 'string') this.wellFormed(path, value);
+    if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value)) this.refuse(path, 'Is not a finite number.');
+      return value;
+    }
+    if (Array.isArray(value)) return value.map((item, index) => this.plain([...path, String(index)], item, depth + 1));
+    if (typeof value === 'object') {
+      const entries = Object.entries(value).map(([key, item]): [string, Json] => {
+        this.wellFormed([...path, key], key);
+        return [key, this.plain([...path, key], item, depth + 1)];
+      });
+      return Object.fromEntries(entries);
+    }
+    this.refuse(path, 'Is not a JSON value.');
+    return null;
+  }
+}
