@@ -110,6 +110,16 @@ describe('a Markdown file', () => {
     });
   });
 
+  it('may give a tag on each line', () => {
+    const source = '---\ntitle: T\ntags:\n  - a\n  - "b c"\n- d\nurl: https://example.org/\n---\nBody';
+    expect(parseArticle('x', source)).toMatchObject({
+      title: 'T',
+      tags: ['a', 'b c', 'd'],
+      url: 'https://example.org/',
+    });
+    expect(parseArticle('x', '---\ntags:\ntitle: T\n---\n- a')).toMatchObject({ title: 'T', tags: [], body: '- a' });
+  });
+
   it('or has a heading for its title, or else its name', () => {
     expect(parseArticle('x', '# Heading\n\nBody')).toMatchObject({
       title: 'Heading',

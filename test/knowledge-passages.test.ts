@@ -36,6 +36,18 @@ describe('an article is split into passages', () => {
     ]);
   });
 
+  it('and a heading that is too long to be one is cut, between code points', () => {
+    const [passage] = splitPassages(`# ${'😀'.repeat(300)}\n\ntext`);
+    expect(passage).toEqual({ heading: '😀'.repeat(100), text: 'text' });
+    expect(splitPassages(`# x${'😀'.repeat(300)} ##\n\ntext`)[0]?.heading).toBe(`x${'😀'.repeat(99)}`);
+  });
+
+  it('however much space there is', () => {
+    const space = ' '.repeat(300_000);
+    const text = `# a${space}b\n\n.${space}.${space}x${space}.`;
+    expect(splitPassages(text).map(({ heading }) => heading)).toEqual(['a', 'a', 'a']);
+  });
+
   it('a long section between its blocks, without losing any', () => {
     const blocks = Array.from({ length: 20 }, (_, i) => `Paragraph ${i} ${'x'.repeat(30)}`);
     const passages = splitPassages(`## H\n\n${blocks.join('\n\n')}`, 100);

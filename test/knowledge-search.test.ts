@@ -104,6 +104,12 @@ describe('the search', () => {
     expect(await found('What are fragments?', 0)).toEqual([]);
   });
 
+  it('takes no more than 50 passages, in the same order each time', async () => {
+    const all = await searchKnowledge(pool, { corpusId, query: 'reply message conversation', limit: 1000 });
+    expect(all).toHaveLength(50);
+    expect(await searchKnowledge(pool, { corpusId, query: 'reply message conversation', limit: 1000 })).toEqual(all);
+  });
+
   it('keeps to its corpus', async () => {
     const query = 'zebra stripes';
     expect(await searchKnowledge(pool, { corpusId: otherCorpusId, query })).toHaveLength(1);

@@ -201,14 +201,14 @@ test.each<[string, Script]>([
 test.each<[string, Script]>([
   ['a refusal', refuses(401, { body: secret })],
   ['a fault that is reported', begins([], (response) => response.end(event(secret)))],
-  ['a broken piece', begins([], (response) => response.end(`data: "${key}`.concat('\n\n')))],
-])('the log of %s has no key and nothing that was asked', async (_case, script) => {
+  ['a broken piece', begins([], (response) => response.end(`data: {"said": "an-answer ${key}\n\n`))],
+])('the log of %s has no key, and nothing that was asked or answered', async (_case, script) => {
   model.answer(script);
   const { error } = await reply();
   let line = '';
   createLogger({ plain: false, destination: { write: (text) => (line += text) } }).warn({ err: error }, 'failed');
   expect(line).toMatch(/caused by/);
-  expect(line).not.toMatch(/planted-secret|hidden-prompt|How do I stop/);
+  expect(line).not.toMatch(/planted-secret|hidden-prompt|How do I stop|an-answer/);
 });
 
 describe('a server that sends 100 MB', () => {

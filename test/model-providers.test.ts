@@ -126,8 +126,9 @@ describe('Anthropic', () => {
     ],
   ])('that %s ends the reply in an error', async (_case, script, kept, reason) => {
     server.answer(script);
-    const { text: written, error } = await reply('anthropic');
+    const { parts: heard, text: written, error } = await reply('anthropic');
     expect(written).toBe(kept);
+    expect(heard.map(({ type }) => type)).not.toContain('text-end');
     expect(error).toMatchObject({ name: 'RuntimeError', message: expect.stringMatching(reason) });
     expect(String(error)).not.toContain(key);
   });
@@ -176,8 +177,9 @@ describe('Google', () => {
     ['ends early', googleStreams(chunk([{ text: 'One ' }])), 'One ', /broke off/],
   ])('that %s ends the reply in an error', async (_case, script, kept, reason) => {
     server.answer(script);
-    const { text, error } = await reply('google');
+    const { parts: heard, text, error } = await reply('google');
     expect(text).toBe(kept);
+    expect(heard.map(({ type }) => type)).not.toContain('text-end');
     expect(error).toMatchObject({ name: 'RuntimeError', message: expect.stringMatching(reason) });
     expect(String(error)).not.toContain(key);
   });

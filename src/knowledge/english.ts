@@ -1,23 +1,25 @@
-/** Words that show that something is asked, or how, and not what. PostgreSQL's own stop words come on top of them. */
+/** Words that show that something is asked, or how, and not what; PostgreSQL's own stop words are among them. */
 export const fillers: ReadonlySet<string> = new Set(
-  `able actually already also always another anybody anyhow anymore anyone anything anyway anywhere apparently are ask asked
-  asking away basically believe came can come comes coming could couldnt currently definitely didnt does doesnt doing done
-  dont easily either else especially etc ever every everybody everyone everything everywhere exactly example explain find
-  gave get gets getting give given gives giving goes going gone gonna got gotta greetings guess happen happened
-  happening happens hasnt havent hello help hence her hereby hey hi hopefully hoping how hows however idea ill im instead isnt
-  its ive just kind kindly know knowing known knows less let lets like likely little look looking looks lot lots made
-  make makes making many may maybe mean means might mind more most much must name namely necessary need needed needs
-  neither never none nobody nothing obviously often okay once one ones only otherwise ought particular perhaps plain please
-  pls plz possible possibly presumably probably question questions quite rather really regarding said say saying
-  says seem seemed seems several shall should shouldnt show shows simple simply so some somebody somehow
-  someone something sometimes somewhat somewhere soon sorry sort still stuff such suppose supposed sure take taken takes taking
-  tell tells thank thanks thats there theres thereby thing things think thinking though thought thus together told
-  too took toward towards tried tries truly try trying two unless until use used uses using usually various via wanna want
-  wanted wants was wasnt way ways went were werent what whatever whats when whenever where whereas wheres wherever whether
-  which whichever while who whoever whole whose will willing wish with within without wonder wondering wont work works would
-  wouldnt yes yet you your youre`
-    .split(/\s+/)
-    .filter((word) => word !== ''),
+  `able about above actually after again against all already also always am an and another any anybody anyhow anymore
+  anyone anything anyway anywhere apparently are as ask asked asking at away basically be because been before being
+  believe below between both but by came can come comes coming could couldnt currently definitely did didnt do does
+  doesnt doing don done dont down during each easily either else especially etc ever every everybody everyone everything
+  everywhere exactly example explain few find for from further gave get gets getting give given gives giving goes going
+  gone gonna got gotta greetings guess had happen happened happening happens has hasnt have havent having he hello help
+  hence her here hereby hers herself hey hi him himself his hopefully hoping how however hows idea if ill im in instead
+  into is isnt it its itself ive just kind kindly know knowing known knows less let lets like likely little look looking
+  looks lot lots made make makes making many may maybe me mean means might mind more most much must my myself
+  necessary need needed needs neither never no nobody none nor not nothing now obviously of off often okay on
+  once one ones only or other otherwise ought our ours ourselves out over own particular perhaps please pls plz
+  possible possibly presumably probably question questions quite rather really regarding said same say saying says seem
+  seemed seems several shall she should shouldnt show shows simple simply so some somebody somehow someone something
+  sometimes somewhat somewhere soon sorry sort still stuff such suppose supposed sure take taken takes taking tell tells
+  than thank thanks that thats the their theirs them themselves then there thereby theres these they thing things think
+  thinking this those though thought through thus to together told too took toward towards tried tries truly try trying
+  two under unless until up use used uses using usually various very via wanna want wanted wants was wasnt way ways we
+  went were werent what whatever whats when whenever where whereas wheres wherever whether which whichever while who
+  whoever whole whom whose why will willing wish with within without wonder wondering wont work works would wouldnt yes
+  yet you your youre yours yourself yourselves`.split(/\s+/),
 );
 
 /** Irregular forms of verbs and nouns, and units of measure as they are abbreviated. */
@@ -64,8 +66,12 @@ const endings: readonly [RegExp, string][] = [
 
 /** Other forms of the word that stemming does not lead to. Those that are no words find nothing. */
 export function otherForms(word: string): string[] {
-  const spellings = [word, ...endings.map(([ending, other]) => word.replace(ending, other))];
-  const all = new Set(spellings.flatMap((form) => [form, ...(forms.get(form) ?? [])]));
+  const withIrregular = (words: Iterable<string>) => [...words].flatMap((form) => [form, ...(forms.get(form) ?? [])]);
+  const spelt = withIrregular([word]).flatMap((form) => [
+    form,
+    ...endings.map(([ending, other]) => form.replace(ending, other)),
+  ]);
+  const all = new Set(withIrregular(spelt));
   all.delete(word);
   return [...all];
 }

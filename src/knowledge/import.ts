@@ -58,12 +58,12 @@ async function removeAllBut(client: pg.PoolClient, corpusId: string, slugs: Read
 /** Reads every `.md` file in the folder and below, in the order of their paths; the path without `.md` is the slug. */
 export async function readArticles(folder: string): Promise<Article[]> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.md')).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const slug = name.slice(0, -'.md'.length).split(sep).join('/');
-      return parseArticle(slug, await readFile(join(folder, name), 'utf8'));
-    }),
-  );
+  const articles: Article[] = [];
+  for (const name of names) {
+    const slug = name.slice(0, -'.md'.length).split(sep).join('/');
+    articles.push(parseArticle(slug, await readFile(join(folder, name), 'utf8')));
+  }
+  return articles;
 }
 
 /** Reads `title`, `url` and `tags` from the front matter. Without a title, a leading `# heading` is it, or else the slug. */
@@ -78,19 +78,14 @@ export function parseArticle(slug: string, source: string): Article {
     title: title ?? heading?.trim() ?? slug,
     body: title === null || title === heading?.trim() ? body.slice(headingLine.length).trim() : body,
     url: field(fields, 'url'),
-    tags: list(fields, 'tags'),
+    tags: tagsIn(fields),
   };
 }
 
-/** On one line as `[a, b]`, or a line for each as `- a`. */
-function list(fields: string, name: string): string[] {
-  const [, lines] = new RegExp(`^${name}:[ \\t]*\\n((?:[ \\t]*- .*\\n)+)`, 'm').exec(fields) ?? [];
-  const values = lines
-    ? lines
-        .trimEnd()
-        .split('\n')
-        .map((line) => line.replace(/^[ \t]*- /, ''))
-    : (field(fields, name) ?? '').replace(/^\[(.*)\]$/, '$1').split(',');
+/** On one line as `[a, b]`, or on a line each as `- a`. */
+function tagsIn(fields: string): string[] {
+  const lines = /^tags:[ \t]*\n((?:[ \t]*- .*\n)+)/m.exec(fields)?.[1]?.split(/^[ \t]*- /m);
+  const values = lines ?? (field(fields, 'tags') ?? '').replace(/^\[(.*)\]$/, '$1').split(',');
   return values.map(unquote).filter((value) => value !== '');
 }
 

@@ -37,9 +37,14 @@ function nearestWord(word: string, candidates: readonly string[]): string | unde
   const sameLetters = candidates.find((candidate) => candidate.replaceAll('-', '') === word);
   if (sameLetters !== undefined || isEnglish(word)) return sameLetters;
   const near = [...candidates, ...fillers]
-    .map((candidate) => ({ candidate, edits: edits(word, candidate) }))
-    .filter(({ candidate, edits }) => edits === 1 || (edits === 2 && word.length > 7 && candidate[0] === word[0]));
+    .map((candidate) => ({ candidate, edits: Math.min(edits(word, candidate), edits(stem(word), stem(candidate))) }))
+    .filter(({ candidate, edits }) => edits <= 1 || (edits === 2 && word.length > 7 && candidate[0] === word[0]));
   return near.sort((a, b) => a.edits - b.edits)[0]?.candidate;
+}
+
+/** Without an ending that the other word may not have. */
+function stem(word: string): string {
+  return word.replace(/(?<=.{4})(s|d|ing)$/, '');
 }
 
 /** How many letters must be changed, added, left out or exchanged with their neighbour to make one word of the other. */

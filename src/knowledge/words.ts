@@ -1,11 +1,15 @@
 import type pg from 'pg';
 import { searchable } from './searchable.ts';
 
-/** A row for each word of a passage, as it is spelt. Of numbers and short words nobody can tell how they are misspelt. */
+/**
+ * A row for each word of a passage, as it is spelt. Of numbers and short words nobody can tell how they are misspelt, and stop
+ * words cannot be searched for.
+ */
 const wordsOf = (passage: string) => `
   unnest(tsvector_to_array(to_tsvector('simple'::regconfig,
     ${passage}.title || ' ' || ${passage}.heading || ' ' || ${passage}.text))) AS word
-  WHERE word ~ '^[[:alpha:]]+(-[[:alpha:]]+)*$' AND length(word) BETWEEN 4 AND 40`;
+  WHERE word ~ '^[[:alpha:]]+(-[[:alpha:]]+)*$' AND length(word) BETWEEN 4 AND 40
+    AND to_tsvector('english'::regconfig, word) <> ''`;
 
 /** Deletes the passages of the articles; returns their words, some of which may now be nowhere else in the corpus. */
 export async function deletePassages(db: pg.PoolClient, articleIds: readonly string[]): Promise<string[]> {

@@ -37,4 +37,5 @@ $$;
 INSERT INTO "corpus_word" ("corpus_id", "word")
 SELECT DISTINCT "corpus_id", "word"
 FROM "passage", unnest(tsvector_to_array(to_tsvector('simple'::regconfig, "title" || ' ' || "heading" || ' ' || "text"))) AS "word"
-WHERE "word" ~ '^[[:alpha:]]+(-[[:alpha:]]+)*$' AND length("word") BETWEEN 4 AND 40;
+WHERE "word" ~ '^[[:alpha:]]+(-[[:alpha:]]+)*$' AND length("word") BETWEEN 4 AND 40
+  AND to_tsvector('english'::regconfig, "word") <> '';

@@ -1,0 +1,363 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeCursor } from '../src/conversations/cursor.ts';
+import { schema } from '../src/graphql/schema.ts';
+import { decodeId, encodeId } from '../src/ids.ts';
+import {
+  addContact,
+  addKey,
+  addOrganization,
+  firstOrganization,
+  mintToken,
+  type Organization,
+} from './harness/access.ts';
+import { ask, graphql, RefusedError, type Result, subscribeSse, subscribeWs } from './harness/client.ts';
+import { createConversation, send } from './harness/commands.ts';
+import { useServer } from './harness/server.ts';
+
+const server = useServer({ config: { rateLimitPerContact: 0, rateLimitPerKey: 0, maxConnectionsPerViewer: 1000 } });
+
+/** What an operation is asked with: things of the first organization. */
+interface Things {
+  conversation: string;
+  message: string;
+  reply: string;
+  after: string;
+  contact: string;
+  agent: string;
+  corpus: string;
+  article: string;
+  key: string;
+}
+
+/** Nobody of these gets through the door, whatever they ask for. */
+const unknown = ['anonymous', 'wrong key', 'revoked key', 'expired key', 'token of a revoked key'] as const;
+/** In the order of the table. `owner` and `guest` hold client tokens, of the person and of the one conversation. */
+const known = ['operator', 'reader', 'owner', 'guest', 'stranger', 'foreigner'] as const;
+type Who = (typeof unknown)[number] | (typeof known)[number];
+
+const ok = 'allowed';
+const no = 'FORBIDDEN';
+const none = 'null';
+const missing = 'NotFoundError';
+
+/** What each of `known` gets. `only` is for operators; the ids of another organization name nothing. */
+const everybody = [ok, ok, ok, ok, ok, ok];
+const only = {
+  reads: [ok, ok, no, no, no, none],
+  readsOwn: [ok, ok, no, no, no, ok],
+  changes: [ok, no, no, no, no, missing],
+  changesOwn: [ok, no, no, no, no, ok],
+};
+const participants = { read: [ok, ok, ok, ok, none, none], act: [ok, no, ok, ok, missing, missing] };
+const followers = [ok, ok, ok, ok, 'NOT_FOUND', 'NOT_FOUND'];
+
+type Row = [operation: (things: Things) => string, outcomes: string[]];
+
+const q = JSON.stringify;
+const query = (fields: (things: Things) => string, outcomes: string[]): Row => [(t) => `{ ${fields(t)} }`, outcomes];
+const mutation = (name: string, input: (things: Things) => string, outcomes: string[]): Row => [
+  (t) => `mutation { result: ${name}(input: { ${input(t)} }) { __typename } }`,
+  outcomes,
+];
+const subscription = (fields: (things: Things) => string, outcomes: string[]): Row => [
+  (t) => `subscription { result: ${fields(t)} }`,
+  outcomes,
+];
+
+const table: Record<string, Row> = {
+  'Query.agent': query((t) => `result: agent(id: ${q(t.agent)}) { id }`, only.reads),
+  'Query.agents': query(() => 'result: agents { nodes { id } }', only.readsOwn),
+  'Query.apiKeys': query(() => 'result: apiKeys { nodes { id } }', [ok, no, no, no, no, ok]),
+  'Query.conversation': query((t) => `result: conversation(id: ${q(t.conversation)}) { id }`, participants.read),
+  'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, ok, ok, 'empty', ok]),
+  'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, 'empty']),
+  'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
+  'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
+  'Query.node': query((t) => `result: node(id: ${q(t.message)}) { id }`, participants.read),
+  'Query.nodes': query(
+    (t) => `result: nodes(ids: [${q(t.conversation)}, ${q(t.reply)}]) { id }`,
+    [ok, ok, ok, ok, 'empty', 'empty'],
+  ),
+  'Query.searchKnowledge': query(
+    (t) => `result: searchKnowledge(corpusId: ${q(t.corpus)}, query: "conversation") { __typename }`,
+    only.reads,
+  ),
+  'Query.viewer': query(() => 'result: viewer { kind scopes }', everybody),
+
+  'Mutation.acceptHandoff': mutation('acceptHandoff', (t) => `conversationId: ${q(t.conversation)}, assignee: "Kim"`, [
+    'NotHandedOffError',
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
+  'Mutation.addAgentMessage': mutation(
+    'addAgentMessage',
+    (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hello" }`,
+    only.changes,
+  ),
+  'Mutation.changeState': mutation(
+    'changeState',
+    (t) => `conversationId: ${q(t.conversation)}, stateAfter: { systemMessage: "Be kind." }`,
+    only.changes,
+  ),
+  'Mutation.createAgent': mutation('createAgent', (t) => `name: "Eve", corpusId: ${q(t.corpus)}`, only.changes),
+  'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.changesOwn),
+  'Mutation.createClientToken': mutation('createClientToken', (t) => `contactId: ${q(t.contact)}`, only.changes),
+  'Mutation.createConversation': mutation(
+    'createConversation',
+    (t) => `contactId: ${q(t.contact)}, action: NONE`,
+    only.changes,
+  ),
+  'Mutation.createCorpus': mutation('createCorpus', () => 'name: "Facts"', only.changesOwn),
+  'Mutation.deleteAgent': mutation('deleteAgent', (t) => `agentId: ${q(t.agent)}`, [
+    'AgentInUseError',
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
+  'Mutation.deleteArticle': mutation('deleteArticle', (t) => `articleId: ${q(t.article)}`, only.changes),
+  'Mutation.deleteConversation': mutation(
+    'deleteConversation',
+    (t) => `conversationId: ${q(t.conversation)}`,
+    only.changes,
+  ),
+  'Mutation.deleteCorpus': mutation('deleteCorpus', (t) => `corpusId: ${q(t.corpus)}`, only.changes),
+  'Mutation.endConversation': mutation(
+    'endConversation',
+    (t) => `conversationId: ${q(t.conversation)}`,
+    participants.act,
+  ),
+  'Mutation.endHandoff': mutation('endHandoff', (t) => `conversationId: ${q(t.conversation)}`, [
+    'NotHandedOffError',
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
+  'Mutation.regenerateReply': mutation(
+    'regenerateReply',
+    (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
+    only.changes,
+  ),
+  'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.changes),
+  'Mutation.sendControl': mutation(
+    'sendControl',
+    (t) => `conversationId: ${q(t.conversation)}, content: { text: "Psst" }`,
+    only.changes,
+  ),
+  'Mutation.sendMessage': mutation(
+    'sendMessage',
+    (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hi" }, action: NONE`,
+    participants.act,
+  ),
+  'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
+  'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
+  'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
+  'Mutation.updateConversation': mutation(
+    'updateConversation',
+    (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
+    only.changes,
+  ),
+  'Mutation.upsertArticle': mutation(
+    'upsertArticle',
+    (t) => `corpusId: ${q(t.corpus)}, slug: "a", title: "A", body: "An article."`,
+    only.changes,
+  ),
+
+  'Subscription.conversationChanges': subscription(() => 'conversationChanges { conversationId }', only.readsOwn),
+  'Subscription.conversationEvents': subscription(
+    (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
+    followers,
+  ),
+  'Subscription.replyEvents': subscription((t) => `replyEvents(replyId: ${q(t.reply)}) { conversationId }`, followers),
+};
+
+const rootFields = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].flatMap((type) =>
+  Object.values(type?.getFields() ?? {}).map((field) => ({ name: `${type?.name ?? ''}.${field.name}`, field })),
+);
+
+describe('every root field', () => {
+  test('is in the table of this file', () => {
+    expect(Object.keys(table).sort()).toEqual(rootFields.map(({ name }) => name).sort());
+  });
+
+  test.each(rootFields)('$name declares who may use it', ({ field }) => {
+    expect(Object.values(scopesOf(field.extensions))).toContain(true);
+  });
+});
+
+/** What Pothos keeps of `authScopes`. */
+function scopesOf({ pothosOptions }: Readonly<Record<string, unknown>>): object {
+  const { authScopes } = Object(pothosOptions) as { authScopes?: unknown };
+  return typeof authScopes === 'object' && authScopes !== null ? authScopes : {};
+}
+
+let credentials: Record<Exclude<Who, 'guest'>, string | null>;
+let contact: string;
+let foreign: Organization;
+let foreignConversation: string;
+
+beforeAll(async () => {
+  const { services } = server;
+  const organizationId = await firstOrganization(services);
+  contact = await addContact(services, organizationId);
+  foreign = await addOrganization(services);
+  const foreignTarget = { url: server.url, key: foreign.key };
+  foreignConversation = (await createConversation(foreignTarget, { action: 'NONE' })).conversation.id;
+  const revoked = await addKey(services, { organizationId });
+  const expired = await addKey(services, { organizationId, expiresAt: new Date(Date.now() - 1) });
+  const tokenOfRevoked = await mintToken({ url: server.url, key: revoked.secret }, { contactId: contact });
+  await ask(server, `mutation { revokeApiKey(input: { apiKeyId: "${revoked.id}" }) { __typename } }`);
+  credentials = {
+    anonymous: null,
+    'wrong key': 'parley_wrong',
+    'revoked key': revoked.secret,
+    'expired key': expired.secret,
+    'token of a revoked key': tokenOfRevoked,
+    operator: server.key,
+    reader: (await addKey(services, { organizationId, scopes: ['read'] })).secret,
+    owner: await mintToken(server, { contactId: contact }),
+    stranger: await mintToken(server, { contactId: await addContact(services, organizationId) }),
+    foreigner: foreign.key,
+  };
+});
+
+/** Things that nobody has changed yet. */
+async function makeThings(): Promise<Things> {
+  const { services } = server;
+  const { prisma, newId } = services;
+  const organizationId = await firstOrganization(services);
+  const [corpusId, agentId] = [newId(), newId()];
+  await prisma.corpus.create({ data: { id: corpusId, organizationId, name: 'Facts' } });
+  await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Ada', runtime: 'knowledge' } });
+  const corpus = encodeId('Corpus', corpusId);
+  const { upserted } = await ask<{ upserted: { article: { id: string } } }>(
+    server,
+    `mutation {
+      upserted: upsertArticle(input: { corpusId: "${corpus}", slug: "one", title: "One", body: "One conversation." }) {
+        ... on UpsertArticlePayload { article { id } }
+      }
+    }`,
+  );
+  const agent = encodeId('Agent', agentId);
+  const { conversation } = await createConversation(server, { contactId: contact, agentId: agent, action: 'NONE' });
+  const { id } = conversation;
+  const { message, reply } = await send(server, { conversationId: id, content: { text: 'Hello' }, awaitReply: true });
+  return {
+    conversation: id,
+    message: message.id,
+    reply: reply?.id ?? '',
+    after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, open: null }),
+    contact,
+    agent,
+    corpus,
+    article: upserted.article.id,
+    key: (await addKey(services, { organizationId })).id,
+  };
+}
+
+type Transport = (operation: string, key: string | null) => Promise<unknown>;
+
+interface Answer {
+  result: unknown;
+}
+
+const statuses: Record<string, number> = { UNAUTHENTICATED: 401, FORBIDDEN: 403 };
+
+/** The answer by HTTP, whose status says the same. */
+async function byHttp(operation: string, key: string | null): Promise<unknown> {
+  const { status, ...answer } = await graphql<Answer>(server, operation, {}, { key });
+  const outcome = outcomeOf(answer);
+  expect([outcome, status]).toEqual([outcome, statuses[outcome] ?? 200]);
+  return answer;
+}
+
+/** The first answer of a stream. A socket's closing with 4401 is an answer too. */
+const byStream =
+  (subscribe: typeof subscribeWs): Transport =>
+  async (operation, key) => {
+    const stream = subscribe<Answer>(server, operation, {}, { key });
+    try {
+      const { value } = await stream.next();
+      return { data: value };
+    } catch (error) {
+      if (error instanceof RefusedError) return { errors: error.errors };
+      if (Object(error).code === 4401) return { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] };
+      throw error;
+    } finally {
+      await stream.return();
+    }
+  };
+
+const transports: [string, Transport][] = [
+  ['HTTP', byHttp],
+  ['WebSocket', byStream(subscribeWs)],
+  ['SSE', byStream(subscribeSse)],
+];
+
+function outcomeOf({ data, errors }: Result<Answer>): string {
+  if (errors) return String(errors[0]?.extensions?.code);
+  const { result } = data ?? { result: undefined };
+  if (result === null) return none;
+  const { __typename: typename, nodes = result } = Object(result) as { __typename?: string; nodes?: unknown };
+  if (typename?.endsWith('Error')) return typename;
+  return Array.isArray(nodes) && nodes.every((node) => node === null) ? 'empty' : ok;
+}
+
+/** Has a live list of either organization something to tell, until the answer has come. */
+async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> {
+  let answered = false;
+  const settled = answer.finally(() => {
+    answered = true;
+  });
+  const update = `mutation ($id: ID!, $title: String!) {
+    updateConversation(input: { conversationId: $id, title: $title }) { __typename }
+  }`;
+  for (let turn = 0; !answered; turn += 1) {
+    await ask(server, update, { id: things.conversation, title: `Turn ${turn}` });
+    await ask({ url: server.url, key: foreign.key }, update, { id: foreignConversation, title: `Turn ${turn}` });
+    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 50))]);
+  }
+  return settled;
+}
+
+/** What is tried over streams besides subscriptions: there it takes the same way once its sender is known. */
+const sample = [
+  'Query.apiKeys',
+  'Query.conversation',
+  'Query.nodes',
+  'Mutation.deleteConversation',
+  'Mutation.sendMessage',
+];
+
+describe.each(transports)('over %s', (transport, perform) => {
+  const rows = Object.entries(table).filter(([name]) =>
+    transport === 'HTTP' ? !name.startsWith('Subscription') : name.startsWith('Subscription') || sample.includes(name),
+  );
+
+  test.each(rows)('%s', async (name, [operation, outcomes]) => {
+    const things = await makeThings();
+    const guest = await mintToken(server, { conversationId: things.conversation });
+    const attempt = async (who: Who): Promise<string> => {
+      const performing = perform(operation(things), who === 'guest' ? guest : credentials[who]);
+      const answer = name === 'Subscription.conversationChanges' ? whileStirring(things, performing) : performing;
+      const { data, errors } = (await answer) as Result<Answer>;
+      // Nothing of the first organization's is in an answer to those whose it is not.
+      if (who === 'stranger' || who === 'foreigner')
+        expect(JSON.stringify(data ?? null)).not.toContain(things.conversation);
+      return outcomeOf({ ...(data !== undefined && { data }), ...(errors && { errors }) });
+    };
+    const seen: Record<string, string> = {};
+    // The operator comes last, who may have the thing deleted.
+    for (const who of [...unknown, ...[...known].reverse()]) seen[who] = await attempt(who);
+    expect(seen).toEqual({
+      ...Object.fromEntries(unknown.map((who) => [who, 'UNAUTHENTICATED'])),
+      ...Object.fromEntries(known.map((who, index) => [who, outcomes[index]])),
+    });
+  });
+});

@@ -1,0 +1,60 @@
+import { createApiKey, type NewApiKey } from '../../src/access/api-keys.ts';
+import type { Services } from '../../src/graphql/context.ts';
+import { encodeId } from '../../src/ids.ts';
+import { ask, type Target } from './client.ts';
+
+/** The organization that the first server on a database makes, by its row id. */
+export async function firstOrganization({ prisma }: Services): Promise<string> {
+  return (await prisma.organization.findFirstOrThrow({ orderBy: { createdAt: 'asc' } })).id;
+}
+
+/** Makes a key; returns its public id and its secret. */
+export async function addKey(
+  { pool, newId }: Services,
+  key: Omit<NewApiKey, 'name'>,
+): Promise<{ id: string; secret: string }> {
+  const { id, secret } = await createApiKey(pool, newId, { name: 'A key of a test', ...key });
+  return { id: encodeId('ApiKey', id), secret };
+}
+
+export interface Organization {
+  id: string;
+  agentId: string;
+  contactId: string;
+  /** Of all scopes. */
+  key: string;
+}
+
+/** Makes another organization, with an agent and a person. */
+export async function addOrganization(services: Services, runtime = 'knowledge'): Promise<Organization> {
+  const { prisma, newId } = services;
+  const [organizationId, agentId] = [newId(), newId()];
+  await prisma.organization.create({ data: { id: organizationId, name: 'Another', defaultAgentId: agentId } });
+  await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Another agent', runtime } });
+  const contactId = await addContact(services, organizationId);
+  const { secret } = await addKey(services, { organizationId });
+  return { id: organizationId, agentId: encodeId('Agent', agentId), contactId, key: secret };
+}
+
+/** Makes a person; returns the public id. */
+export async function addContact({ prisma, newId }: Services, organizationId: string): Promise<string> {
+  const id = newId();
+  await prisma.contact.create({ data: { id, organizationId, displayName: 'Robin', metadata: { tier: 'gold' } } });
+  return encodeId('Contact', id);
+}
+
+/** Mints a client token; throws when that fails. */
+export async function mintToken(
+  target: Target,
+  input: { contactId?: string; conversationId?: string; expiresInSeconds?: number },
+): Promise<string> {
+  const { result } = await ask<{ result: { token?: string; detail?: string } }>(
+    target,
+    `mutation ($input: CreateClientTokenInput!) {
+      result: createClientToken(input: $input) { ... on CreateClientTokenPayload { token } ... on UserError { detail } }
+    }`,
+    { input },
+  );
+  if (result.token === undefined) throw new Error(result.detail);
+  return result.token;
+}
