@@ -43,7 +43,9 @@ function create(
   const expiresAt = options.expires === undefined ? null : new Date(options.expires);
   if (expiresAt && Number.isNaN(expiresAt.getTime()))
     throw new UsageError('--expires must be a date, like 2027-01-31.');
-  const key = read(() => readNewKey({ name, scopes: options.scopes?.split(','), expiresAt }, keyScopes));
+  const key = read(() =>
+    readNewKey({ name, scopes: options.scopes?.split(','), expiresAt }, { scopes: keyScopes, expiresAt: null }),
+  );
   return async (pool) => {
     const organizationId = await findOrganization(pool, options.organization);
     const { id, secret } = await createApiKey(pool, newId, { organizationId, ...key });

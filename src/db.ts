@@ -32,7 +32,11 @@ export function openDatabase(
   pool.on('error', onIdleError);
   // The pool does not listen to a connection that is in use, and between two statements nobody else does.
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool),
+    // Otherwise its errors quote what was to be written.
+    errorFormat: 'minimal',
+  });
   return {
     pool,
     prisma,

@@ -61,7 +61,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     for (const [name, value] of securityHeaders) res.setHeader(name, value);
-    const path = new URL(req.url ?? '/', 'http://localhost').pathname;
+    const path = pathOf(req);
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
@@ -100,7 +100,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A socket that breaks before it is upgraded is nobody's concern.
     socket.on('error', () => socket.destroy());
-    const path = new URL(req.url ?? '/', 'http://localhost').pathname;
+    const path = pathOf(req);
     if (path !== GRAPHQL_PATH) refuse(socket, '404 Not Found');
     else if (!accepting) refuse(socket, '503 Service Unavailable');
     else if (!isAllowedOrigin(req, allowedOrigins)) refuse(socket, '403 Forbidden');
@@ -120,6 +120,11 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       });
     },
   };
+}
+
+/** Without the query. Anything that is no path leads nowhere. */
+function pathOf({ url = '/' }: IncomingMessage): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 /** GraphiQL runs scripts that stand in its page; nobody else may frame it. */

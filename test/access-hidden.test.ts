@@ -58,7 +58,7 @@ let owner: Target;
 let guest: Target;
 let organizationId: string;
 let conversationId: string;
-let ids: Record<'agent' | 'contact' | 'corpus' | 'control' | 'handoff' | 'inbox', string>;
+let ids: Record<'agent' | 'article' | 'contact' | 'corpus' | 'control' | 'handoff' | 'inbox', string>;
 let beginning: string;
 let end: string;
 let replyToControl: string;
@@ -162,8 +162,10 @@ beforeAll(async () => {
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
   const { cursor } = await run<{ cursor: string }>('endConversation', { conversationId });
   end = cursor;
+  const article = await prisma.article.findFirstOrThrow({ where: { corpusId } });
   ids = {
     agent,
+    article: encodeId('Article', article.id),
     contact,
     corpus: encodeId('Corpus', corpusId),
     control,
@@ -172,7 +174,7 @@ beforeAll(async () => {
   };
 });
 
-const nodeTypes = ['Agent', 'Contact', 'Conversation', 'Handoff', 'Message'];
+const nodeTypes = ['Agent', 'Article', 'Contact', 'Conversation', 'Handoff', 'Message'];
 
 const everything = () =>
   withSecrets(`query ($ids: [ID!]!, $id: ID!) {
@@ -218,7 +220,7 @@ async function follow(who: Target, subscribe = subscribeWs, after = beginning): 
 
 async function readEverything(who: Target): Promise<unknown> {
   return ask(who, everything(), {
-    ids: [ids.agent, ids.contact, conversationId, ids.handoff, replyToControl],
+    ids: [ids.agent, ids.article, ids.contact, conversationId, ids.handoff, replyToControl],
     id: conversationId,
   });
 }
@@ -236,8 +238,10 @@ describe('what is for operators only', () => {
     for (const who of [owner, guest]) {
       const shown = secretsIn([await readEverything(who), await follow(who)]);
       expect([...shown].filter(([, seen]) => seen.some((value) => value !== null))).toEqual([]);
-      // A state's change is not told at all.
-      expect([...shown.keys()].sort()).toEqual(all.filter((name) => name !== 'StateChanged_actor'));
+      // A state's change and knowledge are not shown at all.
+      expect([...shown.keys()].sort()).toEqual(
+        all.filter((name) => name !== 'StateChanged_actor' && name !== 'Article_corpus'),
+      );
     }
   });
 
@@ -295,9 +299,9 @@ describe.each([
     const roles: string[] = [];
     let after: string | null = null;
     for (let more = true; more;) {
-      const { conversation }: Page = await ask<Page>(target(), read, { id: conversationId, after });
-      const { nodes, pageInfo } = conversation.messages;
-      expect(conversation.messageCount).toBe(4);
+      const page: Page = await ask<Page>(target(), read, { id: conversationId, after });
+      const { nodes, pageInfo } = page.conversation.messages;
+      expect(page.conversation.messageCount).toBe(4);
       expect(nodes).toHaveLength(1);
       roles.push(...nodes.map(({ role }) => role));
       ({ hasNextPage: more, endCursor: after } = pageInfo);

@@ -194,7 +194,8 @@ describe('every root field', () => {
 /** What Pothos keeps of `authScopes`. */
 function scopesOf({ pothosOptions }: Readonly<Record<string, unknown>>): object {
   const { authScopes } = Object(pothosOptions) as { authScopes?: unknown };
-  return typeof authScopes === 'object' && authScopes !== null ? authScopes : {};
+  const { $all: scopes = authScopes } = Object(authScopes) as { $all?: unknown };
+  return typeof scopes === 'object' && scopes !== null ? scopes : {};
 }
 
 let credentials: Record<Exclude<Who, 'guest'>, string | null>;
@@ -287,7 +288,8 @@ const byStream =
       return { data: value };
     } catch (error) {
       if (error instanceof RefusedError) return { errors: error.errors };
-      if (Object(error).code === 4401) return { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] };
+      if (error instanceof Object && 'code' in error && error.code === 4401)
+        return { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] };
       throw error;
     } finally {
       await stream.return();

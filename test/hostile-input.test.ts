@@ -388,12 +388,12 @@ describe('with introspection off', () => {
   test.each(['{ __schema { types { name } } }', '{ __type(name: "Query") { name } }'])(
     '%s is refused',
     async (query) => {
-      expect((await graphql(closed, query)).errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT' } }]);
+      expect((await graphql(closed, query)).errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
       const refusal = await subscribeWs(closed, query)
         [Symbol.asyncIterator]()
         .next()
         .catch((error: unknown) => error);
-      expect(refusal).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+      expect(refusal).toHaveProperty('errors.0.extensions.code', 'BAD_USER_INPUT');
       expect(await graphql(closed, '{ __typename viewer { __typename } }')).toMatchObject({ status: 200 });
     },
   );
@@ -425,7 +425,7 @@ describe('a page of another origin', () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  const body = JSON.stringify({ query: 'mutation { createConversation(input: {}) { __typename } }' });
+  const body = JSON.stringify({ query: 'mutation { createConversation(input: { action: NONE }) { __typename } }' });
   const asked = (init: RequestInit, path = '/graphql') => fetch(`${app.url}${path}`, { method: 'POST', body, ...init });
 
   test('could use the cookie if it could send JSON', async () => {

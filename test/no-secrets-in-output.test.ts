@@ -112,12 +112,12 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       });
       await execute(database.url, 'ALTER TABLE message DROP CONSTRAINT broken');
       expect(broken).toMatchObject({ errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }] });
-      await execute(database.url, 'ALTER TABLE message RENAME COLUMN position TO gone');
+      await execute(database.url, 'ALTER TABLE conversation RENAME COLUMN title TO gone');
       const search = `query ($keyword: String) { conversations(keyword: $keyword) { nodes { lastMessage { text } } } }`;
       expect(await tell(search, { keyword: canary('keyword') })).toMatchObject({
         errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }],
       });
-      await execute(database.url, 'ALTER TABLE message RENAME COLUMN gone TO position');
+      await execute(database.url, 'ALTER TABLE conversation RENAME COLUMN gone TO title');
 
       proxy.cut();
       await tell(sendMessage, { input: { ...input, idempotencyKey: canary('third-key') } });
@@ -162,7 +162,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
   });
 });
 
-test.each([
+test.each<Record<string, string>>([
   { DATABASE_URL: `postgres://user:${canary('database')}%zz@localhost/db` },
   { DATABASE_URL: `mysql://user:${canary('database')}@localhost/db` },
   { DATABASE_URL: `postgres://user:${canary('database')}@127.0.0.1:1/db` },

@@ -53,12 +53,14 @@ export function createAuthenticator(pool: pg.Pool, options: { localOrganizationI
   };
 }
 
-/** A name check keeps out pages that point a name of their own at this machine. */
+/** A name check keeps out pages that point a name of their own at this machine; behind a proxy, anybody may be asking. */
 function isLocal(req: IncomingMessage): boolean {
   const address = req.socket.remoteAddress ?? '';
   const host = (req.headers.host ?? '').replace(/:\d+$/, '');
   const { origin } = req.headers;
+  const isForwarded = ['forwarded', 'via', 'x-forwarded-for'].some((name) => name in req.headers);
   return (
+    !isForwarded &&
     /^(127\.|::1$|::ffff:127\.)/.test(address) &&
     ['localhost', '127.0.0.1', '[::1]'].includes(host) &&
     (origin === undefined || origin === `http://${req.headers.host ?? ''}`)

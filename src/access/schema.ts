@@ -116,7 +116,10 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
     scopes: t.stringList({
       description: `What it allows, of ${keyScopes.map((scope) => `\`${scope}\``).join(', ')}, and no more than your own credential. Left out: \`read\` and \`write\`.`,
     }),
-    expiresAt: t.field({ type: 'DateTime', description: 'From when on it is refused. Left out: never.' }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'From when on it is refused, no later than your own credential. Left out: never.',
+    }),
   }),
 });
 
@@ -149,7 +152,7 @@ builder.mutationField('createApiKey', (t) =>
     resolve: (_root, { input }, { services, viewer }) =>
       createApiKey(services.pool, services.newId, {
         organizationId: viewer.organizationId,
-        ...readNewKey(input, viewer.scopes),
+        ...readNewKey(input, viewer),
       }),
   }),
 );
@@ -225,7 +228,8 @@ builder.mutationField('createClientToken', (t) =>
   t.field({
     type: CreateClientTokenPayload,
     nullable: true,
-    authScopes: { write: true },
+    // Whoever mints a token can read with it.
+    authScopes: { $all: { read: true, write: true } },
     description:
       'Mints a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, follow ' +
       'and end; never control messages, state or anything else that is for operators only.',

@@ -39,7 +39,7 @@ builder.prismaNode('Inbox', {
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).inbox }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'For operators.' }),
+    name: t.exposeString('name', { description: 'Names it among others.' }),
     channel: t.expose('channel', { type: InboxChannelRef, description: 'Where it leads.' }),
     agent: t.relation('agent', { nullable: true, description: 'Answers conversations that name no agent.' }),
   }),

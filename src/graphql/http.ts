@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, type GraphQLError, NoSchemaIntrospectionCustomRule, parse, type Source } from 'graphql';
+import { type DocumentNode, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import { LRUCache } from 'lru-cache';
 import type { Connections } from '../access/connections.ts';
@@ -10,7 +10,7 @@ import type { Logger } from '../observability.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
-import { faultsOfCost, parseOptions } from './limits.ts';
+import { faultsOfCost, parseDocument } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
 
@@ -59,6 +59,7 @@ export function createGraphQLServer(options: {
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      checkParameters,
       limitOperations(options.introspection),
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
@@ -92,6 +93,25 @@ function requireViewer(
   };
 }
 
+/** What of a GET request has to be JSON. */
+const checkParameters: Plugin = {
+  onRequestParse({ url }) {
+    for (const name of ['variables', 'extensions']) {
+      const value = url.searchParams.get(name);
+      if (value !== null && !isJson(value)) throw badUserInput(`\`${name}\` is not well-formed JSON.`);
+    }
+  },
+};
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** What is alike in the beginning of an execution and of a subscription. */
 interface Starting {
   args: Parameters<typeof faultsOfCost>[1];
@@ -106,7 +126,7 @@ function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQL
   };
   return {
     onParse({ setParseFn }) {
-      setParseFn((source: string | Source) => parse(source, parseOptions));
+      setParseFn(parseDocument);
     },
     onValidate({ addValidationRule }) {
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);

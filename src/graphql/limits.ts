@@ -4,17 +4,19 @@ import {
   GraphQLError,
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
-  type ParseOptions,
+  parse,
+  type Source,
   specifiedRules,
   validate,
   type ValidationRule,
 } from 'graphql';
 import type { GraphQLContext } from './context.ts';
+import { badUserInput } from './errors.ts';
 
 /** What one operation may be. */
 export const operationLimits = {
   /** Lexical tokens of a document. */
-  tokens: 4000,
+  tokens: 2000,
   /** Fields one below the other. */
   depth: 16,
   /** Fields in all, with their aliases, each time a fragment is spread. */
@@ -23,8 +25,15 @@ export const operationLimits = {
   cost: 20_000,
 } as const;
 
-/** For `parse`. */
-export const parseOptions: ParseOptions = { maxLexicalTokens: operationLimits.tokens };
+/** Throws a `GraphQLError` for a document that is too long or nested too deeply to be read. */
+export function parseDocument(source: string | Source): DocumentNode {
+  try {
+    return parse(source, { maxLexicalTokens: operationLimits.tokens });
+  } catch (error) {
+    // The parser calls itself once for each level.
+    throw error instanceof RangeError ? badUserInput('The document is nested too deeply.') : error;
+  }
+}
 
 /** For `validate`. */
 export function validationRules(introspection: boolean): readonly ValidationRule[] {

@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError, parse, validate } from 'graphql';
+import { GraphQLError, validate } from 'graphql';
 import { makeServer } from 'graphql-ws';
-import type { Connections } from '../access/connections.ts';
+import type { Connections, Expiry } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
 import { createContext, type Services } from './context.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
-import { faultsOfCost, parseOptions, validationRules } from './limits.ts';
+import { faultsOfCost, parseDocument, validationRules } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './sockets.ts';
@@ -47,8 +47,11 @@ export function createWebSockets(options: {
       const { socket, request } = extra;
       try {
         const viewer = await authenticate(request, authorizationIn(connectionParams));
-        const drop = (why: 'EXPIRED' | 'REVOKED') =>
+        const drop = (why: Expiry) => {
+          // A peer that does not heed the closing is not served any more.
+          delete extra.viewer;
           socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
+        };
         const release = viewer && connections.add(viewer, drop);
         if (!viewer) socket.close(CLOSE_UNAUTHENTICATED, 'UNAUTHENTICATED');
         else if (!release) socket.close(CLOSE_TRY_LATER, 'TOO_MANY_CONNECTIONS');
@@ -72,7 +75,7 @@ export function createWebSockets(options: {
       try {
         const allowance = await rateLimits.take(viewer);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const document = parse(params.query, parseOptions);
+        const document = parseDocument(params.query);
         const faults = validate(schema, document, rules);
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;

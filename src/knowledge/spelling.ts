@@ -38,8 +38,14 @@ function nearestWord(word: string, candidates: readonly string[]): string | unde
   if (sameLetters !== undefined || isEnglish(word)) return sameLetters;
   const near = [...candidates, ...fillers]
     .map((candidate) => ({ candidate, edits: Math.min(edits(word, candidate), edits(stem(word), stem(candidate))) }))
-    .filter(({ candidate, edits }) => edits <= 1 || (edits === 2 && word.length > 7 && candidate[0] === word[0]));
+    .filter(({ candidate, edits }) => edits <= (word.length > 7 && candidate[0] === word[0] ? 2 : 1))
+    .filter(({ candidate }) => word.length > 4 || hasLettersOf(word, candidate));
   return near.sort((a, b) => a.edits - b.edits)[0]?.candidate;
+}
+
+/** In a short word only an exchange of letters is a likely slip: with another letter it is as well a name. */
+function hasLettersOf(word: string, other: string): boolean {
+  return Array.from(word).sort().join() === Array.from(other).sort().join();
 }
 
 /** Without an ending that the other word may not have. */
