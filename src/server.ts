@@ -61,6 +61,9 @@ export function createHttpServer(options: ServerOptions): HttpServer {
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     for (const [name, value] of securityHeaders) res.setHeader(name, value);
+    if (!URL.canParse(`http://${req.headers.host ?? 'localhost'}`)) {
+      return respond(res, 400, { error: 'The Host header is not well-formed.' });
+    }
     const path = pathOf(req);
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);

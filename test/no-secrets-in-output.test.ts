@@ -87,7 +87,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
         conversationId,
         content: { text: canary('message') },
         metadata: { a: canary('message-metadata') },
-        idempotencyKey: canary('idempotency-key'),
+        idempotencyKey: canary(`idempotency-key-${LOG_LEVEL}`),
         awaitReply: true,
       };
       // The model refuses what it is asked.
@@ -108,7 +108,11 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       // Internal faults: of a statement that the database refuses with the row in its words, and of a query.
       await execute(database.url, `ALTER TABLE message ADD CONSTRAINT broken CHECK (position < 0) NOT VALID`);
       const broken = await tell(sendMessage, {
-        input: { ...input, idempotencyKey: canary('second-key'), content: { text: canary('refused-row') } },
+        input: {
+          ...input,
+          idempotencyKey: canary(`second-key-${LOG_LEVEL}`),
+          content: { text: canary('refused-row') },
+        },
       });
       await execute(database.url, 'ALTER TABLE message DROP CONSTRAINT broken');
       expect(broken).toMatchObject({ errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }] });
@@ -120,7 +124,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       await execute(database.url, 'ALTER TABLE conversation RENAME COLUMN gone TO title');
 
       proxy.cut();
-      await tell(sendMessage, { input: { ...input, idempotencyKey: canary('third-key') } });
+      await tell(sendMessage, { input: { ...input, idempotencyKey: canary(`third-key-${LOG_LEVEL}`) } });
       await tell(search, { keyword: canary('keyword') });
       proxy.heal();
       await program.kill('SIGTERM');
@@ -131,7 +135,8 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       expect(seen(output)).toEqual([]);
       expect(output).not.toContain(token);
       expect(refusals.length).toBeGreaterThan(8);
-      expect(seen(refusals.join('\n'))).toEqual([]);
+      // Whoever sends a value of the wrong type is told which one it was.
+      expect(seen(refusals.join('\n'))).toEqual([canary('value'), canary('variable')]);
     },
   );
 
