@@ -12,7 +12,7 @@ import type { Config } from './config.ts';
 import { Feeds } from './conversations/feeds.ts';
 import { startForgettingKeys } from './conversations/idempotency.ts';
 import { LogTail } from './conversations/log-tail.ts';
-import { openDatabase } from './db.ts';
+import { openDatabase, openPool } from './db.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './events/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -28,6 +28,9 @@ import { createHttpServer } from './server.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
 const DRAIN_MS = 1000;
+
+/** One to renew the lease, one to look for replies without an owner. */
+const VITAL_CONNECTIONS = 2;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -60,10 +63,12 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
   async function open(): Promise<App> {
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
     await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, (error) =>
-      log.warn({ err: error }, 'lost an idle database connection'),
-    );
+    const onIdleError = (error: Error) => log.warn({ err: error }, 'lost an idle database connection');
+    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
     opened.push(() => database.close());
+    // However many requests wait for the database, this server can say that it is alive.
+    const vital = openPool(databaseUrl, VITAL_CONNECTIONS, onIdleError);
+    opened.push(() => vital.end());
     const { organizationId, newKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
@@ -82,7 +87,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       modelRuntime({ search, log, ...modelOptions(config) }),
       ...runtimes,
     ]);
-    const lease = new Lease({ pool, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
+    const lease = new Lease({ pool: vital, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
     const runner = new Runner({
       pool,
       bus,
@@ -94,7 +99,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     });
     await lease.start();
     opened.push(() => lease.stop());
-    const recovery = new Recovery({ pool, bus, lease, log });
+    const recovery = new Recovery({ pool: vital, bus, lease, runner, log });
     recovery.start();
     opened.push(() => recovery.stop());
     opened.push(startForgettingKeys(pool, log));

@@ -16,15 +16,11 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Opens a pool of at most `poolSize` connections. Connects on first use. */
-export function openDatabase(
-  connectionString: string,
-  poolSize: number,
-  onIdleError: (error: Error) => void,
-): Database {
+/** A pool of at most `size` connections. Connects on first use. */
+export function openPool(connectionString: string, size: number, onIdleError: (error: Error) => void): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
-    max: poolSize,
+    max: size,
     connectionTimeoutMillis: 10_000,
     application_name: 'parley',
   });
@@ -32,6 +28,16 @@ export function openDatabase(
   pool.on('error', onIdleError);
   // The pool does not listen to a connection that is in use, and between two statements nobody else does.
   pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+/** Opens a pool of at most `poolSize` connections. Connects on first use. */
+export function openDatabase(
+  connectionString: string,
+  poolSize: number,
+  onIdleError: (error: Error) => void,
+): Database {
+  const pool = openPool(connectionString, poolSize, onIdleError);
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool),
     // Otherwise its errors quote what was to be written.

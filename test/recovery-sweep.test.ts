@@ -24,7 +24,8 @@ const log = createLogger({ level: 'silent' });
 
 /** The sweep of a server that has just come to life. */
 function recovery({ services: { pool, bus } }: Pick<typeof other, 'services'>): Recovery {
-  return new Recovery({ pool, bus, log, lease: new Lease({ pool, seconds: 5, newId, log, onLost: () => undefined }) });
+  const lease = new Lease({ pool, seconds: 5, newId, log, onLost: () => undefined });
+  return new Recovery({ pool, bus, log, lease, runner: { start: () => undefined } });
 }
 
 async function begin(text: string) {

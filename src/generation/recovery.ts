@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { ReplyRunner } from '../conversations/services.ts';
 import { settleReply } from '../conversations/settle.ts';
 import { inTransaction } from '../db.ts';
 import type { Bus } from '../events/bus.ts';
@@ -12,14 +13,16 @@ export class Recovery {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
   private readonly lease: Lease;
+  private readonly runner: Pick<ReplyRunner, 'start'>;
   private readonly log: Logger;
   private timer: NodeJS.Timeout | null = null;
   private sweeping: Promise<void> | null = null;
 
-  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; log: Logger }) {
+  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; runner: Pick<ReplyRunner, 'start'>; log: Logger }) {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
+    this.runner = options.runner;
     this.log = options.log;
   }
 
@@ -50,8 +53,22 @@ export class Recovery {
     return count;
   }
 
+  /** Starts replies that were claimed for this server when the answer to that claim was lost: nobody else would. */
+  async adopt(): Promise<void> {
+    const { serverId } = this.lease;
+    const { rows } = await this.pool.query<{ conversationId: string; replyId: string }>({
+      text: `SELECT id AS "conversationId", generating_message_id AS "replyId" FROM conversation
+        WHERE generating_server_id = $1 AND NOT EXISTS (SELECT FROM fragment WHERE message_id = generating_message_id)`,
+      values: [serverId],
+    });
+    // What was lost with a lease is for others to settle.
+    if (!this.lease.isHeld() || serverId !== this.lease.serverId) return;
+    for (const reply of rows) this.runner.start(reply);
+  }
+
   private sweepQuietly(): Promise<void> {
-    this.sweeping ??= this.sweep()
+    this.sweeping ??= this.adopt()
+      .then(() => this.sweep())
       .then(
         (count) => {
           if (count > 0) this.log.info({ count }, 'settled the replies of a server that stopped working');

@@ -34,6 +34,7 @@ export class Runner implements ReplyRunner, HintListener {
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
+  private stopping = false;
 
   constructor(options: RunnerOptions) {
     this.options = options;
@@ -41,7 +42,9 @@ export class Runner implements ReplyRunner, HintListener {
     this.unsubscribe = options.bus.subscribe(this);
   }
 
+  /** Does nothing for a reply that runs already. */
   start(reply: { conversationId: string; replyId: string }): void {
+    if (this.stopping || this.runs.has(reply.replyId)) return;
     const run = new Run(reply);
     const ended = this.drive(run).finally(() => this.runs.delete(run.replyId));
     this.runs.set(run.replyId, { run, ended });
@@ -75,6 +78,7 @@ export class Runner implements ReplyRunner, HintListener {
 
   /** Gives running replies this long to end by themselves, then settles them with the text they have. */
   async stop(graceMs: number): Promise<void> {
+    this.stopping = true;
     const ended = Promise.allSettled([...this.runs.values()].map((entry) => entry.ended));
     const timer = new AbortController();
     await Promise.race([ended, sleep(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { GraphQLError } from 'graphql';
+import { GraphQLError, Kind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { Logger } from '../observability.ts';
 import { badUserInput, isErrorCode } from './errors.ts';
@@ -10,8 +10,9 @@ import { badUserInput, isErrorCode } from './errors.ts';
  */
 export function maskError(error: unknown, log: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
-    // Only what a resolver threw has a path: without one, a value of the request was not what its type demands.
-    if (!error.path && error.nodes) return clientFault(error);
+    // Only what a resolver threw has a path, and only what ended a stream names the operation: otherwise a value of the
+    // request was not what its type demands.
+    if (!error.path && error.nodes?.every(({ kind }) => kind !== Kind.OPERATION_DEFINITION)) return clientFault(error);
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
   }

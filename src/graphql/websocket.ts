@@ -91,7 +91,7 @@ export function createWebSockets(options: {
       return result.errors ? { ...result, errors: result.errors.map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
-      return errors.map((error) => (error instanceof GraphQLError ? withoutHttp(error) : masked(error)));
+      return errors.map(masked);
     },
   });
 

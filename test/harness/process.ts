@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { type afterAll, afterEach } from 'vitest';
 
 /** The real program as a process of its own. */
 export interface Program {
@@ -13,6 +13,10 @@ export interface Program {
   readonly exited: Promise<number | NodeJS.Signals>;
   /** Sends a signal; resolves when the program has ended. */
   kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+  /** Stops it as it stands, without a word to anybody. */
+  freeze(): void;
+  /** Lets it go on. */
+  thaw(): void;
 }
 
 export interface Programs {
@@ -22,17 +26,25 @@ export interface Programs {
   spawn(env: Record<string, string>): Program;
 }
 
+export interface ProgramOptions {
+  /** What Node runs, from the root of the repository; asked at each start. */
+  args?: () => string[];
+  /** When what still runs is killed. */
+  after?: typeof afterEach | typeof afterAll;
+}
+
 const root = join(import.meta.dirname, '..', '..');
 
-/** Starts the program any number of times; what a test leaves running is killed after it. */
-export function usePrograms(): Programs {
+/** Starts the program any number of times; what a test leaves running is killed after it, or when `after` says. */
+export function usePrograms(options: ProgramOptions = {}): Programs {
+  const { args = () => ['--import', 'tsx', join('src', 'main.ts')], after = afterEach } = options;
   const running = new Set<ChildProcess>();
-  afterEach(async () => {
+  after(async () => {
     await Promise.all([...running].map((child) => kill(child, 'SIGKILL')));
   });
   function run(env: Record<string, string>): Running {
     const { PATH = '', HOME = '' } = process.env;
-    const child = spawn(process.execPath, ['--import', 'tsx', join('src', 'main.ts')], {
+    const child = spawn(process.execPath, args(), {
       cwd: root,
       env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -85,6 +97,14 @@ class Running implements Program {
   kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
     void kill(this.child, signal);
     return this.exited;
+  }
+
+  freeze(): void {
+    this.child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child.kill('SIGCONT');
   }
 }
 

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from './bench.ts';
+import type { Program } from './process.ts';
+import type { ClientCommands, Received } from './programs/clients.ts';
+import type { Spot } from './programs/profiler.ts';
+import type { ServerCommands } from './programs/server.ts';
+import type { Usage } from './programs/usage.ts';
+import type { Script } from './words.ts';
+
+/** What was seen of replies in mid-air. */
+export interface Seen extends Received {
+  /** What was spoken, for each subscriber that heard it. */
+  tokens: number;
+  /** At what pace each reply went on. */
+  perSecond: number;
+  /** What the server took, in microseconds. */
+  cpu: number;
+}
+
+/** A new pace is given this long to become steady, in milliseconds. */
+const LEAD_MS = 300;
+
+/** A server and its subscribers, each in a process of its own. */
+export class Side {
+  readonly server: Program<ServerCommands>;
+  private readonly clients: Program<ClientCommands>;
+  private conversationIds: string[] = [];
+  private subscribersEach = 0;
+  private stamped = false;
+
+  constructor(bench: Bench, server: 'parley' | 'by-hand') {
+    this.server = bench.start(server);
+    this.clients = bench.start('clients');
+  }
+
+  /** Has so many new conversations followed by so many subscribers each, and by nobody else. */
+  async subscribe(conversations: number, subscribersEach: number): Promise<void> {
+    await this.clients.call('disconnect', null);
+    await this.follow(conversations, subscribersEach);
+  }
+
+  /** Has new conversations followed beside those that are. */
+  async follow(conversations: number, subscribersEach: number): Promise<void> {
+    const address = await this.server.call('address', null);
+    const opened = await this.server.call('open', { conversations });
+    this.subscribersEach = subscribersEach;
+    this.conversationIds = opened.map(({ conversationId }) => conversationId);
+    const places = opened.flatMap((place) => Array.from({ length: subscribersEach }, () => place));
+    await this.clients.call('subscribe', { ...address, places });
+  }
+
+  /** Has a reply begin in each conversation, which stands still once each subscriber has had a delta. */
+  async begin({ stamped = false } = {}): Promise<void> {
+    this.stamped = stamped;
+    await this.speak({ perSecond: 0, stamped });
+    await this.clients.call('begun', null);
+  }
+
+  /** Has those replies go on for a while. */
+  watch(perSecond: number, seconds: number): Promise<Seen> {
+    return this.during(perSecond, async () => {
+      await this.clients.call('forget', { stamped: this.stamped });
+      const before = await this.usage();
+      await sleep(seconds * 1000);
+      const after = await this.usage();
+      const received = await this.clients.call('received', null);
+      const spoken = after.tokens - before.tokens;
+      return {
+        ...received,
+        tokens: spoken * this.subscribersEach,
+        perSecond: (spoken * 1000) / (after.at - before.at) / this.conversationIds.length,
+        cpu: after.cpu - before.cpu,
+      };
+    });
+  }
+
+  /** As `watch`; returns where the time of the server goes meanwhile, the most first. */
+  profile(perSecond: number, seconds: number): Promise<Spot[]> {
+    return this.during(perSecond, async () => {
+      await this.server.call('startProfile', null);
+      await sleep(seconds * 1000);
+      return this.server.call('stopProfile', null);
+    });
+  }
+
+  /** Ends those replies. */
+  async finish(): Promise<void> {
+    await this.server.call('finish', null);
+    await this.clients.call('ended', null);
+  }
+
+  /** Has a whole reply of one token spoken in each conversation; returns the CPU that it took, in microseconds. */
+  async reply(): Promise<number> {
+    const before = await this.usage();
+    await this.speak({ perSecond: 0, tokens: 1 });
+    await this.clients.call('ended', null);
+    return (await this.usage()).cpu - before.cpu;
+  }
+
+  private async speak(script: Script): Promise<void> {
+    await this.clients.call('forget', { stamped: false });
+    await this.server.call('reply', { conversationIds: this.conversationIds, script });
+  }
+
+  private async during<T>(perSecond: number, look: () => Promise<T>): Promise<T> {
+    await this.server.call('setPace', { perSecond });
+    await sleep(LEAD_MS);
+    const result = await look();
+    await this.server.call('setPace', { perSecond: 0 });
+    await this.untilQuiet();
+    return result;
+  }
+
+  /** What is on its way arrives before anything else is measured. */
+  private async untilQuiet(): Promise<void> {
+    for (let before = -1, count = 0; count !== before;) {
+      before = count;
+      await sleep(100);
+      count = await this.clients.call('count', null);
+    }
+  }
+
+  private usage(): Promise<Usage> {
+    return this.server.call('usage', { collect: false });
+  }
+}
+
+export interface Sides {
+  ours: Side;
+  limit: Side;
+}
+
+/** Parley, and the server that is written by hand. */
+export function startSides(bench: Bench): Sides {
+  return { ours: new Side(bench, 'parley'), limit: new Side(bench, 'by-hand') };
+}
+
+/** Does the same on both sides, at once. */
+export async function onBoth({ ours, limit }: Sides, what: (side: Side) => Promise<void>): Promise<void> {
+  await Promise.all([ours, limit].map(what));
+}

@@ -1,0 +1,124 @@
+// The limit for delivery: a server that does nothing but splice frames by hand and write them to the raw sockets. What it
+// sends is what Parley would, to the byte.
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { encodeCursor } from '../../src/conversations/cursor.ts';
+import { decodeId, encodeFragmentId, encodeId, newId } from '../../src/ids.ts';
+import { Metronome } from '../clock.ts';
+import { obey } from '../process.ts';
+import { acceptKey, encodeFrame, FrameReader, opcodes } from '../wire.ts';
+import { produce, type Script } from '../words.ts';
+import { startProfile, stopProfile } from './profiler.ts';
+import type { ServerCommands } from './server.ts';
+import { usage } from './usage.ts';
+
+interface Subscriber {
+  socket: Duplex;
+  /** What a frame begins with, which differs between subscribers. */
+  head: Buffer;
+}
+
+const subscribers = new Map<string, Set<Subscriber>>();
+
+const server = createServer();
+server.on('upgrade', (req, socket) => {
+  socket.write(
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      'Sec-WebSocket-Protocol: graphql-transport-ws\r\n' +
+      `Sec-WebSocket-Accept: ${acceptKey(req.headers['sec-websocket-key'] ?? '')}\r\n\r\n`,
+  );
+  let following: Set<Subscriber> | undefined;
+  let subscriber: Subscriber | undefined;
+  const frames = new FrameReader((opcode, payload) => {
+    if (opcode !== opcodes.text) return;
+    const text = payload.toString();
+    if (text.includes('"connection_init"')) {
+      socket.write(encodeFrame(opcodes.text, Buffer.from('{"type":"connection_ack"}')));
+      return;
+    }
+    const [id, conversationId] = ['id', 'conversationId'].map(
+      (name) => new RegExp(`"${name}":"([^"]*)"`).exec(text)?.[1],
+    );
+    following = subscribers.get(conversationId ?? '');
+    subscriber = { socket, head: Buffer.from(`{"id":"${id ?? ''}","type":"next","payload":{"data":{"event":`) };
+    following?.add(subscriber);
+    write(subscriber, tail({ __typename: 'ConversationCreated' }));
+  });
+  const leave = () => {
+    if (subscriber) following?.delete(subscriber);
+  };
+  socket.on('data', (chunk: Buffer) => frames.read(chunk));
+  socket.on('close', leave);
+  socket.on('error', leave);
+});
+
+const listening = new Promise<string>((resolve) => {
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address() as AddressInfo;
+    resolve(`http://127.0.0.1:${address.port}`);
+  });
+});
+
+function write({ socket, head }: Subscriber, rest: Buffer): void {
+  socket.write(encodeFrame(opcodes.text, head, rest));
+}
+
+function tail(event: object): Buffer {
+  return Buffer.from(`${JSON.stringify(event)}}}}`);
+}
+
+/** Of the replies that are being spoken. */
+let metronome = new Metronome(0);
+
+async function generate(id: string, script: Script): Promise<void> {
+  const conversationId = decodeId('Conversation', id) ?? '';
+  const messageId = newId();
+  const [message, fragment] = [encodeId('Message', messageId), encodeFragmentId(messageId, 0)];
+  let offset = 0;
+  for await (const index of metronome.beats()) {
+    const text = produce(index, script);
+    const place = { version: 3, fragment: 0, place: 1 + offset + text.length };
+    const event = tail({
+      __typename: 'FragmentDelta',
+      cursor: encodeCursor(conversationId, { version: 3, open: place }),
+      conversationId: id,
+      occurredAt: new Date(),
+      messageId: message,
+      fragmentId: fragment,
+      offset,
+      text,
+    });
+    offset += text.length;
+    for (const subscriber of subscribers.get(id) ?? []) write(subscriber, event);
+    if (index + 1 === script.tokens) break;
+  }
+  for (const subscriber of subscribers.get(id) ?? []) write(subscriber, tail({ __typename: 'MessageCompleted' }));
+}
+
+const commands: ServerCommands = {
+  address: async () => ({ url: await listening, key: randomUUID() }),
+  open({ conversations }) {
+    const ids = Array.from({ length: conversations }, () => encodeId('Conversation', newId()));
+    for (const id of ids) subscribers.set(id, new Set());
+    return Promise.resolve(ids.map((conversationId) => ({ conversationId, after: '' })));
+  },
+  reply({ conversationIds, script }) {
+    metronome = new Metronome(script.perSecond);
+    for (const id of conversationIds) void generate(id, script);
+    return Promise.resolve();
+  },
+  setPace({ perSecond }) {
+    metronome.setPace(perSecond);
+    return Promise.resolve();
+  },
+  finish() {
+    metronome.end();
+    return Promise.resolve();
+  },
+  usage,
+  startProfile,
+  stopProfile,
+};
+obey(commands);

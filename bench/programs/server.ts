@@ -1,0 +1,28 @@
+import type { Script } from '../words.ts';
+import type { Usage } from './usage.ts';
+import type { Spot } from './profiler.ts';
+
+/** A conversation to follow. */
+export interface Place {
+  conversationId: string;
+  /** A cursor before its first event, with which a subscription begins by being told of it. */
+  after: string;
+}
+
+/** What a server can be told, be it Parley or the one that is written by hand. */
+export type ServerCommands = {
+  /** Where it listens. */
+  address(argument: null): Promise<{ url: string; key: string }>;
+  /** Makes new conversations. */
+  open(argument: { conversations: number }): Promise<Place[]>;
+  /** Begins a reply in each of these conversations. */
+  reply(argument: { conversationIds: string[]; script: Script }): Promise<void>;
+  /** Changes how fast the replies go on that are being spoken; at 0 they stand still. */
+  setPace(argument: { perSecond: number }): Promise<void>;
+  /** Has them end. */
+  finish(argument: null): Promise<void>;
+  usage(argument: { collect: boolean }): Promise<Usage>;
+  startProfile(argument: null): Promise<void>;
+  /** Where the time has gone since then, the most first. */
+  stopProfile(argument: null): Promise<Spot[]>;
+};
