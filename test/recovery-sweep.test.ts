@@ -1,6 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { findViewerByKey } from '../src/access/api-keys.ts';
+import { sendMessage } from '../src/conversations/send.ts';
 import { Lease } from '../src/generation/lease.ts';
 import { Recovery } from '../src/generation/recovery.ts';
+import { Runner } from '../src/generation/runner.ts';
 import { decodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/observability.ts';
 import { readMessage, send } from './harness/commands.ts';
@@ -45,6 +49,16 @@ async function orphan(conversationId: string, secondsAgo = 60): Promise<string> 
     [serverId, secondsAgo, decodeId('Conversation', conversationId)],
   );
   return serverId;
+}
+
+/** Resolves when so many statements wait for a lock. */
+async function blocked(count: number): Promise<'blocked'> {
+  for (;;) {
+    const { rowCount } = await server.services.pool.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    if ((rowCount ?? 0) >= count) return 'blocked';
+  }
 }
 
 const completions = async (conversationId: string) =>
@@ -108,6 +122,32 @@ describe('replies of a server that is gone', () => {
     expect(rowCount).toBe(0);
   });
 
+  test('are settled though somebody else is at work on one of them, without waiting for it', async () => {
+    const [held, free] = [await begin('Somebody has me.'), await begin('Nobody has me.')];
+    for (const { conversationId } of [held, free]) await orphan(conversationId);
+    const client = await server.services.pool.connect();
+    try {
+      await client.query('BEGIN');
+      const id = decodeId('Conversation', held.conversationId);
+      await client.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [id]);
+      expect(await Promise.race([recovery(other).sweep(), blocked(1)])).toBe(1);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+    expect(await readMessage(server, free.replyId)).toMatchObject({ status: 'ERROR' });
+    expect(await recovery(other).sweep()).toBe(1);
+    expect(await readMessage(server, held.replyId)).toMatchObject({ status: 'ERROR' });
+  });
+
+  test('leave the row of a server that may be about to renew it', async () => {
+    const { conversationId } = await begin('Just late.');
+    const serverId = await orphan(conversationId, 1);
+    expect(await recovery(other).sweep()).toBe(1);
+    const { rowCount } = await server.services.pool.query('SELECT FROM server WHERE id = $1', [serverId]);
+    expect(rowCount).toBe(1);
+  });
+
   test('are told to those who follow them elsewhere', async () => {
     const { conversationId, replyId, script } = await begin('Who tells me?');
     const follower = record(replyEvents(other, { replyId }));
@@ -126,4 +166,121 @@ test('replies of a living server are left alone', async () => {
   await script.end();
   await record(replyEvents(server, { replyId })).ended();
   expect(await readMessage(server, replyId)).toMatchObject({ status: 'DONE', text: 'Fine.' });
+});
+
+describe('a lease', () => {
+  /** By the clock of its server, in seconds. */
+  let now = 0;
+  let isCut = false;
+  let lost: () => void;
+  let lease: Lease;
+
+  beforeEach(() => {
+    const { pool } = server.services;
+    [now, isCut, lost] = [0, false, () => undefined];
+    // Every answer takes three seconds.
+    const query = async (question: pg.QueryConfig | string, values?: unknown[]) => {
+      if (isCut) throw new Error('cut');
+      const result = await pool.query(question, values);
+      now += 3;
+      return result;
+    };
+    const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    lease = new Lease({ pool: slow, seconds: 30, newId, log, onLost: () => lost(), now: () => now * 1000 });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'], now: 0 });
+  });
+  afterEach(async () => {
+    isCut = false;
+    await lease.stop();
+    vi.useRealTimers();
+  });
+
+  const rowOf = async (serverId: string) =>
+    (
+      await server.services.pool.query<{ isFresh: boolean }>(
+        `SELECT expires_at > clock_timestamp() + interval '20 s' AND expires_at <= clock_timestamp() + interval '30 s' AS "isFresh"
+          FROM server WHERE id = $1`,
+        [serverId],
+      )
+    ).rows;
+
+  test('is held from when it was asked for, however late the answer came', async () => {
+    expect(lease.isHeld()).toBe(false);
+    await lease.start();
+    now = 29.9;
+    expect(lease.isHeld()).toBe(true);
+    now = 30;
+    expect(lease.isHeld()).toBe(false);
+    await lease.renew();
+    now = 59.9;
+    expect(lease.isHeld()).toBe(true);
+  });
+
+  test('is renewed three times in its length, by the clock of the database', async () => {
+    const renew = vi.spyOn(lease, 'renew');
+    await lease.start();
+    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
+    vi.advanceTimersByTime(30_000);
+    expect(renew).toHaveBeenCalledTimes(3);
+    await lease.renew();
+    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
+  });
+
+  test('is steady once the database was there for all its length, and not for as long after it was away', async () => {
+    await lease.start();
+    now = 20;
+    await lease.renew();
+    expect(lease.isSteady()).toBe(false);
+    now = 30;
+    expect(lease.isSteady()).toBe(true);
+    isCut = true;
+    await lease.renew();
+    expect(lease.isSteady()).toBe(false);
+    isCut = false;
+    now = 40;
+    await lease.renew();
+    now = 69;
+    expect(lease.isSteady()).toBe(false);
+    now = 70;
+    expect(lease.isSteady()).toBe(true);
+  });
+
+  test('lets its server sweep only once it is steady', async () => {
+    const { pool, bus } = server.services;
+    const recovery = new Recovery({ pool, bus, log, lease, runner: { start: () => undefined } });
+    const sweep = vi.spyOn(recovery, 'sweep').mockResolvedValue(0);
+    const adopt = vi.spyOn(recovery, 'adopt').mockResolvedValue();
+    await lease.start();
+    recovery.start();
+    vi.advanceTimersByTime(30_000);
+    expect(adopt).not.toHaveBeenCalled();
+    now = 30;
+    vi.advanceTimersByTime(30_000);
+    await recovery.stop();
+    expect(sweep).toHaveBeenCalled();
+  });
+
+  test('that others have ended is taken anew under another name, and its replies are dropped', async () => {
+    const { services, key } = server;
+    const { pool, bus, runtimes } = services;
+    const viewer = await findViewerByKey(pool, key);
+    if (!viewer) throw new Error('The server has no first key.');
+    const runner = new Runner({ pool, bus, lease, log, newId, runtimes, silenceSeconds: 300 });
+    lost = () => runner.fenceAll();
+    await lease.start();
+    const first = lease.serverId;
+    const { id: conversationId } = await idle();
+    const text = 'Whose are you?';
+    const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
+    await sendMessage({ ...services, runner, serverId: () => lease.serverId }, viewer, { ...input, awaitReply: false });
+    const script = await runtime.replyTo(text);
+    await pool.query('DELETE FROM server WHERE id = $1', [first]);
+    await lease.renew();
+    await script.aborted;
+    expect(lease.serverId).not.toBe(first);
+    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
+    await script.end();
+    await runner.stop(0);
+    expect(await recovery(other).sweep()).toBe(1);
+  });
 });

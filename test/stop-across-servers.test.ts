@@ -93,7 +93,7 @@ function summary(values: readonly number[]): string {
 // On its own, this file prints how long stopping takes.
 test(
   'a stop on another server than the owner takes effect once, everywhere and for good',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async () => {
     const [owner, other] = await fleet.resize(2);
     if (!owner || !other) throw new Error('There are fewer servers than asked for.');

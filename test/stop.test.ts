@@ -181,6 +181,12 @@ describe('stopping again', () => {
     const next = await runtime.replyTo('Next one.');
     const follower = record(conversationEvents(server, { conversationId, after }));
     await stop(server, replyId);
+    // Nor what is heard again, and late, of the first one's end.
+    const uuids = {
+      conversationId: decodeId('Conversation', conversationId) ?? '',
+      settled: decodeId('Message', replyId) ?? '',
+    };
+    server.services.bus.publish({ kind: 'log', version: 4, ...uuids });
     await next.begin('Unharmed.');
     await next.end();
     await follower.until((events) => events.filter((event) => completed([event])).length === 2);

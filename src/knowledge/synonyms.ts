@@ -19,7 +19,7 @@ hurt injured injury pain sore|husband partner spouse wife|invite invitation|inte
 join enrol register signup|lamp light|late delay delayed|lend loan borrow|limit maximum|location place position
 login signin|lose lost missing|loud noisy|maintain maintenance service|manual guide instructions
 membership plan subscription|message notice notification|mistake error|mobile phone smartphone cellphone|month monthly
-mum mother dad father parent|noise sound|normal ordinary regular usual|number amount quantity|old used
+mum mother dad father parent|noise sound squeak squeal rattle|normal ordinary regular usual|number amount quantity|old used
 owner holder|package parcel|password passcode|pay settle|payment transaction|photo photograph picture image
 police|postcode zip|privacy private|process procedure|prohibited forbidden|proof evidence|pump inflate
 receive get obtain|receipt bill|recommend refer suggest|refund reimburse reimbursement|relocate move|reminder remind
