@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticator } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
@@ -81,7 +82,17 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       throw new StartupError(cannotReachBus(error));
     });
 
-    const search: KnowledgeSearch = (request) => searchKnowledge(pool, request);
+    // A database that is away delays a search; for the silence of a runtime there is a limit.
+    const search: KnowledgeSearch = async (request, signal) => {
+      for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
+        try {
+          return await searchKnowledge(pool, request);
+        } catch (error) {
+          log.warn({ err: error }, 'could not search the knowledge; trying again');
+          await sleep(wait, undefined, { signal });
+        }
+      }
+    };
     const agentRuntimes = new AgentRuntimes([
       knowledgeRuntime({ search }),
       modelRuntime({ search, log, ...modelOptions(config) }),

@@ -47,7 +47,8 @@ export async function* subscribed(
   const unsubscribe = client.subscribe(request, {
     next(result) {
       const { event, errors } = read(result);
-      if (!event) return end({ reason: errors });
+      // A field that could not be read just now is null without being so: the event is asked for again.
+      if (!event || (errors.length > 0 && !refusalIn(errors))) return end({ reason: errors });
       if (outcome) return;
       received(event);
       waiting.push(event);
@@ -89,10 +90,13 @@ export function refusalIn(reason: unknown): FollowError | null {
   return new FollowError(String(code), typeof reason.reason === 'string' ? reason.reason : 'The socket was closed.');
 }
 
-function read(result: unknown): { event: ConversationEvent | null; errors: unknown } {
+function read(result: unknown): { event: ConversationEvent | null; errors: unknown[] } {
   if (!isRecord(result)) return { event: null, errors: [] };
   const event = isRecord(result.data) ? result.data.event : null;
-  return { event: isConversationEvent(event) ? event : null, errors: result.errors ?? [] };
+  return {
+    event: isConversationEvent(event) ? event : null,
+    errors: Array.isArray(result.errors) ? result.errors : [],
+  };
 }
 
 function readFault(error: unknown): { code: string; message: string } {
