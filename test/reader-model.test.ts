@@ -268,12 +268,12 @@ interface WorldOptions {
 class World {
   readonly bus = new UnreliableBus();
   readonly readers: Reader[] = [];
-  readonly checkpoints: Checkpoints;
   readonly uuid: string;
   /** The running reply. */
   run: Run | null = null;
   private readonly feeds: Feeds[];
   private readonly services: Services;
+  private readonly checkpoints: Checkpoints;
   /** What was known at each cursor that anybody has been given. */
   private readonly seen = new Map<string, Known>();
   private readonly held: { feed: Feed; release: () => void }[] = [];
@@ -940,6 +940,30 @@ describe('a reader on a server that does not poll', () => {
     await world.know([{ text: 'Well', done: false }]);
   });
 
+  test('is told text as soon as its server has read of the reply', async () => {
+    await world.join(0, 'now', false);
+    await world.send();
+    world.say({ text: 'Well' });
+    await world.checkpoint();
+    await world.refresh();
+    await world.know([{ text: 'Well', done: false }]);
+  });
+
+  test('has nothing taken back that another server had told it and this one has not heard', async () => {
+    await listen();
+    world.say({ text: 'Well' });
+    world.bus.lines[0]?.catchUp();
+    await world.know([{ text: 'Well', done: false }]);
+    world.bus.lose();
+    // From the last cursor: after the send, the reply, its fragment and the text.
+    await world.join(1, 3, false);
+    await world.checkpoint();
+    world.say({ text: ', so' });
+    await world.checkpoint();
+    await world.refresh();
+    await world.know([{ text: 'Well, so', done: false }]);
+  });
+
   test('is told all of a text that its reply ended with while it was read', async () => {
     await world.send();
     const replyId = world.run?.replyId ?? '';
@@ -977,24 +1001,21 @@ describe('the owner of a reply', () => {
     return { told, say, store: () => checkpoints.flush(run), stop: () => checkpoints.stop() };
   }
 
+  const ownReply = () => ({ conversationId: world.uuid, replyId: run.replyId, actor: { kind: 'SYSTEM' } }) as const;
   const stored = () => readFragments(server.services.pool, [run.replyId]);
+  const chunks = () => server.services.prisma.chunk.count({ where: { messageId: run.replyId } });
 
-  async function chunks(): Promise<number> {
-    return server.services.prisma.chunk.count({ where: { messageId: run.replyId } });
-  }
-
-  /** Resolves with the result of the work, or when it waits for a lock. */
-  async function resultOrLock<T>(work: Promise<T>): Promise<T | 'lock'> {
+  /** Resolves when the work is done, or waits for a lock. */
+  async function doneOrBlocked(work: Promise<unknown>): Promise<void> {
     let done = false;
-    const finished = work.finally(() => (done = true));
-    finished.catch(() => undefined);
+    const finish = () => (done = true);
+    work.then(finish, finish);
     while (!done) {
       const { rowCount } = await server.services.pool.query(
         `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
       );
-      if (rowCount) return 'lock';
+      if (rowCount) return;
     }
-    return finished;
   }
 
   test('tells of a fragment once its row is stored, and of its text each unit once', async () => {
@@ -1066,14 +1087,11 @@ describe('the owner of a reply', () => {
     say({ type: 'text-start' });
     await store();
     say({ type: 'text-delta', text: 'Late' });
-    const client = await server.services.pool.connect();
-    await client.query('BEGIN');
-    const reply = { conversationId: world.uuid, replyId: run.replyId, actor: { kind: 'SYSTEM' } } as const;
-    await settleReply(client, reply, { status: 'STOPPED' });
-    const storing = store();
-    await resultOrLock(storing);
-    await client.query('COMMIT');
-    client.release();
+    let storing: Promise<void> | undefined;
+    await inTransaction(server.services.pool, async (db) => {
+      await settleReply(db, ownReply(), { status: 'STOPPED' });
+      await doneOrBlocked((storing = store()));
+    });
     await storing;
     stop();
     expect(run.fenced).toBe(true);
@@ -1084,18 +1102,16 @@ describe('the owner of a reply', () => {
   test('has the text kept that it was storing when somebody else came to settle the reply', async () => {
     world.say('start');
     await world.checkpoint();
-    const client = await server.services.pool.connect();
-    const pool = Object.create(server.services.pool, { query: { value: client.query.bind(client) } }) as pg.Pool;
-    const { say, store, stop } = speaker({ pool });
-    await client.query('BEGIN');
-    say({ type: 'text-delta', text: 'Just in time' });
-    await store();
-    const settling = world.settle('STOPPED');
-    await resultOrLock(settling);
-    await client.query('COMMIT');
-    client.release();
+    let settling: Promise<void> | undefined;
+    await inTransaction(server.services.pool, async (db) => {
+      const pool = Object.create(server.services.pool, { query: { value: db.query.bind(db) } }) as pg.Pool;
+      const { say, store, stop } = speaker({ pool });
+      say({ type: 'text-delta', text: 'Just in time' });
+      await store();
+      stop();
+      await doneOrBlocked((settling = world.settle('STOPPED')));
+    });
     await settling;
-    stop();
     expect(await stored()).toMatchObject([{ text: 'Just in time' }]);
     expect(await chunks()).toBe(0);
   });
@@ -1104,8 +1120,7 @@ describe('the owner of a reply', () => {
     await world.settle('STOPPED');
     await world.send();
     const { pool } = server.services;
-    const before = { conversationId: world.uuid, replyId: run.replyId, actor: { kind: 'SYSTEM' } } as const;
-    expect(await inTransaction(pool, (db) => settleReply(db, before, { status: 'STOPPED' }))).toBeNull();
+    expect(await inTransaction(pool, (db) => settleReply(db, ownReply(), { status: 'STOPPED' }))).toBeNull();
     expect(await readHead(pool, world.uuid)).toMatchObject({ version: 6, openReplyId: world.run?.replyId });
   });
 });

@@ -7,7 +7,7 @@ export const fillers: ReadonlySet<string> = new Set(
   everywhere exactly example explain few find for from further gave get gets getting give given gives giving goes going
   gone gonna got gotta greetings guess had happen happened happening happens has hasnt have havent having he hello help
   hence her here hereby hers herself hey hi him himself his hopefully hoping how however hows idea if ill im in instead
-  into is isnt it its itself ive just kind kindly know knowing known knows less let lets like likely little look looking
+  into is isnt it its itself ive just kind kindly know knowing known knows less let lets like likely little long look looking
   looks lot lots made make makes making many may maybe me mean means might mind more most much must my myself
   necessary need needed needs neither never no nobody none nor not nothing now obviously of off often okay on
   once one ones only or other otherwise ought our ours ourselves out over own particular perhaps please pls plz

@@ -98,9 +98,10 @@ const UpsertArticlePayload = builder
     fields: (t) => ({
       article: t.prismaField({
         type: ArticleRef,
-        description: 'As it is now, which may be after later changes.',
+        nullable: true,
+        description: 'As it is now, which may be after later changes; null when it has been deleted meanwhile.',
         resolve: (query, { articleId }, _args, { services }) =>
-          services.prisma.article.findUniqueOrThrow({ ...query, where: { id: articleId } }),
+          services.prisma.article.findUnique({ ...query, where: { id: articleId } }),
       }),
       created: t.exposeBoolean('created', { description: 'Whether the corpus had no article of this slug.' }),
     }),
