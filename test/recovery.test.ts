@@ -52,7 +52,7 @@ async function storedText(replyId: string): Promise<string> {
   const { rows } = await pool.query<{ text: string }>(
     `SELECT string_agg(text, '' ORDER BY index, "offset") AS text FROM (
       SELECT index, -1 AS "offset", text FROM fragment WHERE message_id = $1
-      UNION ALL SELECT fragment_index, "offset", text FROM chunk WHERE message_id = $1
+      UNION ALL SELECT fragment_index, "offset", reverse(reversed) FROM chunk WHERE message_id = $1
     ) AS pieces`,
     [decodeId('Message', replyId)],
   );

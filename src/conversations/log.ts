@@ -89,7 +89,7 @@ export async function readFragments(pool: pg.Pool, messageIds: readonly string[]
     name: 'read-fragments',
     text: `SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
         f.response, f.failed, f.metadata,
-        f.text || coalesce((SELECT string_agg(c.text, '' ORDER BY c."offset") FROM chunk c
+        f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
           WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
       FROM fragment f WHERE f.message_id = ANY($1::uuid[]) ORDER BY f.message_id, f.index`,
     values: [messageIds],

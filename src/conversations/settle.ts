@@ -73,9 +73,9 @@ SELECT version, organization_id AS "organizationId" FROM released`;
 
 const foldSql = /* sql */ `
 WITH taken AS (
-  DELETE FROM chunk WHERE message_id = $1 RETURNING fragment_index, "offset", units, text
+  DELETE FROM chunk WHERE message_id = $1 RETURNING fragment_index, "offset", units, reversed
 ), joined AS (
-  SELECT fragment_index, string_agg(text, '' ORDER BY "offset") AS text, sum(units)::int AS units FROM taken GROUP BY 1
+  SELECT fragment_index, string_agg(reverse(reversed), '' ORDER BY "offset") AS text, sum(units)::int AS units FROM taken GROUP BY 1
 )
 UPDATE fragment SET text = fragment.text || joined.text, units = fragment.units + joined.units
 FROM joined WHERE fragment.message_id = $1 AND fragment.index = joined.fragment_index`;

@@ -4,8 +4,8 @@ import type { Logger } from '../observability.ts';
 import type { Lease } from './lease.ts';
 import type { Run } from './run.ts';
 
-/** Text is stored at least this often, in milliseconds. */
-const INTERVAL_MS = 200;
+/** Storing begins when the oldest text that is not stored is this old, in milliseconds, or later when it takes longer than that. */
+const INTERVAL_MS = 150;
 
 /**
  * Stores what this server's replies have produced, all of them in one statement, and tells the followers. One statement
@@ -17,6 +17,8 @@ export class Checkpoints {
   private readonly lease: Lease;
   private readonly log: Logger;
   private readonly dirty = new Set<Run>();
+  /** Since when there has been text that no statement has taken. */
+  private waitingSince: number | null = null;
   private storing: Promise<void> | null = null;
   private timer: NodeJS.Timeout | null = null;
   private immediate: NodeJS.Immediate | null = null;
@@ -34,6 +36,7 @@ export class Checkpoints {
   add(run: Run, urgency: 'now' | 'soon'): void {
     this.publish(run);
     this.dirty.add(run);
+    this.waitingSince ??= performance.now();
     this.urgent ||= urgency === 'now';
     this.arm();
   }
@@ -78,6 +81,7 @@ export class Checkpoints {
       if (run.fenced || !run.snapshot()) this.dirty.delete(run);
       else runs.push(run);
     }
+    this.waitingSince = null;
     if (runs.length === 0) return;
     const held = await storeSnapshots(this.pool, runs);
     for (const run of runs) {
@@ -89,7 +93,7 @@ export class Checkpoints {
       const { conversationId, replyId: messageId } = run;
       if (run.commit() && this.lease.isHeld()) this.bus.publish({ kind: 'fragments', conversationId, messageId });
       this.publish(run);
-      if (!run.snapshot()) this.dirty.delete(run);
+      if (run.isStored()) this.dirty.delete(run);
     }
   }
 
@@ -97,7 +101,11 @@ export class Checkpoints {
   private arm(): void {
     if (this.storing || this.stopped) return;
     if (this.urgent) this.immediate ??= setImmediate(() => this.storeQuietly());
-    else this.timer ??= setTimeout(() => this.storeQuietly(), INTERVAL_MS);
+    else {
+      this.waitingSince ??= performance.now();
+      const wait = Math.max(0, this.waitingSince + INTERVAL_MS - performance.now());
+      this.timer ??= setTimeout(() => this.storeQuietly(), wait);
+    }
   }
 
   private disarm(): void {
@@ -121,7 +129,12 @@ async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Set<
   return new Set(rows.map((row) => row.reply));
 }
 
-/** The share lock makes settling wait for a checkpoint, and a checkpoint that waited find its claim gone. */
+/**
+ * The share lock makes settling wait for a checkpoint, and a checkpoint that waited find its claim gone.
+ *
+ * A chunk grows at its front, so that the end of the row stays the same: PostgreSQL logs no more of a changed row than what
+ * differs between an equal beginning and an equal end.
+ */
 const checkpointSql = /* sql */ `
 WITH held AS (
   SELECT c.generating_message_id AS reply
@@ -139,11 +152,20 @@ WITH held AS (
   UPDATE fragment SET status = 'DONE', metadata = e.metadata
   FROM held JOIN jsonb_to_recordset($3::jsonb) AS e(reply uuid, index int, metadata jsonb) ON e.reply = held.reply
   WHERE fragment.message_id = held.reply AND fragment.index = e.index
-), stored AS (
-  INSERT INTO chunk (message_id, fragment_index, "offset", units, text)
-  SELECT held.reply, t.index, t."offset", t.units, t.text
-  FROM held JOIN jsonb_to_recordset($4::jsonb) AS t(reply uuid, index int, "offset" int, units int, text text)
+), fresh AS (
+  SELECT t.* FROM held
+    JOIN jsonb_to_recordset($4::jsonb) AS t(reply uuid, index int, chunk int, "offset" int, units int, text text)
     ON t.reply = held.reply
-  ON CONFLICT DO NOTHING
+), grown AS (
+  UPDATE chunk SET units = chunk.units + fresh.units, reversed = reverse(fresh.text) || chunk.reversed
+  FROM fresh
+  WHERE message_id = fresh.reply AND fragment_index = fresh.index AND chunk."offset" = fresh.chunk
+    AND chunk."offset" + chunk.units = fresh."offset"
+), added AS (
+  INSERT INTO chunk (message_id, fragment_index, "offset", units, reversed)
+  SELECT reply, index, chunk, units, reverse(text) FROM fresh
+  WHERE "offset" = chunk AND NOT EXISTS (
+    SELECT FROM chunk AS known
+    WHERE known.message_id = reply AND known.fragment_index = index AND known."offset" = fresh.chunk)
 )
 SELECT reply FROM held`;

@@ -5,11 +5,17 @@ import { Draft, type DraftFragment } from './draft.ts';
 export interface Snapshot {
   begun: (Omit<DraftFragment, 'text'> & { text: string; units: number })[];
   ended: { index: number; metadata: DraftFragment['metadata'] }[];
-  chunks: { index: number; offset: number; units: number; text: string }[];
+  /** Text from `offset` on, for the chunk that begins at `chunk`. */
+  chunks: { index: number; chunk: number; offset: number; units: number; text: string }[];
 }
+
+/** A chunk that is longer than this, in UTF-16 units, does not grow: PostgreSQL keeps it inside its row. */
+const MAX_CHUNK_UNITS = 500;
 
 interface Stored {
   units: number;
+  /** Where the chunk begins that can still grow; at the end when there is none. */
+  chunk: number;
   /** What the bus has been told. Never before the fragment's row is stored. */
   published: number;
   done: boolean;
@@ -53,7 +59,16 @@ export class Run {
     return fresh;
   }
 
-  /** What has to be stored; null when all is. */
+  isStored(): boolean {
+    const last = this.stored.length - 1;
+    const [stored, fragment] = [this.stored[last], this.draft.fragments[last]];
+    if (this.pending || last + 1 < this.draft.fragments.length) return false;
+    return (
+      !stored || !fragment || (stored.units === fragment.text.length && stored.done === (fragment.status === 'DONE'))
+    );
+  }
+
+  /** What has to be stored now; null when all is. */
   snapshot(): Snapshot | null {
     if (this.pending) return this.pending;
     const snapshot: Snapshot = { begun: [], ended: [], chunks: [] };
@@ -66,7 +81,11 @@ export class Run {
         continue;
       }
       const text = fragment.text.slice(stored.units);
-      if (text) snapshot.chunks.push({ index, offset: stored.units, units: text.length, text });
+      if (text) {
+        const { units: offset } = stored;
+        const chunk = offset + text.length - stored.chunk <= MAX_CHUNK_UNITS ? stored.chunk : offset;
+        snapshot.chunks.push({ index, chunk, offset, units: text.length, text });
+      }
       if (fragment.status === 'DONE' && !stored.done) snapshot.ended.push({ index, metadata: fragment.metadata });
     }
     if (snapshot.begun.length + snapshot.ended.length + snapshot.chunks.length === 0) return null;
@@ -80,11 +99,13 @@ export class Run {
     this.pending = null;
     if (!snapshot) return false;
     for (const { index, units, status } of snapshot.begun) {
-      this.stored[index] = { units, published: units, done: status === 'DONE' };
+      this.stored[index] = { units, chunk: units, published: units, done: status === 'DONE' };
     }
-    for (const { index, units } of snapshot.chunks) {
+    for (const { index, chunk, units } of snapshot.chunks) {
       const stored = this.stored[index];
-      if (stored) stored.units += units;
+      if (!stored) continue;
+      stored.chunk = chunk;
+      stored.units += units;
     }
     for (const { index } of snapshot.ended) {
       const stored = this.stored[index];
