@@ -1,7 +1,9 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
+import type { GraphQLContext } from '../../graphql/context.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
+import type { FragmentRow } from '../log.ts';
 import { type Author, authorKinds, type Canvas } from '../model.ts';
 import { FragmentRef } from './fragment.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
@@ -16,6 +18,24 @@ export function asBegun<T extends { status: MessageStatus; completedAt: Date | n
   const begun = { ...row, status: 'IN_PROGRESS' as const, completedAt: null, errorDetail: null, inputTokens: null };
   justBegun.add(begun);
   return begun;
+}
+
+/** Of the rows of messages that have ended, which the followers of an event share. Their fragments never change. */
+const fragmentsOfEnded = new WeakMap<object, Promise<FragmentRow[]>>();
+
+function fragmentsOf(
+  message: { id: string; status: MessageStatus },
+  _args: object,
+  { fragments }: GraphQLContext,
+): FragmentRow[] | Promise<FragmentRow[]> {
+  if (justBegun.has(message)) return [];
+  if (message.status === 'IN_PROGRESS') return fragments.load(message.id);
+  const known = fragmentsOfEnded.get(message);
+  if (known) return known;
+  const loaded = fragments.load(message.id);
+  fragmentsOfEnded.set(message, loaded);
+  loaded.catch(() => fragmentsOfEnded.delete(message));
+  return loaded;
 }
 
 export const MessageRoleRef = builder.enumType('MessageRole', {
@@ -115,13 +135,13 @@ export const MessageRef = builder.prismaNode('Message', {
     fragments: t.field({
       type: [FragmentRef],
       description: 'In order of `index`.',
-      resolve: (message, _args, context) => (justBegun.has(message) ? [] : context.fragments.load(message.id)),
+      resolve: fragmentsOf,
     }),
     text: t.string({
       description: 'The text of its text fragments, joined.',
-      resolve: async (message, _args, context) => {
-        if (justBegun.has(message)) return '';
-        return (await context.fragments.load(message.id)).map((fragment) => fragment.text).join('');
+      resolve: async (message, args, context) => {
+        const fragments = await fragmentsOf(message, args, context);
+        return fragments.map((fragment) => fragment.text).join('');
       },
     }),
     canvas: t.field({
@@ -154,7 +174,13 @@ export const MessageRef = builder.prismaNode('Message', {
       resolve: (query, { inReplyToId: id }, _args, { services, viewer }) =>
         id ? services.prisma.message.findUnique({ ...query, where: { id, AND: visibleTo(viewer).message } }) : null,
     }),
-    supersedes: t.relation('supersedes', { nullable: true, description: 'The earlier reply that this one replaces.' }),
+    supersedes: t.prismaField({
+      type: 'Message',
+      nullable: true,
+      description: 'The earlier reply that this one replaces.',
+      resolve: (query, { supersedesId: id }, _args, { services }) =>
+        id ? services.prisma.message.findUnique({ ...query, where: { id } }) : null,
+    }),
     supersededBy: t.relation('supersededBy', {
       nullable: true,
       description: 'The later reply that replaces this one.',
