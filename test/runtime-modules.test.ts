@@ -9,10 +9,11 @@ import { ask } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
 import { execute, useDatabase } from './harness/database.ts';
 import { ModelServer } from './harness/model-server.ts';
-import { usePrograms } from './harness/process.ts';
+import { fromSources, usePrograms } from './harness/process.ts';
 
 const database = useDatabase();
-const programs = usePrograms();
+// A runtime is written in TypeScript there.
+const programs = usePrograms({ args: fromSources });
 const service = new ModelServer();
 let folder: string;
 

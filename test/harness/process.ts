@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { type afterAll, afterEach } from 'vitest';
+import { type afterAll, afterEach, inject } from 'vitest';
 
 /** The real program as a process of its own. */
 export interface Program {
@@ -27,7 +27,7 @@ export interface Programs {
 }
 
 export interface ProgramOptions {
-  /** What Node runs, from the root of the repository; asked at each start. */
+  /** What Node runs, from the root of the repository, instead of the program as one file; asked at each start. */
   args?: () => string[];
   /** When what still runs is killed. */
   after?: typeof afterEach | typeof afterAll;
@@ -35,9 +35,12 @@ export interface ProgramOptions {
 
 const root = join(import.meta.dirname, '..', '..');
 
+/** What Node runs for `npm start`. It starts more slowly than the program as one file. */
+export const fromSources = () => ['--import', 'tsx', join('src', 'main.ts')];
+
 /** Starts the program any number of times; what a test leaves running is killed after it, or when `after` says. */
 export function usePrograms(options: ProgramOptions = {}): Programs {
-  const { args = () => ['--import', 'tsx', join('src', 'main.ts')], after = afterEach } = options;
+  const { args = () => [inject('program')], after = afterEach } = options;
   const running = new Set<ChildProcess>();
   after(async () => {
     await Promise.all([...running].map((child) => kill(child, 'SIGKILL')));
