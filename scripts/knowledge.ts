@@ -12,9 +12,10 @@ import { runWithDatabase, UsageError } from './with-database.ts';
 const usage = `Usage:
   npm run knowledge -- import --corpus NAME_OR_ID FOLDER [--remove-others] [--organization NAME]
 
-Reads every .md file of FOLDER and below; its path without .md is the article's slug. Front matter may give title, url and
-tags. A corpus of a new name is made, in the organization of that name or the only one. Articles that are in the corpus and
-not in the folder stay, unless --remove-others is given.`;
+Reads every .md file of FOLDER and below; its path without .md is the article's slug. Front matter may give title, url,
+tags, and questions: what people ask that it answers, in their words, each on a line as "- ...". A corpus of a new name is
+made, in the organization of that name or the only one. Articles that are in the corpus and not in the folder stay, unless
+--remove-others is given.`;
 
 interface Options {
   corpus?: string | undefined;

@@ -18,6 +18,7 @@ interface Article {
   body: string;
   url: string | null;
   tags: string[];
+  questions: string[];
   updatedAt: string;
 }
 
@@ -34,7 +35,7 @@ interface Outcome {
   deletedCorpusId?: string;
 }
 
-const articleFields = 'id slug title body url tags updatedAt';
+const articleFields = 'id slug title body url tags questions updatedAt';
 const notFound = '... on NotFoundError { detail path }';
 const invalid = '... on InvalidInputError { detail issues { path detail } }';
 
@@ -148,16 +149,17 @@ describe('an article', () => {
   test('is written whole, with an id that stays when it is written again', async () => {
     const corpusId = await newCorpus();
     const url = 'https://example.org/parrots';
-    const first = await upsert({ corpusId, ...parrots, url });
+    const questions = ['Why does mine swear?', 'Can it learn words?'];
+    const first = await upsert({ corpusId, ...parrots, url, questions });
     expect(first).toMatchObject({
       created: true,
-      article: { ...parrots, url, id: expect.stringMatching(/^article_/) },
+      article: { ...parrots, url, questions, id: expect.stringMatching(/^article_/) },
     });
     const { tags: _tags, ...bare } = parrots;
     const second = await upsert({ corpusId, ...bare, title: 'The parrot' });
     expect(second).toMatchObject({
       created: false,
-      article: { ...bare, title: 'The parrot', url: null, tags: [], id: first.article?.id },
+      article: { ...bare, title: 'The parrot', url: null, tags: [], questions: [], id: first.article?.id },
     });
   });
 
@@ -269,10 +271,19 @@ describe('what is refused', () => {
         ['tags', '2'],
       ],
     ],
+    ['101 questions', { questions: Array.from({ length: 101 }, String) }, [['questions']]],
+    [
+      'a question that is empty or too long',
+      { questions: ['a', ' ', 'x'.repeat(KiB + 1)] },
+      [
+        ['questions', '1'],
+        ['questions', '2'],
+      ],
+    ],
     [
       'a NUL',
-      { slug: 'a\0', title: 'a\0', body: 'a\0', tags: ['a\0'] },
-      [['slug'], ['title'], ['body'], ['tags', '0']],
+      { slug: 'a\0', title: 'a\0', body: 'a\0', tags: ['a\0'], questions: ['a\0'] },
+      [['slug'], ['title'], ['body'], ['tags', '0'], ['questions', '0']],
     ],
     [
       'half a surrogate pair',
@@ -382,6 +393,25 @@ describe('a search', () => {
     await deleteArticle({ articleId: id });
     expect(await slugsFor({ corpusId, query: 'who chirps?' })).toEqual([]);
     expect(await slugsFor({ corpusId, query: 'finches' })).toEqual([]);
+  });
+
+  test('finds an article by the questions that it answers, and shows what it says', async () => {
+    const corpusId = await newCorpus();
+    await written({ corpusId, ...parrots, questions: ['Why does my pet keep swearing?', 'How loud does it get?'] });
+    await written({ corpusId, ...finches, questions: ['Which pet is easy to look after?'] });
+    const [first, ...others] = (await search({ corpusId, query: 'why is my pet swaering' })) ?? [];
+    expect(first).toMatchObject({ article: { slug: 'parrots' }, heading: '', text: 'They talk.' });
+    expect(others.filter(({ text }) => text.includes('?'))).toEqual([]);
+    await written({ corpusId, ...parrots, questions: ['How loud does it get?'] });
+    expect(await slugsFor({ corpusId, query: 'does it swear?' })).toEqual([]);
+    await written({
+      corpusId,
+      slug: 'bare',
+      title: 'Bare',
+      body: '# Only a heading',
+      questions: ['Do walruses sing?'],
+    });
+    expect(await search({ corpusId, query: 'Do walruses sing?' })).toEqual([]);
   });
 
   test('is narrowed to articles with at least one of the tags', async () => {

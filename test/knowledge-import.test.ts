@@ -34,11 +34,13 @@ const dogs = {
   body: 'They bark.',
   url: 'https://example.org/dogs',
   tags: ['pets', 'loud'],
+  questions: ['Why is mine so noisy?'],
 };
 
 async function passages(): Promise<string[]> {
   const { rows } = await pool.query<{ line: string }>(
-    `SELECT concat_ws('|', title, index, heading, text) AS line FROM passage WHERE corpus_id = $1 ORDER BY title, index`,
+    `SELECT concat_ws('|', title, index, heading, text) AS line FROM passage
+      WHERE corpus_id = $1 AND NOT question ORDER BY title, index`,
     [corpusId],
   );
   return rows.map((row) => row.line);
@@ -49,7 +51,9 @@ describe('an import', () => {
     const summary = await importArticles(pool, corpusId, [cats, dogs]);
     expect(summary).toEqual({ created: 2, updated: 0, unchanged: 0, removed: 0 });
     expect(await passages()).toEqual(['Cats|0||They purr.', 'Cats|1|Food|Fish.', 'Dogs|0||They bark.']);
-    const { rows } = await pool.query('SELECT slug, title, body, url, tags FROM article WHERE slug = $1', ['dogs']);
+    const { rows } = await pool.query('SELECT slug, title, body, url, tags, questions FROM article WHERE slug = $1', [
+      'dogs',
+    ]);
     expect(rows).toEqual([dogs]);
   });
 
@@ -107,6 +111,16 @@ describe('a Markdown file', () => {
       body: 'Body',
       url: 'https://example.org/?a=b:c',
       tags: ['a', 'b c'],
+      questions: [],
+    });
+  });
+
+  it('and the questions that it answers', () => {
+    const source = '---\nquestions:\n  - How much, and when?\n  - "Is it: free?"\n  - \ntags: [a]\n---\n- body';
+    expect(parseArticle('x', source)).toMatchObject({
+      questions: ['How much, and when?', 'Is it: free?'],
+      tags: ['a'],
+      body: '- body',
     });
   });
 

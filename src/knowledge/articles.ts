@@ -58,24 +58,27 @@ function* batches(articles: readonly Article[]): Generator<Article[]> {
 }
 
 async function upsert(db: pg.PoolClient, corpusId: string, articles: Article[]): Promise<WrittenArticle[]> {
-  const rows = articles.map(({ slug, title, body, url, tags }) => ({
+  const rows = articles.map(({ slug, title, body, url, tags, questions }) => ({
     id: newId(),
     slug,
     title,
     body,
     url: url ?? null,
     tags: tags ?? [],
+    questions: questions ?? [],
   }));
   const written = await db.query<WrittenArticle>({
     // An inserted row has no xmax; one that ON CONFLICT locked and updated has.
     text: `
-      INSERT INTO article (id, corpus_id, slug, title, body, url, tags, updated_at)
-      SELECT id, $1, slug, title, body, url, tags, now()
-      FROM jsonb_to_recordset($2::jsonb) AS a(id uuid, slug text, title text, body text, url text, tags text[])
+      INSERT INTO article (id, corpus_id, slug, title, body, url, tags, questions, updated_at)
+      SELECT id, $1, slug, title, body, url, tags, questions, now()
+      FROM jsonb_to_recordset($2::jsonb)
+        AS a(id uuid, slug text, title text, body text, url text, tags text[], questions text[])
       ON CONFLICT (corpus_id, slug) DO UPDATE
-        SET title = excluded.title, body = excluded.body, url = excluded.url, tags = excluded.tags, updated_at = now()
-        WHERE (article.title, article.body, article.url, article.tags)
-          IS DISTINCT FROM (excluded.title, excluded.body, excluded.url, excluded.tags)
+        SET title = excluded.title, body = excluded.body, url = excluded.url, tags = excluded.tags,
+          questions = excluded.questions, updated_at = now()
+        WHERE (article.title, article.body, article.url, article.tags, article.questions)
+          IS DISTINCT FROM (excluded.title, excluded.body, excluded.url, excluded.tags, excluded.questions)
       RETURNING id, slug, xmax = 0 AS created`,
     values: [corpusId, JSON.stringify(rows)],
   });
@@ -88,15 +91,19 @@ async function rebuildPassages(
   changed: { id: string; article: Article }[],
 ): Promise<void> {
   const ids = changed.map(({ id }) => id);
-  const passages = changed.flatMap(({ id, article }) =>
-    splitPassages(article.body).map((passage, index) => ({ article_id: id, index, title: article.title, ...passage })),
+  const passages = changed.flatMap(({ id, article: { title, body, questions = [] } }) =>
+    [
+      ...splitPassages(body).map((passage) => ({ title, ...passage, question: false })),
+      ...questions.map((text) => ({ title: '', heading: '', text, question: true })),
+    ].map((passage, index) => ({ article_id: id, index, ...passage })),
   );
   const before = await deletePassages(db, ids);
   await db.query({
     text: `
-      INSERT INTO passage (article_id, index, corpus_id, title, heading, text)
-      SELECT article_id, index, $1, title, heading, text
-      FROM jsonb_to_recordset($2::jsonb) AS p(article_id uuid, index int, title text, heading text, text text)`,
+      INSERT INTO passage (article_id, index, corpus_id, title, heading, text, question)
+      SELECT article_id, index, $1, title, heading, text, question
+      FROM jsonb_to_recordset($2::jsonb)
+        AS p(article_id uuid, index int, title text, heading text, text text, question boolean)`,
     values: [corpusId, JSON.stringify(passages)],
   });
   const after = new Set(await addWords(db, corpusId, ids));

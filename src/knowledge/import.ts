@@ -66,7 +66,7 @@ export async function readArticles(folder: string): Promise<Article[]> {
   return articles;
 }
 
-/** Reads `title`, `url` and `tags` from the front matter. Without a title, a leading `# heading` is it, or else the slug. */
+/** Reads `title`, `url`, `tags` and `questions` from the front matter. Without a title, a leading `# heading` is it, or else the slug. */
 export function parseArticle(slug: string, source: string): Article {
   const text = source.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
   const [frontMatter = '', fields = ''] = /^---\n([\s\S]*?\n)?---[ \t]*(?:\n|$)/.exec(text) ?? [];
@@ -78,15 +78,24 @@ export function parseArticle(slug: string, source: string): Article {
     title: title ?? heading?.trim() ?? slug,
     body: title === null || title === heading?.trim() ? body.slice(headingLine.length).trim() : body,
     url: field(fields, 'url'),
-    tags: tagsIn(fields),
+    tags: linesOf(fields, 'tags') ?? inlineTags(fields),
+    questions: linesOf(fields, 'questions') ?? [],
   };
 }
 
-/** On one line as `[a, b]`, or on a line each as `- a`. */
-function tagsIn(fields: string): string[] {
-  const lines = /^tags:[ \t]*\n((?:[ \t]*- .*\n)+)/m.exec(fields)?.[1]?.split(/^[ \t]*- /m);
-  const values = lines ?? (field(fields, 'tags') ?? '').replace(/^\[(.*)\]$/, '$1').split(',');
-  return values.map(unquote).filter((value) => value !== '');
+/** The values of a list that has a line for each, as `- value`; null when it has none. */
+function linesOf(fields: string, name: string): string[] | null {
+  const lines = new RegExp(`^${name}:[ \\t]*\\n((?:[ \\t]*- .*\\n)+)`, 'm').exec(fields)?.[1]?.split(/^[ \t]*- /m);
+  return lines ? lines.map(unquote).filter((value) => value !== '') : null;
+}
+
+/** As `[a, b]`. */
+function inlineTags(fields: string): string[] {
+  return (field(fields, 'tags') ?? '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .split(',')
+    .map(unquote)
+    .filter((tag) => tag !== '');
 }
 
 function field(fields: string, name: string): string | null {

@@ -9,6 +9,8 @@ export const articleLimits = {
   url: 2048,
   tag: 100,
   tags: 100,
+  question: valueLimits.line,
+  questions: 100,
   passages: 2000,
 } as const;
 
@@ -21,6 +23,7 @@ export interface Article {
   body: string;
   url?: string | null;
   tags?: string[];
+  questions?: string[];
 }
 
 /** What an article is read from: what is left out or null is empty. */
@@ -30,9 +33,10 @@ export interface ArticleInput {
   body: string;
   url?: string | URL | null | undefined;
   tags?: readonly string[] | null | undefined;
+  questions?: readonly string[] | null | undefined;
 }
 
-/** The article, and what is wrong with it in the reader. Each tag counts once. */
+/** The article, and what is wrong with it in the reader. Each tag and each question counts once. */
 export function readArticle(reader: ValueReader, input: ArticleInput): Article {
   const required = (name: 'slug' | 'title' | 'body') => {
     const text = reader.text([name], input[name], articleLimits[name]) ?? '';
@@ -44,7 +48,8 @@ export function readArticle(reader: ValueReader, input: ArticleInput): Article {
     title: required('title'),
     body: required('body'),
     url: input.url == null ? null : readUrl(reader, String(input.url)),
-    tags: readTags(reader, input.tags ?? []),
+    tags: readList(reader, 'tags', input.tags ?? [], articleLimits.tag),
+    questions: readList(reader, 'questions', input.questions ?? [], articleLimits.question),
   };
   if (Buffer.byteLength(article.body) > articleLimits.body) return article;
   const passages = splitPassages(article.body).length;
@@ -62,16 +67,21 @@ function readUrl(reader: ValueReader, value: string): string {
   return url;
 }
 
-function readTags(reader: ValueReader, values: readonly string[]): string[] {
-  if (values.length > articleLimits.tags) {
-    reader.refuse(['tags'], `Holds ${values.length} tags; at most ${articleLimits.tags} are allowed.`);
+function readList(
+  reader: ValueReader,
+  name: 'tags' | 'questions',
+  values: readonly string[],
+  maxBytes: number,
+): string[] {
+  if (values.length > articleLimits[name]) {
+    reader.refuse([name], `Holds ${values.length} ${name}; at most ${articleLimits[name]} are allowed.`);
     return [];
   }
-  const tags = values.map((value, index) => {
-    const path = ['tags', String(index)];
-    const tag = reader.text(path, value, articleLimits.tag) ?? '';
-    if (tag.trim() === '') reader.refuse(path, 'Must not be empty.');
-    return tag;
+  const read = values.map((value, index) => {
+    const path = [name, String(index)];
+    const text = reader.text(path, value, maxBytes) ?? '';
+    if (text.trim() === '') reader.refuse(path, 'Must not be empty.');
+    return text;
   });
-  return [...new Set(tags)];
+  return [...new Set(read)];
 }

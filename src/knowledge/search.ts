@@ -89,8 +89,10 @@ function contentWords(question: string): string[] {
 /**
  * Any word of the question finds a passage. The rarer a word is in the corpus, the more it weighs, and one that the corpus does
  * not have weighs most: a question about something unknown is not covered by what else it mentions. A word covers its share of
- * the question in three parts: by standing in the article, in the passage, and in the title. Only the passages that cover most
- * are ranked by where their words stand, because that parses them again; of equals the beginning of an article goes first.
+ * the question in three parts: by standing in the article, in the passage, and in the title. For the last two, a question that
+ * the article is known to answer does partly. Only the passages that cover most are ranked by where their words stand, because
+ * that parses them again; of equals the beginning of an article goes first. Where only its questions have the words, the
+ * beginning of the article is the answer.
  */
 const searchSql = `
 WITH word AS MATERIALIZED (
@@ -104,7 +106,7 @@ WITH word AS MATERIALIZED (
   ) AS question
 ),
 hit AS MATERIALIZED (
-  SELECT n, article_id, index FROM word JOIN passage ON corpus_id = $1 AND ${searchable} @@ word.query
+  SELECT n, article_id, index, question FROM word JOIN passage ON corpus_id = $1 AND ${searchable} @@ word.query
 ),
 weight AS (
   SELECT n, ln(1 + (SELECT count(*) FROM passage WHERE corpus_id = $1)::float8 / (1 + count(article_id))) AS weight
@@ -123,18 +125,29 @@ in_title AS (
   GROUP BY article.id
 ),
 in_passage AS (
-  SELECT article_id, index, sum(share) AS share FROM hit JOIN share USING (n) GROUP BY article_id, index
+  SELECT article_id, index, question, sum(share) AS share FROM hit JOIN share USING (n)
+  GROUP BY article_id, index, question
+),
+in_question AS (
+  SELECT article_id, max(share) AS share FROM in_passage WHERE question GROUP BY article_id
+),
+answer AS (
+  SELECT article_id, index, share FROM in_passage WHERE NOT question
+  UNION ALL
+  SELECT article_id, 0, 0 FROM in_passage GROUP BY article_id HAVING bool_and(question)
 ),
 candidate AS (
   SELECT article_id, index, article.url, coalesce(in_title.share, 0) AS title_share,
-    0.5 * in_article.share + 0.3 * in_passage.share + 0.2 * coalesce(in_title.share, 0) AS coverage
-  FROM in_passage JOIN in_article USING (article_id) LEFT JOIN in_title USING (article_id)
-    JOIN article ON article.id = article_id
+    coalesce(in_question.share, 0) AS question_share,
+    0.5 * in_article.share + 0.3 * greatest(answer.share, 0.4 * in_question.share)
+      + 0.2 * greatest(in_title.share, 0.4 * in_question.share, 0) AS coverage
+  FROM answer JOIN in_article USING (article_id) LEFT JOIN in_title USING (article_id)
+    LEFT JOIN in_question USING (article_id) JOIN article ON article.id = article_id
   WHERE $4::text[] IS NULL OR article.tags && $4
   ORDER BY coverage DESC, index, article_id LIMIT ${MAX_PASSAGES}
 )
 SELECT article_id AS "articleId", title, heading, text, url,
-  0.6 * coverage + 0.14 * title_share + CASE WHEN index = 0 THEN 0.02 ELSE 0 END
+  0.5 * coverage + 0.12 * question_share + 0.12 * title_share + CASE WHEN index = 0 THEN 0.02 ELSE 0 END
     + 0.12 * (
       SELECT coalesce(sum(share), 0) FROM share
       WHERE to_tsvector('english'::regconfig, heading) @@ share.query
@@ -142,6 +155,6 @@ SELECT article_id AS "articleId", title, heading, text, url,
     )
     + 0.12 * ts_rank_cd(${searchable}, (SELECT string_agg(query::text, ' | ')::tsquery FROM word), 1 | 32) AS score
 FROM candidate JOIN passage USING (article_id, index)
-WHERE coverage >= $5
+WHERE coverage >= $5 AND NOT question
 ORDER BY score DESC, article_id, index
 LIMIT $6`;

@@ -18,6 +18,10 @@ export const ArticleRef = builder.prismaNode('Article', {
       description: 'Where people can read it; null when they cannot.',
     }),
     tags: t.exposeStringList('tags', { description: 'By which a search can be narrowed.' }),
+    questions: t.exposeStringList('questions', {
+      description:
+        'What people ask that it answers, in their words. A search finds the article by them; no answer shows them.',
+    }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it last changed.' }),
   }),
 });

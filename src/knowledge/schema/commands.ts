@@ -88,6 +88,11 @@ const UpsertArticleInput = builder.inputType('UpsertArticleInput', {
     }),
     url: t.field({ type: 'URL', description: 'Where people can read it. `http:` or `https:`, at most 2 KiB.' }),
     tags: t.stringList({ description: 'By which a search can be narrowed. At most 100, of 1 to 100 bytes each.' }),
+    questions: t.stringList({
+      description:
+        'What people ask that it answers, in their words and not in those of the article: a search finds the article by them. ' +
+        'At most 100, of 1 character to 1 KiB each.',
+    }),
   }),
 });
 
