@@ -1,31 +1,35 @@
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { knowledgeRuntime } from '../src/agents/knowledge.ts';
 import { encodeId, newId } from '../src/ids.ts';
 import { importArticles, readArticles } from '../src/knowledge/import.ts';
 import { searchKnowledge } from '../src/knowledge/search.ts';
 import { useDatabase } from './harness/database.ts';
+import moreQuestions from './fixtures/help-center-more-questions.json' with { type: 'json' };
 import questions from './fixtures/help-center-questions.json' with { type: 'json' };
 
 const fixtures = join(import.meta.dirname, 'fixtures');
 const database = useDatabase();
 let pool: pg.Pool;
 
-interface Outcome {
+interface Question {
   question: string;
   /** The slug of the article with the answer; null when none has it. */
   article: string | null;
-  /** Not looked at while the ranking was tuned. */
-  heldOut: boolean;
+}
+
+interface Outcome extends Question {
   /** The slug of the article that was answered from; null when the agent declined. */
   answeredFrom: string | null;
 }
-let outcomes: Outcome[];
+let corpusId: string;
+let slugs: Map<string, string>;
 
 beforeAll(async () => {
   pool = new pg.Pool({ connectionString: database.url });
-  const [organizationId, corpusId] = [newId(), newId()];
+  const organizationId = newId();
+  corpusId = newId();
   await pool.query('INSERT INTO organization (id, name) VALUES ($1, $2)', [organizationId, 'Fernwheel']);
   await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, $3)', [
     corpusId,
@@ -34,13 +38,7 @@ beforeAll(async () => {
   ]);
   await importArticles(pool, corpusId, await readArticles(join(fixtures, 'help-center')));
   const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
-  const slugs = new Map(rows.map(({ id, slug }) => [encodeId('Article', id), slug]));
-  outcomes = await Promise.all(
-    questions.map(async (asked) => {
-      const source = await sourceOf(asked.question, corpusId);
-      return { ...asked, answeredFrom: source === null ? null : (slugs.get(source) ?? 'unknown') };
-    }),
-  );
+  slugs = new Map(rows.map(({ id, slug }) => [encodeId('Article', id), slug]));
 });
 afterAll(() => pool.end());
 
@@ -65,22 +63,35 @@ async function sourceOf(question: string, corpusId: string): Promise<string | nu
   throw new Error('The reply has no text.');
 }
 
+async function outcomesOf(asked: Question[]): Promise<{ answerable: Outcome[]; unanswerable: Outcome[] }> {
+  const outcomes = await Promise.all(
+    asked.map(async (each) => {
+      const source = await sourceOf(each.question, corpusId);
+      return { ...each, answeredFrom: source === null ? null : (slugs.get(source) ?? 'unknown') };
+    }),
+  );
+  return {
+    answerable: outcomes.filter(({ article }) => article !== null),
+    unanswerable: outcomes.filter(({ article }) => article === null),
+  };
+}
+
 const isRight = ({ article, answeredFrom }: Outcome) => article === answeredFrom;
-const show = (wrong: Outcome[]) =>
-  wrong.map(({ question, answeredFrom }) => `${question} — ${answeredFrom ?? 'declined'}`).join('\n');
+const show = (wrong: Outcome[] | undefined) =>
+  wrong?.map(({ question, answeredFrom }) => `${question} — ${answeredFrom ?? 'declined'}`).join('\n');
 
-describe('of 40 questions to a help centre', () => {
-  test('at least 28 of the 32 that it answers are answered from the right article', () => {
-    const answerable = outcomes.filter(({ article }) => article !== null);
-    const right = answerable.filter(isRight);
-    expect(right.length, show(answerable.filter((each) => !isRight(each)))).toBeGreaterThanOrEqual(28);
-  });
+test('of 40 questions to a help centre, 28 of 32 are answered from the right article, and 7 of 8 without one declined', async () => {
+  const { answerable, unanswerable } = await outcomesOf(questions);
+  const [wrong, answered] = [answerable, unanswerable].map((each) => each.filter((outcome) => !isRight(outcome)));
+  expect(wrong?.length, show(wrong)).toBeLessThanOrEqual(4);
+  expect(answered?.length, show(answered)).toBeLessThanOrEqual(1);
+});
 
-  test('at least 7 of the 8 that it does not answer are declined', () => {
-    const unanswerable = outcomes.filter(({ article }) => article === null);
-    const declined = unanswerable.filter(isRight);
-    expect(declined.length, show(unanswerable.filter((each) => !isRight(each)))).toBeGreaterThanOrEqual(7);
-  });
+// How well it does on questions that nobody has looked at while the ranking was made: not as well.
+test('of 40 questions written by somebody else, 18 of 32 are, and 6 of 8', async () => {
+  const { answerable, unanswerable } = await outcomesOf(moreQuestions);
+  expect(answerable.filter(isRight).length).toBeGreaterThanOrEqual(18);
+  expect(unanswerable.filter(isRight).length).toBeGreaterThanOrEqual(6);
 });
 
 test('the help centre has 50 articles of 100 to 300 words with headings, and half of the questions are held out', async () => {
