@@ -99,11 +99,14 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       ...runtimes,
     ]);
     const lease = new Lease({ pool: vital, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
+    const feeds = new Feeds(pool, bus, log);
+    opened.push(() => feeds.close());
     const runner = new Runner({
       pool,
       bus,
       lease,
       log,
+      feeds,
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
@@ -114,7 +117,6 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     recovery.start();
     opened.push(() => recovery.stop());
     opened.push(startForgettingKeys(pool, log));
-    const feeds = new Feeds(pool, bus, log);
     const logTail = new LogTail(pool, log);
 
     const services: Services = {

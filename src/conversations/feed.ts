@@ -97,6 +97,15 @@ export class Feed {
     }
   }
 
+  /** Takes committed rows that follow on what is known; what does not is read on the hint that comes too. */
+  onBegun(rows: readonly FragmentRow[]): void {
+    const { open } = this;
+    if (!this.started || !open || rows.some(({ messageId }) => messageId !== open.messageId)) return;
+    if ((rows[0]?.index ?? 0) > open.fragments.length) return;
+    this.takeRows(open, rows);
+    this.changed();
+  }
+
   /** Reads what is new from the rows, in a reading that begins after this call. One runs at a time, and one waits. */
   refresh(): Promise<void> {
     this.nextReading ??= (this.reading ?? Promise.resolve()).then(() => {
@@ -221,7 +230,7 @@ export class Feed {
     this.revision += 1;
   }
 
-  private takeRows(open: OpenReply, rows: FragmentRow[]): void {
+  private takeRows(open: OpenReply, rows: readonly FragmentRow[]): void {
     for (const row of rows) {
       const known = open.fragments[row.index];
       if (known && known.status === row.status && known.text.length >= row.text.length) continue;

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Bus, Hint, HintListener } from '../events/bus.ts';
 import type { Logger } from '../observability.ts';
 import { Feed } from './feed.ts';
-import { readVersions } from './log.ts';
+import { type FragmentRow, readVersions } from './log.ts';
 
 const POLL_MS = 3000;
 
@@ -68,6 +68,11 @@ export class Feeds implements HintListener {
 
   onHint(hint: Hint): void {
     this.entries.get(hint.conversationId)?.feed.onHint(hint);
+  }
+
+  /** Fragments of the open reply that were committed here just now. */
+  onBegun(conversationId: string, fragments: readonly FragmentRow[]): void {
+    this.entries.get(conversationId)?.feed.onBegun(fragments);
   }
 
   onReconnect(): void {

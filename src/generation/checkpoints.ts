@@ -1,11 +1,25 @@
 import type pg from 'pg';
+import type { FragmentRow } from '../conversations/log.ts';
 import type { Bus } from '../events/bus.ts';
 import type { Logger } from '../observability.ts';
 import type { Lease } from './lease.ts';
-import type { Run } from './run.ts';
+import type { Run, Snapshot } from './run.ts';
 
 /** Storing begins when the oldest text that is not stored is this old, in milliseconds, or later when it takes longer than that. */
 const INTERVAL_MS = 150;
+
+/** Who is told the fragments that have begun, once they are committed, without having to read them. */
+export interface FragmentListener {
+  onBegun(conversationId: string, fragments: readonly FragmentRow[]): void;
+}
+
+export interface CheckpointOptions {
+  pool: pg.Pool;
+  bus: Bus;
+  lease: Lease;
+  log: Logger;
+  feeds?: FragmentListener | undefined;
+}
 
 /**
  * Stores what this server's replies have produced, all of them in one statement, and tells the followers. One statement
@@ -16,6 +30,7 @@ export class Checkpoints {
   private readonly bus: Bus;
   private readonly lease: Lease;
   private readonly log: Logger;
+  private readonly feeds: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();
   /** Since when there has been text that no statement has taken. */
   private waitingSince: number | null = null;
@@ -25,11 +40,12 @@ export class Checkpoints {
   private urgent = false;
   private stopped = false;
 
-  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; log: Logger }) {
+  constructor(options: CheckpointOptions) {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
     this.log = options.log;
+    this.feeds = options.feeds;
   }
 
   /** Publishes a run's new text, and has it stored within the interval, or at once. */
@@ -56,6 +72,17 @@ export class Checkpoints {
     if (run.fenced || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
     for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text });
+  }
+
+  /** Tells of fragments whose rows were committed. */
+  private tell(run: Run, { begun, ended }: Snapshot): void {
+    if (begun.length + ended.length === 0 || !this.lease.isHeld()) return;
+    const { conversationId, replyId: messageId } = run;
+    this.feeds?.onBegun(
+      conversationId,
+      begun.map(({ units: _units, ...row }) => ({ ...row, messageId })),
+    );
+    this.bus.publish({ kind: 'fragments', conversationId, messageId });
   }
 
   private storeQuietly(): void {
@@ -90,8 +117,7 @@ export class Checkpoints {
         this.dirty.delete(run);
         continue;
       }
-      const { conversationId, replyId: messageId } = run;
-      if (run.commit() && this.lease.isHeld()) this.bus.publish({ kind: 'fragments', conversationId, messageId });
+      this.tell(run, run.commit());
       this.publish(run);
       if (run.isStored()) this.dirty.delete(run);
     }

@@ -93,11 +93,10 @@ export class Run {
     return snapshot;
   }
 
-  /** The pending snapshot is stored. True when readers have to look at rows for it. */
-  commit(): boolean {
-    const snapshot = this.pending;
+  /** The pending snapshot is stored; returns it. */
+  commit(): Snapshot {
+    const snapshot = this.pending ?? { begun: [], ended: [], chunks: [] };
     this.pending = null;
-    if (!snapshot) return false;
     for (const { index, units, status } of snapshot.begun) {
       this.stored[index] = { units, chunk: units, published: units, done: status === 'DONE' };
     }
@@ -111,7 +110,7 @@ export class Run {
       const stored = this.stored[index];
       if (stored) stored.done = true;
     }
-    return snapshot.begun.length + snapshot.ended.length > 0;
+    return snapshot;
   }
 
   fence(): void {

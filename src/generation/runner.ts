@@ -1,5 +1,4 @@
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
 import { nextPhases } from '../agents/playbook.ts';
 import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
@@ -8,20 +7,14 @@ import type { ReplyRunner } from '../conversations/services.ts';
 import { type Ending, settleReply } from '../conversations/settle.ts';
 import { steerReply } from '../conversations/steer.ts';
 import { inTransaction } from '../db.ts';
-import type { Bus, Hint, HintListener } from '../events/bus.ts';
+import type { Hint, HintListener } from '../events/bus.ts';
 import type { NewId } from '../ids.ts';
-import type { Logger } from '../observability.ts';
-import { Checkpoints } from './checkpoints.ts';
+import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
-import type { Lease } from './lease.ts';
 import { Run } from './run.ts';
 import { loadTurn } from './turn.ts';
 
-export interface RunnerOptions {
-  pool: pg.Pool;
-  bus: Bus;
-  lease: Lease;
-  log: Logger;
+export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
   /** How long a runtime may take for its next part. */

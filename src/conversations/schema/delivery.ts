@@ -1,7 +1,8 @@
 import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
 import type { StreamEvent } from '../follow.ts';
-import type { FragmentRow, LogEvent } from '../log.ts';
+import type { LogEvent } from '../log.ts';
 import type { ConversationServices } from '../services.ts';
+import { repliesTo } from './message.ts';
 
 /** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
 export type DeliveredEvent = StreamEvent & Rows;
@@ -14,34 +15,53 @@ interface Rows {
 
 type Services = Pick<ConversationServices, 'prisma'>;
 
-/**
- * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
- * may not know of: control messages and what steers the agent.
- */
-async function deliver(services: Services, event: StreamEvent, forEndUser: boolean): Promise<DeliveredEvent | null> {
-  if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
-  if (forEndUser && event.kind === 'log' && event.event.type === 'StateChanged') return null;
-  const rows = await (event.kind === 'log'
-    ? shared(event.event, () => rowsOf(services, event.conversationId, event.event))
-    : shared(event.fragment, () => replyOf(services, event.fragment)));
-  if (!rows || (forEndUser && rows.message?.role === 'CONTROL')) return null;
-  return { ...event, ...rows };
+/** Finds what the events of one stream show. */
+class Delivery {
+  private readonly services: Services;
+  private readonly forEndUser: boolean;
+  /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
+  private reply: Message | null = null;
+  private asked: Message | null = null;
+
+  constructor(services: Services, forEndUser: boolean) {
+    this.services = services;
+    this.forEndUser = forEndUser;
+  }
+
+  /**
+   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
+   * may not know of: control messages and what steers the agent.
+   */
+  async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
+    if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
+    if (event.kind === 'fragment-started') {
+      const { messageId: id } = event.fragment;
+      if (this.reply?.id !== id) this.reply = await this.services.prisma.message.findUnique({ where: { id } });
+      return this.reply && { ...event, message: this.reply };
+    }
+    if (this.forEndUser && event.event.type === 'StateChanged') return null;
+    const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
+    if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
+    if (rows.message) this.remember(rows.message, event.event);
+    return { ...event, ...rows };
+  }
+
+  private remember(message: Message, event: LogEvent): void {
+    if (this.asked?.id === message.inReplyToId) repliesTo(message, this.asked);
+    if (event.beginsReply) this.reply = message;
+    else if (event.type === 'MessageCreated') this.asked = message;
+  }
 }
 
-/** What is being read for all followers that are at the same place: it is read after the event, so it is not older for any. */
-const reading = new WeakMap<object, Promise<Rows | null>>();
+/** What is being read for all followers that are at the same event: it is read after the event, so it is not older for any. */
+const reading = new WeakMap<LogEvent, Promise<Rows | null>>();
 
-function shared(said: object, read: () => Promise<Rows | null>): Promise<Rows | null> {
-  const begun = reading.get(said);
+function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
+  const begun = reading.get(event);
   if (begun) return begun;
-  const rows = read().finally(() => reading.delete(said));
-  reading.set(said, rows);
+  const rows = rowsOf(services, conversationId, event).finally(() => reading.delete(event));
+  reading.set(event, rows);
   return rows;
-}
-
-async function replyOf({ prisma }: Services, { messageId }: FragmentRow): Promise<Rows | null> {
-  const message = await prisma.message.findUnique({ where: { id: messageId } });
-  return message && { message };
 }
 
 async function rowsOf({ prisma }: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
@@ -67,6 +87,7 @@ export function delivered(
   release: () => void,
   forEndUser: boolean,
 ): AsyncIterableIterator<DeliveredEvent> {
+  const delivery = new Delivery(services, forEndUser);
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
       const result = await stream.next();
@@ -74,7 +95,7 @@ export function delivered(
         release();
         return result;
       }
-      const value = await deliver(services, result.value, forEndUser);
+      const value = await delivery.deliver(result.value);
       if (value) return { done: false, value };
     }
   }

@@ -1,4 +1,5 @@
 import { visibleTo } from '../../access/visibility.ts';
+import type { Message } from '../../generated/prisma/client.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
@@ -17,7 +18,17 @@ export function asBegun<T extends { status: MessageStatus; completedAt: Date | n
 ): T {
   const begun = { ...row, status: 'IN_PROGRESS' as const, completedAt: null, errorDetail: null, inputTokens: null };
   justBegun.add(begun);
+  const asked = answered.get(row);
+  if (asked) answered.set(begun, asked);
   return begun;
+}
+
+/** The rows of the messages that replies answer, where whoever is shown the reply was shown them. */
+const answered = new WeakMap<object, Message>();
+
+/** Both rows are shown to the same viewers, who need not have the second read again. */
+export function repliesTo(reply: Message, asked: Message): void {
+  answered.set(reply, asked);
 }
 
 /** Of the rows of messages that have ended, which the followers of an event share. Their fragments never change. */
@@ -171,8 +182,12 @@ export const MessageRef = builder.prismaNode('Message', {
       type: 'Message',
       nullable: true,
       description: 'For a reply, the message it answers; null when the agent spoke unasked.',
-      resolve: (query, { inReplyToId: id }, _args, { services, viewer }) =>
-        id ? services.prisma.message.findUnique({ ...query, where: { id, AND: visibleTo(viewer).message } }) : null,
+      resolve: (query, reply, _args, { services, viewer }) => {
+        const { inReplyToId: id } = reply;
+        if (!id) return null;
+        const where = { id, AND: visibleTo(viewer).message };
+        return answered.get(reply) ?? services.prisma.message.findUnique({ ...query, where });
+      },
     }),
     supersedes: t.prismaField({
       type: 'Message',
