@@ -40,8 +40,8 @@ export class Bench {
   }
 
   /** Starts a program, which ends with the row. */
-  start<C extends Commands>(name: string): Program<C> {
-    const program = new Program<C>(name, { DATABASE_URL: this.databaseUrl });
+  start<C extends Commands>(name: string, env: Record<string, string> = {}): Program<C> {
+    const program = new Program<C>(name, { DATABASE_URL: this.databaseUrl, ...env });
     this.running.add(program);
     return program;
   }

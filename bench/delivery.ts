@@ -28,8 +28,8 @@ export class Side {
   private subscribersEach = 0;
   private stamped = false;
 
-  constructor(bench: Bench, server: 'parley' | 'by-hand') {
-    this.server = bench.start(server);
+  constructor(bench: Bench, server: 'parley' | 'by-hand', env: Record<string, string> = {}) {
+    this.server = bench.start(server, env);
     this.clients = bench.start('clients');
   }
 
@@ -97,8 +97,26 @@ export class Side {
     return (await this.usage()).cpu - before.cpu;
   }
 
-  private async speak(script: Script): Promise<void> {
-    await this.clients.call('forget', { stamped: false });
+  /**
+   * Has a whole reply spoken in each conversation by an agent that stamps its deltas without being told to; returns how
+   * long the first of them took to each subscriber.
+   */
+  async firstDelays(): Promise<number[]> {
+    await this.speak({ perSecond: 0 }, true);
+    await this.clients.call('ended', null);
+    const { firstDelays } = await this.clients.call('received', null);
+    const missing = this.conversationIds.length * this.subscribersEach - firstDelays.length;
+    if (missing > 0) throw new Error(`${missing} subscribers have received a reply without a delta.`);
+    return firstDelays;
+  }
+
+  /** Throws when a subscription has broken. */
+  check(): Promise<void> {
+    return this.clients.call('check', null);
+  }
+
+  private async speak(script: Script, stamped = false): Promise<void> {
+    await this.clients.call('forget', { stamped });
     await this.server.call('reply', { conversationIds: this.conversationIds, script });
   }
 

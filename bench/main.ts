@@ -5,12 +5,13 @@ import { createDatabase } from './database.ts';
 import { delivery } from './rows/delivery.ts';
 import { latency } from './rows/latency.ts';
 import { memory } from './rows/memory.ts';
+import { model } from './rows/model.ts';
 import { profile } from './rows/profile.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { tableOf } from './table.ts';
 
-const rows: readonly Row[] = [delivery, latency, wal, memory, sends, profile];
+const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, profile];
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

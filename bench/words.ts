@@ -25,7 +25,12 @@ export function producedCount(): number {
 /** The delta that is produced just now. */
 export function produce(index: number, { stamped }: Script): string {
   count += 1;
-  return stamped ? `${now().toFixed(3)} ` : (words[index % words.length] ?? '');
+  return stamped ? stamp() : (words[index % words.length] ?? '');
+}
+
+/** A delta that is the time at which it is produced. */
+export function stamp(): string {
+  return `${now().toFixed(3)} `;
 }
 
 /** The times in the text of stamped deltas, any number of which may have been joined. */

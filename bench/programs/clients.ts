@@ -3,6 +3,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { get } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { conversationEventsDocument } from '../../src/client/documents.ts';
 import { now } from '../clock.ts';
 import { obey } from '../process.ts';
@@ -15,8 +16,11 @@ export interface Received {
   deltas: number;
   /** From when a delta was produced until it arrived, in milliseconds; none unless the deltas are stamped. */
   delays: number[];
+  /** The delay of the first delta alone, of each subscriber that has received one. */
+  firstDelays: number[];
 }
 
+/** All of them that wait for something or tell what was received reject once a subscription has broken. */
 export type ClientCommands = {
   /** Opens one subscription for each place; resolves when each has received its first event. */
   subscribe(argument: { url: string; key: string; places: Place[] }): Promise<void>;
@@ -28,21 +32,42 @@ export type ClientCommands = {
   begun(argument: null): Promise<void>;
   /** Resolves when each subscriber has been told of the end of a reply since then. */
   ended(argument: null): Promise<void>;
+  /** Rejects when a subscription has broken. */
+  check(argument: null): Promise<void>;
   disconnect(argument: null): Promise<void>;
 };
 
 /** How many connections are being opened at a time. */
 const OPENING = 50;
 
+/** What breaks together is given this long to be counted together, in milliseconds. */
+const BREAKING_MS = 200;
+
 const sockets = new Set<Socket>();
-let received: Received = { deltas: 0, delays: [] };
+/** The events that came with errors, the replies that ended in one, and the subscriptions that ended by themselves. */
+const faults: string[] = [];
+let received = nothing();
 let stamped = false;
 const begun = new Set<Socket>();
 const ended = new Set<Socket>();
 let onChange: () => void = () => undefined;
 
+function nothing(): Received {
+  return { deltas: 0, delays: [], firstDelays: [] };
+}
+
 async function all(reached: ReadonlySet<Socket>): Promise<void> {
-  while (reached.size < sockets.size) await new Promise<void>((resolve) => (onChange = resolve));
+  while (reached.size < sockets.size && faults.length === 0) {
+    await new Promise<void>((resolve) => (onChange = resolve));
+  }
+  await check();
+}
+
+async function check(): Promise<void> {
+  const [first] = faults;
+  if (first === undefined) return;
+  await sleep(BREAKING_MS);
+  throw new Error(`${faults.length} faults in what subscribers were to receive, the first: ${first}`);
 }
 
 const commands: ClientCommands = {
@@ -52,18 +77,23 @@ const commands: ClientCommands = {
       for (let place = waiting.pop(); place; place = waiting.pop()) await subscribe(url, key, place);
     };
     await Promise.all(Array.from({ length: OPENING }, open));
+    await check();
   },
   forget(argument) {
-    received = { deltas: 0, delays: [] };
+    received = nothing();
     begun.clear();
     ended.clear();
     stamped = argument.stamped;
     return Promise.resolve();
   },
-  received: () => Promise.resolve(received),
+  async received() {
+    await check();
+    return received;
+  },
   count: () => Promise.resolve(received.deltas),
   begun: () => all(begun),
   ended: () => all(ended),
+  check,
   disconnect() {
     for (const socket of sockets) socket.destroy();
     sockets.clear();
@@ -87,17 +117,19 @@ function subscribe(url: string, key: string, place: Place): Promise<void> {
     request.on('response', ({ statusCode }) => refuse(String(statusCode)));
     request.on('upgrade', (_response, socket: Socket, head) => {
       sockets.add(socket);
-      socket.on('error', reject);
-      socket.on('close', () => {
-        if (sockets.has(socket)) refuse('the server has closed the socket');
-      });
+      let isOpen = false;
+      const lose = (why: string) => {
+        if (!isOpen) refuse(why);
+        else if (sockets.delete(socket)) addFault(why);
+      };
+      socket.on('error', ({ message }) => lose(message));
+      socket.on('close', () => lose('the server has closed the socket'));
       const send = (message: object) => {
         socket.write(encodeClientFrame(opcodes.text, Buffer.from(JSON.stringify(message))));
       };
-      let isOpen = false;
       const frames = new FrameReader((opcode, payload) => {
         if (opcode === opcodes.ping) socket.write(encodeClientFrame(opcodes.pong, payload));
-        if (opcode === opcodes.close) refuse(payload.toString('utf8', 2));
+        if (opcode === opcodes.close) lose(payload.toString('utf8', 2));
         if (opcode !== opcodes.text) return;
         if (isOpen) return take(socket, payload);
         const text = payload.toString();
@@ -123,15 +155,26 @@ function subscribe(url: string, key: string, place: Place): Promise<void> {
 
 const delta = Buffer.from('"FragmentDelta"');
 const end = Buffer.from('"MessageCompleted"');
+const errors = Buffer.from('"errors":');
+/** What is no delta and should not be. */
+const failures = ['"type":"error"', '"type":"complete"', '"status":"ERROR"'].map((mark) => Buffer.from(mark));
 
 function take(socket: Socket, payload: Buffer): void {
-  if (payload.includes(delta)) {
+  const isDelta = payload.includes(delta);
+  if (payload.includes(errors) || (!isDelta && failures.some((mark) => payload.includes(mark)))) {
+    addFault(payload.toString());
+  } else if (isDelta) {
     received.deltas += 1;
-    if (stamped) takeStamps(payload.toString());
+    if (stamped) takeStamps(payload.toString(), !begun.has(socket));
     add(socket, begun);
   } else if (payload.includes(end)) {
     add(socket, ended);
   }
+}
+
+function addFault(what: string): void {
+  faults.push(what);
+  onChange();
 }
 
 function add(socket: Socket, reached: Set<Socket>): void {
@@ -140,10 +183,12 @@ function add(socket: Socket, reached: Set<Socket>): void {
   onChange();
 }
 
-function takeStamps(event: string): void {
+function takeStamps(event: string, isFirst: boolean): void {
   const arrived = now();
   const [, text = ''] = /"text":"([^"]*)"/.exec(event) ?? [];
-  for (const stamp of stampsIn(text)) received.delays.push(arrived - stamp);
+  const delays = stampsIn(text).map((stamp) => arrived - stamp);
+  if (isFirst) received.firstDelays.push(...delays.slice(0, 1));
+  received.delays.push(...delays);
 }
 
 obey(commands);

@@ -1,4 +1,4 @@
-// Parley as it is, with an agent that speaks at a given pace.
+// Parley as it is, with an agent that speaks at a given pace, or by the runtime that BENCH_RUNTIME names.
 import type pg from 'pg';
 import { findViewerByKey } from '../../src/access/api-keys.ts';
 import type { ReplyPart, Runtime } from '../../src/agents/runtime.ts';
@@ -87,7 +87,7 @@ async function start() {
   const caller = await findViewerByKey(services.pool, key);
   if (!caller) throw new Error('The database of the bench is not empty.');
   const { organizationId } = caller;
-  const data = { id: newId(), organizationId, name: 'Paced', runtime: runtime.name };
+  const data = { id: newId(), organizationId, name: 'Bench', runtime: process.env.BENCH_RUNTIME ?? runtime.name };
   const agent = await services.prisma.agent.create({ data });
   return { app, services, caller, agentId: encodeId('Agent', agent.id) };
 }

@@ -18,6 +18,7 @@ export const memory: Row = {
         await side.follow(1, batch);
         used.push(await side.server.call('usage', { collect: true }));
       }
+      await side.check();
       const grown = (by: 'rss' | 'heap') => ((used.at(-1)?.[by] ?? NaN) - (used[0]?.[by] ?? NaN)) / (batch * batches);
       return { rss: grown('rss'), heap: grown('heap') };
     };
