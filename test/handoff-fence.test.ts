@@ -197,26 +197,42 @@ test('whoever resumes in the middle of a reply after its conversation was delete
   }
 });
 
-test('a server can close after a reply, held still for a command, was ended elsewhere without a word', async () => {
-  const own = await startServer(server.databaseUrl, { runtimes: [runtime] });
-  const { runner, pool } = own.services;
-  const text = `Hold still. (${(count += 1)})`;
-  const { conversation, reply } = await createConversation(own, { agentId, message: { content: { text } } });
-  const script = await runtime.replyTo(text);
-  await script.begin(SAID);
+describe('a reply that was held still for a command while it was ended elsewhere without a word', () => {
+  /** A server of its own with such a reply. */
+  async function heldStill() {
+    const own = await startServer(server.databaseUrl, { runtimes: [runtime] });
+    const { runner, pool } = own.services;
+    const text = `Hold still. (${(count += 1)})`;
+    const { conversation, reply } = await createConversation(own, { agentId, message: { content: { text } } });
+    const script = await runtime.replyTo(text);
+    await script.begin(SAID);
 
-  const suspend = runner.suspend.bind(runner);
-  runner.suspend = async (replyId) => {
-    const resume = await suspend(replyId);
-    const conversationId = decodeId('Conversation', conversation.id) ?? '';
-    const actor = { kind: 'SYSTEM' } as const;
-    // What another server would do; its hint is lost.
-    await inTransaction(pool, (db) => settleReply(db, { conversationId, replyId, actor }, { status: 'STOPPED' }));
-    return resume;
-  };
-  await give(own, 'startHandoff', { conversationId: conversation.id });
-  await Promise.all([own.close(), talkOn(script)]);
-  expect(await stored(reply?.id ?? '')).toEqual({ status: 'STOPPED', texts: SAID, chunks: 0 });
+    const suspend = runner.suspend.bind(runner);
+    runner.suspend = async (replyId) => {
+      const resume = await suspend(replyId);
+      const conversationId = decodeId('Conversation', conversation.id) ?? '';
+      const actor = { kind: 'SYSTEM' } as const;
+      // What another server would do; its hint is lost.
+      await inTransaction(pool, (db) => settleReply(db, { conversationId, replyId, actor }, { status: 'STOPPED' }));
+      return resume;
+    };
+    await give(own, 'startHandoff', { conversationId: conversation.id });
+    return { own, script, replyId: reply?.id ?? '' };
+  }
+
+  test('does not keep its server from closing', async () => {
+    const { own, script, replyId } = await heldStill();
+    await Promise.all([own.close(), talkOn(script)]);
+    expect(await stored(replyId)).toEqual({ status: 'STOPPED', texts: SAID, chunks: 0 });
+  });
+
+  test('goes on until it finds that it has ended, and is aborted', async () => {
+    const { own, script, replyId } = await heldStill();
+    await script.write('LATE');
+    await script.aborted;
+    expect(await stored(replyId)).toEqual({ status: 'STOPPED', texts: SAID, chunks: 0 });
+    await own.close();
+  });
 });
 
 test('whoever had not yet read the last events of a conversation when it was deleted is told of that without a fault', async () => {

@@ -276,7 +276,7 @@ class World {
   private readonly checkpoints: Checkpoints;
   /** What was known at each cursor that anybody has been given. */
   private readonly seen = new Map<string, Known>();
-  private readonly held: { feed: Feed; release: () => void }[] = [];
+  readonly held: { feed: Feed; release: () => void }[] = [];
   /** Replies whose owner has been replaced and may not know it. */
   private readonly zombies: Run[] = [];
   private open = false;
@@ -287,7 +287,7 @@ class World {
     this.uuid = uuid;
     this.feeds = [0, 1].map(() => new Feeds(pool, this.bus, log));
     if (!polls) for (const feeds of this.feeds) feeds.poll = () => Promise.resolve();
-    this.checkpoints = new Checkpoints({ pool: server.services.pool, bus: this.bus, lease, log });
+    this.checkpoints = new Checkpoints({ pool: server.services.pool, bus: this.bus, lease, log, feeds: this.feeds[0] });
     const runner = {
       start: (reply: { conversationId: string; replyId: string }) => {
         this.run = new Run(reply);
@@ -705,6 +705,24 @@ describe('a feed', () => {
     expect(await seen).toEqual([5, 6, 7, 10]);
   });
 
+  test('that hears of a deletion while a reader waits for events that are gone tells that reader of it', async () => {
+    const { uuid, note } = await conversationOf(3);
+    const { pool } = server.services;
+    let asked = 0;
+    const query = async (config: pg.QueryConfig) => {
+      const late = config.name === 'read-events' && config.values?.[1] === 1 && (asked += 1) === 1;
+      if (late) await deleteConversation(server.services, viewer, { conversationId: encodeId('Conversation', uuid) });
+      const result = await pool.query(config);
+      if (late) await feed.refresh();
+      return result;
+    };
+    const feed = new Feed(Object.create(pool, { query: { value: query } }) as pg.Pool, log, uuid);
+    await feed.start();
+    await note();
+    await feed.refresh();
+    expect(await versionsAfter(feed, 1, 6)).toEqual([6]);
+  });
+
   test.each(['runs', 'has ended'])(
     'that has not heard of a deletion leads to it whoever joins, when a reply %s',
     async (how) => {
@@ -813,6 +831,32 @@ describe('a reader on a server that does not poll', () => {
     world = await World.create({ pool, polls: false });
   });
   afterEach(() => world.close());
+
+  test('where a fragment begins is told of it without a hint and without a reading', async () => {
+    await attend();
+    const before = readings;
+    world.say({ text: 'Well' });
+    await world.checkpoint();
+    world.bus.lose();
+    await world.know([{ text: 'Well', done: false }]);
+    expect(readings).toBe(before);
+  });
+
+  test('where a fragment begins that does not follow on what it knows reads what lies between', async () => {
+    await attend();
+    world.say('tool');
+    world.say({ text: 'Found.' });
+    await world.checkpoint();
+    const [feed] = world.held.map((each) => each.feed);
+    const { fragments = [] } = feed?.open ?? {};
+    const last = fragments.pop();
+    fragments.length = 0;
+    feed?.onBegun(last ? [{ ...last, text: last.text.toString() }] : []);
+    expect(fragments).toEqual([]);
+    world.bus.catchUp();
+    await world.refresh();
+    expect(fragments).toHaveLength(3);
+  });
 
   test('is told of a fragment, its text and its end by the hints at them', async () => {
     await listen();
@@ -964,6 +1008,15 @@ describe('a reader on a server that does not poll', () => {
     await world.know([{ text: 'Well, so', done: false }]);
   });
 
+  test('is told a long text in pieces, and no pair is cut in two', async () => {
+    await world.send();
+    const text = `:${'🙂'.repeat(100_000)}`;
+    world.say({ text });
+    await world.checkpoint();
+    await world.join(0, 'now', false);
+    await world.know([{ text, done: false }]);
+  });
+
   test('is told all of a text that its reply ended with while it was read', async () => {
     await world.send();
     const replyId = world.run?.replyId ?? '';
@@ -1064,6 +1117,18 @@ describe('the owner of a reply', () => {
     expect(await stored()).toMatchObject([{ status: 'DONE', text: 'Well' }]);
   });
 
+  test('tells and stores nothing once it knows that somebody else has settled the reply', async () => {
+    const { told, say, store, stop } = speaker();
+    say({ type: 'text-start' });
+    await store();
+    run.fence();
+    say({ type: 'text-delta', text: 'Late' });
+    await store();
+    stop();
+    expect(told).toMatchObject([{ kind: 'fragments' }]);
+    expect(await chunks()).toBe(0);
+  });
+
   test('stores its text once, also when the database did not say that it had', async () => {
     let isCut = false;
     const pool = poolWith(() => {
@@ -1080,6 +1145,51 @@ describe('the owner of a reply', () => {
     await store();
     stop();
     expect(await stored()).toMatchObject([{ text: 'Well, so' }]);
+  });
+
+  test('stores one thing after another, and what comes meanwhile together', async () => {
+    let [running, most, storings] = [0, 0, 0];
+    const query = async (config: pg.QueryConfig) => {
+      storings += 1;
+      running += 1;
+      most = Math.max(most, running);
+      const result = await server.services.pool.query(config);
+      running -= 1;
+      return result;
+    };
+    const pool = Object.create(server.services.pool, { query: { value: query } }) as pg.Pool;
+    const { say, store, stop } = speaker({ pool });
+    say({ type: 'text-start' });
+    await store();
+    const storing: Promise<void>[] = [];
+    for (const text of ['Well', ', so', '.']) {
+      say({ type: 'text-delta', text });
+      storing.push(store());
+    }
+    await Promise.all(storing);
+    stop();
+    expect(await stored()).toMatchObject([{ text: 'Well, so.' }]);
+    expect({ most, storings }).toEqual({ most: 1, storings: 3 });
+  });
+
+  test.each<[string, ReplyPart[], object[]]>([
+    ['text', [{ type: 'text-delta', text: ', so' }], [{ text: 'Well, so', status: 'IN_PROGRESS' }]],
+    ['the end of the text', [{ type: 'text-end' }], [{ text: 'Well', status: 'DONE' }]],
+    ['the next text', [{ type: 'text-end' }, { type: 'text-start' }], [{ status: 'DONE' }, { status: 'IN_PROGRESS' }]],
+  ])('stores soon %s that comes while it stores, though nothing else does', async (_what, parts, expected) => {
+    let meanwhile: (() => void) | null = null;
+    const pool = poolWith(() => {
+      const act = meanwhile;
+      meanwhile = null;
+      act?.();
+    });
+    const { say, store, stop } = speaker({ pool });
+    say({ type: 'text-start' });
+    await store();
+    meanwhile = () => parts.forEach(say);
+    say({ type: 'text-delta', text: 'Well' });
+    await expect.poll(stored, { timeout: DEADLINE_MS }).toMatchObject(expected);
+    stop();
   });
 
   test('waits while somebody else settles the reply, and then stores nothing more', async () => {

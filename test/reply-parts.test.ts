@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
@@ -12,6 +12,8 @@ import { tcpProxy, type TcpProxy } from './harness/tcp-proxy.ts';
 const runtime = new ScriptedRuntime();
 const database = useDatabase();
 let server: Awaited<ReturnType<typeof startServer>>;
+/** It hears nothing of the other one but through the rows, and the other nothing of it. */
+let deaf: Awaited<ReturnType<typeof startServer>>;
 let proxy: TcpProxy;
 let agentId: string;
 
@@ -21,6 +23,7 @@ beforeAll(async () => {
     runtimes: [runtime],
     config: { runtimeSilenceSeconds: 3, eventsUrl: 'memory:' },
   });
+  deaf = await startServer(database.url, { config: { eventsUrl: 'memory:' } });
   agentId = await createAgent(server.services, 'scripted');
   await server.services.prisma.agent.update({
     where: { id: decodeId('Agent', agentId) ?? '' },
@@ -39,7 +42,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await server.close();
+  await Promise.all([server.close(), deaf.close()]);
   await proxy.close();
 });
 
@@ -101,10 +104,18 @@ describe('an agent', () => {
     expect(await read(conversationId)).toMatchObject({ state: { phase: 'ask' } });
   });
 
-  test('changes nothing any more once its reply was stopped', async () => {
-    const { conversationId, replyId, script } = await begin('Stop at once.');
-    await ask(server, 'mutation ($id: ID!) { stopReply(input: { replyId: $id }) { __typename } }', { id: replyId });
-    await script.say({ type: 'state-change', phase: 'solve' }, { type: 'handoff-request', reason: null });
+  test.each([
+    ['here', () => server],
+    ['elsewhere', () => deaf],
+  ])('changes nothing any more once its reply was stopped %s', async (where, target) => {
+    const reply = vi.spyOn(runtime, 'reply');
+    const { conversationId, replyId, script } = await begin(`Stop at once, ${where}.`);
+    const signal = reply.mock.lastCall?.[1];
+    reply.mockRestore();
+    await ask(target(), 'mutation ($id: ID!) { stopReply(input: { replyId: $id }) { __typename } }', { id: replyId });
+    await script.say({ type: 'state-change', phase: 'solve' });
+    expect(signal).toMatchObject({ aborted: true });
+    await script.say({ type: 'handoff-request', reason: null });
     await script.end();
     expect(await read(conversationId)).toMatchObject({ status: 'ACTIVE', state: { phase: 'ask' } });
   });

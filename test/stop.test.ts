@@ -1,6 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { findViewerByKey } from '../src/access/api-keys.ts';
+import { sendMessage } from '../src/conversations/send.ts';
+import { Lease } from '../src/generation/lease.ts';
+import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
+import { createLogger } from '../src/observability.ts';
 import { readMessage, send, stop, tryStop } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -131,6 +137,35 @@ describe('stopping a reply', () => {
     await script.aborted;
     await script.begin('What?');
     expect(await readMessage(server, replyId)).toMatchObject({ status: 'STOPPED', text: '', fragments: [] });
+  });
+
+  test('before its agent is asked for it leaves the agent alone', async () => {
+    const { services, key } = server;
+    const { pool, bus, runtimes } = services;
+    const viewer = await findViewerByKey(pool, key);
+    if (!viewer) throw new Error('The server has no first key.');
+    const query = async (question: pg.QueryConfig) => {
+      if (question.name === 'load-turn') await stop(deaf, encodeId('Message', String(question.values?.[0])));
+      return pool.query(question);
+    };
+    const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const log = createLogger({ level: 'silent' });
+    const lease = new Lease({ pool, seconds: 300, newId, log, onLost: () => undefined });
+    await lease.start();
+    const runner = new Runner({ pool: slow, bus, lease, log, newId, runtimes, silenceSeconds: 300 });
+    const reply = vi.spyOn(runtime, 'reply');
+    const { id: conversationId } = await idle();
+    const input = { conversationId, content: { text: 'Forget it.' }, action: 'GENERATE_REPLY' } as const;
+    const sent = await sendMessage({ ...services, runner, serverId: () => lease.serverId }, viewer, {
+      ...input,
+      onBusy: 'REJECT',
+      awaitReply: false,
+    });
+    await runner.stop(0);
+    await lease.stop();
+    expect(reply).not.toHaveBeenCalled();
+    reply.mockRestore();
+    expect(await readMessage(server, encodeId('Message', sent.replyId ?? ''))).toMatchObject({ status: 'STOPPED' });
   });
 
   test('lets the conversation go on, with the partial text in mind', async () => {

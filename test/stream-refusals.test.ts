@@ -104,6 +104,34 @@ describe.each(transports)('by %s', (_name, subscribe) => {
     ];
     for (const query of bad) expect([query, await codeOf(subscribe(server, query))]).toEqual([query, 'BAD_USER_INPUT']);
   });
+
+  test('a fault in its middle ends a stream with the id of a request and nothing of its cause', async () => {
+    const { id: conversationId, cursor: after } = await idle();
+    const follower = record(conversationEvents(server, { conversationId, after }, subscribe));
+    const say = (text: string) => send(server, { conversationId, content: { text }, action: 'NONE' });
+    await say('All is well.');
+    const [told] = await follower.until(({ length }) => length === 1);
+    const { pool } = server.services;
+    await pool.query('ALTER TABLE message RENAME COLUMN error_detail TO canary');
+    try {
+      // It is stored; only who reads it fails.
+      await expect(say('Is it?')).rejects.toBeInstanceOf(RefusedError);
+      const fault: unknown = await follower.ended().catch((error: unknown) => error);
+      if (!(fault instanceof RefusedError)) throw new Error('The stream did not end in a fault.', { cause: fault });
+      expect(fault.errors).toEqual([
+        expect.objectContaining({
+          message: expect.stringMatching(/^Internal error\./),
+          extensions: { code: 'INTERNAL_SERVER_ERROR', requestId: expect.any(String) },
+        }),
+      ]);
+      expect(JSON.stringify(fault.errors)).not.toMatch(/canary|error_?detail|prisma|stack|\.ts\b/i);
+    } finally {
+      await pool.query('ALTER TABLE message RENAME COLUMN canary TO error_detail');
+    }
+    const rest = record(conversationEvents(server, { conversationId, after: told?.cursor ?? '' }, subscribe));
+    expect(await rest.until(({ length }) => length === 1)).toMatchObject([{ message: { text: 'Is it?' } }]);
+    await rest.leave();
+  });
 });
 
 test.each([

@@ -234,8 +234,7 @@ export class Feed {
     for (const row of rows) {
       const known = open.fragments[row.index];
       if (known && known.status === row.status && known.text.length >= row.text.length) continue;
-      const ahead = known && row.status === 'IN_PROGRESS' && known.text.length > row.text.length;
-      open.fragments[row.index] = ahead ? { ...row, text: known.text } : live(row);
+      open.fragments[row.index] = live(row);
       this.revision += 1;
     }
   }

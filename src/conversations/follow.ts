@@ -90,7 +90,7 @@ export async function* follow(
     // At the feed's own version, the open reply is the feed's.
     const part = fragments && text?.messageId === feed.open?.messageId && text?.next(feed.open?.fragments ?? [], false);
     if (part) yield { ...stamp(), ...part };
-    else if (feed.deleted) return;
+    else if (feed.deleted && revision === feed.revision) return;
     else await feed.changedSince(revision, signal);
   }
 }
