@@ -198,7 +198,7 @@ describe('a lease', () => {
   const rowOf = async (serverId: string) =>
     (
       await server.services.pool.query<{ isFresh: boolean }>(
-        `SELECT expires_at > clock_timestamp() + interval '20 s' AND expires_at <= clock_timestamp() + interval '30 s' AS "isFresh"
+        `SELECT expires_at > clock_timestamp() + interval '20 s' AND expires_at <= clock_timestamp() + interval '31 s' AS "isFresh"
           FROM server WHERE id = $1`,
         [serverId],
       )
