@@ -34,6 +34,8 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
     unix_socket_directories: socketFolder,
     unix_socket_permissions: '0700',
     max_connections: 200,
+    // Of the pages that are logged whole, once each after a checkpoint.
+    wal_compression: 'on',
     timezone: 'UTC',
     log_timezone: 'UTC',
     // Its starts and stops. Errors in statements are reported to whoever sent them.
