@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeId, newId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { createDatabase, useDatabase } from './harness/database.ts';
@@ -10,12 +9,7 @@ import { usePrograms } from './harness/process.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const root = join(import.meta.dirname, '..');
-const database = useDatabase();
-let pool: pg.Pool;
-beforeAll(() => {
-  pool = new pg.Pool({ connectionString: database.url });
-});
-afterAll(() => pool.end());
+const { url: databaseUrl, pool } = useDatabase();
 
 let folder: string;
 beforeEach(() => {
@@ -31,7 +25,7 @@ function write(name: string, text: string): void {
 }
 
 /** What `npm run knowledge -- ...` prints and comes to. */
-async function knowledge(args: string[], env: Record<string, string> = { DATABASE_URL: database.url }) {
+async function knowledge(args: string[], env: Record<string, string> = { DATABASE_URL: databaseUrl }) {
   const { PATH = '', HOME = '' } = process.env;
   const script = spawn(process.execPath, ['--import', 'tsx', join('scripts', 'knowledge.ts'), ...args], {
     cwd: root,

@@ -1,20 +1,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../src/ids.ts';
 import { importArticles, parseArticle, readArticles } from '../src/knowledge/import.ts';
 import { useDatabase } from './harness/database.ts';
 
-const database = useDatabase();
-let pool: pg.Pool;
+const { pool } = useDatabase();
 let corpusId: string;
-
-beforeAll(() => {
-  pool = new pg.Pool({ connectionString: database.url });
-});
-afterAll(() => pool.end());
 
 beforeEach(async () => {
   const organizationId = newId();

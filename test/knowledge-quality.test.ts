@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { knowledgeRuntime } from '../src/agents/knowledge.ts';
 import { encodeId, newId } from '../src/ids.ts';
 import { importArticles, readArticles } from '../src/knowledge/import.ts';
@@ -10,8 +9,7 @@ import moreQuestions from './fixtures/help-center-more-questions.json' with { ty
 import questions from './fixtures/help-center-questions.json' with { type: 'json' };
 
 const fixtures = join(import.meta.dirname, 'fixtures');
-const database = useDatabase();
-let pool: pg.Pool;
+const { pool } = useDatabase();
 
 interface Question {
   question: string;
@@ -27,7 +25,6 @@ let corpusId: string;
 let slugs: Map<string, string>;
 
 beforeAll(async () => {
-  pool = new pg.Pool({ connectionString: database.url });
   const organizationId = newId();
   corpusId = newId();
   await pool.query('INSERT INTO organization (id, name) VALUES ($1, $2)', [organizationId, 'Fernwheel']);
@@ -40,7 +37,6 @@ beforeAll(async () => {
   const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
   slugs = new Map(rows.map(({ id, slug }) => [encodeId('Article', id), slug]));
 });
-afterAll(() => pool.end());
 
 /** The article that an agent's answer cites first; null when it declines. */
 async function sourceOf(question: string, corpusId: string): Promise<string | null> {

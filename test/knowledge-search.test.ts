@@ -1,20 +1,18 @@
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type pg from 'pg';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeId, newId } from '../src/ids.ts';
 import { importArticles, readArticles } from '../src/knowledge/import.ts';
 import { searchKnowledge } from '../src/knowledge/search.ts';
 import { useDatabase } from './harness/database.ts';
 
-const database = useDatabase();
+const { pool } = useDatabase();
 const organizationId = newId();
 const corpusId = newId();
 const otherCorpusId = newId();
-let pool: pg.Pool;
 let slugs: Map<string, string>;
 
 beforeAll(async () => {
-  pool = new pg.Pool({ connectionString: database.url });
   await pool.query('INSERT INTO organization (id, name) VALUES ($1, $2)', [organizationId, 'Acme']);
   await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $3, $4), ($2, $3, $4)', [
     corpusId,
@@ -27,7 +25,6 @@ beforeAll(async () => {
   const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
   slugs = new Map(rows.map((row) => [encodeId('Article', row.id), row.slug]));
 });
-afterAll(() => pool.end());
 
 async function found(query: string, limit = 5): Promise<(string | undefined)[]> {
   const passages = await searchKnowledge(pool, { corpusId, query, limit });

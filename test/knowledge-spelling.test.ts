@@ -1,5 +1,4 @@
-import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../src/ids.ts';
 import { isEnglish } from '../src/knowledge/dictionary.ts';
 import { otherForms } from '../src/knowledge/english.ts';
@@ -8,14 +7,8 @@ import { searchKnowledge } from '../src/knowledge/search.ts';
 import { correctSpelling } from '../src/knowledge/spelling.ts';
 import { useDatabase } from './harness/database.ts';
 
-const database = useDatabase();
-let pool: pg.Pool;
+const { pool } = useDatabase();
 let corpusId: string;
-
-beforeAll(() => {
-  pool = new pg.Pool({ connectionString: database.url });
-});
-afterAll(() => pool.end());
 
 beforeEach(async () => {
   const organizationId = newId();

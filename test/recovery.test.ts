@@ -1,5 +1,4 @@
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import type { Target } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
@@ -10,19 +9,14 @@ import { usePrograms } from './harness/process.ts';
 import { record } from './harness/recording.ts';
 import { readLog } from './harness/rows.ts';
 
-const database = useDatabase();
+const { url: databaseUrl, pool } = useDatabase();
 const programs = usePrograms();
 const key = 'key-of-the-recovery-tests';
-let pool: pg.Pool;
-beforeAll(() => {
-  pool = new pg.Pool({ connectionString: database.url, max: 2 });
-});
-afterAll(() => pool.end());
 
 /** The real program on the database of this file. */
 async function start(env: Record<string, string> = {}): Promise<Target & Awaited<ReturnType<typeof programs.start>>> {
   const program = await programs.start({
-    DATABASE_URL: database.url,
+    DATABASE_URL: databaseUrl,
     BOOTSTRAP_API_KEY: key,
     LEASE_SECONDS: '1',
     LOG_LEVEL: 'warn',

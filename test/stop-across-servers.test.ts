@@ -1,4 +1,3 @@
-import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bus, Hint } from '../src/events/bus.ts';
 import { chooseBus } from '../src/events/choose.ts';
@@ -19,23 +18,20 @@ const STOPS = 100;
 const LATER = 3;
 const telling = { words: 1_000, wordsPerSecond: 100 };
 
-const database = useDatabase();
-const fleet = new Fleet(() => ({ DATABASE_URL: database.url, EVENTS_URL: database.url, LEASE_SECONDS: '5' }));
+const { url: databaseUrl, pool } = useDatabase();
+const fleet = new Fleet(() => ({ DATABASE_URL: databaseUrl, EVENTS_URL: databaseUrl, LEASE_SECONDS: '5' }));
 
 /** All that the servers tell each other, and when, in milliseconds. */
 const heard: { hint: Hint; at: number }[] = [];
-let pool: pg.Pool;
 let bus: Bus;
 beforeAll(async () => {
-  pool = new pg.Pool({ connectionString: database.url, max: 2 });
   const logger = createLogger({ level: 'silent' });
-  bus = await chooseBus({ eventsUrl: undefined, databaseUrl: database.url, logger });
+  bus = await chooseBus({ eventsUrl: undefined, databaseUrl, logger });
   bus.subscribe({ onHint: (hint) => heard.push({ hint, at: performance.now() }), onReconnect: () => undefined });
   await bus.connect();
 });
 afterAll(async () => {
   await bus.close();
-  await pool.end();
 });
 
 /** A reply that was stopped. What came after the stop is in milliseconds since it was sent. */

@@ -4,31 +4,50 @@ import { afterAll, beforeAll, inject } from 'vitest';
 
 export interface TestDatabase {
   readonly url: string;
+  /** Opens connections as they are needed. */
+  readonly pool: pg.Pool;
 }
 
-/** A migrated database without rows for the tests of this file, dropped after them. Its url is there once they run. */
+/** A migrated database without rows for the tests of this file. It is there while they and their hooks run. */
 export function useDatabase(): TestDatabase {
-  let database: { url: string; drop(): Promise<void> } | undefined;
-  beforeAll(async () => {
-    database = await createDatabase(inject('template'));
+  const { url, create, drop } = nameDatabase(inject('template'));
+  const pool = new pg.Pool({ connectionString: url });
+  beforeAll(create);
+  afterAll(async () => {
+    await closePool(pool);
+    await drop();
   });
-  afterAll(() => database?.drop());
-  return {
-    get url() {
-      if (!database) throw new Error('The database of useDatabase() exists only while tests and their hooks run.');
-      return database.url;
-    },
-  };
+  return { url, pool };
+}
+
+/** `Pool.end` does not wait until its connections are closed, and one that the server ends is an uncaught error. */
+async function closePool(pool: pg.Pool): Promise<void> {
+  let open = pool.totalCount;
+  const closed = new Promise<void>((resolve) => {
+    if (open === 0) resolve();
+    pool.on('remove', () => --open === 0 && resolve());
+  });
+  await pool.end();
+  await closed;
 }
 
 /** A database that the caller drops: a clone of `template`, or an empty one. */
 export async function createDatabase(template = 'template0'): Promise<{ url: string; drop(): Promise<void> }> {
+  const { url, create, drop } = nameDatabase(template);
+  await create();
+  return { url, drop };
+}
+
+function nameDatabase(template: string) {
   const server = inject('serverUrl');
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return {
+    url: url.href,
+    create: () => execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`),
+    drop: () => execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
 }
 
 /** Runs one statement on a connection of its own. */

@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import { type EmbeddedPostgres, ensureDatabase, startEmbeddedPostgres } from '../../src/postgres/embedded.ts';
-import { execute, type TestDatabase } from './database.ts';
+import { execute } from './database.ts';
 import { createTemporaryFolder } from './temporary-folder.ts';
 
-export interface RestartablePostgres extends TestDatabase {
+export interface RestartablePostgres {
+  readonly url: string;
   /** Ends every connection and transaction at once; resolves when the server takes connections again. */
   restart(): Promise<void>;
 }
