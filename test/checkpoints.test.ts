@@ -49,6 +49,15 @@ async function chunksOf(replyId: string): Promise<{ offset: number; units: numbe
   return rows;
 }
 
+/** The rows of a message, as they are stored. */
+async function fragmentsOf(messageId: string): Promise<{ text: string; units: number }[]> {
+  const { rows } = await server.services.pool.query<{ text: string; units: number }>(
+    'SELECT text, units FROM fragment WHERE message_id = $1',
+    [decodeId('Message', messageId)],
+  );
+  return rows;
+}
+
 /** Whoever joins now, on any server, and whoever reads the message is given exactly this. */
 async function expectToBeRead(replyId: string, said: string): Promise<void> {
   for (const target of [server, deaf]) {
@@ -89,10 +98,7 @@ describe('the text of a running reply', () => {
     await record(replyEvents(server, { replyId })).ended();
     expect(await chunksOf(replyId)).toEqual([]);
     expect(await readMessage(server, replyId)).toMatchObject({ status: 'DONE', text: said });
-    const { rows } = await server.services.pool.query('SELECT text, units FROM fragment WHERE message_id = $1', [
-      decodeId('Message', replyId),
-    ]);
-    expect(rows).toEqual([{ text: said, units: said.length }]);
+    expect(await fragmentsOf(replyId)).toEqual([{ text: said, units: said.length }]);
   });
 
   test('that comes in one long piece is one row, which does not grow', async () => {
@@ -184,4 +190,11 @@ describe('the text of a running reply', () => {
     await runner.stop(0);
     await lease.stop();
   });
+});
+
+test('the text of a message that is stored at once is as long in its row as that of a reply', async () => {
+  const { id: conversationId } = await idle();
+  const text = pieces.join('');
+  const { message } = await send(server, { conversationId, content: { text }, action: 'NONE' });
+  expect(await fragmentsOf(message.id)).toEqual([{ text, units: text.length }]);
 });

@@ -2,7 +2,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import type pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import type { Viewer } from '../src/access/viewer.ts';
 import type { ReplyPart } from '../src/agents/runtime.ts';
@@ -721,6 +721,29 @@ describe('a feed', () => {
     await note();
     await feed.refresh();
     expect(await versionsAfter(feed, 1, 6)).toEqual([6]);
+  });
+
+  test('that has not heard of a deletion finds out when a reader asks for events that are gone', async () => {
+    const { uuid } = await conversationOf(3);
+    const feed = new Feed(server.services.pool, log, uuid);
+    await feed.start();
+    await deleteConversation(server.services, viewer, { conversationId: encodeId('Conversation', uuid) });
+    expect(await versionsAfter(feed, 1, 5)).toEqual([5]);
+  });
+
+  test('that no hint ever reaches looks by itself from time to time', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    const feeds = new Feeds(server.services.pool, new UnreliableBus(), log);
+    try {
+      const { uuid, note } = await conversationOf(1);
+      const held = await feeds.acquire(uuid);
+      await note();
+      vi.advanceTimersByTime(5_000);
+      await until(() => held?.feed.version === 3, 'for the second title');
+    } finally {
+      vi.useRealTimers();
+      feeds.close();
+    }
   });
 
   test.each(['runs', 'has ended'])(

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/send.ts';
+import type { Hint } from '../src/events/bus.ts';
 import { Lease } from '../src/generation/lease.ts';
 import { Recovery } from '../src/generation/recovery.ts';
 import { Runner } from '../src/generation/runner.ts';
@@ -112,6 +113,18 @@ describe('replies of a server that is gone', () => {
     await server.services.pool.query('DELETE FROM server WHERE id = $1', [serverId]);
     expect(await recovery(other).sweep()).toBe(1);
     expect(await readMessage(server, replyId)).toMatchObject({ status: 'ERROR', text: '', fragments: [] });
+  });
+
+  test('are announced to those who follow and to whoever still generates them', async () => {
+    const { conversationId, replyId } = await begin('Spread the word.');
+    await orphan(conversationId);
+    const hints: Hint[] = [];
+    const listener = { onHint: (hint: Hint) => void hints.push(hint), onReconnect: () => undefined };
+    const unsubscribe = other.services.bus.subscribe(listener);
+    await recovery(other).sweep();
+    unsubscribe();
+    const [uuid, settled] = [decodeId('Conversation', conversationId), decodeId('Message', replyId)];
+    expect(hints).toContainEqual({ kind: 'log', conversationId: uuid, version: 4, settled });
   });
 
   test('leave no row of their server behind', async () => {
