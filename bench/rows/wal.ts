@@ -32,26 +32,32 @@ async function measure(bench: Bench, parley: Program<ParleyCommands>, db: pg.Cli
   const script = { tokens: bench.quick ? 500 : 1000, perSecond: 50 };
   const unstored: number[] = [];
 
+  const turn = async (ids: Conversation[], work: () => Promise<unknown>): Promise<Turn> => {
+    const written = await writtenDuring(db, work);
+    const vacuumed = await writtenDuring(db, () => db.query('VACUUM conversation, message, fragment, chunk, event'));
+    const text = await textOf(db, ids);
+    return { ids, perKiB: written / text, vacuumedPerKiB: (written + vacuumed) / text };
+  };
   const ours = async (): Promise<Turn> => {
     const ids = await open(parley, replies);
-    const written = await writtenDuring(db, async () => {
+    return turn(ids, async () => {
       await parley.call('reply', { conversationIds: ids.map(({ publicId }) => publicId), script });
       unstored.push(...(await watchStored(parley, db, ids.at(-1))));
       await allSettled(db, ids);
     });
-    return { ids, perKiB: written / (await textOf(db, ids)) };
   };
   const limit = async (model: Turn): Promise<Turn> => {
     const ids = await open(parley, replies);
     const rows: string[][] = [];
     for (const [index, { id }] of ids.entries()) rows.push(await rowsFor(db, id, model.ids[index]?.id ?? ''));
-    const written = await writtenDuring(db, async () => {
+    return turn(ids, async () => {
       for (const values of rows) await db.query({ name: 'write-at-once', text: writeAtOnce, values });
     });
-    return { ids, perKiB: written / (await textOf(db, ids)) };
   };
 
   bench.progress(`wal: ${replies} replies of ${script.tokens} tokens, ${script.perSecond} tokens/s`);
+  // What other rows of the benchmark have left to be vacuumed is not to be counted here.
+  await db.query('VACUUM ANALYZE');
   const checkpoint = () =>
     db.query('CHECKPOINT').then(
       () => true,
@@ -68,12 +74,17 @@ async function measure(bench: Bench, parley: Program<ParleyCommands>, db: pg.Cli
   return {
     title: `WAL of replies of ${script.tokens} tokens, ${replies} at once, ${script.perSecond} tokens/s each`,
     figures: [
-      ...turns.map(({ cold, ours, limit }) => ({
-        what: `WAL for a KiB of text${cold ? ', just after a checkpoint' : ''}`,
-        unit: 'KiB',
-        ours: ours.perKiB,
-        limit: limit.perKiB,
-      })),
+      ...turns.flatMap(({ cold, ours, limit }) => [
+        {
+          what: `WAL for a KiB of text${cold ? ', just after a checkpoint' : ''}`,
+          unit: 'KiB',
+          ours: ours.perKiB,
+          limit: limit.perKiB,
+        },
+        ...(cold
+          ? []
+          : [{ what: '  vacuumed at once', unit: 'KiB', ours: ours.vacuumedPerKiB, limit: limit.vacuumedPerKiB }]),
+      ]),
       {
         what: 'age of the oldest text not stored, p99',
         unit: 'ms',
@@ -91,6 +102,7 @@ async function measure(bench: Bench, parley: Program<ParleyCommands>, db: pg.Cli
       'With the message that is answered, events and claims. Limit: the same rows, each reply written once when it is complete.',
       `Promised: at most ${PROMISED_KIB} KiB, while a crash loses at most the last ${PROMISED_MS} ms of text.`,
       'Just after a checkpoint, PostgreSQL writes a whole page for the first change in it.',
+      'A database that is left alone vacuums later, and for more rows at a time.',
     ],
   };
 }
@@ -99,6 +111,8 @@ interface Turn {
   ids: Conversation[];
   /** KiB of WAL for each KiB of text. */
   perKiB: number;
+  /** With what it takes to remove the dead rows, all indexes included. */
+  vacuumedPerKiB: number;
 }
 
 interface Conversation {
@@ -115,7 +129,7 @@ async function open(parley: Program<ParleyCommands>, conversations: number): Pro
 }
 
 /** In KiB. What else is written on this database server counts too. */
-async function writtenDuring(db: pg.Client, work: () => Promise<void>): Promise<number> {
+async function writtenDuring(db: pg.Client, work: () => Promise<unknown>): Promise<number> {
   const start = await position(db);
   await work();
   const { rows } = await db.query<{ bytes: string }>('SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), $1) AS bytes', [
