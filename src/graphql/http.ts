@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type DocumentNode, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
-import { LRUCache } from 'lru-cache';
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
+import { documentCache, parseDocument } from './documents.ts';
 import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
-import { faultsOfCost, parseDocument } from './limits.ts';
+import { faultsOfCost } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
 
@@ -162,13 +162,6 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
     },
   };
 }
-
-/** Documents that come again are not parsed again; long ones are not kept. */
-const documentCache = new LRUCache<string, DocumentNode>({
-  maxSize: 4_000_000,
-  maxEntrySize: 16_384,
-  sizeCalculation: (_document, source) => source.length || 1,
-});
 
 /** Documents with faults are not worth keeping. */
 const errorCache = { get: () => undefined, set: () => undefined };

@@ -1,17 +1,6 @@
 import { createComplexityRule } from '@pothos/plugin-complexity';
-import {
-  type DocumentNode,
-  GraphQLError,
-  type GraphQLSchema,
-  NoSchemaIntrospectionCustomRule,
-  parse,
-  type Source,
-  specifiedRules,
-  validate,
-  type ValidationRule,
-} from 'graphql';
+import { type DocumentNode, GraphQLError, type GraphQLSchema, validate } from 'graphql';
 import type { GraphQLContext } from './context.ts';
-import { badUserInput } from './errors.ts';
 
 /** What one operation may be. */
 export const operationLimits = {
@@ -24,21 +13,6 @@ export const operationLimits = {
   /** Fields times the sizes of the pages that they are in. */
   cost: 20_000,
 } as const;
-
-/** Throws a `GraphQLError` for a document that is too long or nested too deeply to be read. */
-export function parseDocument(source: string | Source): DocumentNode {
-  try {
-    return parse(source, { maxLexicalTokens: operationLimits.tokens });
-  } catch (error) {
-    // The parser calls itself once for each level.
-    throw error instanceof RangeError ? badUserInput('The document is nested too deeply.') : error;
-  }
-}
-
-/** For `validate`. */
-export function validationRules(introspection: boolean): readonly ValidationRule[] {
-  return introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-}
 
 /** What is too much in an operation that is valid; it depends on its variables, so it cannot be remembered with the document. */
 export function faultsOfCost(

@@ -1,14 +1,15 @@
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError, validate } from 'graphql';
+import { GraphQLError } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Connections, Expiry } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../observability.ts';
 import { createContext, type Services } from './context.ts';
+import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
-import { faultsOfCost, parseDocument, validationRules } from './limits.ts';
+import { faultsOfCost } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './sockets.ts';
@@ -39,7 +40,7 @@ export function createWebSockets(options: {
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Viewer | null>;
 }): Sockets {
   const { services, log, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
-  const rules = validationRules(options.introspection);
+  const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, log));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
@@ -75,8 +76,7 @@ export function createWebSockets(options: {
       try {
         const allowance = await rateLimits.take(viewer);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const document = parseDocument(params.query);
-        const faults = validate(schema, document, rules);
+        const { document, faults } = readDocument(params.query);
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
