@@ -1,4 +1,5 @@
 import type { LanguageModelV3 } from '@ai-sdk/provider';
+import { LRUCache } from 'lru-cache';
 import { RuntimeError } from '../runtime.ts';
 import { limitedFetch } from './limited-fetch.ts';
 
@@ -26,14 +27,38 @@ export interface OpenedModel {
   takesSystemMessages: boolean;
 }
 
-/**
- * The model that the parameters ask for. Loads only its provider's client, and only now.
- * @throws {RuntimeError} naming the setting that is missing.
- */
-export async function openModel(
-  settings: ModelSettings,
-  wanted: { provider?: ProviderName | undefined; model?: string | undefined },
-): Promise<OpenedModel> {
+/** What the parameters ask for. */
+interface WantedModel {
+  provider?: ProviderName | undefined;
+  model?: string | undefined;
+}
+
+/** Opens the models that parameters ask for, and keeps those that were asked for last: to make one costs more than to ask it. */
+export class Models {
+  private readonly settings: ModelSettings;
+  private readonly opened = new LRUCache<string, Promise<OpenedModel>>({ max: 50 });
+
+  constructor(settings: ModelSettings) {
+    this.settings = settings;
+  }
+
+  /**
+   * Loads only the provider's client, and only now.
+   * @throws {RuntimeError} naming the setting that is missing.
+   */
+  async open(wanted: WantedModel): Promise<OpenedModel> {
+    const { provider, modelId } = choose(this.settings, wanted);
+    const key = `${provider} ${modelId}`;
+    const known = this.opened.get(key);
+    if (known) return known;
+    const opening = open(this.settings, provider, modelId);
+    this.opened.set(key, opening);
+    opening.catch(() => this.opened.delete(key));
+    return opening;
+  }
+}
+
+function choose(settings: ModelSettings, wanted: WantedModel): { provider: ProviderName; modelId: string } {
   const provider = wanted.provider ?? providerNames.find((name) => isConfigured(settings, name));
   if (!provider) {
     throw new RuntimeError(
@@ -44,7 +69,7 @@ export async function openModel(
   if (isConfigured(settings, provider) && modelId === undefined) {
     throw new RuntimeError('No model is chosen. Set PARLEY_MODEL, or the runtime parameter `model`.');
   }
-  return open(settings, provider, modelId ?? '');
+  return { provider, modelId: modelId ?? '' };
 }
 
 /** The values that must appear in no message. */

@@ -11,7 +11,7 @@ import { ask } from './ask.ts';
 import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
-import { type ModelSettings, openModel, secretsOf } from './providers.ts';
+import { Models, type ModelSettings, secretsOf } from './providers.ts';
 import { callTool, failure, type Outcome, toolsOf, type ToolServices } from './tools.ts';
 
 export interface ModelRuntimeOptions extends ToolServices {
@@ -23,6 +23,8 @@ export interface ModelRuntimeOptions extends ToolServices {
  * operator's tools. Without a configured provider every reply is an error that names the setting.
  */
 export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Runtime {
+  const models = new Models(settings);
+  const secrets = secretsOf(settings);
   async function* reply(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     signal.throwIfAborted();
     const greeting = fixedGreeting(turn);
@@ -31,29 +33,33 @@ export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Ru
       yield { type: 'text-delta', text: greeting };
       yield { type: 'text-end' };
     } else {
-      yield* new ModelReply(turn, signal, settings, services).parts();
+      yield* new ModelReply(turn, signal, { models, secrets, ...services }).parts();
     }
     yield { type: 'finish' };
   }
   return { name: 'model', parametersSchema, reply };
 }
 
+interface ModelServices extends ToolServices {
+  models: Models;
+  /** Never told. */
+  secrets: readonly string[];
+}
+
 /** One reply: the model is asked, its calls are made, and it is asked again until it calls no more. */
 class ModelReply {
   private readonly turn: Turn;
   private readonly signal: AbortSignal;
-  private readonly settings: ModelSettings;
-  private readonly services: ToolServices;
+  private readonly services: ModelServices;
   private readonly exchange: LanguageModelV3Message[] = [];
   private readonly found = new Map<string, FoundPassage>();
   private phase: string | null;
   private calls = 0;
   private isHandedOff = false;
 
-  constructor(turn: Turn, signal: AbortSignal, settings: ModelSettings, services: ToolServices) {
+  constructor(turn: Turn, signal: AbortSignal, services: ModelServices) {
     this.turn = turn;
     this.signal = signal;
-    this.settings = settings;
     this.services = services;
     this.phase = turn.state.phase;
   }
@@ -61,10 +67,10 @@ class ModelReply {
   async *parts(): AsyncGenerator<ReplyPart> {
     const { turn, signal } = this;
     const { maxSteps, temperature, maxOutputTokens, contextTokens, ...wanted } = readParameters(turn.parameters);
-    const { model, takesSystemMessages } = await openModel(this.settings, wanted);
+    const { models, secrets } = this.services;
+    const { model, takesSystemMessages } = await models.open(wanted);
     const promptTokens = contextTokens - Math.min(maxOutputTokens ?? contextTokens / 4, contextTokens / 2);
     const promptAt = prompterFor(turn, { takesSystemMessages, promptTokens });
-    const secrets = secretsOf(this.settings);
     let isAnswered = false;
     for (let step = 1; step <= maxSteps; step += 1) {
       const isLast = step === maxSteps;
