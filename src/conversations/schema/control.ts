@@ -8,19 +8,14 @@ import {
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import {
-  awaitReplyDescription,
-  conversationIdDescription,
-  expectedVersionDescription,
-  idempotencyKeyDescription,
-} from './descriptions.ts';
-import { ContentInput, MessageAction, OnBusy, StateInput } from './inputs.ts';
+import * as fields from './input-fields.ts';
+import { ContentInput, MessageAction, StateInput } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendControlInput = builder.inputType('SendControlInput', {
   description: 'At least one of `content`, `stateAfter` and `action: GENERATE_REPLY`.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     content: t.field({ type: ContentInput, description: 'What the agent should know.' }),
     metadata: t.field({ type: 'JSONObject', description: 'At most 64 KiB.' }),
     stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
@@ -30,14 +25,11 @@ const SendControlInput = builder.inputType('SendControlInput', {
       defaultValue: 'NONE',
       description: '`GENERATE_REPLY` has the agent speak without being asked.',
     }),
-    runtimeParameters: t.field({
-      type: 'JSONObject',
-      description: 'For this reply alone, over those of the conversation.',
-    }),
-    awaitReply: t.boolean({ required: true, defaultValue: false, description: awaitReplyDescription }),
-    onBusy: t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'While a reply runs.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
-    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+    runtimeParameters: fields.replyParameters(t),
+    awaitReply: fields.awaitReply(t),
+    onBusy: fields.onBusy(t),
+    expectedVersion: fields.expectedVersion(t),
+    idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 
@@ -71,9 +63,9 @@ builder.mutationField('sendControl', (t) =>
 const ChangeStateInput = builder.inputType('ChangeStateInput', {
   description: 'The change and its guard.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     stateAfter: t.field({ type: StateInput, required: true, description: 'What is to hold from now on.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 

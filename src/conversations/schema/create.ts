@@ -2,7 +2,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { createConversation } from '../create.ts';
 import { IdempotencyMismatchError } from '../failures.ts';
-import { awaitReplyDescription, idempotencyKeyDescription } from './descriptions.ts';
+import * as fields from './input-fields.ts';
 import { MessageAction, MessageInput, StateInput } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
@@ -20,7 +20,7 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       defaultValue: 'GENERATE_REPLY',
       description: 'With a message it is answered; without one the agent speaks first.',
     }),
-    awaitReply: t.boolean({ required: true, defaultValue: false, description: awaitReplyDescription }),
+    awaitReply: fields.awaitReply(t),
     state: t.field({ type: StateInput, description: 'What steers the agent from the start.' }),
     systemPrompt: t.string({ description: "Added to the agent's own prompt. At most 64 KiB." }),
     corpusId: t.id({ description: "Consulted instead of the agent's own corpus." }),
@@ -29,7 +29,7 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       description: "Over the agent's own; must match the schema of its runtime.",
     }),
     metadata: t.field({ type: 'JSONObject', description: 'For operators. At most 64 KiB.' }),
-    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+    idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 

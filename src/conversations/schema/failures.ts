@@ -14,12 +14,6 @@ builder.objectType(ConversationBusyError, {
   description: 'A reply is being generated. Wait for it, stop it, or send again with another `onBusy`.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
-    conversation: t.prismaField({
-      type: 'Conversation',
-      description: 'As it is now, which may be after the reply has ended.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
-    }),
     runningReply: t.prismaField({
       type: 'Message',
       description: 'The reply in the way.',
@@ -35,12 +29,6 @@ builder.objectType(VersionConflictError, {
   description: 'The conversation has moved on since `expectedVersion`. Read, decide, send again.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
-    conversation: t.prismaField({
-      type: 'Conversation',
-      description: 'As it is now.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
-    }),
     expectedVersion: t.exposeInt('expectedVersion', { description: 'As given.' }),
     currentVersion: t.exposeInt('currentVersion', { description: 'When this was decided.' }),
   }),
@@ -50,14 +38,6 @@ builder.objectType(ConversationEndedError, {
   name: 'ConversationEndedError',
   description: 'The conversation has ended.',
   interfaces: [UserErrorRef],
-  fields: (t) => ({
-    conversation: t.prismaField({
-      type: 'Conversation',
-      description: 'The ended conversation.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
-    }),
-  }),
 });
 
 builder.objectType(HandedOffError, {
@@ -65,12 +45,6 @@ builder.objectType(HandedOffError, {
   description: 'The conversation is handed off already, so an agent cannot reply, nor another human take it.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
-    conversation: t.prismaField({
-      type: 'Conversation',
-      description: 'As it is now.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
-    }),
     handoff: t.prismaField({
       type: 'Handoff',
       description: 'The one in force.',
@@ -84,14 +58,6 @@ builder.objectType(NotHandedOffError, {
   name: 'NotHandedOffError',
   description: 'No handoff is in force.',
   interfaces: [UserErrorRef],
-  fields: (t) => ({
-    conversation: t.prismaField({
-      type: 'Conversation',
-      description: 'As it is now.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
-    }),
-  }),
 });
 
 builder.objectType(IdempotencyMismatchError, {
@@ -100,3 +66,20 @@ builder.objectType(IdempotencyMismatchError, {
   interfaces: [UserErrorRef],
   fields: (t) => ({ idempotencyKey: t.exposeString('idempotencyKey', { description: 'As given.' }) }),
 });
+
+for (const [failure, description] of [
+  [ConversationBusyError, 'As it is now, which may be after the reply has ended.'],
+  [VersionConflictError, 'As it is now.'],
+  [ConversationEndedError, 'The ended conversation.'],
+  [HandedOffError, 'As it is now.'],
+  [NotHandedOffError, 'As it is now.'],
+] as const) {
+  builder.objectField(failure, 'conversation', (t) =>
+    t.prismaField({
+      type: 'Conversation',
+      description,
+      resolve: (query, { conversationId }, _args, { services }) =>
+        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
+    }),
+  );
+}

@@ -3,19 +3,19 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ConversationEndedError, HandedOffError, NotHandedOffError, VersionConflictError } from '../failures.ts';
 import { acceptHandoff, endConversation, endHandoff, startHandoff } from '../handoff.ts';
-import { conversationIdDescription, expectedVersionDescription } from './descriptions.ts';
+import * as fields from './input-fields.ts';
 import { HandoffRef } from './handoff.ts';
 import { payload, type PayloadRef } from './payloads.ts';
 
 const StartHandoffInput = builder.inputType('StartHandoffInput', {
   description: 'Why, where and by whom.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     reason: t.string({ description: 'For operators. At most 1 KiB.' }),
     queue: t.string({ description: 'Who should take it. At most 1 KiB.' }),
     assignee: t.string({ description: 'Given: the handoff begins `ACCEPTED` by this person. At most 1 KiB.' }),
     metadata: t.field({ type: 'JSONObject', description: 'For operators. At most 64 KiB.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 
@@ -40,9 +40,9 @@ builder.mutationField('startHandoff', (t) =>
 const AcceptHandoffInput = builder.inputType('AcceptHandoffInput', {
   description: 'By whom.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     assignee: t.string({ required: true, description: 'Who takes it. 1 character to 1 KiB.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 
@@ -75,8 +75,8 @@ builder.mutationField('acceptHandoff', (t) =>
 const EndHandoffInput = builder.inputType('EndHandoffInput', {
   description: 'The conversation to give back.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    conversationId: fields.conversationId(t),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 
@@ -101,9 +101,9 @@ builder.mutationField('endHandoff', (t) =>
 const EndConversationInput = builder.inputType('EndConversationInput', {
   description: 'The conversation to end.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     reason: t.string({ description: 'For the log. At most 1 KiB.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 

@@ -1,4 +1,5 @@
 import { builder } from '../../graphql/builder.ts';
+import type { InputFields } from './input-fields.ts';
 import { AuthorKindRef } from './message.ts';
 
 const TextFragmentInput = builder.inputType('TextFragmentInput', {
@@ -86,26 +87,26 @@ export const MessageAction = builder.enumType('MessageAction', {
   } as const,
 });
 
-export const OnBusy = builder.enumType('OnBusy', {
-  description: 'What to do while a reply is being generated.',
-  values: {
-    REJECT: { description: 'Fail with `ConversationBusyError`.' },
-    INTERRUPT: { description: 'Stop the running reply, keep its text, go on.' },
-  } as const,
+/** What goes with the content of a message. */
+export const companionFields = (t: InputFields) => ({
+  canvas: t.field({ type: CanvasInput, description: 'A document beside the text.' }),
+  metadata: t.field({ type: 'JSONObject', description: 'Visible to the end user. At most 64 KiB.' }),
+  contentPayload: t.field({
+    type: 'JSONObject',
+    description: 'A machine-readable companion to the content. At most 64 KiB.',
+  }),
+});
+
+/** What a message of the end user is made of. */
+export const userMessageFields = (t: InputFields) => ({
+  content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
+  author: t.field({ type: AuthorInput, description: 'Who wrote it, when it is not the contact.' }),
+  contactId: t.id({ description: "The person who wrote it, when it is not the conversation's contact." }),
+  ...companionFields(t),
+  queryMetadata: t.field({ type: 'JSONObject', description: "Handed to the agent's search. At most 64 KiB." }),
 });
 
 export const MessageInput = builder.inputType('MessageInput', {
   description: 'A first message. The same fields, flat, are in `SendMessageInput`.',
-  fields: (t) => ({
-    content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-    author: t.field({ type: AuthorInput, description: 'Who wrote it, when it is not the contact.' }),
-    contactId: t.id({ description: "The person who wrote it, when it is not the conversation's contact." }),
-    canvas: t.field({ type: CanvasInput, description: 'A document beside the text.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'Visible to the end user. At most 64 KiB.' }),
-    contentPayload: t.field({
-      type: 'JSONObject',
-      description: 'A machine-readable companion to the content. At most 64 KiB.',
-    }),
-    queryMetadata: t.field({ type: 'JSONObject', description: "Handed to the agent's search. At most 64 KiB." }),
-  }),
+  fields: userMessageFields,
 });

@@ -4,20 +4,20 @@ import { encodeId } from '../../ids.ts';
 import { deleteConversation } from '../delete.ts';
 import { VersionConflictError } from '../failures.ts';
 import { updateConversation } from '../update.ts';
-import { conversationIdDescription, expectedVersionDescription } from './descriptions.ts';
+import * as fields from './input-fields.ts';
 import { payload } from './payloads.ts';
 
 const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
   description: 'A field left out stays unchanged.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     title: t.string({ description: 'Null removes it. At most 1 KiB.' }),
     metadata: t.field({
       type: 'JSONObject',
       description: 'Merged key by key; null removes a key (RFC 7396). At most 64 KiB once merged.',
     }),
     runtimeParameters: t.field({ type: 'JSONObject', description: 'Replaced as a whole.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 
@@ -41,8 +41,8 @@ builder.mutationField('updateConversation', (t) =>
 const DeleteConversationInput = builder.inputType('DeleteConversationInput', {
   description: 'The conversation to delete.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
+    conversationId: fields.conversationId(t),
+    expectedVersion: fields.expectedVersion(t),
   }),
 });
 

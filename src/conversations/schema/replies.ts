@@ -10,7 +10,7 @@ import {
 } from '../failures.ts';
 import { regenerateReply } from '../regenerate.ts';
 import { stopReply } from '../stop.ts';
-import { awaitReplyDescription, expectedVersionDescription, idempotencyKeyDescription } from './descriptions.ts';
+import * as fields from './input-fields.ts';
 import { payload, withReply } from './payloads.ts';
 
 const StopReplyInput = builder.inputType('StopReplyInput', {
@@ -47,13 +47,10 @@ const RegenerateReplyInput = builder.inputType('RegenerateReplyInput', {
       required: true,
       description: 'The latest reply of its conversation, after which nobody has written.',
     }),
-    runtimeParameters: t.field({
-      type: 'JSONObject',
-      description: 'For this reply alone, over those of the conversation.',
-    }),
-    awaitReply: t.boolean({ required: true, defaultValue: false, description: awaitReplyDescription }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
-    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+    runtimeParameters: fields.replyParameters(t),
+    awaitReply: fields.awaitReply(t),
+    expectedVersion: fields.expectedVersion(t),
+    idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 

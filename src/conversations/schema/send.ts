@@ -9,29 +9,15 @@ import {
   VersionConflictError,
 } from '../failures.ts';
 import { sendMessage } from '../send.ts';
-import {
-  awaitReplyDescription,
-  conversationIdDescription,
-  expectedVersionDescription,
-  idempotencyKeyDescription,
-} from './descriptions.ts';
-import { AuthorInput, CanvasInput, ContentInput, MessageAction, OnBusy, StateInput } from './inputs.ts';
+import * as fields from './input-fields.ts';
+import { AuthorInput, companionFields, ContentInput, MessageAction, StateInput, userMessageFields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
   description: '`conversationId` and `content` are enough.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
-    content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-    author: t.field({ type: AuthorInput, description: 'Who wrote it, when it is not the contact.' }),
-    contactId: t.id({ description: "The person who wrote it, when it is not the conversation's contact." }),
-    canvas: t.field({ type: CanvasInput, description: 'A document beside the text.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'Visible to the end user. At most 64 KiB.' }),
-    contentPayload: t.field({
-      type: 'JSONObject',
-      description: 'A machine-readable companion to the content. At most 64 KiB.',
-    }),
-    queryMetadata: t.field({ type: 'JSONObject', description: "Handed to the agent's search. At most 64 KiB." }),
+    conversationId: fields.conversationId(t),
+    ...userMessageFields(t),
     stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
     action: t.field({
       type: MessageAction,
@@ -39,14 +25,11 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
       defaultValue: 'GENERATE_REPLY',
       description: 'In a conversation that is handed off the message is taken and `reply` is null.',
     }),
-    runtimeParameters: t.field({
-      type: 'JSONObject',
-      description: 'For this reply alone, over those of the conversation.',
-    }),
-    awaitReply: t.boolean({ required: true, defaultValue: false, description: awaitReplyDescription }),
-    onBusy: t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'While a reply runs.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
-    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+    runtimeParameters: fields.replyParameters(t),
+    awaitReply: fields.awaitReply(t),
+    onBusy: fields.onBusy(t),
+    expectedVersion: fields.expectedVersion(t),
+    idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 
@@ -86,20 +69,15 @@ builder.mutationField('sendMessage', (t) =>
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
   description: '`author.kind` says whether an agent or a human wrote it.',
   fields: (t) => ({
-    conversationId: t.id({ required: true, description: conversationIdDescription }),
+    conversationId: fields.conversationId(t),
     content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
     author: t.field({ type: AuthorInput, description: "Left out: the conversation's agent." }),
     inReplyToId: t.id({ description: 'The message of the same conversation that it answers.' }),
-    canvas: t.field({ type: CanvasInput, description: 'A document beside the text.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'Visible to the end user. At most 64 KiB.' }),
-    contentPayload: t.field({
-      type: 'JSONObject',
-      description: 'A machine-readable companion to the content. At most 64 KiB.',
-    }),
+    ...companionFields(t),
     stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
-    onBusy: t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'While a reply runs.' }),
-    expectedVersion: t.int({ description: expectedVersionDescription }),
-    idempotencyKey: t.string({ description: idempotencyKeyDescription }),
+    onBusy: fields.onBusy(t),
+    expectedVersion: fields.expectedVersion(t),
+    idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 
