@@ -1,4 +1,4 @@
-import { TypeID, typeid } from 'typeid-js';
+import { fromUUID, TypeID, typeid } from 'typeid-js';
 
 /** The public prefix of each type that has ids. Ids are TypeIDs: the prefix and a UUIDv7 in base 32. */
 export const idPrefixes = {
@@ -23,7 +23,7 @@ export const newId: NewId = () => typeid().toUUID();
 
 /** The public form of a row's id. */
 export function encodeId(type: IdType, uuid: string): string {
-  return TypeID.fromUUID(idPrefixes[type], uuid).toString();
+  return fromUUID(uuid, idPrefixes[type]);
 }
 
 /** The type and row id that a public id names; null when it is malformed. */
@@ -48,7 +48,7 @@ export function decodeId(type: IdType, id: string): string | null {
 
 /** Fragments have no row id of their own: theirs is the message's with the index. */
 export function encodeFragmentId(messageId: string, index: number): string {
-  return `${TypeID.fromUUID('frag', messageId).toString()}_${index}`;
+  return `${fromUUID(messageId, 'frag')}_${index}`;
 }
 
 /** Whether a text is a row id as PostgreSQL takes it. */
