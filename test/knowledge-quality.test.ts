@@ -84,9 +84,9 @@ test('of 40 questions to a help centre, 28 of 32 are answered from the right art
 });
 
 // How well it does on questions that nobody has looked at while the ranking was made: not as well.
-test('of 40 questions written by somebody else, 18 of 32 are, and 6 of 8', async () => {
+test('of 40 questions written by somebody else, 22 of 32 are, and 6 of 8', async () => {
   const { answerable, unanswerable } = await outcomesOf(moreQuestions);
-  expect(answerable.filter(isRight).length).toBeGreaterThanOrEqual(18);
+  expect(answerable.filter(isRight).length).toBeGreaterThanOrEqual(22);
   expect(unanswerable.filter(isRight).length).toBeGreaterThanOrEqual(6);
 });
 

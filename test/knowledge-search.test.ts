@@ -107,6 +107,26 @@ describe('the search', () => {
     expect(await searchKnowledge(pool, { corpusId, query: 'reply message conversation', limit: 1000 })).toEqual(all);
   });
 
+  it('takes one question that an article answers for like what is asked, and not words out of many', async () => {
+    const id = newId();
+    await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, $3)', [
+      id,
+      organizationId,
+      'Bikes',
+    ]);
+    const questions = [
+      'Can I paint the frame blue?',
+      'Where do I sell my old helmet?',
+      'Is there a repair shop in Paris?',
+      'How heavy is the basket?',
+      'Does the saddle fit children?',
+    ];
+    await importArticles(pool, id, [{ slug: 'bike', title: 'Yours', body: 'Ride.', questions }]);
+    const ask = (query: string) => searchKnowledge(pool, { corpusId: id, query });
+    expect(await ask('is a shop for repairs anywhere in paris')).toMatchObject([{ text: 'Ride.' }]);
+    expect(await ask('Will children sell a heavy blue shop?')).toEqual([]);
+  });
+
   it('keeps to its corpus', async () => {
     const query = 'zebra stripes';
     expect(await searchKnowledge(pool, { corpusId: otherCorpusId, query })).toHaveLength(1);

@@ -89,10 +89,11 @@ function contentWords(question: string): string[] {
 /**
  * Any word of the question finds a passage. The rarer a word is in the corpus, the more it weighs, and one that the corpus does
  * not have weighs most: a question about something unknown is not covered by what else it mentions. A word covers its share of
- * the question in three parts: by standing in the article, in the passage, and in the title. For the last two, a question that
- * the article is known to answer does partly. Only the passages that cover most are ranked by where their words stand, because
- * that parses them again; of equals the beginning of an article goes first. Where only its questions have the words, the
- * beginning of the article is the answer.
+ * the question in three parts: by standing in the text of the article, in the passage, and in the title. An article that names
+ * the questions it answers is found by how much one of them is like this one as well: one, since words that are scattered over
+ * many say little. The more it names, the less its text alone proves. Only the passages that cover most are ranked by where
+ * their words stand, because that parses them again; of equals the beginning of an article goes first. Where only its questions
+ * have the words, the beginning of the article is the answer.
  */
 const searchSql = `
 WITH word AS MATERIALIZED (
@@ -116,7 +117,8 @@ share AS MATERIALIZED (
   SELECT n, query, weight / sum(weight) OVER () AS share FROM word JOIN weight USING (n)
 ),
 in_article AS (
-  SELECT article_id, sum(share) AS share FROM (SELECT DISTINCT article_id, n FROM hit) AS each JOIN share USING (n)
+  SELECT article_id, sum(share) AS share, coalesce(sum(share) FILTER (WHERE in_text), 0) AS text_share
+  FROM (SELECT article_id, n, bool_or(NOT question) AS in_text FROM hit GROUP BY article_id, n) AS each JOIN share USING (n)
   GROUP BY article_id
 ),
 in_title AS (
@@ -125,11 +127,13 @@ in_title AS (
   GROUP BY article.id
 ),
 in_passage AS (
-  SELECT article_id, index, question, sum(share) AS share FROM hit JOIN share USING (n)
+  SELECT article_id, index, question, sum(share) AS share, count(*) AS words FROM hit JOIN share USING (n)
   GROUP BY article_id, index, question
 ),
 in_question AS (
-  SELECT article_id, max(share) AS share FROM in_passage WHERE question GROUP BY article_id
+  SELECT article_id, max(sqrt(share * words / length(to_tsvector('english'::regconfig, text)))) AS likeness
+  FROM in_passage JOIN passage USING (article_id, index, question) WHERE question AND share > 0.2
+  GROUP BY article_id
 ),
 answer AS (
   SELECT article_id, index, share FROM in_passage WHERE NOT question
@@ -138,16 +142,18 @@ answer AS (
 ),
 candidate AS (
   SELECT article_id, index, article.url, coalesce(in_title.share, 0) AS title_share,
-    coalesce(in_question.share, 0) AS question_share,
-    0.5 * in_article.share + 0.3 * greatest(answer.share, 0.4 * in_question.share)
-      + 0.2 * greatest(in_title.share, 0.4 * in_question.share, 0) AS coverage
+    greatest(
+      (1 - 0.03 * least(cardinality(questions), 10))
+        * (0.5 * in_article.text_share + 0.3 * answer.share + 0.2 * coalesce(in_title.share, 0)),
+      0.25 * in_article.share + 0.1 * answer.share + 0.1 * coalesce(in_title.share, 0) + 0.5 * coalesce(likeness, 0)
+    ) AS coverage
   FROM answer JOIN in_article USING (article_id) LEFT JOIN in_title USING (article_id)
     LEFT JOIN in_question USING (article_id) JOIN article ON article.id = article_id
   WHERE $4::text[] IS NULL OR article.tags && $4
   ORDER BY coverage DESC, index, article_id LIMIT ${MAX_PASSAGES}
 )
 SELECT article_id AS "articleId", title, heading, text, url,
-  0.5 * coverage + 0.12 * question_share + 0.12 * title_share + CASE WHEN index = 0 THEN 0.02 ELSE 0 END
+  0.5 * coverage + 0.12 * title_share + CASE WHEN index = 0 THEN 0.02 ELSE 0 END
     + 0.12 * (
       SELECT coalesce(sum(share), 0) FROM share
       WHERE to_tsvector('english'::regconfig, heading) @@ share.query

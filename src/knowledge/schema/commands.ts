@@ -90,8 +90,8 @@ const UpsertArticleInput = builder.inputType('UpsertArticleInput', {
     tags: t.stringList({ description: 'By which a search can be narrowed. At most 100, of 1 to 100 bytes each.' }),
     questions: t.stringList({
       description:
-        'What people ask that it answers, in their words and not in those of the article: a search finds the article by them. ' +
-        'At most 100, of 1 character to 1 KiB each.',
+        'What people ask that it answers, in their words and not in those of the article: a search finds the article by how ' +
+        'much one of them is like what is asked. Ten or twenty help most. At most 100, of 1 character to 1 KiB each.',
     }),
   }),
 });
