@@ -100,6 +100,7 @@ const valueTypes = [
   'AgentRuntime',
   'Author',
   'Canvas',
+  'Citation',
   'ConversationChange',
   'ConversationState',
   'FragmentDelta',

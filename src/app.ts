@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticator } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { openRateLimits } from './access/rate-limits.ts';
-import { type KnowledgeSearch, knowledgeRuntime } from './agents/knowledge.ts';
+import { knowledgeRuntime } from './agents/knowledge/runtime.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
 import { AgentRuntimes } from './agents/runtimes.ts';
@@ -21,7 +20,8 @@ import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { newId } from './ids.ts';
-import { searchKnowledge } from './knowledge/search.ts';
+import { consult, keeper } from './knowledge/consult.ts';
+import { KnowledgeBase } from './knowledge/knowledge-base.ts';
 import type { Logger } from './observability.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
@@ -82,19 +82,10 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       throw new StartupError(cannotReachBus(error));
     });
 
-    // A database that is away delays a search; for the silence of a runtime there is a limit.
-    const search: KnowledgeSearch = async (request, signal) => {
-      for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
-        try {
-          return await searchKnowledge(pool, request);
-        } catch (error) {
-          log.warn({ err: error }, 'could not search the knowledge; trying again');
-          await sleep(wait, undefined, { signal });
-        }
-      }
-    };
+    const knowledge = new KnowledgeBase(pool);
+    const search = consult(knowledge, log);
     const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search }),
+      knowledgeRuntime({ search, keepUnanswered: keeper({ pool, newId }, log) }),
       modelRuntime({ search, log, ...modelOptions(config) }),
       ...runtimes,
     ]);
@@ -128,6 +119,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       runner,
       newId,
       runtimes: agentRuntimes,
+      knowledge,
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };

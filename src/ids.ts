@@ -11,6 +11,7 @@ export const idPrefixes = {
   Handoff: 'handoff',
   Inbox: 'inbox',
   Message: 'msg',
+  UnansweredQuestion: 'unanswered',
 } as const;
 
 export type IdType = keyof typeof idPrefixes;

@@ -1,9 +1,7 @@
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { knowledgeRuntime } from '../src/agents/knowledge.ts';
-import { encodeId, newId } from '../src/ids.ts';
-import { importArticles, readArticles } from '../src/knowledge/import.ts';
-import { searchKnowledge } from '../src/knowledge/search.ts';
+import { Asked } from '../scripts/evaluate/asked.ts';
+import { readArticles } from '../src/knowledge/import.ts';
 import { useDatabase } from './harness/database.ts';
 import moreQuestions from './fixtures/help-center-more-questions.json' with { type: 'json' };
 import questions from './fixtures/help-center-questions.json' with { type: 'json' };
@@ -21,49 +19,16 @@ interface Outcome extends Question {
   /** The slug of the article that was answered from; null when the agent declined. */
   answeredFrom: string | null;
 }
-let corpusId: string;
-let slugs: Map<string, string>;
-
+let agent: Asked;
 beforeAll(async () => {
-  const organizationId = newId();
-  corpusId = newId();
-  await pool.query('INSERT INTO organization (id, name) VALUES ($1, $2)', [organizationId, 'Fernwheel']);
-  await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, $3)', [
-    corpusId,
-    organizationId,
-    'Help centre',
-  ]);
-  await importArticles(pool, corpusId, await readArticles(join(fixtures, 'help-center')));
-  const { rows } = await pool.query<{ id: string; slug: string }>('SELECT id, slug FROM article');
-  slugs = new Map(rows.map(({ id, slug }) => [encodeId('Article', id), slug]));
+  agent = await Asked.open(pool, join(fixtures, 'help-center'));
 });
-
-/** The article that an agent's answer cites first; null when it declines. */
-async function sourceOf(question: string, corpusId: string): Promise<string | null> {
-  const runtime = knowledgeRuntime({ search: (request) => searchKnowledge(pool, request) });
-  const turn = {
-    agentName: 'Fern',
-    systemPrompt: null,
-    greeting: null,
-    state: { playbook: null, phase: null, systemMessage: null, context: null },
-    playbook: null,
-    tools: [],
-    history: [{ role: 'USER' as const, text: question, metadata: {}, queryMetadata: null }],
-    parameters: { wordsPerSecond: 0 },
-    corpusId,
-  };
-  for await (const part of runtime.reply(turn, new AbortController().signal)) {
-    if (part.type !== 'text-end') continue;
-    return /"articleId":"(\w+)"/.exec(JSON.stringify(part.metadata))?.[1] ?? null;
-  }
-  throw new Error('The reply has no text.');
-}
 
 async function outcomesOf(asked: Question[]): Promise<{ answerable: Outcome[]; unanswerable: Outcome[] }> {
   const outcomes = await Promise.all(
     asked.map(async (each) => {
-      const source = await sourceOf(each.question, corpusId);
-      return { ...each, answeredFrom: source === null ? null : (slugs.get(source) ?? 'unknown') };
+      const { article } = await agent.ask({ kind: 'answer', question: each.question });
+      return { ...each, answeredFrom: article };
     }),
   );
   return {

@@ -1,6 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
-import { knowledgeRuntime, type Clock, type FoundPassage, type KnowledgeSearch } from '../src/agents/knowledge.ts';
+import type { Clock } from '../src/agents/knowledge/clock.ts';
+import type { FoundPassage, KnowledgeSearch } from '../src/agents/knowledge/port.ts';
+import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
 import type { ReplyPart, Turn, TurnMessage } from '../src/agents/runtime.ts';
 
 const stop: FoundPassage = {
@@ -46,8 +48,18 @@ function message(
 
 const never: AbortSignal = new AbortController().signal;
 
+/** The questions that were kept because nothing answered them. */
+const kept: unknown[] = [];
+const keepUnanswered = async (question: unknown) => void kept.push(question);
+
+/** A search that finds these. */
+const finds =
+  (...passages: FoundPassage[]): KnowledgeSearch =>
+  async () => ({ passages, near: [] });
+const findsNothing = finds();
+
 async function parts(search: KnowledgeSearch, given = turn(), signal = never, clock?: Clock): Promise<ReplyPart[]> {
-  const runtime = knowledgeRuntime({ search, ...(clock && { clock }) });
+  const runtime = knowledgeRuntime({ search, keepUnanswered, ...(clock && { clock }) });
   const produced: ReplyPart[] = [];
   for await (const part of runtime.reply(given, signal)) produced.push(part);
   return produced;
@@ -74,7 +86,7 @@ function manualClock() {
 
 describe('an answer of the knowledge runtime', () => {
   it('is a look-up, its result, a text with its sources, and the end', async () => {
-    const produced = await parts(async () => [stop, end, aside]);
+    const produced = await parts(finds(stop, end, aside));
     expect(produced.filter((part) => part.type !== 'text-delta')).toEqual([
       { type: 'tool-call', callId: 'call_1', name: 'queryKnowledgeBase', args: { query: 'How do I stop it?' } },
       {
@@ -97,29 +109,21 @@ describe('an answer of the knowledge runtime', () => {
       },
       { type: 'finish' },
     ]);
-    expect(textOf(produced)).toBe(
-      `**Stop a reply › Exactly this one**\n\n${stop.text}\n\nSee also: [End \\[it\\]](<https://example.org/end>)`,
-    );
+    // The passage that answers, and nothing around it.
+    expect(textOf(produced)).toBe(stop.text);
   });
 
   it('comes in words that join to it exactly and never cut a character', async () => {
     const text = ` \n word  ${'long'.repeat(40)}\t👍🏽 x${'😀'.repeat(60)}\n\n漢字${'字'.repeat(100)} end \n`;
-    const produced = await parts(async () => [{ ...stop, text }]);
-    expect(textOf(produced)).toBe(`**Stop a reply › Exactly this one**\n\n${text}`);
+    const produced = await parts(finds({ ...stop, text }));
+    expect(textOf(produced)).toBe(text);
     const deltas = produced.flatMap((part) => (part.type === 'text-delta' ? [part.text] : []));
     expect(deltas.every((delta) => delta.isWellFormed() && delta !== '')).toBe(true);
-    expect(deltas[0]).toBe('**Stop');
-  });
-
-  it('includes what the same article says elsewhere when it fits as well', async () => {
-    const more = { ...stop, heading: 'What is kept', text: 'The text.', score: 0.88 };
-    expect(textOf(await parts(async () => [stop, more]))).toContain(`${stop.text}\n\n**What is kept**\n\nThe text.`);
-    const less = { ...more, score: 0.7 };
-    expect(textOf(await parts(async () => [stop, less]))).not.toContain('What is kept');
+    expect(deltas[0]).toBe(' \n word');
   });
 
   it('abridges long passages in the result of the look-up', async () => {
-    const produced = await parts(async () => [{ ...stop, text: 'word '.repeat(100) }]);
+    const produced = await parts(finds({ ...stop, text: 'word '.repeat(100) }));
     const result = produced.find((part) => part.type === 'tool-result');
     expect(JSON.stringify(result)).toMatch(/"excerpt":"(word ){39}word…"/);
   });
@@ -134,19 +138,38 @@ describe('an answer of the knowledge runtime', () => {
     ];
     const produced = await parts(async (request) => {
       asked.push(request);
-      return [stop];
+      return { passages: [stop], near: [] };
     }, turn({ history }));
     expect(asked).toEqual([{ corpusId: 'corpus', query: 'second', queryMetadata: { team: 'secret' }, limit: 5 }]);
     expect(JSON.stringify(produced)).not.toContain('secret');
   });
 
-  it('says so when it does not know, and offers a human', async () => {
-    const produced = await parts(async () => []);
-    expect(textOf(produced)).toMatch(/do not know.*a human can take over/s);
+  it('says so when it does not know, and keeps the question for operators', async () => {
+    const produced = await parts(findsNothing);
+    expect(textOf(produced)).toMatch(/do not know.*say that you want to speak to a person\.$/s);
     expect(produced.at(-2)).toEqual({ type: 'text-end', metadata: { citations: [] } });
+    expect(kept.splice(0)).toEqual([{ corpusId: 'corpus', text: 'How do I stop it?' }]);
     const withoutCorpus = await parts(() => Promise.reject(new Error('asked')), turn({ corpusId: null }));
     expect(textOf(withoutCorpus)).toBe(textOf(produced));
     expect(withoutCorpus[0]).toEqual({ type: 'text-start' });
+    expect(kept).toEqual([]);
+  });
+
+  it('names the nearest articles when it does not know, without answering from them', async () => {
+    const produced = await parts(async () => ({ passages: [], near: [{ ...stop, url: null }, end] }));
+    const named = 'Perhaps this is near to what you mean: *Stop a reply*, [End \\[it\\]](<https://example.org/end>).';
+    expect(textOf(produced)).toContain(named);
+    expect(produced.at(-2)).toEqual({ type: 'text-end', metadata: { citations: [] } });
+    kept.length = 0;
+  });
+
+  it('to a wish for a human is a handoff, after a sentence that says what happens next', async () => {
+    const wish = 'This is useless, get me a person!';
+    const asked = () => Promise.reject(new Error('asked'));
+    const produced = await parts(asked, turn({ history: [message('USER', wish)] }));
+    expect(textOf(produced)).toMatch(/^I am handing this conversation over to a person\..*Until then I stay silent/);
+    expect(produced.slice(-2)).toEqual([{ type: 'handoff-request', reason: wish }, { type: 'finish' }]);
+    expect(kept).toEqual([]);
   });
 
   it('is a greeting when the agent speaks first, or is greeted', async () => {
@@ -156,19 +179,20 @@ describe('an answer of the knowledge runtime', () => {
     const first = await parts(asked, turn({ history }));
     expect(textOf(first)).toMatch(/^Hello! I am Ada\./);
     expect(first.map((part) => part.type)).not.toContain('tool-call');
-    const greeted = await parts(async () => [], turn({ history: [message('USER', 'Good morning!')] }));
+    const greeted = await parts(findsNothing, turn({ history: [message('USER', 'Good morning!')] }));
     expect(textOf(greeted)).toBe(textOf(first));
+    expect(kept).toEqual([]);
   });
 });
 
 describe('the pace of an answer', () => {
-  const tenWords = { ...stop, title: 'a', heading: '', text: 'b c d e f g h i j' };
+  const tenWords = { ...stop, text: 'a b c d e f g h i j' };
 
   it('is kept by the clock, so that delays do not add up', async () => {
     const clock = manualClock();
     const start = clock.now();
     const at: number[] = [];
-    const runtime = knowledgeRuntime({ search: async () => [tenWords], clock });
+    const runtime = knowledgeRuntime({ search: finds(tenWords), keepUnanswered, clock });
     for await (const part of runtime.reply(turn({ parameters: { wordsPerSecond: 10 } }), never)) {
       if (part.type !== 'text-delta') continue;
       at.push(clock.now() - start);
@@ -180,13 +204,13 @@ describe('the pace of an answer', () => {
 
   it('is 40 words per second unless the parameters say otherwise', async () => {
     const clock = manualClock();
-    await parts(async () => [tenWords], turn({ parameters: {} }), never, clock);
+    await parts(finds(tenWords), turn({ parameters: {} }), never, clock);
     expect(clock.sleeps).toEqual(Array.from({ length: 9 }, () => 25));
   });
 
   it('may be slower than a timer can be long', async () => {
     const clock = manualClock();
-    await parts(async () => [{ ...tenWords, text: 'b' }], turn({ parameters: { wordsPerSecond: 2e-7 } }), never, clock);
+    await parts(finds({ ...tenWords, text: 'a b' }), turn({ parameters: { wordsPerSecond: 2e-7 } }), never, clock);
     expect(Math.max(...clock.sleeps)).toBeLessThan(2 ** 31);
     expect(clock.sleeps.reduce((sum, sleep) => sum + sleep, 0)).toBeCloseTo(5e9);
   });
@@ -201,7 +225,7 @@ describe('the pace of an answer', () => {
     };
     setImmediate(count);
     const text = 'word '.repeat(20_000);
-    const produced = await parts(async () => [{ ...stop, text }], turn(), never, clock);
+    const produced = await parts(finds({ ...stop, text }), turn(), never, clock);
     running = false;
     expect(textOf(produced)).toContain(text);
     expect(clock.sleeps).toEqual([]);
@@ -215,7 +239,7 @@ describe('an abort', () => {
   it('ends a pause between words at once, with its reason', async () => {
     const controller = new AbortController();
     const produced: ReplyPart[] = [];
-    const runtime = knowledgeRuntime({ search: async () => [stop] });
+    const runtime = knowledgeRuntime({ search: finds(stop), keepUnanswered });
     let abortedAt = 0;
     const run = (async () => {
       for await (const part of runtime.reply(turn({ parameters: { wordsPerSecond: 0.01 } }), controller.signal)) {
@@ -229,12 +253,12 @@ describe('an abort', () => {
     })();
     await expect(run).rejects.toBe(reason);
     expect(performance.now() - abortedAt).toBeLessThan(100);
-    expect(produced.at(-1)).toEqual({ type: 'text-delta', text: '**Stop' });
+    expect(produced.at(-1)).toEqual({ type: 'text-delta', text: 'Call' });
   });
 
   it('is noticed at full speed too, before the next word', async () => {
     const controller = new AbortController();
-    const runtime = knowledgeRuntime({ search: async () => [{ ...stop, text: 'word '.repeat(1000) }] });
+    const runtime = knowledgeRuntime({ search: finds({ ...stop, text: 'word '.repeat(1000) }), keepUnanswered });
     let late = 0;
     const run = (async () => {
       for await (const part of runtime.reply(turn(), controller.signal)) {
@@ -267,7 +291,7 @@ it('a search that fails makes the reply fail', async () => {
 });
 
 it('the parameters have a JSON Schema, with its defaults', () => {
-  const { parametersSchema } = knowledgeRuntime({ search: async () => [] });
+  const { parametersSchema } = knowledgeRuntime({ search: findsNothing, keepUnanswered });
   const validate = new Ajv2020({ strict: true }).compile(parametersSchema);
   const verdicts = [{}, { wordsPerSecond: 0 }, { wordsPerSecond: 2.5 }].map((parameters) => validate(parameters));
   expect(verdicts).toEqual([true, true, true]);

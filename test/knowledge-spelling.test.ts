@@ -3,7 +3,7 @@ import { newId } from '../src/ids.ts';
 import { isEnglish } from '../src/knowledge/dictionary.ts';
 import { otherForms } from '../src/knowledge/english.ts';
 import { importArticles } from '../src/knowledge/import.ts';
-import { searchKnowledge } from '../src/knowledge/search.ts';
+import { search } from '../src/knowledge/search.ts';
 import { correctSpelling } from '../src/knowledge/spelling.ts';
 import { useDatabase } from './harness/database.ts';
 
@@ -34,7 +34,7 @@ const keys = {
 const zebras = { slug: 'zebras', title: 'Zebras', body: 'Their stripes are white.' };
 
 async function titles(query: string): Promise<string[]> {
-  const passages = await searchKnowledge(pool, { corpusId, query });
+  const { passages } = await search(pool, { corpusId, query });
   return passages.map(({ title }) => title);
 }
 

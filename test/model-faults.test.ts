@@ -137,7 +137,7 @@ describe('when the server of the model', () => {
 /** How the runtime alone replies. */
 function reply(url = model.url) {
   const runtime = modelRuntime({
-    search: async () => [],
+    search: async () => ({ passages: [], near: [] }),
     log: createLogger({ level: 'silent' }),
     allowPrivateAddresses: false,
     settings: { url: `${url}/v1`, apiKey: key, model: 'fake' },

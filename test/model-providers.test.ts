@@ -16,7 +16,7 @@ const key = 'sk-planted-secret';
 function reply(provider: 'anthropic' | 'google', changes: Partial<Turn> = {}) {
   const { url } = server;
   const runtime = modelRuntime({
-    search: async () => [],
+    search: async () => ({ passages: [], near: [] }),
     log: createLogger({ level: 'silent' }),
     allowPrivateAddresses: true,
     settings: { model: 'fake', anthropic: { apiKey: key, url }, google: { apiKey: key, url } },

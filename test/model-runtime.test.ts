@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { HttpTool } from '../src/agents/http-tool.ts';
-import type { FoundPassage, KnowledgeSearch } from '../src/agents/knowledge.ts';
+import type { FoundPassage, KnowledgeSearch } from '../src/agents/knowledge/port.ts';
 import type { ModelSettings } from '../src/agents/model/providers.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Playbook } from '../src/agents/playbook.ts';
@@ -33,7 +33,11 @@ interface Given {
   allowPrivateAddresses?: boolean;
 }
 
-function runtime({ settings, search = async () => [], allowPrivateAddresses = true }: Given = {}) {
+function runtime({
+  settings,
+  search = async () => ({ passages: [], near: [] }),
+  allowPrivateAddresses = true,
+}: Given = {}) {
   return modelRuntime({
     search,
     log: createLogger({ level: 'silent' }),
@@ -283,7 +287,7 @@ describe('the window of the model', () => {
 
   test('is not filled by one answer of a tool', async () => {
     server.answer(calls('queryKnowledgeBase', { query: 'q' }), says('Hi.'));
-    const search = async () => [{ ...passage, text: 'x'.repeat(100_000) }];
+    const search = async () => ({ passages: [{ ...passage, text: 'x'.repeat(100_000) }], near: [] });
     await reply({ corpusId: 'c', parameters: { contextTokens: 4000 } }, { search });
     const told = server.requests[1]?.body.messages?.at(-1)?.content;
     expect(String(told).length).toBeLessThan(4000);
@@ -296,7 +300,7 @@ describe('the model', () => {
     const asked: unknown[] = [];
     const search: KnowledgeSearch = async (request) => {
       asked.push(request);
-      return [passage];
+      return { passages: [passage], near: [] };
     };
     server.answer(calls('queryKnowledgeBase', { query: 'stop' }, { text: ['Let me look.'] }), says('Call stopReply.'));
     const history = [said('USER', 'How?', { queryMetadata: { team: 'secret' } })];

@@ -1,7 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { remoteAgent } from '../examples/remote-agent.ts';
-import { type Clock, knowledgeRuntime } from '../src/agents/knowledge.ts';
+import type { Clock } from '../src/agents/knowledge/clock.ts';
+import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
 import { Draft } from '../src/generation/draft.ts';
@@ -83,15 +84,16 @@ function wishfulKnowledge(): Runtime {
   const search = async ({ query }: { query: string }) => {
     const { does, text } = wishOf(query);
     if (does === 'fail') throw new Error(text);
-    return [{ ...passage, text }];
+    return { passages: [{ ...passage, text }], near: [] };
   };
-  const { parametersSchema } = knowledgeRuntime({ search });
+  const keepUnanswered = async () => undefined;
+  const { parametersSchema } = knowledgeRuntime({ search, keepUnanswered });
   return {
     name: 'contract-knowledge',
     parametersSchema,
     reply: (turn, signal) => {
       const question = () => turn.history.findLast(({ role }) => role === 'USER')?.text ?? '';
-      return knowledgeRuntime({ search, clock: clockOf(question) }).reply(turn, signal);
+      return knowledgeRuntime({ search, keepUnanswered, clock: clockOf(question) }).reply(turn, signal);
     },
   };
 }
@@ -131,7 +133,7 @@ const subjects = [
   new Watched(wishfulKnowledge()),
   new Watched({
     ...modelRuntime({
-      search: async () => [],
+      search: async () => ({ passages: [], near: [] }),
       log: createLogger({ level: 'silent' }),
       allowPrivateAddresses: false,
       settings: { url: `${modelServer.url}/v1`, model: 'fake' },

@@ -3,10 +3,12 @@ import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragments } from '../conversations/log.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
+import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  knowledge: KnowledgeBase;
 }
 
 /** What resolvers are given. */

@@ -25,6 +25,8 @@ const finders: Record<IdType, Finder> = {
     services.prisma.inbox.findUnique({ where: { id, AND: visibleTo(viewer).inbox } }),
   Message: ({ services, viewer }, id) =>
     services.prisma.message.findUnique({ where: { id, AND: visibleTo(viewer).message } }),
+  UnansweredQuestion: ({ services, viewer }, id) =>
+    services.prisma.unansweredQuestion.findUnique({ where: { id, corpus: visibleTo(viewer).corpus } }),
 };
 
 const nothing = Promise.resolve(null);

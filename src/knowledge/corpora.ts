@@ -83,13 +83,19 @@ export async function deleteArticle(
   const articleId = decodeId('Article', input.articleId);
   if (articleId === null) throw new NotFoundError(['articleId']);
   await inTransaction(pool, async (db) => {
-    const corpusId = await corpusOf(db, articleId);
-    // Looked for again under the lock: another may have deleted it meanwhile.
-    const found = corpusId !== null && (await lockCorpus(db, owner, corpusId)) && (await corpusOf(db, articleId));
-    if (!found) throw new NotFoundError(['articleId']);
-    await removeArticles(db, found, [articleId]);
+    const corpusId = await lockCorpusOf(db, owner, articleId);
+    if (corpusId === null) throw new NotFoundError(['articleId']);
+    await removeArticles(db, corpusId, [articleId]);
   });
   return { articleId };
+}
+
+/** The article's corpus, to which nobody else writes until the transaction ends; null when there is no such article. */
+export async function lockCorpusOf(db: pg.PoolClient, owner: CorpusOwner, articleId: string): Promise<string | null> {
+  const corpusId = await corpusOf(db, articleId);
+  if (corpusId === null || !(await lockCorpus(db, owner, corpusId))) return null;
+  // Looked for again under the lock: another may have deleted it meanwhile.
+  return corpusOf(db, articleId);
 }
 
 async function corpusOf(db: pg.PoolClient, articleId: string): Promise<string | null> {

@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { decodeId } from '../ids.ts';
 import { ValueReader, valueLimits } from '../value-reader.ts';
 import type { CorpusOwner } from './corpora.ts';
-import { findPassages, type KnowledgePassage, MAX_PASSAGES } from './search.ts';
+import type { KnowledgeBase } from './knowledge-base.ts';
+import { type KnowledgePassage, MAX_PASSAGES } from './search.ts';
 
 export interface SearchInput {
   corpusId: string;
@@ -11,9 +12,9 @@ export interface SearchInput {
   first: number;
 }
 
-/** Asks a corpus of this owner; null when there is none. Throws `InvalidInputError` for what cannot be asked. */
+/** Asks a corpus of this owner; null when there is none. Throws `InvalidInputError` for what cannot be asked, `SearchBusyError` when too many ask. */
 export async function searchCorpus(
-  { pool }: { pool: pg.Pool },
+  { pool, knowledge }: { pool: pg.Pool; knowledge: KnowledgeBase },
   { organizationId }: CorpusOwner,
   { corpusId: id, query, tags, first }: SearchInput,
 ): Promise<KnowledgePassage[] | null> {
@@ -28,5 +29,6 @@ export async function searchCorpus(
     values: [corpusId, organizationId],
   });
   if (corpusId === null || corpus.rowCount === 0) return null;
-  return findPassages(pool, { corpusId, query, tags: tags ?? [], limit: first });
+  const { passages } = await knowledge.search({ corpusId, query, tags: tags ?? [], limit: first });
+  return passages;
 }

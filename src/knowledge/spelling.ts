@@ -1,7 +1,6 @@
 import type { Queryable } from '../db.ts';
 import { isEnglish } from './dictionary.ts';
 import { fillers } from './english.ts';
-import { searchable } from './searchable.ts';
 
 /**
  * For those of the words that the corpus does not have and that are misspelt, the nearest word that it has. A word of English
@@ -19,9 +18,9 @@ export async function correctSpelling(
     text: `
       SELECT suspect AS word, ARRAY(SELECT similar_words($1, suspect)) AS similar
       FROM unnest($2::text[]) AS suspect
-      WHERE NOT EXISTS (SELECT FROM corpus_word WHERE corpus_id = $1 AND word = suspect)
-        AND NOT EXISTS (
-          SELECT FROM passage WHERE corpus_id = $1 AND ${searchable} @@ plainto_tsquery('english'::regconfig, suspect))`,
+      WHERE NOT EXISTS (
+        SELECT FROM corpus_term, unnest(tsvector_to_array(to_tsvector('english'::regconfig, suspect))) AS stem
+        WHERE corpus_id = $1 AND term = stem AND passages > 0)`,
     values: [corpusId, suspects],
   });
   return new Map(

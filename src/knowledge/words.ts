@@ -1,5 +1,4 @@
 import type pg from 'pg';
-import { searchable } from './searchable.ts';
 
 /**
  * A row for each word of a passage, as it is spelt. Of numbers and short words nobody can tell how they are misspelt, and stop
@@ -43,7 +42,8 @@ export async function removeUnusedWords(db: pg.PoolClient, corpusId: string, wor
     text: `
       DELETE FROM corpus_word WHERE corpus_id = $1 AND word = ANY ($2::text[])
         AND NOT EXISTS (
-          SELECT FROM passage WHERE corpus_id = $1 AND ${searchable} @@ plainto_tsquery('english'::regconfig, word))`,
+          SELECT FROM corpus_term AS c, unnest(tsvector_to_array(to_tsvector('english'::regconfig, word))) AS stem
+          WHERE c.corpus_id = $1 AND term = stem AND passages > 0)`,
     values: [corpusId, words],
   });
 }

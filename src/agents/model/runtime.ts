@@ -5,7 +5,7 @@ import type {
   LanguageModelV3ToolResultPart,
 } from '@ai-sdk/provider';
 import { isJsonObject, type JsonObject } from '../../json.ts';
-import { cite, type FoundPassage } from '../knowledge.ts';
+import { cite, type FoundPassage } from '../knowledge/port.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
 import { ask } from './ask.ts';
 import { isDeeperThan, MAX_DEPTH } from './nesting.ts';

@@ -3,9 +3,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Json, JsonObject } from '../../json.ts';
 import type { Logger } from '../../observability.ts';
 import type { HttpTool } from '../http-tool.ts';
-import { cite, type FoundPassage, type KnowledgeSearch, summarize, unlessAborted } from '../knowledge.ts';
+import { cite, type FoundPassage, type KnowledgeSearch, summarize } from '../knowledge/port.ts';
 import { nextPhases, playbookInstructions } from '../playbook.ts';
 import type { ReplyPart, Turn } from '../runtime.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { callHttpTool, type HttpCallOptions, ToolError } from './http-call.ts';
 
 /** What a call came to. */
@@ -87,7 +88,7 @@ function knowledgeTool({ corpusId, history }: Turn, search: KnowledgeSearch): To
       },
       async call({ query }, signal) {
         const request = { corpusId, query: textOf(query), queryMetadata, limit: 5 };
-        const found = await unlessAborted(search(request, signal), signal);
+        const { passages: found } = await unlessAborted(search(request, signal), signal);
         return {
           response: { passages: found.map(summarize) },
           failed: false,

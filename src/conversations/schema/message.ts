@@ -34,7 +34,8 @@ export function repliesTo(reply: Message, asked: Message): void {
 /** Of the rows of messages that have ended, which the followers of an event share. Their fragments never change. */
 const fragmentsOfEnded = new WeakMap<object, Promise<FragmentRow[]>>();
 
-function fragmentsOf(
+/** Its fragments as they are now. */
+export function fragmentsOf(
   message: { id: string; status: MessageStatus },
   _args: object,
   { fragments }: GraphQLContext,

@@ -3,10 +3,11 @@ import { visibleTo } from '../../access/visibility.ts';
 import type { Article, Corpus } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
-import { asBadInput } from '../../graphql/errors.ts';
+import { asBadInput, serviceUnavailable } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { MAX_PASSAGES } from '../search.ts';
 import { searchCorpus } from '../search-corpus.ts';
+import { SearchBusyError } from '../search-gate.ts';
 import { ArticleRef } from './article.ts';
 import { CorpusRef } from './corpus.ts';
 
@@ -86,7 +87,7 @@ builder.queryField('searchKnowledge', (t) =>
     authScopes: { read: true },
     description:
       'What an agent would find in a corpus: the passages that answer the question, best first. Empty when the corpus does ' +
-      'not know; null when the corpus does not exist.',
+      'not know; null when the corpus does not exist. `SERVICE_UNAVAILABLE`, with `retryAfter`, when too many are being searched.',
     args: {
       corpusId: t.arg.id({ required: true, description: '`corpus_…`' }),
       query: t.arg.string({
@@ -100,7 +101,7 @@ builder.queryField('searchKnowledge', (t) =>
     },
     resolve: async (_root, args, context, info) => {
       const { services, viewer } = context;
-      const passages = await searchCorpus(services, viewer, args).catch(asBadInput);
+      const passages = await searchCorpus(services, viewer, args).catch(asRequestError);
       if (!passages) return null;
       const articles = await services.prisma.article.findMany({
         ...queryFromInfo({ context, info, path: ['article'] }),
@@ -114,3 +115,8 @@ builder.queryField('searchKnowledge', (t) =>
     },
   }),
 );
+
+function asRequestError(error: unknown): never {
+  if (error instanceof SearchBusyError) throw serviceUnavailable(error.message, error.retryAfter);
+  return asBadInput(error);
+}
