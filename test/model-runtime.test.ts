@@ -6,7 +6,7 @@ import type { ModelSettings } from '../src/agents/model/providers.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Playbook } from '../src/agents/playbook.ts';
 import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import {
   begins,
   callChunks,
@@ -36,7 +36,7 @@ interface Given {
 function runtime({ settings, search = async () => [], allowPrivateAddresses = true }: Given = {}) {
   return modelRuntime({
     search,
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses,
     settings: { url: `${server.url}/v1`, model: 'fake', ...settings },
   });
