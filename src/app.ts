@@ -13,7 +13,9 @@ import type { Config } from './config.ts';
 import { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
-import { openDatabase, openPool } from './db.ts';
+import { conversationGate } from './conversations/log/commit.ts';
+import { LogEpoch } from './conversations/log/epoch.ts';
+import { openDatabase, openPool, poolLimits } from './db.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -22,16 +24,19 @@ import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { newId } from './ids.ts';
 import { searchKnowledge } from './knowledge/search.ts';
+import { KeyedGate } from './keyed-gate.ts';
+import type { PoolLimits } from './limited-pool.ts';
 import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
+import { retry } from './retry.ts';
 import { createHttpServer } from './server.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
 const DRAIN_MS = 1000;
 
-/** One to renew the lease, one to look for replies without an owner. */
-const VITAL_CONNECTIONS = 2;
+/** What `/ready` gives the database to answer, in milliseconds. */
+const READY_MS = 2000;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -63,36 +68,44 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
 
   async function open(): Promise<App> {
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
-    await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
+    const directUrl = config.databaseDirectUrl ?? databaseUrl;
+    await migrate(directUrl, join(root, 'prisma', 'migrations'));
     const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
+    const pooler = config.databasePooler === 'transaction';
+    const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
+    const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, this server can say that it is alive.
-    const vital = openPool(databaseUrl, VITAL_CONNECTIONS, onIdleError);
-    opened.push(() => vital.end());
+    // However many requests wait for the database, replies go on and this server can say that it is alive.
+    const openOwn = (url: string, limits: PoolLimits) => {
+      const own = openPool(url, limits, onIdleError);
+      opened.push(() => own.end());
+      return own;
+    };
+    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
+    const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
+    const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
+    const logEpoch = new LogEpoch(pool, logger);
+    await logEpoch.start();
+    // The old connections do not survive a failover.
+    pool.on('connect', () => logEpoch.readQuietly());
     const { organizationId, newKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
       corpusDirectory: join(root, 'corpus'),
     });
 
-    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger });
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
     opened.push(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
     });
 
     // A database that is away delays a search; for the silence of a runtime there is a limit.
-    const search: KnowledgeSearch = async (request, signal) => {
-      for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
-        try {
-          return await searchKnowledge(pool, request);
-        } catch (error) {
-          logger.warn({ err: error }, 'could not search the knowledge; trying again');
-          await sleep(wait, undefined, { signal });
-        }
-      }
-    };
+    const search: KnowledgeSearch = (request, signal) =>
+      retry(() => searchKnowledge(pool, request), {
+        signal,
+        onFailure: (error) => logger.warn({ err: error }, 'could not search the knowledge; trying again'),
+      });
     const agentRuntimes = new AgentRuntimes([
       knowledgeRuntime({ search }),
       modelRuntime({ search, logger, ...modelOptions(config) }),
@@ -108,7 +121,8 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
     const feedRegistry = new FeedRegistry(pool, bus, logger);
     opened.push(() => feedRegistry.close());
     const runner = new Runner({
-      pool,
+      pool: replies,
+      checkpointPool: checkpoints,
       bus,
       lease,
       logger,
@@ -131,6 +145,8 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       bus,
       feedRegistry,
       logTail,
+      logEpoch,
+      gate: new KeyedGate(conversationGate),
       runner,
       newId,
       runtimes: agentRuntimes,
@@ -158,7 +174,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       keepAliveSeconds: config.keepAliveSeconds,
       logger,
       checkReady: async () => {
-        await pool.query('SELECT 1');
+        await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
@@ -193,6 +209,15 @@ function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: 
     settings: { url, apiKey, model, anthropic: keyed(config.anthropicApiKey), google: keyed(config.googleApiKey) },
     allowPrivateAddresses: config.allowPrivateAddresses,
   };
+}
+
+/** Rejects when a promise does not settle in time. */
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const tooLate = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`no answer within ${milliseconds} ms`);
+  });
+  await Promise.race([promise, tooLate]).finally(() => timer.abort());
 }
 
 function cannotReachBus(error: unknown): string {

@@ -3,8 +3,10 @@ import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import type { KeyedGate } from '../keyed-gate.ts';
 import type { JsonObject } from '../json.ts';
 import type { ReplyRunner } from './reply-runner.ts';
+import type { LogEpoch } from './log/epoch.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
 
@@ -15,7 +17,10 @@ export interface ConversationServices {
   bus: Bus;
   feedRegistry: FeedRegistry;
   logTail: LogTail;
+  logEpoch: LogEpoch;
   runner: ReplyRunner;
+  /** Passed by every command, by conversation. */
+  gate: KeyedGate;
   newId: NewId;
   /** This server, as the owner of the replies that it generates. */
   serverId(): string;

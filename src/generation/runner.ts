@@ -9,6 +9,7 @@ import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import { retry } from '../retry.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -144,7 +145,7 @@ export class Runner implements ReplyRunner, HintListener {
         await this.checkpoints.flush(run);
         return inTransaction(this.options.pool, (db) => settleReply(db, { conversationId, replyId, actor }, ending));
       },
-      () => run.fenced,
+      run.fencing,
     );
     if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
   }
@@ -154,18 +155,17 @@ export class Runner implements ReplyRunner, HintListener {
     run: Run,
     what: string,
     attempt: () => Promise<T>,
-    givenUp = () => run.abort.signal.aborted,
+    signal = run.abort.signal,
   ): Promise<T | null> {
-    for (let wait = 100; !givenUp(); wait = Math.min(wait * 2, 2000)) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const { conversationId, replyId } = run;
-        this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
-        await sleep(wait);
-      }
+    const { conversationId, replyId } = run;
+    const onFailure = (error: unknown) =>
+      this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
+    try {
+      return await retry(attempt, { signal, onFailure });
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
     }
-    return null;
   }
 }
 

@@ -13,6 +13,7 @@ import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
 import { faultsOfCost } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
+import { limitedWork } from './work-limit.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
@@ -62,6 +63,7 @@ export function createGraphQLServer(options: {
       checkParameters,
       limitOperations(options.introspection),
       limitStreams(connections, options.keepAliveSeconds),
+      limitedWork,
       documentedCodes,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError } from 'graphql';
+import { execute, GraphQLError, subscribe } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Connections, Expiry } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
@@ -12,6 +12,7 @@ import { MAX_REQUEST_BYTES } from './http.ts';
 import { faultsOfCost } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
+import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
@@ -44,6 +45,8 @@ export function createWebSockets(options: {
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
+    execute: limitWork(execute),
+    subscribe: limitWork(subscribe),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
@@ -62,7 +65,8 @@ export function createWebSockets(options: {
           return true;
         }
       } catch (error) {
-        socket.close(4500, masked(error).message.slice(0, 120));
+        const { message, extensions } = masked(error);
+        socket.close(extensions.code === 'SERVICE_UNAVAILABLE' ? CLOSE_TRY_LATER : 4500, message.slice(0, 120));
       }
       return false;
     },

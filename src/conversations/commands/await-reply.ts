@@ -1,4 +1,5 @@
 import { replyStream } from '../stream/stream.ts';
+import { apart } from '../../work-clock.ts';
 import type { ConversationServices } from '../services.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
@@ -10,6 +11,16 @@ export async function awaitReply(
   conversationId: string,
   replyId: string,
   timeoutMs = AWAIT_REPLY_MS,
+): Promise<void> {
+  // It is no work of the command, which has committed.
+  await apart(() => wait(services, conversationId, replyId, timeoutMs));
+}
+
+async function wait(
+  services: Pick<ConversationServices, 'feedRegistry' | 'pool'>,
+  conversationId: string,
+  replyId: string,
+  timeoutMs: number,
 ): Promise<void> {
   const { rows } = await services.pool.query<{ createdVersion: number }>({
     name: 'reply-version',

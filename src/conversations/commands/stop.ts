@@ -25,7 +25,9 @@ export async function stopReply(
   }
   const { conversationId } = message;
   const version =
-    message.status === 'IN_PROGRESS' ? await settleRunning(services, caller, conversationId, replyId) : null;
+    message.status === 'IN_PROGRESS'
+      ? await services.gate.run(conversationId, () => settleRunning(services, caller, conversationId, replyId))
+      : null;
   const head = version === null ? await readHead(services, conversationId) : { version, runningReplyVersion: null };
   return {
     conversationId,

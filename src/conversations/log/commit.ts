@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { inTransaction } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
+import type { GateLimits, KeyedGate } from '../../keyed-gate.ts';
 import { append, type Appended, type Change } from './append.ts';
 import { checkState, needsPlaybooks } from './check-state.ts';
 import {
@@ -20,7 +21,16 @@ export interface CommitServices {
   pool: pg.Pool;
   bus: Bus;
   runner: ReplyRunner;
+  gate: KeyedGate;
 }
+
+/** What one conversation may take of a server: its commands wait for its row, and each that waits there holds a connection. */
+export const conversationGate: GateLimits = {
+  atOnce: 2,
+  waiting: 100,
+  waitMs: 5_000,
+  refusal: 'Too many commands wait for this conversation. Nothing was done. Try again.',
+};
 
 /** What a successful command leaves behind. */
 export interface Committed {
@@ -48,7 +58,7 @@ export const lockFirst: Completion = () => Promise.resolve({});
  * Throws the failure that the locked row gave; then nothing was written.
  */
 export async function commit(services: CommitServices, change: Change, complete?: Completion): Promise<Committed> {
-  const { result, settled } = await decide(services, change, complete);
+  const { result, settled } = await services.gate.run(change.conversationId, () => decide(services, change, complete));
   const succeeded = result.outcome === 'OK' || result.outcome === 'UNCHANGED';
   if (succeeded) announce(services, result, settled);
   else if (result.outcome !== 'REPLAY') throw failure(result, change);

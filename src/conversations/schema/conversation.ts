@@ -35,7 +35,8 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         'Follow from here. Never newer than anything else in the same response, so nothing is missed; take it from the ' +
         'response, not from a cache.',
       // Of the row that was read first: what is read after it can only be newer.
-      resolve: ({ id, version, runningReplyVersion }) => cursorAt(id, version, runningReplyVersion),
+      resolve: ({ id, version, runningReplyVersion }, _args, { services }) =>
+        cursorAt(services.logEpoch.current, id, version, runningReplyVersion),
     }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),

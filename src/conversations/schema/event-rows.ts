@@ -1,5 +1,7 @@
 import type { StreamEvent } from '../stream/stream-event.ts';
 import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
+import { startOver } from '../../graphql/errors.ts';
+import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
 import type { ConversationServices } from '../services.ts';
 import { repliesTo } from './message.ts';
@@ -106,7 +108,7 @@ export function delivered(
     next: () =>
       next().catch((error: unknown) => {
         release();
-        throw error;
+        throw error instanceof LogWentBackError ? startOver(error.message) : error;
       }),
     async return() {
       release();

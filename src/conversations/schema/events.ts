@@ -3,6 +3,7 @@ import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
+import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { type LogEvent, type LogEventInPlace, readLogPage } from '../log/read.ts';
 import { ConversationRef } from './conversation.ts';
@@ -87,7 +88,7 @@ builder.objectField(ConversationRef, 'events', (t) =>
               after: from ?? 0,
               before: to ?? 2 ** 31 - 1,
             });
-            return events.map((event) => inPlace(id, event));
+            return events.map((event) => inPlace(services, id, event));
           },
         ),
     },
@@ -96,9 +97,14 @@ builder.objectField(ConversationRef, 'events', (t) =>
   ),
 );
 
-function inPlace(conversationId: string, event: LogEventInPlace): LoggedEvent {
+function inPlace(
+  { logEpoch }: Pick<ConversationServices, 'logEpoch'>,
+  conversationId: string,
+  event: LogEventInPlace,
+): LoggedEvent {
   const { version, runningReplyVersion } = event;
-  return { kind: 'log', conversationId, event, cursor: cursorAt(conversationId, version, runningReplyVersion) };
+  const cursor = cursorAt(logEpoch.current, conversationId, version, runningReplyVersion);
+  return { kind: 'log', conversationId, event, cursor };
 }
 
 /** An event of the log that says no more than that it happened. */

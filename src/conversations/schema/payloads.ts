@@ -19,8 +19,8 @@ export const ConversationPayloadRef = builder.interfaceRef<Committed>('Conversat
       description:
         'Just after this change. What others did before it is not in this payload: who follows already keeps to its own last ' +
         'cursor.',
-      resolve: ({ conversationId, version, runningReplyVersion }) =>
-        cursorAt(conversationId, version, runningReplyVersion),
+      resolve: ({ conversationId, version, runningReplyVersion }, _args, { services }) =>
+        cursorAt(services.logEpoch.current, conversationId, version, runningReplyVersion),
     }),
   }),
 });
