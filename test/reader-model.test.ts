@@ -1227,14 +1227,17 @@ describe('the owner of a reply', () => {
   });
 
   test('waits while somebody else settles the reply, and then stores nothing more', async () => {
-    const { say, store, stop } = speaker();
+    let asked = new Deferred();
+    const { say, store, stop } = speaker({ pool: poolWith(() => asked.resolve()) });
     say({ type: 'text-start' });
     await store();
     say({ type: 'text-delta', text: 'Late' });
     let storing: Promise<void> | undefined;
+    asked = new Deferred();
     await inTransaction(server.services.pool, async (db) => {
       await settleReply(db, ownReply(), { status: 'STOPPED' });
-      await doneOrBlocked((storing = store()));
+      storing = store();
+      await asked.promise;
     });
     await storing;
     stop();

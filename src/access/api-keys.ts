@@ -60,9 +60,13 @@ export async function findViewerByKey(db: Queryable, key: string): Promise<Viewe
     text: `WITH found AS (
         SELECT * FROM api_key
         WHERE secret_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+      ), due AS (
+        SELECT api_key.id FROM api_key JOIN found USING (id)
+        WHERE coalesce(found.last_used_at, '-infinity') < now() - interval '1 minute'
+        -- Whoever has the row locked must not hold up everybody with this key.
+        FOR NO KEY UPDATE OF api_key SKIP LOCKED
       ), used AS (
-        UPDATE api_key SET last_used_at = now() FROM found
-        WHERE api_key.id = found.id AND coalesce(found.last_used_at, '-infinity') < now() - interval '1 minute'
+        UPDATE api_key SET last_used_at = now() FROM due WHERE api_key.id = due.id
       )
       SELECT id, organization_id AS "organizationId", name, scopes, expires_at AS "expiresAt" FROM found`,
     values: [hashApiKey(key)],

@@ -62,6 +62,8 @@ export async function* follow(
       if (completes && text && fragments) {
         const { messageId } = text;
         const rows = await persistently(() => feed.settledFragments(messageId), signal, []);
+        // Whoever has left is not told of an end before the text.
+        if (signal.aborted) return;
         for (let part = text.next(rows, true); part; part = text.next(rows, true)) yield { ...stamp(), ...part };
       }
       version = event.version;
