@@ -131,7 +131,7 @@ const environment = z.object({
     .prefault('10')
     .register(about, {
       description:
-        'The most database connections that one server makes for what clients ask. It makes up to eight more for running ' +
+        'The most database connections that one server makes for what clients ask. It makes up to ten more for running ' +
         'replies, the lease and the events.',
       allowed: 'a whole number from 1 to 100',
     }),

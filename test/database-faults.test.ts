@@ -66,7 +66,9 @@ describe('one locked row', () => {
     onTestFinished(unlock);
     const mutation = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename } }';
     const sendTo = (conversationId: string) =>
-      graphql<{ sendMessage: object | null }>(server, mutation, { input: { conversationId, content: { text: 'Hello?' }, action: 'NONE' } });
+      graphql<{ sendMessage: object | null }>(server, mutation, {
+        input: { conversationId, content: { text: 'Hello?' }, action: 'NONE' },
+      });
     const refused = Promise.all(Array.from({ length: 12 }, () => sendTo(locked)));
     let settled = false;
     void refused.then(() => (settled = true));
