@@ -133,6 +133,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       logTail,
       runner,
       newId,
+      logger,
       runtimes: agentRuntimes,
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),

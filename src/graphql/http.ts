@@ -6,6 +6,7 @@ import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
 import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
@@ -63,6 +64,7 @@ export function createGraphQLServer(options: {
       limitOperations(options.introspection),
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
+      useCommitted,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },
     context: ({ viewer }) => {
@@ -111,6 +113,16 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+/** Before errors are masked. */
+const useCommitted: Plugin = {
+  onExecute: ({ args }) => ({
+    onExecuteDone({ result, setResult }) {
+      if (isAsyncIterable(result) || !result.errors) return;
+      setResult({ ...result, errors: tellCommitted(result.errors, args.contextValue) });
+    },
+  }),
+};
 
 /** What is alike in the beginning of an execution and of a subscription. */
 interface Starting {

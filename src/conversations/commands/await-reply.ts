@@ -1,4 +1,6 @@
 import { replyStream } from '../stream/stream.ts';
+import type { Committed } from '../log/commit.ts';
+import { readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
@@ -25,5 +27,19 @@ export async function awaitReply(
   } finally {
     clearTimeout(timer);
     held.release();
+  }
+}
+
+/** A change with its rows as they are once its reply has ended. Where waiting or reading fails, as the change left them. */
+export async function withEndedReply(services: ConversationServices, committed: Committed): Promise<Committed> {
+  const { conversationId, messageId, replyId } = committed;
+  if (replyId === null) return committed;
+  try {
+    await awaitReply(services, conversationId, replyId);
+    const rows = await readRows(services.pool, { conversationId, messageId, replyId });
+    return rows ? { ...committed, rows } : committed;
+  } catch (error) {
+    services.logger.warn({ err: error, conversationId, replyId }, 'could not wait for a reply');
+    return committed;
   }
 }

@@ -4,6 +4,7 @@ import type { Handoff, Message } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { present } from '../../graphql/present.ts';
 import { isJsonObject } from '../../json.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
@@ -39,11 +40,22 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
-    agent: t.relation('agent', { description: 'Who answers.' }),
-    contact: t.relation('contact', { nullable: true, description: 'The end user; null when unknown.' }),
+    agent: t.relation('agent', {
+      description: 'Who answers.',
+      resolve: (query, { agentId: id }, _args, { services }) =>
+        services.prisma.agent.findUnique({ ...query, where: { id } }).then(present),
+    }),
+    contact: t.relation('contact', {
+      nullable: true,
+      description: 'The end user; null when unknown.',
+      resolve: (query, { contactId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.contact.findUnique({ ...query, where: { id } }),
+    }),
     inbox: t.relation('inbox', {
       nullable: true,
       description: 'The channel it arrived by; null for plain API use.',
+      resolve: (query, { inboxId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.inbox.findUnique({ ...query, where: { id } }),
     }),
     state: t.field({
       type: ConversationStateRef,
@@ -58,6 +70,8 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     corpus: t.relation('corpus', {
       nullable: true,
       description: "OPERATORS ONLY. Consulted instead of the agent's own corpus; null when there is none.",
+      resolve: (query, { corpusId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.corpus.findUnique({ ...query, where: { id } }),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
