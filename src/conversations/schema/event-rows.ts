@@ -37,20 +37,25 @@ class Delivery {
     if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
     if (event.kind === 'fragment-started') {
       const { messageId: id } = event.fragment;
-      if (this.reply?.id !== id) this.reply = await this.services.prisma.message.findUnique({ where: { id } });
+      if (this.reply?.id !== id) {
+        this.reply = await retried(() => this.services.prisma.message.findUnique({ where: { id } }));
+      }
       return this.reply && { ...event, message: this.reply };
     }
     if (this.forEndUser && event.event.type === 'StateChanged') return null;
     const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
     if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
-    if (rows.message) this.remember(rows.message, event.event);
-    return { ...event, ...rows };
+    if (!rows.message) return { ...event, ...rows };
+    return { ...event, ...rows, message: this.remember(rows.message, event.event) };
   }
 
-  private remember(message: MessageRow, event: LogEvent): void {
-    if (this.asked?.id === message.inReplyToId) message.inReplyTo = this.asked;
+  /** The message with the one that it answers, which this stream was shown: others share the row and may not have been. */
+  private remember(row: MessageRow, event: LogEvent): MessageRow {
+    const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
+    const message = asked ? { ...row, inReplyTo: asked } : row;
     if (event.beginsReply) this.reply = message;
     else if (event.type === 'MessageCreated') this.asked = message;
+    return message;
   }
 }
 
