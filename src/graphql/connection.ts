@@ -54,14 +54,16 @@ type Condition<F extends KeyFields> = {
 /** The order of a list whose pages are read by its ordering values, and its pagination cursors. */
 export class Keyset<F extends KeyFields> {
   private readonly fields: F;
+  private readonly names: Extract<keyof F, string>[] = [];
 
   constructor(fields: F) {
     this.fields = fields;
+    for (const name in fields) this.names.push(name);
   }
 
   /** The pagination cursor of a row. */
   encode(row: Key<F>): string {
-    return encodePageCursor(...Object.keys(this.fields).map((name) => plain(row[name])));
+    return encodePageCursor(...this.names.map((name) => plain(row[name])));
   }
 
   /** The key in a cursor; null for none. Throws `BAD_USER_INPUT` for the cursor of another list. */
@@ -84,14 +86,13 @@ export class Keyset<F extends KeyFields> {
   /** For Prisma: the order of a slice, all of whose fields go one way. */
   orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): { [N in keyof F]?: 'asc' | 'desc' }[];
   orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): object[] {
-    return Object.keys(this.fields).map((name) => ({ [name]: inverted ? 'desc' : 'asc' }));
+    return this.names.map((name) => ({ [name]: inverted ? 'desc' : 'asc' }));
   }
 
   private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: Condition<F>[] };
   private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: object[] } {
-    const names = Object.keys(this.fields);
-    const alternatives = names.map((name, i) => {
-      const same = names.slice(0, i).map((earlier) => [earlier, key[earlier]]);
+    const alternatives = this.names.map((name, i) => {
+      const same = this.names.slice(0, i).map((earlier) => [earlier, key[earlier]]);
       return Object.fromEntries([...same, [name, { [side]: key[name] }]]);
     });
     return { OR: alternatives };

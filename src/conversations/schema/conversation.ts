@@ -1,15 +1,21 @@
-import { visibleTo } from '../../access/visibility.ts';
+import { rolesFor, visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import type { Handoff, Message } from '../../generated/prisma/client.ts';
+import type { Handoff } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { present } from '../../graphql/present.ts';
+import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
+import { listMessages } from '../lists/list-messages.ts';
+import type { MessageRow } from '../log/rows.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
+
+const byStart = new Keyset({ startedVersion: 'integer' });
+const byPosition = new Keyset({ position: 'integer' });
 
 export const ConversationStatusRef = builder.enumType('ConversationStatus', {
   description: 'Which side answers.',
@@ -106,13 +112,14 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         resolve: ({ id }, args, context, info) =>
           keysetPage(
             args,
-            ({ startedVersion }: Handoff) => encodePageCursor(startedVersion),
-            ({ limit, inverted, ...slice }) =>
+            byStart,
+            (row: Handoff) => row,
+            (slice) =>
               context.services.prisma.handoff.findMany({
                 ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-                where: { conversationId: id, startedVersion: between(slice) },
-                orderBy: { startedVersion: inverted ? 'desc' : 'asc' },
-                take: limit,
+                where: { conversationId: id, AND: byStart.between(slice) },
+                orderBy: byStart.orderOf(slice),
+                take: slice.limit,
               }),
           ),
       },
@@ -132,22 +139,18 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Also replies that a later one replaces.',
           }),
         },
-        resolve: ({ id }, args, context, info) =>
+        resolve: ({ id }, { roles, includeSuperseded, ...args }, { services, viewer }, info) =>
           keysetPage(
             args,
-            ({ position }: Message) => encodePageCursor(position),
-            ({ limit, inverted, ...slice }) =>
-              context.services.prisma.message.findMany({
-                ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-                where: {
-                  conversationId: id,
-                  position: between(slice),
-                  ...(args.roles && { role: { in: args.roles } }),
-                  AND: visibleTo(context.viewer).message,
-                  ...(!args.includeSuperseded && { supersededBy: null }),
-                },
-                orderBy: { position: inverted ? 'desc' : 'asc' },
-                take: limit,
+            byPosition,
+            (row: MessageRow) => row,
+            (slice) =>
+              listMessages(services.pool, {
+                ...slice,
+                conversationId: id,
+                roles: rolesFor(viewer, roles),
+                includeSuperseded,
+                withFragments: selectsBelow(info, ['fragments', 'text']),
               }),
           ),
       },
@@ -169,11 +172,3 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended.' }),
   }),
 });
-
-/** The numbers between two pagination cursors. */
-function between({ after, before }: { after?: string | undefined; before?: string | undefined }) {
-  return {
-    ...(after !== undefined && { gt: decodePageCursor(after, 'integer')[0] }),
-    ...(before !== undefined && { lt: decodePageCursor(before, 'integer')[0] }),
-  };
-}

@@ -1,6 +1,6 @@
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { present } from '../../graphql/present.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
@@ -69,6 +69,8 @@ VersionedEventRef.implement({
   }),
 });
 
+const byVersion = new Keyset({ version: 'integer' });
+
 builder.objectField(ConversationRef, 'events', (t) =>
   t.connection(
     {
@@ -79,16 +81,11 @@ builder.objectField(ConversationRef, 'events', (t) =>
       resolve: ({ id }, args, { services }) =>
         keysetPage(
           args,
-          ({ event }: LoggedEvent) => encodePageCursor(event.version),
+          byVersion,
+          ({ event }: LoggedEvent) => event,
           async ({ after, before, ...page }) => {
-            const [from, to] = [after, before].map((cursor) =>
-              cursor === undefined ? undefined : decodePageCursor(cursor, 'integer')[0],
-            );
-            const events = await readLogPage(services.pool, id, {
-              ...page,
-              after: from ?? 0,
-              before: to ?? 2 ** 31 - 1,
-            });
+            const range = { after: after?.version ?? 0, before: before?.version ?? 2 ** 31 - 1 };
+            const events = await readLogPage(services.pool, id, { ...page, ...range });
             return events.map((event) => inPlace(id, event));
           },
         ),
