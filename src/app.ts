@@ -169,6 +169,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       logTail,
       runner,
       newId,
+      logger,
       runtimes: agentRuntimes,
       standing,
       replyLimits,

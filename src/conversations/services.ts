@@ -4,6 +4,7 @@ import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import type { Logger } from '../logger.ts';
 import type { JsonObject } from '../json.ts';
 import type { ReplyRunner } from './reply-runner.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
@@ -18,6 +19,7 @@ export interface ConversationServices {
   logTail: LogTail;
   runner: ReplyRunner;
   newId: NewId;
+  logger: Logger;
   /** This server, as the owner of the replies that it generates. */
   serverId(): string;
   /** What is wrong with parameters for a runtime; paths start below the parameters. */

@@ -10,6 +10,7 @@ import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit, type Operation } from './admission.ts';
+import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
 import {
@@ -73,6 +74,7 @@ export function createGraphQLServer(options: {
       limitOperations(options.introspection, rateLimits),
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
+      useCommitted,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },
     context: ({ viewer }) => {
@@ -132,6 +134,16 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+/** Before errors are masked. */
+const useCommitted: Plugin = {
+  onExecute: ({ args }) => ({
+    onExecuteDone({ result, setResult }) {
+      if (isAsyncIterable(result) || !result.errors) return;
+      setResult({ ...result, errors: tellCommitted(result.errors, args.contextValue) });
+    },
+  }),
+};
 
 /** What is alike in the beginning of an execution and of a subscription. */
 interface Starting {

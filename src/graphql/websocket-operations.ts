@@ -8,6 +8,7 @@ import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
+import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
@@ -91,8 +92,9 @@ export function createWebSockets(options: {
         return [masked(error)];
       }
     },
-    onNext(_context, _id, _params, _args, result) {
-      return result.errors ? { ...result, errors: result.errors.map(masked) } : result;
+    onNext(_context, _id, _params, { contextValue }, result) {
+      const errors = result.errors && tellCommitted(result.errors, contextValue);
+      return errors ? { ...result, errors: errors.map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
       return errors.map(masked);

@@ -12,8 +12,15 @@ import {
   VersionConflictError,
 } from '../failures.ts';
 import { sendMessage } from '../commands/send.ts';
-import * as fields from './input-fields.ts';
-import { AuthorInput, companionFields, ContentInput, MessageAction, StateInput, userMessageFields } from './inputs.ts';
+import {
+  AuthorInput,
+  companionFields,
+  ContentInput,
+  MessageAction,
+  StateInput,
+  userMessageFields,
+  fields,
+} from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
