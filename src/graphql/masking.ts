@@ -28,9 +28,15 @@ export function maskError(error: unknown, logger: Logger): GraphQLError {
     { err: error instanceof GraphQLError ? (error.originalError ?? error) : error, requestId },
     'internal error',
   );
+  const committed = error instanceof GraphQLError ? error.extensions.committed : undefined;
   return new GraphQLError(`Internal error. When you report it, name the request ${requestId}.`, {
     ...(error instanceof GraphQLError && located(error)),
-    extensions: { code: 'INTERNAL_SERVER_ERROR', requestId, http: { status: 500 } },
+    extensions: {
+      code: 'INTERNAL_SERVER_ERROR',
+      requestId,
+      // A status of 500 would have clients and proxies repeat what was committed.
+      ...(committed === undefined ? { http: { status: 500 } } : { committed }),
+    },
   });
 }
 
