@@ -1,14 +1,19 @@
-import { replyStream } from '../stream/stream.ts';
 import type { Committed } from '../log/commit.ts';
 import { readRows } from '../log/rows.ts';
+import type { Caller } from '../../access/caller.ts';
 import type { ConversationServices } from '../services.ts';
+import { replyStream } from '../stream/stream.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
 export const AWAIT_REPLY_MS = 60_000;
 
-/** Resolves when the reply has ended, or after a minute. It follows the log, so it works for a reply on any server. */
+/**
+ * Resolves when the reply has ended, or after a minute; rejects when the caller is not to be served any more. It follows the
+ * log, so it works for a reply on any server.
+ */
 export async function awaitReply(
-  services: Pick<ConversationServices, 'feedRegistry' | 'pool'>,
+  services: Pick<ConversationServices, 'feedRegistry' | 'pool' | 'watchCaller'>,
+  caller: Caller,
   conversationId: string,
   replyId: string,
   timeoutMs = AWAIT_REPLY_MS,
@@ -22,24 +27,45 @@ export async function awaitReply(
   if (!held || !rows[0]) return;
   const events = await replyStream(held.feed, { id: replyId, createdVersion: rows[0].createdVersion }, null);
   const timer = setTimeout(() => void events.return?.(), timeoutMs);
+  let refusal: Error | undefined;
+  const unwatch = services.watchCaller(caller, (error) => {
+    refusal = error;
+    void events.return?.();
+  });
   try {
     for await (const _event of events);
   } finally {
+    unwatch();
     clearTimeout(timer);
     held.release();
   }
+  if (refusal) throw refusal;
 }
 
-/** A change with its rows as they are once its reply has ended. Where waiting or reading fails, as the change left them. */
-export async function withEndedReply(services: ConversationServices, committed: Committed): Promise<Committed> {
+/**
+ * A change with its rows as they are once its reply has ended. Where waiting or reading fails, as the change left them. Rejects
+ * when the caller is not to be served any more.
+ */
+export async function withEndedReply(
+  services: ConversationServices,
+  caller: Caller,
+  committed: Committed,
+): Promise<Committed> {
   const { conversationId, messageId, replyId } = committed;
   if (replyId === null) return committed;
+  const refusal = { given: false };
+  const unwatch = services.watchCaller(caller, () => {
+    refusal.given = true;
+  });
   try {
-    await awaitReply(services, conversationId, replyId);
+    await awaitReply(services, caller, conversationId, replyId);
     const rows = await readRows(services.pool, { conversationId, messageId, replyId });
     return rows ? { ...committed, rows } : committed;
   } catch (error) {
+    if (refusal.given) throw error;
     services.logger.warn({ err: error, conversationId, replyId }, 'could not wait for a reply');
     return committed;
+  } finally {
+    unwatch();
   }
 }

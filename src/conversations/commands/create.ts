@@ -83,7 +83,7 @@ export async function createConversation(
       return {};
     },
   );
-  return input.awaitReply ? withEndedReply(services, committed) : committed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
 interface ConversationRow {

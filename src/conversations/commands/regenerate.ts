@@ -57,7 +57,7 @@ export async function regenerateReply(
       throw new InvalidInputError([{ path: ['replyId'], detail }]);
     },
   );
-  return input.awaitReply ? withEndedReply(services, committed) : committed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
 /** The latest message, control messages aside, when it is a generated reply. */

@@ -56,5 +56,5 @@ export async function sendControl(
     // It answers no message that a person wrote.
     reply: speaks ? { id: services.newId(), inReplyToId: null, supersedesId: null, runtimeParameters } : null,
   });
-  return input.awaitReply ? withEndedReply(services, committed) : committed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }

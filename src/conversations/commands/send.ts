@@ -51,5 +51,5 @@ export async function sendMessage(
         ? null
         : { id: services.newId(), inReplyToId: message.id, supersedesId: null, runtimeParameters },
   });
-  return input.awaitReply ? withEndedReply(services, committed) : committed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
