@@ -4,7 +4,7 @@ import { mkdtempSync, chmodSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openPool } from '../src/db.ts';
+import { openPool, poolLimits } from '../src/db.ts';
 import { ensureDatabase, startEmbeddedPostgres } from '../src/postgres/embedded.ts';
 import { migrate } from '../src/postgres/migrate.ts';
 import { Asked, isRight, type Outcome, questionList } from './evaluate/asked.ts';
@@ -27,7 +27,7 @@ try {
   const url = server.url('evaluate');
   await ensureDatabase(url);
   await migrate(url, join(root, 'prisma', 'migrations'));
-  const pool = openPool(url, 4, () => undefined);
+  const pool = openPool(url, poolLimits.patient, () => undefined);
   try {
     const agent = await Asked.open(pool, values.corpus);
     const outcomes: Outcome[] = [];

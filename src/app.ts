@@ -1,28 +1,38 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticator } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
-import { openRateLimits } from './access/rate-limits.ts';
+import { Credentials } from './access/credentials.ts';
+import { KeyUses } from './access/key-uses.ts';
+import { openRateWindows, RateLimits } from './access/rate-limits.ts';
+import { ReplyLimits } from './access/reply-limits.ts';
+import { Standing } from './access/standing.ts';
 import { knowledgeRuntime } from './agents/knowledge/runtime.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
 import { AgentRuntimes } from './agents/runtimes.ts';
 import type { Config } from './config.ts';
-import { Feeds } from './conversations/feeds.ts';
-import { startForgettingKeys } from './conversations/idempotency.ts';
-import { LogTail } from './conversations/log-tail.ts';
-import { openDatabase, openPool } from './db.ts';
+import { FeedRegistry } from './conversations/stream/feed-registry.ts';
+import { startForgettingKeys } from './conversations/commands/idempotency.ts';
+import { LogTail } from './conversations/lists/log-tail.ts';
+import { conversationGate } from './conversations/log/commit.ts';
+import { LogEpoch } from './conversations/log/epoch.ts';
+import { openDatabase, openPool, poolLimits } from './db.ts';
 import { StartupError } from './errors.ts';
-import { chooseBus } from './events/choose.ts';
+import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
+import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
-import type { Logger } from './observability.ts';
+import { KeyedGate } from './keyed-gate.ts';
+import type { PoolLimits } from './limited-pool.ts';
+import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { createHttpServer } from './server.ts';
@@ -30,8 +40,8 @@ import { createHttpServer } from './server.ts';
 /** How long readers may take to be told of the last events before the sockets are closed. */
 const DRAIN_MS = 1000;
 
-/** One to renew the lease, one to look for replies without an owner. */
-const VITAL_CONNECTIONS = 2;
+/** What `/ready` gives the database to answer, in milliseconds. */
+const READY_MS = 2000;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -47,11 +57,11 @@ export interface App {
 }
 
 /** Builds the services, opens what they need, and listens. What was opened is closed again when a step fails. */
-export async function startApp(config: Config, log: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
+export async function startApp(config: Config, logger: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
   const opened: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const end of opened.splice(0).reverse()) {
-      await Promise.resolve(end()).catch((error: unknown) => log.error({ err: error }, 'could not close a part'));
+      await Promise.resolve(end()).catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
     }
   };
   try {
@@ -63,99 +73,151 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
 
   async function open(): Promise<App> {
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
-    await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
-    const onIdleError = (error: Error) => log.warn({ err: error }, 'lost an idle database connection');
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
+    const directUrl = config.databaseDirectUrl ?? databaseUrl;
+    await migrate(directUrl, join(root, 'prisma', 'migrations'));
+    const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
+    const pooler = config.databasePooler === 'transaction';
+    const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
+    const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, this server can say that it is alive.
-    const vital = openPool(databaseUrl, VITAL_CONNECTIONS, onIdleError);
-    opened.push(() => vital.end());
+    // However many requests wait for the database, replies go on and this server can say that it is alive.
+    const openOwn = (url: string, limits: PoolLimits) => {
+      const own = openPool(url, limits, onIdleError);
+      opened.push(() => own.end());
+      return own;
+    };
+    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
+    const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
+    const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
+    const logEpoch = new LogEpoch(pool, logger);
+    await logEpoch.start();
+    // The old connections do not survive a failover.
+    pool.on('connect', () => logEpoch.readQuietly());
     const { organizationId, newKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
       corpusDirectory: join(root, 'corpus'),
     });
 
-    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger: log });
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
     opened.push(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
     });
 
+    const standing = new Standing();
+    const connections = new Connections({ db: pool, logger, standing, limit: config.maxConnectionsPerViewer });
+    opened.push(() => connections.close());
+    bus.subscribe({
+      onHint(hint) {
+        if (hint.kind === 'revoked') connections.revoke(hint.keyId);
+      },
+      onReconnect() {
+        // What was missed shows at the next look at the rows.
+      },
+    });
+    const keyUses = new KeyUses({ db: pool, logger });
+    opened.push(() => keyUses.close());
+    const windows = await openRateWindows({
+      databaseUrl,
+      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
+      logger,
+    });
+    opened.push(() => windows.close());
+    const replyLimits = new ReplyLimits({
+      db: pool,
+      windows,
+      logger,
+      limits: {
+        running: config.maxRunningRepliesPerContact,
+        perMinute: config.replyLimitPerContact,
+        tokensPerMinute: config.modelTokenLimitPerContact,
+      },
+    });
+
     const knowledge = new KnowledgeBase(pool);
-    const search = consult(knowledge, log);
+    const search = consult(knowledge, logger);
     const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search, keepUnanswered: keeper({ pool, newId }, log) }),
-      modelRuntime({ search, log, ...modelOptions(config) }),
+      knowledgeRuntime({ search, keepUnanswered: keeper({ pool, newId }, logger) }),
+      modelRuntime({ search, logger, ...modelOptions(config) }),
       ...runtimes,
     ]);
-    const lease = new Lease({ pool: vital, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
-    const feeds = new Feeds(pool, bus, log);
-    opened.push(() => feeds.close());
+    const lease = new Lease({
+      pool: vital,
+      seconds: config.leaseSeconds,
+      newId,
+      logger,
+      onLost: () => runner.fenceAll(),
+    });
+    const feedRegistry = new FeedRegistry(pool, bus, logger);
+    opened.push(() => feedRegistry.close());
     const runner = new Runner({
-      pool,
+      pool: replies,
+      checkpointPool: checkpoints,
       bus,
       lease,
-      log,
-      feeds,
+      logger,
+      feedRegistry,
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
+      onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
     await lease.start();
     opened.push(() => lease.stop());
-    const recovery = new Recovery({ pool: vital, bus, lease, runner, log });
+    const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
     recovery.start();
     opened.push(() => recovery.stop());
-    opened.push(startForgettingKeys(pool, log));
-    const logTail = new LogTail(pool, log);
+    opened.push(startForgettingKeys(pool, logger));
+    const logTail = new LogTail(pool, logger);
 
     const services: Services = {
       pool,
       prisma,
       bus,
-      feeds,
+      feedRegistry,
       logTail,
+      logEpoch,
+      gate: new KeyedGate(conversationGate),
       runner,
       newId,
+      logger,
       runtimes: agentRuntimes,
       knowledge,
+      standing,
+      replyLimits,
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
-    const connections = new Connections({ db: pool, log, limit: config.maxConnectionsPerViewer });
-    opened.push(() => connections.close());
-    const rateLimits = await openRateLimits({
-      pool,
-      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
-      perKey: config.rateLimitPerKey,
-      perContact: config.rateLimitPerContact,
-      log,
-    });
-    opened.push(() => rateLimits.close());
     const server = createHttpServer({
       services,
-      authenticator: createAuthenticator(pool, { localOrganizationId: config.databaseUrl ? null : organizationId }),
+      authenticator: createAuthenticator({
+        credentials: new Credentials(pool),
+        standing,
+        keyUses,
+        localOrganizationId: config.databaseUrl ? null : organizationId,
+      }),
       allowedOrigins: config.allowedOrigins,
       connections,
-      rateLimits,
+      rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       keepAliveSeconds: config.keepAliveSeconds,
-      log,
+      logger,
       checkReady: async () => {
-        await pool.query('SELECT 1');
+        await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
     opened.push(async () => {
       server.stopAccepting();
       await runner.stop(config.graceSeconds * 1000);
-      await feeds.drain(DRAIN_MS);
+      await feedRegistry.drain(DRAIN_MS);
       logTail.close();
       await server.close();
       // After the sockets: a stream that ended before them would seem complete.
-      feeds.close();
+      feedRegistry.close();
     });
     return { services, url: await server.listen(config.port, config.host), newKey, close };
   }
@@ -164,7 +226,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     const postgres = await startEmbeddedPostgres({
       dataDir: join(config.dataDir, 'postgres'),
       durable: true,
-      log: (line) => log.info(line),
+      log: (line) => logger.info(line),
     });
     opened.push(() => postgres.stop());
     const url = postgres.url('parley');
@@ -179,6 +241,15 @@ function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: 
     settings: { url, apiKey, model, anthropic: keyed(config.anthropicApiKey), google: keyed(config.googleApiKey) },
     allowPrivateAddresses: config.allowPrivateAddresses,
   };
+}
+
+/** Rejects when a promise does not settle in time. */
+async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  const tooLate = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`no answer within ${milliseconds} ms`);
+  });
+  await Promise.race([promise, tooLate]).finally(() => timer.abort());
 }
 
 function cannotReachBus(error: unknown): string {

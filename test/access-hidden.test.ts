@@ -1,6 +1,6 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { encodeCursor } from '../src/conversations/cursor.ts';
+import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
@@ -113,13 +113,20 @@ beforeAll(async () => {
   );
   conversationId = result.conversation.id;
   const uuid = decodeId('Conversation', conversationId) ?? '';
-  beginning = encodeCursor(uuid, { version: 0, open: null });
+  beginning = encodeCursor(uuid, { version: 0, running: null });
   owner = { url: server.url, key: await mintToken(server, { contactId: contact }) };
   guest = { url: server.url, key: await mintToken(server, { conversationId }) };
 
+  const source = await prisma.article.findFirstOrThrow({ where: { corpusId } });
+  const citation = { articleId: encodeId('Article', source.id), title: 'Bells', heading: '', url: null };
+
   const answer = async (question: string, ask: () => Promise<unknown>) => {
     const [script] = await Promise.all([runtime.replyTo(question), ask()]);
-    await script.say({ type: 'text-start' }, { type: 'text-delta', text: 'Yes.' }, { type: 'text-end' });
+    await script.say(
+      { type: 'text-start' },
+      { type: 'text-delta', text: 'Yes.' },
+      { type: 'text-end', metadata: { citations: [citation] } },
+    );
     await script.say({ type: 'usage', inputTokens: 3, outputTokens: 2 }, { type: 'finish' });
     await vi.waitFor(async () => {
       expect(await prisma.message.count({ where: { conversationId: uuid, status: 'IN_PROGRESS' } })).toBe(0);
@@ -162,10 +169,9 @@ beforeAll(async () => {
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
   const { cursor } = await run<{ cursor: string }>('endConversation', { conversationId });
   end = cursor;
-  const article = await prisma.article.findFirstOrThrow({ where: { corpusId } });
   ids = {
     agent,
-    article: encodeId('Article', article.id),
+    article: encodeId('Article', source.id),
     contact,
     corpus: encodeId('Corpus', corpusId),
     control,
@@ -184,7 +190,7 @@ const everything = () =>
       ...SecretConversation 
       handoffs { nodes { status ...SecretHandoff } }
       all: messages(first: 100, includeSuperseded: true) {
-        nodes { id role text author { displayName externalId ...SecretAuthor } inReplyTo { id text } metadata ...SecretMessage }
+        nodes { id role text author { displayName externalId ...SecretAuthor } inReplyTo { id text } metadata citations { title ...SecretCitation } ...SecretMessage }
       }
     }
   }`);

@@ -15,7 +15,7 @@ import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
 import { settings } from '../src/config.ts';
 import { articleLimits } from '../src/knowledge/read-article.ts';
 import { MAX_UNANSWERED } from '../src/knowledge/unanswered.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -40,7 +40,7 @@ const runtimes = [
   knowledgeRuntime({ search: () => Promise.reject(new Error('asked')), keepUnanswered: async () => undefined }),
   modelRuntime({
     search: () => Promise.reject(new Error('asked')),
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses: false,
     settings: {},
   }),
@@ -49,8 +49,8 @@ const parameters = new Set(runtimes.flatMap(({ parametersSchema }) => Object.key
 
 /** What the articles may name besides, and where it is. */
 const elsewhere: Record<string, string> = {
-  followConversation: 'src/client/follow.ts',
-  applyEvent: 'src/client/fold.ts',
+  followConversation: 'client/follow.ts',
+  applyEvent: 'client/fold.ts',
   requestHandoff: 'src/agents/model/tools.ts',
   retryAfter: 'src/graphql/errors.ts',
   NODE_ENV: 'src/config.ts',

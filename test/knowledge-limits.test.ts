@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { SearchBusyError, SearchGate } from '../src/knowledge/search-gate.ts';
+import { SearchGate } from '../src/knowledge/search-gate.ts';
 import { KnowledgeBase } from '../src/knowledge/knowledge-base.ts';
 import { consult } from '../src/knowledge/consult.ts';
+import { UnavailableError } from '../src/errors.ts';
 import { newId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { useDatabase } from './harness/database.ts';
 import { Deferred } from './harness/deferred.ts';
 
@@ -38,7 +39,7 @@ describe('searches', () => {
     );
     await settled();
     expect(order).toEqual([0, 1]);
-    await expect(gate.run('another', begin)).rejects.toBeInstanceOf(SearchBusyError);
+    await expect(gate.run('another', begin)).rejects.toBeInstanceOf(UnavailableError);
     ends[0]?.resolve();
     await settled();
     expect(order).toEqual([0, 1, 2]);
@@ -55,7 +56,7 @@ describe('searches', () => {
     const gate = new SearchGate({ ...limits, waiting: 10 });
     const { ends, begin } = work();
     const ofOne = [0, 1, 2, 3].map(() => gate.run('greedy', begin));
-    await expect(gate.run('greedy', begin)).rejects.toBeInstanceOf(SearchBusyError);
+    await expect(gate.run('greedy', begin)).rejects.toBeInstanceOf(UnavailableError);
     const other = gate.run('modest', async () => 'answered');
     for (let n = 0; n < 4; n += 1) {
       await settled();
@@ -69,7 +70,7 @@ describe('searches', () => {
     const gate = new SearchGate({ ...limits, running: 1, waitMs: 10 });
     const { ends, begin } = work();
     const first = gate.run('a', begin);
-    await expect(gate.run('b', begin)).rejects.toBeInstanceOf(SearchBusyError);
+    await expect(gate.run('b', begin)).rejects.toBeInstanceOf(UnavailableError);
     ends[0]?.resolve();
     await first;
     await expect(gate.run('c', async () => 'answered')).resolves.toBe('answered');
@@ -104,7 +105,7 @@ describe('a reply whose search is refused', () => {
     try {
       await blocker.query('BEGIN; LOCK TABLE corpus_term');
       const found = knowledge.search({ corpusId: newId(), query: 'stripes' });
-      await expect(found).rejects.toBeInstanceOf(SearchBusyError);
+      await expect(found).rejects.toBeInstanceOf(UnavailableError);
     } finally {
       await blocker.query('ROLLBACK');
       blocker.release();

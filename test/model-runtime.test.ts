@@ -6,7 +6,7 @@ import type { ModelSettings } from '../src/agents/model/providers.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Playbook } from '../src/agents/playbook.ts';
 import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import {
   begins,
   callChunks,
@@ -40,7 +40,7 @@ function runtime({
 }: Given = {}) {
   return modelRuntime({
     search,
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses,
     settings: { url: `${server.url}/v1`, model: 'fake', ...settings },
   });

@@ -1,4 +1,4 @@
-import type { Caller } from '../conversations/services.ts';
+import type { Caller } from './caller.ts';
 
 /** What an API key may be allowed: to see everything of its organization, to change it, and to manage its keys. */
 export const keyScopes = ['read', 'write', 'admin'] as const;
@@ -10,9 +10,6 @@ export type Scope = (typeof keyScopes)[number] | 'participate';
 export interface Viewer extends Caller {
   kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
-  /** The API key that it is, or that minted it; null for a page that this server signed in by itself. */
-  keyId: string | null;
-  expiresAt: Date | null;
   /** The person a client token is for, when it is known. */
   contactId: string | null;
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { NewId } from '../ids.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 
 /**
  * This server's claim to be alive: one row, renewed every third of the lease by the database's clock. Replies name the server
@@ -10,7 +10,7 @@ export class Lease {
   readonly seconds: number;
   private readonly pool: pg.Pool;
   private readonly newId: NewId;
-  private readonly log: Logger;
+  private readonly logger: Logger;
   private readonly now: () => number;
   private readonly onLost: () => void;
   private id: string;
@@ -24,14 +24,14 @@ export class Lease {
     pool: pg.Pool;
     seconds: number;
     newId: NewId;
-    log: Logger;
+    logger: Logger;
     onLost: () => void;
     now?: () => number;
   }) {
     this.pool = options.pool;
     this.seconds = options.seconds;
     this.newId = options.newId;
-    this.log = options.log;
+    this.logger = options.logger;
     this.onLost = options.onLost;
     this.now = options.now ?? (() => performance.now());
     this.id = this.newId();
@@ -84,7 +84,7 @@ export class Lease {
         values: [this.id, this.seconds],
       });
       if (rowCount === 0) {
-        this.log.warn('others have declared this server dead; its replies were settled');
+        this.logger.warn('others have declared this server dead; its replies were settled');
         this.onLost();
         await this.register();
       } else {
@@ -92,7 +92,7 @@ export class Lease {
       }
     } catch (error) {
       this.steadySince = null;
-      this.log.warn({ err: error }, 'could not renew the lease');
+      this.logger.warn({ err: error }, 'could not renew the lease');
     }
   }
 

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import type { ReplyRunner } from '../conversations/services.ts';
-import { settleReply } from '../conversations/settle.ts';
+import type { ReplyRunner } from '../conversations/reply-runner.ts';
+import { settleReply } from '../conversations/log/settle.ts';
 import { inTransaction } from '../db.ts';
-import type { Bus } from '../events/bus.ts';
-import type { Logger } from '../observability.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 
 const detail = 'The server that generated this reply stopped working. The text so far is kept; send again to go on.';
@@ -14,16 +14,16 @@ export class Recovery {
   private readonly bus: Bus;
   private readonly lease: Lease;
   private readonly runner: Pick<ReplyRunner, 'start'>;
-  private readonly log: Logger;
+  private readonly logger: Logger;
   private timer: NodeJS.Timeout | null = null;
   private sweeping: Promise<void> | null = null;
 
-  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; runner: Pick<ReplyRunner, 'start'>; log: Logger }) {
+  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; runner: Pick<ReplyRunner, 'start'>; logger: Logger }) {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
     this.runner = options.runner;
-    this.log = options.log;
+    this.logger = options.logger;
   }
 
   start(): void {
@@ -71,9 +71,9 @@ export class Recovery {
       .then(() => this.sweep())
       .then(
         (count) => {
-          if (count > 0) this.log.info({ count }, 'settled the replies of a server that stopped working');
+          if (count > 0) this.logger.info({ count }, 'settled the replies of a server that stopped working');
         },
-        (error: unknown) => this.log.warn({ err: error }, 'could not look for replies without an owner'),
+        (error: unknown) => this.logger.warn({ err: error }, 'could not look for replies without an owner'),
       )
       .finally(() => {
         this.sweeping = null;

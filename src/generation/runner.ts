@@ -1,14 +1,15 @@
+import type { Author } from '../access/caller.ts';
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { nextPhases } from '../agents/playbook.ts';
 import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
-import type { Author } from '../conversations/model.ts';
-import type { ReplyRunner } from '../conversations/services.ts';
-import { type Ending, settleReply } from '../conversations/settle.ts';
-import { steerReply } from '../conversations/steer.ts';
+import type { ReplyRunner } from '../conversations/reply-runner.ts';
+import { type Ending, settleReply } from '../conversations/log/settle.ts';
+import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
-import type { Hint, HintListener } from '../events/bus.ts';
+import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import { retry } from '../retry.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -19,6 +20,8 @@ export interface RunnerOptions extends CheckpointOptions {
   runtimes: { get(name: string): Runtime | undefined };
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
@@ -86,7 +89,7 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
-    const { pool, log, runtimes } = this.options;
+    const { pool, logger, runtimes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
@@ -112,11 +115,12 @@ export class Runner implements ReplyRunner, HintListener {
     } catch (error) {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
-      log.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+      logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
     await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
+    if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
   /** Goes to a phase that the present one leads to; returns it. */
@@ -144,7 +148,7 @@ export class Runner implements ReplyRunner, HintListener {
         await this.checkpoints.flush(run);
         return inTransaction(this.options.pool, (db) => settleReply(db, { conversationId, replyId, actor }, ending));
       },
-      () => run.fenced,
+      run.fencing,
     );
     if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
   }
@@ -154,18 +158,17 @@ export class Runner implements ReplyRunner, HintListener {
     run: Run,
     what: string,
     attempt: () => Promise<T>,
-    givenUp = () => run.abort.signal.aborted,
+    signal = run.abort.signal,
   ): Promise<T | null> {
-    for (let wait = 100; !givenUp(); wait = Math.min(wait * 2, 2000)) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const { conversationId, replyId } = run;
-        this.options.log.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
-        await sleep(wait);
-      }
+    const { conversationId, replyId } = run;
+    const onFailure = (error: unknown) =>
+      this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
+    try {
+      return await retry(attempt, { signal, onFailure });
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
     }
-    return null;
   }
 }
 

@@ -11,8 +11,8 @@ export const fillers: ReadonlySet<string> = new Set(
   looks lot lots made make makes making many may maybe me mean means might mind more most much must my myself
   necessary need needed needs neither never no nobody none nor not nothing now obviously of off often okay on
   once one ones only or other otherwise ought our ours ourselves out over own particular perhaps please pls plz
-  possible possibly presumably probably question questions quite rather really regarding said same say saying says seem
-  seemed seems several shall she should shouldnt show shows simple simply so some somebody somehow someone something
+  possible possibly presumably probably question questions quite rather really regarding said same say saying says see seeing seem
+  seemed seems seen several shall she should shouldnt show shows simple simply so some somebody somehow someone something
   sometimes somewhat somewhere soon sorry sort still stuff such suppose supposed sure take taken takes taking tell tells
   than thank thanks that thats the their theirs them themselves then there thereby theres these they thing things think
   thinking this those though thought through thus to together told too took toward towards tried tries truly try trying

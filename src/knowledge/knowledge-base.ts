@@ -1,6 +1,7 @@
 import type pg from 'pg';
+import { UnavailableError } from '../errors.ts';
 import { type KnowledgeFound, type KnowledgeQuery, search } from './search.ts';
-import { SearchBusyError, SearchGate, type SearchLimits } from './search-gate.ts';
+import { SearchGate, type SearchLimits } from './search-gate.ts';
 
 /** What one statement of a search may take; usual are a few milliseconds. */
 const STATEMENT_MS = 1000;
@@ -18,7 +19,7 @@ export class KnowledgeBase {
     this.gate = new SearchGate(limits);
   }
 
-  /** Finds the passages that answer. Throws `SearchBusyError` when too many others are looked for, or the database is slow. */
+  /** Finds the passages that answer. Throws `UnavailableError` when too many others are looked for, or the database is slow. */
   search(query: KnowledgeQuery): Promise<KnowledgeFound> {
     return this.gate.run(query.corpusId, () => this.read((db) => search(db, query)));
   }
@@ -35,7 +36,7 @@ export class KnowledgeBase {
       const result = await work(db).catch(async (error: unknown) => {
         await db.query('ROLLBACK');
         broken = false;
-        throw isCanceled(error) ? new SearchBusyError('The search took too long. Try again in a second.') : error;
+        throw isCanceled(error) ? new UnavailableError('The search took too long. Try again in a second.', 1) : error;
       });
       await db.query('COMMIT');
       broken = false;

@@ -115,7 +115,7 @@ export function score(article: ArticleEvidence, found: PassageEvidence, weights:
 /** From 0 to 1: how sure it is that the article answers. `ahead` is how far its score is ahead of the next article's. */
 export function certaintyOf(
   words: readonly AskedWord[],
-  article: ArticleEvidence,
+  { article, found }: { article: ArticleEvidence; found: PassageEvidence },
   ahead: number,
   weights: Certainty,
 ): number {
@@ -128,5 +128,9 @@ export function certaintyOf(
     weights.text * article.text +
     weights.unknown * shareOf(words, unknown) +
     weights.brevity / words.length;
-  return 1 / (1 + Math.exp(-sum));
+  const { ofText, namedQuestion, textThreshold } = weights;
+  const byText =
+    (ofText.article * article.text + ofText.passage * found.passage + ofText.title * found.title) *
+    (1 - namedQuestion * Math.min(found.namedQuestions, 10));
+  return Math.max(1 / (1 + Math.exp(-sum)), byText >= textThreshold ? Math.max(byText, weights.threshold) : 0);
 }

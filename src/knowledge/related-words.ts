@@ -6,7 +6,7 @@ const groups = `chat conversation dialog dialogue thread discussion|bot chatbot 
   llm model gpt ai openai|user customer client visitor guest consumer|reply answer response|
   server instance node machine host backend process replica|stop cancel abort interrupt halt quit pause|
   delete remove erase wipe purge clear|key token credential secret password|human person people staff colleague employee operator|
-  show display render present view see|company organization organisation tenant business firm|
+  show display render present view|company organization organisation tenant business firm|
   crash die fail break down outage|disconnect drop lose cut interrupt offline|reconnect resume continue recover|
   refresh reload|duplicate twice double again repeat|start begin launch boot run|install setup deploy|
   config configure configuration setting option env variable environment|edit change modify update alter adjust|

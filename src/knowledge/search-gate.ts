@@ -1,9 +1,4 @@
-/** Too many searches at once: try again in a moment. */
-export class SearchBusyError extends Error {
-  override name = 'SearchBusyError';
-  /** In seconds. */
-  readonly retryAfter = 1;
-}
+import { UnavailableError } from '../errors.ts';
 
 export interface SearchLimits {
   /** How many searches run at a time; each holds a database connection. */
@@ -28,7 +23,7 @@ export class SearchGate {
     this.limits = limits;
   }
 
-  /** The work's outcome, once it is its turn. Throws `SearchBusyError` with nothing done when there are too many. */
+  /** The work's outcome, once it is its turn. Throws `UnavailableError` with nothing done when there are too many. */
   async run<T>(corpusId: string, work: () => Promise<T>): Promise<T> {
     const { running, waiting, ofOneCorpus } = this.limits;
     const own = this.ofCorpus.get(corpusId) ?? 0;
@@ -75,6 +70,6 @@ export class SearchGate {
   }
 }
 
-function busy(): SearchBusyError {
-  return new SearchBusyError('Too many questions are being looked up at the moment. Try again in a second.');
+function busy(): UnavailableError {
+  return new UnavailableError('Too many questions are being looked up at the moment. Try again in a second.', 1);
 }

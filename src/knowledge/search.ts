@@ -62,7 +62,7 @@ export async function search(
     .map(({ articleId, index, article, found }) => ({
       articleId,
       index,
-      article,
+      evidence: { article, found },
       score: score(article, found, weights),
     }))
     .sort((a, b) => b.score - a.score || (a.articleId < b.articleId ? -1 : 1) || a.index - b.index);
@@ -71,7 +71,8 @@ export async function search(
   const ofArticles = scored.filter(
     ({ articleId }, i) => scored.findIndex((other) => other.articleId === articleId) === i,
   );
-  const sure = certaintyOf(words, best.article, best.score - (ofArticles[1]?.score ?? 0), certainty);
+  const ahead = best.score - (ofArticles[1] ?? best).score;
+  const sure = certaintyOf(words, best.evidence, ahead, certainty);
   if (sure >= certainty.threshold) {
     const answers = scored.filter((passage) => passage.score >= best.score * RELEVANT);
     return { passages: await read(db, answers.slice(0, first)), near: [] };

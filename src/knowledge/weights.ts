@@ -35,7 +35,10 @@ export interface Weights {
   namedQuestion: number;
 }
 
-/** What tells whether the best article answers at all: a logistic regression of what is known of it. */
+/**
+ * What tells whether the best article answers at all. Where it names questions, these count, in a logistic regression of what is
+ * known of it; where it names few, its text does.
+ */
 export interface Certainty {
   base: number;
   /** By how much its score is ahead of that of the next article, where a lead beyond `enough` proves no more. */
@@ -49,6 +52,12 @@ export interface Certainty {
   unknown: number;
   /** One divided by the number of words: a single one tells little. */
   brevity: number;
+  /** What the asked words in the text of the article, in the passage and in the title prove together, … */
+  ofText: { article: number; passage: number; title: number };
+  /** … less so much of it for each question that the article names, ten at most; … */
+  namedQuestion: number;
+  /** … and from where on that is an answer. */
+  textThreshold: number;
   /** From here on it is an answer; below it there are words in common with the question, but no answer. */
   threshold: number;
   /** From here on the article is at least near the question. */
@@ -82,6 +91,9 @@ export const certainty: Certainty = {
   text: 1.59,
   unknown: -4.13,
   brevity: -4.3,
+  ofText: { article: 0.5, passage: 0.3, title: 0.2 },
+  namedQuestion: 0.06,
+  textThreshold: 0.38,
   threshold: 0.57,
   near: 0.2,
 };

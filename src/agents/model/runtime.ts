@@ -4,11 +4,10 @@ import type {
   LanguageModelV3ToolCallPart,
   LanguageModelV3ToolResultPart,
 } from '@ai-sdk/provider';
-import { isJsonObject, type JsonObject } from '../../json.ts';
+import { isJsonObject, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import { cite, type FoundPassage } from '../knowledge/port.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
 import { ask } from './ask.ts';
-import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
 import { Models, type ModelSettings, secretsOf } from './providers.ts';
@@ -117,7 +116,7 @@ class ModelReply {
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
       : // As they are now: an earlier call of this step may have changed the phase.
-        await callTool(toolsOf(turn, this.phase, services), toolName, args, { signal, log: services.log });
+        await callTool(toolsOf(turn, this.phase, services), toolName, args, { signal, logger: services.logger });
     if (outcome.effect) {
       yield outcome.effect;
       if (outcome.effect.type === 'state-change') this.phase = outcome.effect.phase;

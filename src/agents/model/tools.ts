@@ -1,7 +1,7 @@
 import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Json, JsonObject } from '../../json.ts';
-import type { Logger } from '../../observability.ts';
+import type { Logger } from '../../logger.ts';
 import type { HttpTool } from '../http-tool.ts';
 import { cite, type FoundPassage, type KnowledgeSearch, summarize } from '../knowledge/port.ts';
 import { nextPhases, playbookInstructions } from '../playbook.ts';
@@ -30,7 +30,7 @@ export interface Tool {
 
 export interface ToolServices extends HttpCallOptions {
   search: KnowledgeSearch;
-  log: Logger;
+  logger: Logger;
 }
 
 /** What the model may call in a phase of the turn's playbook. */
@@ -48,7 +48,7 @@ export async function callTool(
   tools: readonly Tool[],
   name: string,
   args: JsonObject | null,
-  { signal, log }: { signal: AbortSignal; log: Logger },
+  { signal, logger }: { signal: AbortSignal; logger: Logger },
 ): Promise<Outcome> {
   const tool = tools.find(({ definition }) => definition.name === name);
   if (!tool) return failure('There is no such tool.');
@@ -59,7 +59,7 @@ export async function callTool(
     return await tool.call(args, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof ToolError)) log.error({ err: error, tool: name }, 'a tool failed');
+    if (!(error instanceof ToolError)) logger.error({ err: error, tool: name }, 'a tool failed');
     return failure(error instanceof ToolError ? error.message : 'The tool failed.');
   }
 }

@@ -1,6 +1,7 @@
+import { changeState } from '../commands/change-state.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
-import { changeState, sendControl } from '../control.ts';
+import { sendControl } from '../commands/send-control.ts';
 import {
   ConversationBusyError,
   ConversationEndedError,
@@ -8,8 +9,7 @@ import {
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import * as fields from './input-fields.ts';
-import { ContentInput, MessageAction, StateInput } from './inputs.ts';
+import { ContentInput, MessageAction, StateInput, fields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendControlInput = builder.inputType('SendControlInput', {

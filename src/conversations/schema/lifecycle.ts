@@ -1,10 +1,10 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
-import { deleteConversation } from '../delete.ts';
+import { deleteConversation } from '../commands/delete.ts';
 import { VersionConflictError } from '../failures.ts';
-import { updateConversation } from '../update.ts';
-import * as fields from './input-fields.ts';
+import { updateConversation } from '../commands/update.ts';
+import { fields } from './inputs.ts';
 import { payload } from './payloads.ts';
 
 const UpdateConversationInput = builder.inputType('UpdateConversationInput', {

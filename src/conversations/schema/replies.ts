@@ -8,9 +8,9 @@ import {
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import { regenerateReply } from '../regenerate.ts';
-import { stopReply } from '../stop.ts';
-import * as fields from './input-fields.ts';
+import { regenerateReply } from '../commands/regenerate.ts';
+import { stopReply } from '../commands/stop.ts';
+import { fields } from './inputs.ts';
 import { payload, withReply } from './payloads.ts';
 
 const StopReplyInput = builder.inputType('StopReplyInput', {

@@ -2,12 +2,11 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import { visibleTo } from '../../access/visibility.ts';
 import type { Article, Corpus } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
-import { asBadInput, serviceUnavailable } from '../../graphql/errors.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
+import { asBadInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { MAX_PASSAGES } from '../search.ts';
 import { searchCorpus } from '../search-corpus.ts';
-import { SearchBusyError } from '../search-gate.ts';
 import { ArticleRef } from './article.ts';
 import { CorpusRef } from './corpus.ts';
 
@@ -25,6 +24,8 @@ builder.queryField('corpus', (t) =>
   }),
 );
 
+const byName = new Keyset({ name: 'text', id: 'uuid' });
+
 builder.queryField('corpora', (t) =>
   t.connection(
     {
@@ -34,24 +35,15 @@ builder.queryField('corpora', (t) =>
       resolve: (_root, args, context, info) =>
         keysetPage(
           args,
-          ({ name, id }: Corpus) => encodePageCursor(name, id),
-          ({ after, before, limit, inverted }) => {
-            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-              if (cursor === undefined) return [];
-              const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
-              return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
-            };
-            const way = inverted ? 'desc' : 'asc';
-            return context.services.prisma.corpus.findMany({
+          byName,
+          (row: Corpus) => row,
+          (slice) =>
+            context.services.prisma.corpus.findMany({
               ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-              where: {
-                ...visibleTo(context.viewer).corpus,
-                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-              },
-              orderBy: [{ name: way }, { id: way }],
-              take: limit,
-            });
-          },
+              where: { ...visibleTo(context.viewer).corpus, AND: byName.between(slice) },
+              orderBy: byName.orderOf(slice),
+              take: slice.limit,
+            }),
         ),
     },
     { name: 'CorpusConnection', description: 'A page of corpora.' },
@@ -101,7 +93,7 @@ builder.queryField('searchKnowledge', (t) =>
     },
     resolve: async (_root, args, context, info) => {
       const { services, viewer } = context;
-      const passages = await searchCorpus(services, viewer, args).catch(asRequestError);
+      const passages = await searchCorpus(services, viewer, args).catch(asBadInput);
       if (!passages) return null;
       const articles = await services.prisma.article.findMany({
         ...queryFromInfo({ context, info, path: ['article'] }),
@@ -115,8 +107,3 @@ builder.queryField('searchKnowledge', (t) =>
     },
   }),
 );
-
-function asRequestError(error: unknown): never {
-  if (error instanceof SearchBusyError) throw serviceUnavailable(error.message, error.retryAfter);
-  return asBadInput(error);
-}

@@ -3,12 +3,14 @@ import { visibleTo } from '../../access/visibility.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import type { UnansweredQuestion } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { decodeId, encodeId } from '../../ids.ts';
 import { answerWithArticle, MAX_ANSWERED } from '../answer-with-article.ts';
 import { MAX_UNANSWERED } from '../unanswered.ts';
 import { ArticleRef } from './article.ts';
 import { CorpusRef } from './corpus.ts';
+
+const byCount = new Keyset({ askedCount: 'integer', id: 'uuid' });
 
 const UnansweredQuestionRef = builder.prismaNode('UnansweredQuestion', {
   description:
@@ -16,7 +18,7 @@ const UnansweredQuestionRef = builder.prismaNode('UnansweredQuestion', {
   id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, corpus: visibleTo(viewer).corpus }),
   fields: (t) => ({
-    corpus: t.relation('corpus', { type: CorpusRef, description: 'The corpus that has no answer.' }),
+    corpus: t.relation('corpus', { type: CorpusRef, nullable: true, description: 'The corpus that has no answer.' }),
     text: t.exposeString('text', { description: 'As it was first asked. At most 1 KiB.' }),
     askedCount: t.exposeInt('askedCount', { description: 'How often it, or a question like it, was asked.' }),
     firstAskedAt: t.expose('firstAskedAt', { type: 'DateTime', description: 'When it was first asked.' }),
@@ -37,15 +39,10 @@ builder.queryField('unansweredQuestions', (t) =>
       resolve: (_root, { corpusId, ...args }, context, info) =>
         keysetPage(
           args,
-          ({ askedCount, id }: UnansweredQuestion) => encodePageCursor(askedCount, id),
-          ({ after, before, limit, inverted }) => {
-            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-              if (cursor === undefined) return [];
-              const [askedCount, id] = decodePageCursor(cursor, 'integer', 'uuid');
-              return [{ OR: [{ askedCount: { [side]: askedCount } }, { askedCount, id: { [side]: id } }] }];
-            };
-            const way = inverted ? 'asc' : 'desc';
-            return context.services.prisma.unansweredQuestion.findMany({
+          byCount,
+          (row: UnansweredQuestion) => row,
+          ({ after, before, limit, inverted }) =>
+            context.services.prisma.unansweredQuestion.findMany({
               ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
               where: {
                 organizationId: context.viewer.organizationId,
@@ -53,12 +50,12 @@ builder.queryField('unansweredQuestions', (t) =>
                 ...(corpusId != null && {
                   corpusId: { in: [decodeId('Corpus', corpusId)].filter((id) => id !== null) },
                 }),
-                AND: [...beyond(after, 'lt'), ...beyond(before, 'gt')],
+                // The most frequent first: the key falls.
+                AND: byCount.between({ after: before, before: after }),
               },
-              orderBy: [{ askedCount: way }, { id: way }],
+              orderBy: byCount.orderOf({ inverted: !inverted }),
               take: limit,
-            });
-          },
+            }),
         ),
     },
     { name: 'UnansweredQuestionConnection', description: 'A page of questions that have no answer.' },

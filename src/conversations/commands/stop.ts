@@ -1,0 +1,64 @@
+import type { Caller } from '../../access/caller.ts';
+import { inTransaction } from '../../db.ts';
+import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import type { Committed } from '../log/commit.ts';
+import type { ConversationServices } from '../services.ts';
+import { readRows, type Rows } from '../log/rows.ts';
+import { settleReply } from '../log/settle.ts';
+
+/** Stops exactly this reply, wherever it runs, and keeps its text. A reply that has ended is left as it is. */
+export async function stopReply(
+  services: ConversationServices,
+  caller: Caller,
+  input: { replyId: string },
+): Promise<Committed> {
+  const replyId = decodeId('Message', input.replyId);
+  const message =
+    replyId &&
+    (await services.prisma.message.findFirst({
+      where: { id: replyId, organizationId: caller.organizationId },
+      select: { conversationId: true, status: true, runtimeParameters: true },
+    }));
+  if (!replyId || !message) throw new NotFoundError(['replyId']);
+  if (message.runtimeParameters === null) {
+    throw new InvalidInputError([{ path: ['replyId'], detail: 'Names a message that is not a generated reply.' }]);
+  }
+  const { conversationId } = message;
+  const stopped =
+    message.status === 'IN_PROGRESS'
+      ? await services.gate.run(conversationId, () => settleRunning(services, caller, conversationId, replyId))
+      : null;
+  const rows = stopped ?? (await readRows(services.pool, { conversationId, replyId }));
+  if (!rows?.reply) throw new NotFoundError(['replyId']);
+  const { version, runningReplyVersion } = rows.conversation;
+  return { conversationId, version, runningReplyVersion, messageId: null, replyId, rows };
+}
+
+/** Null when the reply had ended already; then nothing was written. */
+async function settleRunning(
+  services: ConversationServices,
+  caller: Caller,
+  conversationId: string,
+  replyId: string,
+): Promise<Rows | null> {
+  const resume = await services.runner.suspend(replyId);
+  let rows: Rows | null;
+  try {
+    rows = await inTransaction(services.pool, async (db) => {
+      const reply = { conversationId, replyId, actor: caller.actor };
+      const version = await settleReply(db, reply, { status: 'STOPPED' });
+      return version === null ? null : readRows(db, { conversationId, replyId });
+    });
+  } catch (error) {
+    resume();
+    throw error;
+  }
+  if (!rows) {
+    resume();
+    return null;
+  }
+  const { version } = rows.conversation;
+  services.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+  return rows;
+}

@@ -1,0 +1,90 @@
+import type { Caller } from '../../access/caller.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type pg from 'pg';
+import { InvalidInputError } from '../../errors.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
+import { type Committed, commitUnderLock } from '../log/commit.ts';
+import { logEvents } from '../log/log-events.ts';
+import { InputReader } from './input.ts';
+import { readParameters } from './parameters.ts';
+import type { ConversationServices } from '../services.ts';
+import { type ConversationInput, targetOf } from './target.ts';
+
+export interface UpdateConversationInput extends ConversationInput {
+  title?: string | null | undefined;
+  metadata?: unknown;
+  runtimeParameters?: unknown;
+}
+
+/** Changes title, metadata (merged, RFC 7396) or runtime parameters (replaced); also while a reply runs. */
+export async function updateConversation(
+  services: ConversationServices,
+  caller: Caller,
+  input: UpdateConversationInput,
+): Promise<Committed> {
+  const target = targetOf(caller, 'updateConversation', input);
+  const reader = new InputReader();
+  const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
+  const patch = reader.object(['metadata'], input.metadata);
+  reader.finish();
+
+  return commitUnderLock(services, target, async (db) => {
+    const row = await readRow(db, target.conversationId);
+    const merged = new InputReader();
+    const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
+    const runtimeParameters =
+      input.runtimeParameters == null
+        ? undefined
+        : readParameters(services, merged, input.runtimeParameters, {
+            runtime: row.runtime,
+            agent: row.defaultRuntimeParameters,
+          });
+    if (merged.issues.length > 0) throw new InvalidInputError(merged.issues);
+    const { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters } = row;
+    const next = {
+      title: title === undefined ? oldTitle : title,
+      metadata: metadata ?? oldMetadata,
+      runtimeParameters: runtimeParameters ?? oldParameters,
+    };
+    if (isDeepStrictEqual(next, { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters })) return;
+    await db.query({
+      text: 'UPDATE conversation SET title = $2, metadata = $3, runtime_parameters = $4 WHERE id = $1',
+      values: [
+        target.conversationId,
+        next.title,
+        JSON.stringify(next.metadata),
+        JSON.stringify(next.runtimeParameters),
+      ],
+    });
+    await logEvents(db, target, [{ type: 'ConversationUpdated' }]);
+  });
+}
+
+/** JSON Merge Patch, RFC 7396. */
+export function mergePatch(target: Json, patch: Json): Json {
+  if (!isJsonObject(patch)) return patch;
+  const merged = new Map(Object.entries(isJsonObject(target) ? target : {}));
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(key);
+    else merged.set(key, mergePatch(merged.get(key) ?? null, value));
+  }
+  return Object.fromEntries(merged);
+}
+
+async function readRow(db: pg.PoolClient, conversationId: string) {
+  const { rows } = await db.query<{
+    title: string | null;
+    metadata: JsonObject;
+    runtimeParameters: JsonObject;
+    runtime: string;
+    defaultRuntimeParameters: JsonObject;
+  }>({
+    text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters", runtime,
+        default_runtime_parameters AS "defaultRuntimeParameters"
+      FROM conversation JOIN agent ON agent.id = agent_id
+      WHERE conversation.id = $1`,
+    values: [conversationId],
+  });
+  if (!rows[0]) throw new Error('A conversation was gone under its lock.');
+  return rows[0];
+}

@@ -1,0 +1,95 @@
+import type pg from 'pg';
+import type { EventType } from '../../generated/prisma/enums.ts';
+import type { Logger } from '../../logger.ts';
+import { outsideOperations } from '../../work-clock.ts';
+import { type EventPosition, readEnd, readTail, type TailEvent } from '../log/tail.ts';
+
+/** How often the end of the log is looked at, in milliseconds. What happens in between is told together. */
+const TICK_MS = 1000;
+
+/** Events read at a time. */
+const PAGE = 1000;
+
+/** What happened to one conversation since the last look. */
+export interface LogChange {
+  conversationId: string;
+  organizationId: string;
+  types: EventType[];
+}
+
+/** Tells live lists of what is committed, once a second, for as long as one listens. */
+export class LogTail {
+  private readonly pool: pg.Pool;
+  private readonly logger: Logger;
+  private readonly listeners = new Set<(changes: LogChange[]) => void>();
+  private timer: NodeJS.Timeout | null = null;
+  /** What has been told. */
+  private position: Promise<EventPosition> | null = null;
+  private looking: Promise<void> | null = null;
+
+  constructor(pool: pg.Pool, logger: Logger) {
+    this.pool = pool;
+    this.logger = logger;
+  }
+
+  /** Tells of all that is committed from now on. Returns the function that ends it. */
+  async subscribe(listener: (changes: LogChange[]) => void): Promise<() => void> {
+    this.listeners.add(listener);
+    try {
+      await (this.position ??= outsideOperations(() => readEnd(this.pool)));
+    } catch (error) {
+      this.position = null;
+      this.listeners.delete(listener);
+      throw error;
+    }
+    if (this.listeners.size > 0) this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
+    return () => {
+      this.listeners.delete(listener);
+      if (this.listeners.size === 0) this.close();
+    };
+  }
+
+  close(): void {
+    if (this.timer) clearInterval(this.timer);
+    this.timer = null;
+    this.position = null;
+  }
+
+  /** Tells what has been committed since the last look. Never rejects. */
+  look(): Promise<void> {
+    this.looking ??= this.tellAll()
+      .catch((error: unknown) => {
+        this.logger.warn({ err: error }, 'could not read the log for live lists; trying again');
+      })
+      .finally(() => {
+        this.looking = null;
+      });
+    return this.looking;
+  }
+
+  private async tellAll(): Promise<void> {
+    for (let more = true; more;) {
+      const { position } = this;
+      if (!position) return;
+      const page = await readTail(this.pool, await position, PAGE);
+      // Closed meanwhile, and perhaps begun anew further on.
+      if (this.position !== position) return;
+      this.position = Promise.resolve(page.position);
+      more = page.more;
+      const changes = changesOf(page.events);
+      if (changes.length > 0) for (const listener of this.listeners) listener(changes);
+    }
+  }
+}
+
+/** What happened to each conversation, in the order of what happened last. */
+function changesOf(events: readonly TailEvent[]): LogChange[] {
+  const changes = new Map<string, LogChange>();
+  for (const { conversationId, organizationId, type } of events) {
+    const types = changes.get(conversationId)?.types ?? [];
+    if (!types.includes(type)) types.push(type);
+    changes.delete(conversationId);
+    changes.set(conversationId, { conversationId, organizationId, types });
+  }
+  return [...changes.values()];
+}

@@ -1,0 +1,67 @@
+import type { FragmentPlace, StreamPosition } from './cursor.ts';
+import type { LiveFragment } from './feed.ts';
+import type { GrowingText } from './growing-text.ts';
+import type { StreamEvent } from './stream-event.ts';
+
+/** A delta is no longer than this, in UTF-16 code units: a reader that was slow is given much text in pieces. */
+const DELTA_UNITS = 64 * 1024;
+
+type Part = StreamEvent extends infer E
+  ? E extends { kind: `fragment-${string}` }
+    ? Omit<E, 'conversationId' | 'cursor'>
+    : never
+  : never;
+
+/** Reads one reply's text from a place on. Text only grows until the reply settles, when it may turn out shorter. */
+export class TextReader {
+  readonly messageId: string;
+  private readonly version: number;
+  private at: FragmentPlace;
+
+  constructor(messageId: string, version: number, at: FragmentPlace = { fragment: 0, started: false, units: 0 }) {
+    this.messageId = messageId;
+    this.version = version;
+    this.at = { fragment: at.fragment, started: at.started, units: at.units };
+  }
+
+  place(): NonNullable<StreamPosition['running']> {
+    return { version: this.version, ...this.at };
+  }
+
+  /** The next thing to say of these fragments; null when all is said. */
+  next(fragments: readonly LiveFragment[], settled: boolean): Part | null {
+    const { at } = this;
+    const fragment = fragments[at.fragment];
+    if (!fragment) return null;
+    const occurredAt = new Date();
+    if (!at.started) {
+      this.at = { ...at, started: true, units: 0 };
+      const begun = {
+        ...fragment,
+        status: 'IN_PROGRESS' as const,
+        text: '',
+        args: null,
+        response: null,
+        failed: false,
+      };
+      return { kind: 'fragment-started', occurredAt, fragment: begun };
+    }
+    const { length } = fragment.text;
+    if (length > at.units || (length < at.units && settled)) {
+      const offset = Math.min(at.units, length);
+      const text = piece(fragment.text, offset);
+      this.at = { ...at, units: offset + text.length };
+      return { kind: 'fragment-delta', occurredAt, offset, text, fragment };
+    }
+    if (fragment.status !== 'DONE') return null;
+    this.at = { fragment: at.fragment + 1, started: false, units: 0 };
+    return { kind: 'fragment-completed', occurredAt, fragment: { ...fragment, text: fragment.text.toString() } };
+  }
+}
+
+/** The text from a place on, as far as one delta goes; never half a surrogate pair. */
+function piece(text: GrowingText, from: number): string {
+  if (text.length <= from + DELTA_UNITS) return text.slice(from);
+  const cut = text.slice(from, from + DELTA_UNITS);
+  return /[\uD800-\uDBFF]$/.test(cut) ? cut.slice(0, -1) : cut;
+}
