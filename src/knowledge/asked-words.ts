@@ -49,7 +49,9 @@ export function contentWords(question: string): string[] {
     .toWellFormed()
     .toLowerCase()
     .replace(/(\p{L})['’](?:s|d|m|ll|re|ve)(?!\p{L})/gu, '$1')
-    .replace(/(n)['’](t)(?!\p{L})/gu, '$1$2');
+    .replace(/(n)['’](t)(?!\p{L})/gu, '$1$2')
+    // Several of a number: 429s.
+    .replace(/(?<=\p{N})s(?![\p{L}\p{N}])/gu, '');
   const words = text.match(/[\p{L}\p{M}\p{N}]+(?:[.@/:_][\p{L}\p{M}\p{N}]+)*/gu) ?? [];
   return [...new Set(words)].filter((word) => !fillers.has(word)).slice(0, MAX_WORDS);
 }

@@ -13,9 +13,10 @@ export interface Candidate {
 /** Terms of a corpus, of which any or all must stand in a passage. */
 type Query = string;
 
-/** How many rows one search takes out of the index, and how many of them it looks at more closely. */
-const MAX_HITS = 2000;
-const MAX_CANDIDATES = 600;
+/** How many rows one search takes out of the index, for each set of common words, and how many of them it looks at more closely. */
+const MAX_HITS = 1000;
+const MAX_TOGETHER = 200;
+const MAX_CANDIDATES = 400;
 
 /**
  * The passages that have most of the asked words. In a corpus where they are few, these are all that have any. In a large one
@@ -39,12 +40,12 @@ export async function findCandidates(
     name: 'find-candidates',
     text: `
       WITH hit AS MATERIALIZED (
-        SELECT article_id, index
-        FROM unnest($2::text[], $3::float8[]) AS pick (query, weight)
+        SELECT min(tid) AS tid
+        FROM unnest($2::text[], $3::float8[], $7::int[]) AS pick (query, weight, most)
           CROSS JOIN LATERAL (
-            SELECT corpus_id, article_id, index FROM passage WHERE terms @@ query::tsquery
+            SELECT corpus_id, article_id, index, passage.ctid AS tid FROM passage WHERE terms @@ query::tsquery
               AND ($6::text[] IS NULL OR EXISTS (SELECT FROM article WHERE id = article_id AND tags && $6))
-            LIMIT ${MAX_HITS}
+            LIMIT most
           ) AS found
         WHERE corpus_id = $1
         GROUP BY article_id, index
@@ -53,7 +54,7 @@ export async function findCandidates(
       )
       SELECT article_id AS "articleId", index, question AS "isQuestion",
         ARRAY(SELECT n FROM unnest($4::tsquery[], $5::int[]) AS asked (query, n) WHERE terms @@ query) AS matched
-      FROM hit JOIN passage USING (article_id, index)`,
+      FROM hit JOIN passage ON passage.ctid = tid`,
     values: [
       corpusId,
       picks.map(({ query }) => query),
@@ -61,6 +62,7 @@ export async function findCandidates(
       looked.map(({ terms }) => anyOf(corpusId, terms)),
       looked.map((_, n) => n),
       tags.length > 0 ? tags : null,
+      picks.map(({ most }) => most),
     ],
   });
   return rows.map(({ matched, ...row }) => {
@@ -76,6 +78,8 @@ export async function findCandidates(
 interface Pick {
   query: Query;
   weight: number;
+  /** How many rows it may give. */
+  most: number;
 }
 
 /** What is looked up in the index: the rarest words by themselves, as long as they find few passages. */
@@ -91,7 +95,7 @@ function picksOf(corpusId: string, words: readonly AskedWord[], synonym: number)
   let room = MAX_HITS;
   for (const { terms: any, passages, weight } of terms) {
     if (passages > room) break;
-    picks.push({ query: anyOf(corpusId, any), weight });
+    picks.push({ query: anyOf(corpusId, any), weight, most: MAX_HITS });
     room -= passages;
   }
   const common = words
@@ -103,7 +107,7 @@ function picksOf(corpusId: string, words: readonly AskedWord[], synonym: number)
     const together = common.slice(0, length);
     if (together.length !== length || length === 0) continue;
     const query = together.map(({ own }) => `(${anyOf(corpusId, own.terms)})`).join(' & ');
-    picks.push({ query, weight: together.reduce((sum, { weight }) => sum + weight, 0) });
+    picks.push({ query, weight: together.reduce((sum, { weight }) => sum + weight, 0), most: MAX_TOGETHER });
   }
   return picks;
 }

@@ -119,18 +119,20 @@ export function certaintyOf(
   ahead: number,
   weights: Certainty,
 ): number {
+  const likeness = article.likeness[0] ?? 0;
   const unknown = words.map(({ own }) => (own.terms.length === 0 ? 1 : 0));
   const sum =
     weights.base +
     weights.ahead * Math.min(ahead, weights.enough) +
-    weights.likeness * (article.likeness[0] ?? 0) +
+    weights.likeness * likeness +
     weights.anywhere * article.anywhere +
     weights.text * article.text +
     weights.unknown * shareOf(words, unknown) +
     weights.brevity / words.length;
-  const { ofText, namedQuestion, textThreshold } = weights;
+  const { least, ofText, namedQuestion, textThreshold } = weights;
+  const byQuestions = likeness < least.likeness && article.text < least.text ? 0 : 1 / (1 + Math.exp(-sum));
   const byText =
     (ofText.article * article.text + ofText.passage * found.passage + ofText.title * found.title) *
     (1 - namedQuestion * Math.min(found.namedQuestions, 10));
-  return Math.max(1 / (1 + Math.exp(-sum)), byText >= textThreshold ? Math.max(byText, weights.threshold) : 0);
+  return Math.max(byQuestions, byText >= textThreshold ? Math.max(byText, weights.threshold) : 0);
 }

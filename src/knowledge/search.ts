@@ -56,7 +56,9 @@ export async function search(
 ): Promise<KnowledgeFound> {
   const first = Math.max(0, Math.min(limit, MAX_PASSAGES));
   const words = await askedWords(db, corpusId, query, weights);
-  if (words.length === 0 || first === 0) return { passages: [], near: [] };
+  if (first === 0) return { passages: [], near: [] };
+  if (words.length === 0)
+    return { passages: await read(db, await answeringExactly(db, corpusId, query, tags)), near: [] };
   const evidence = await gatherEvidence(db, corpusId, words, { tags, limit: first, weights });
   const scored = evidence
     .map(({ articleId, index, article, found }) => ({
@@ -81,6 +83,25 @@ export async function search(
 }
 
 type Scored = Pick<KnowledgePassage, 'articleId' | 'score'> & { index: number };
+
+/** The beginning of the article that names this very question; for one whose words tell nothing, as `what is this`. */
+async function answeringExactly(
+  db: Queryable,
+  corpusId: string,
+  question: string,
+  tags: readonly string[],
+): Promise<Scored[]> {
+  const { rows } = await db.query<{ articleId: string }>({
+    name: 'answering-exactly',
+    text: `
+      SELECT article_id AS "articleId" FROM passage
+      WHERE corpus_id = $1 AND question AND plain_question(text) = plain_question($2)
+        AND ($3::text[] IS NULL OR EXISTS (SELECT FROM article WHERE id = article_id AND tags && $3))
+      ORDER BY article_id LIMIT 1`,
+    values: [corpusId, question.slice(0, 1000).replaceAll('\0', '').toWellFormed(), tags.length > 0 ? tags : null],
+  });
+  return rows.map(({ articleId }) => ({ articleId, index: 0, score: 1 }));
+}
 
 /** The texts of the passages, in their order. One that is gone meanwhile is left out. */
 async function read(db: Queryable, scored: readonly Scored[]): Promise<KnowledgePassage[]> {

@@ -52,6 +52,8 @@ export interface Certainty {
   unknown: number;
   /** One divided by the number of words: a single one tells little. */
   brevity: number;
+  /** With less likeness and less of the question in the text than this, nothing is sure. */
+  least: { likeness: number; text: number };
   /** What the asked words in the text of the article, in the passage and in the title prove together, … */
   ofText: { article: number; passage: number; title: number };
   /** … less so much of it for each question that the article names, ten at most; … */
@@ -83,17 +85,18 @@ export const weights: Weights = {
 };
 
 export const certainty: Certainty = {
-  base: -1.84,
-  ahead: 12.06,
+  base: -2.76,
+  ahead: 8.27,
   enough: 0.12,
-  likeness: 5.23,
-  anywhere: 0.9,
-  text: 1.59,
-  unknown: -4.13,
-  brevity: -4.3,
+  likeness: 5.01,
+  anywhere: 2.61,
+  text: 1.13,
+  unknown: -2.55,
+  brevity: -4.0,
+  least: { likeness: 0.45, text: 0.1 },
   ofText: { article: 0.5, passage: 0.3, title: 0.2 },
   namedQuestion: 0.06,
   textThreshold: 0.38,
-  threshold: 0.57,
+  threshold: 0.43,
   near: 0.2,
 };

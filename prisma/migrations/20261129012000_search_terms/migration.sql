@@ -15,6 +15,12 @@ ALTER TABLE "passage" ADD COLUMN "terms" tsvector
 -- A search reads what has not been merged into the index yet one by one: let it be little.
 CREATE INDEX "passage_terms_idx" ON "passage" USING GIN ("terms") WITH (gin_pending_list_limit = 256);
 
+-- Finds a question that an article answers by its letters and digits alone, also where all of its words are too common to tell anything.
+CREATE FUNCTION "plain_question"(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT md5(btrim(regexp_replace(lower(left($1, 1000)), '[^[:alnum:]]+', ' ', 'g')))
+$$;
+CREATE INDEX "passage_question_idx" ON "passage" ("corpus_id", "plain_question"("text")) WHERE "question";
+
 -- In how many passages of a corpus a stem stands; of the empty one, in how many there are.
 CREATE TABLE "corpus_term" (
     "corpus_id" UUID NOT NULL,
