@@ -75,7 +75,7 @@ export async function* subscribed(
 
 /** The close codes from 4400 to 4499 that a later attempt may not meet: timeouts, a reader that was too slow, and a socket that froze. */
 const temporaryCloses = [4408, 4413, 4418, 4499];
-const temporaryCodes = ['INTERNAL_SERVER_ERROR', 'RATE_LIMITED'];
+const temporaryCodes = ['INTERNAL_SERVER_ERROR', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE'];
 
 /** What to tell the caller when trying again would not help; null when it may. */
 export function refusalIn(reason: unknown): FollowError | null {

@@ -8,6 +8,7 @@ import { Recovery } from '../src/generation/recovery.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -293,7 +294,7 @@ describe('a lease', () => {
     expect(lease.serverId).not.toBe(first);
     expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
     await script.end();
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     expect(await recovery(other).sweep()).toBe(1);
   });
 });
@@ -316,7 +317,7 @@ describe('a reply whose claim was not answered', () => {
   });
   afterEach(async () => {
     await recovery.stop();
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await lease.stop();
     vi.useRealTimers();
     vi.restoreAllMocks();

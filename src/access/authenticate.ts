@@ -1,68 +1,22 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type pg from 'pg';
-import { findViewerByKey, viewerOf } from './api-keys.ts';
+import { findViewerByKey } from './api-keys.ts';
 import { findViewerByToken, looksLikeToken } from './client-tokens.ts';
-import { keyScopes, type Viewer } from './viewer.ts';
-
-const COOKIE = 'parley_local';
-
-/** Finds out who is asking. */
-export interface Authenticator {
-  /** By the `Authorization` header, or by what came instead of it. Null: by nobody that is known. */
-  authenticate(req: IncomingMessage, authorization?: string): Promise<Viewer | null>;
-  /** Whether pages on this machine are signed in at all. */
-  signsLocalPagesIn: boolean;
-  /** The header that signs a page on this machine in; null where pages do not sign themselves in. */
-  localCookie(req: IncomingMessage): string | null;
-}
+import type { LocalSignIn } from './local-sign-in.ts';
+import type { Viewer } from './viewer.ts';
 
 /**
- * API keys and client tokens, and for the embedded default the pages that this server itself shows to this machine: they sign in with a
- * cookie that lives as long as the process. It is honoured only from this machine, under a local name, and from this origin.
+ * Finds out who is asking, by the `Authorization` header or by what came instead of it: an API key, a client token, or the
+ * session of a browser on this machine. Null: nobody that is known.
  */
-export function createAuthenticator(pool: pg.Pool, options: { localOrganizationId: string | null }): Authenticator {
-  const secret = randomBytes(24).toString('base64url');
-  const { localOrganizationId } = options;
-  const local =
-    localOrganizationId === null
-      ? null
-      : viewerOf({
-          id: 'local',
-          keyId: null,
-          organizationId: localOrganizationId,
-          name: 'This machine',
-          scopes: [...keyScopes],
-          expiresAt: null,
-        });
+export type Authenticate = (req: IncomingMessage, authorization?: string) => Promise<Viewer | null>;
 
-  return {
-    signsLocalPagesIn: localOrganizationId !== null,
-    async authenticate(req, authorization = req.headers.authorization) {
-      const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-      if (credential)
-        return looksLikeToken(credential) ? findViewerByToken(pool, credential) : findViewerByKey(pool, credential);
-      if (authorization || localOrganizationId === null || !isLocal(req)) return null;
-      const signedIn = req.headers.cookie?.split(/; */).includes(`${COOKIE}=${secret}`);
-      return signedIn ? local : null;
-    },
-    localCookie(req) {
-      if (localOrganizationId === null || !isLocal(req)) return null;
-      return `${COOKIE}=${secret}; HttpOnly; SameSite=Strict; Path=/`;
-    },
+export function createAuthenticate(pool: pg.Pool, localSignIn: LocalSignIn | null): Authenticate {
+  return async (req, authorization = req.headers.authorization) => {
+    const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+    if (!credential) return null;
+    const local = localSignIn?.authenticate(req, credential);
+    if (local) return local;
+    return looksLikeToken(credential) ? findViewerByToken(pool, credential) : findViewerByKey(pool, credential);
   };
-}
-
-/** A name check keeps out pages that point a name of their own at this machine; behind a proxy, anybody may be asking. */
-function isLocal(req: IncomingMessage): boolean {
-  const address = req.socket.remoteAddress ?? '';
-  const host = (req.headers.host ?? '').replace(/:\d+$/, '');
-  const { origin } = req.headers;
-  const isForwarded = ['forwarded', 'via', 'x-forwarded-for'].some((name) => name in req.headers);
-  return (
-    !isForwarded &&
-    /^(127\.|::1$|::ffff:127\.)/.test(address) &&
-    ['localhost', '127.0.0.1', '[::1]'].includes(host) &&
-    (origin === undefined || origin === `http://${req.headers.host ?? ''}`)
-  );
 }

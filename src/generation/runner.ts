@@ -9,6 +9,7 @@ import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import type { Shutdown } from '../shutdown.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -27,7 +28,9 @@ export class Runner implements ReplyRunner, HintListener {
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
+  /** Replies that begin are settled at once. */
   private stopping = false;
+  private stopped = false;
 
   constructor(options: RunnerOptions) {
     this.options = options;
@@ -37,8 +40,9 @@ export class Runner implements ReplyRunner, HintListener {
 
   /** Does nothing for a reply that runs already. */
   start(reply: { conversationId: string; replyId: string }): void {
-    if (this.stopping || this.runs.has(reply.replyId)) return;
+    if (this.stopped || this.runs.has(reply.replyId)) return;
     const run = new Run(reply);
+    if (this.stopping) run.abort.abort(new ShutdownError());
     const ended = this.drive(run).finally(() => this.runs.delete(run.replyId));
     this.runs.set(run.replyId, { run, ended });
   }
@@ -69,20 +73,31 @@ export class Runner implements ReplyRunner, HintListener {
     for (const { run } of this.runs.values()) run.fence();
   }
 
-  /** Gives running replies this long to end by themselves, then settles them with the text they have. */
-  async stop(graceMs: number): Promise<void> {
+  /**
+   * Gives running replies, and operations that may yet begin some, a while to end by themselves. Then settles the replies
+   * with the text they have, and gives up on those that cannot be settled in time: other servers will. In milliseconds.
+   */
+  async stop(
+    shutdown: Shutdown,
+    options: { operations: Promise<void>; graceMs: number; settleMs: number },
+  ): Promise<void> {
+    const ended = options.operations.then(() => this.allEnded());
+    await shutdown.patiently(ended, options.graceMs);
     this.stopping = true;
-    const ended = Promise.allSettled([...this.runs.values()].map((entry) => entry.ended));
-    const timer = new AbortController();
-    await Promise.race([ended, sleep(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
-    timer.abort();
     for (const { run } of this.runs.values()) {
       run.resume();
       run.abort.abort(new ShutdownError());
     }
-    await ended;
+    await shutdown.within(ended, options.settleMs);
+    this.stopped = true;
+    if (this.runs.size > 0) this.options.logger.error(`could not settle ${this.runs.size} replies; other servers will`);
+    this.fenceAll();
     this.unsubscribe();
     this.checkpoints.stop();
+  }
+
+  private async allEnded(): Promise<void> {
+    while (this.runs.size > 0) await Promise.allSettled([...this.runs.values()].map((entry) => entry.ended));
   }
 
   private async drive(run: Run): Promise<void> {
@@ -93,7 +108,10 @@ export class Runner implements ReplyRunner, HintListener {
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
       const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
-      if (!loaded) return;
+      if (!loaded) {
+        run.abort.signal.throwIfAborted();
+        return;
+      }
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);

@@ -17,6 +17,7 @@ const statuses = {
   BAD_USER_INPUT: 400,
   RATE_LIMITED: 429,
   INTERNAL_SERVER_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
 } as const;
 
 export type ErrorCode = keyof typeof statuses;
@@ -38,6 +39,13 @@ export const rateLimited = (message: string, retryAfter: number) =>
 
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
+
+/** Nothing was done. `retryAfter` is in seconds. */
+export const serviceUnavailable = (message: string, retryAfter: number) =>
+  graphqlError('SERVICE_UNAVAILABLE', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
+
+export const shuttingDown = () =>
+  serviceUnavailable('The server is shutting down. Try again: another one, or this one when it is back, answers.', 1);
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 

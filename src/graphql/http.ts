@@ -3,15 +3,17 @@ import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Connections } from '../access/connections.ts';
+import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
-import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
-import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
+import { badUserInput, rateLimited, shuttingDown, tooManyOperations, unauthenticated } from './errors.ts';
+import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { faultsOfCost } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
+import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
@@ -39,7 +41,8 @@ export function createGraphQLServer(options: {
   introspection: boolean;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
-  /** Whether the page of GraphiQL is authenticated without a key. */
+  operations: Operations;
+  /** Whether the page of GraphiQL can be signed in by a link. */
   graphiqlSignsIn: boolean;
   /** Null: not authenticated. */
   authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
@@ -53,14 +56,19 @@ export function createGraphQLServer(options: {
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
     logging: false,
-    graphiql: options.introspection && graphiqlOptions(options.graphiqlSignsIn),
-    renderGraphiQL,
+    graphiql: options.introspection && graphiqlOptions,
+    renderGraphiQL: graphiqlRenderer({
+      signsIn: options.graphiqlSignsIn,
+      signInPath: SIGN_IN_PATH,
+      apiPath: GRAPHQL_PATH,
+    }),
     plugins: [
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
       checkParameters,
       limitOperations(options.introspection),
+      countOperations(options.operations),
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
     ],
@@ -133,6 +141,18 @@ function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQL
     },
     onExecute: refuseExcess,
     onSubscribe: refuseExcess,
+  };
+}
+
+/** Has the shutdown wait for what has begun, and nothing begin after it. */
+function countOperations(operations: Operations): Plugin<ServerContext> {
+  return {
+    onExecute({ executeFn, setExecuteFn }) {
+      setExecuteFn((args) => operations.run((): unknown => executeFn(args)));
+    },
+    onSubscribe({ setResultAndStopExecution }) {
+      if (operations.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });
+    },
   };
 }
 

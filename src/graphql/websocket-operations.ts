@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError } from 'graphql';
+import { execute, GraphQLError } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Connections, Expiry } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
@@ -7,10 +7,11 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
-import { rateLimited, tooManyOperations } from './errors.ts';
+import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
 import { faultsOfCost } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
+import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
@@ -33,17 +34,20 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  operations: Operations;
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is what the connection's first message gave as `authorization`. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Viewer | null>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const { services, logger, connections, rateLimits, operations, maxSubscriptions, keepAliveSeconds, authenticate } =
+    options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
+    execute: (args) => operations.run(() => execute(args)),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
@@ -59,6 +63,7 @@ export function createWebSockets(options: {
         else if (socket.readyState !== socket.OPEN) release();
         else {
           Object.assign(extra, { viewer, release });
+          extra.trust();
           return true;
         }
       } catch (error) {
@@ -70,6 +75,7 @@ export function createWebSockets(options: {
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
+      if (operations.isClosed) return [withoutHttp(shuttingDown())];
       if (Object.keys(subscriptions).length > maxSubscriptions) {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
@@ -99,7 +105,6 @@ export function createWebSockets(options: {
     logger,
     maxPayloadBytes: MAX_REQUEST_BYTES,
     keepAliveSeconds,
-    extra: (base) => base,
   });
 }
 
