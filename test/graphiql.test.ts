@@ -67,6 +67,8 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
     await response(page).getByText('IN_PROGRESS').waitFor();
     // Also after it was loaded again.
     await page.goto(`${app.url}/graphql`);
+    // It adds an empty tab then.
+    await tab(page, 'Start');
     await run(page);
     await response(page).getByText('IN_PROGRESS').waitFor();
   });
