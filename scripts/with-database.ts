@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { readConfig, SettingsError } from '../src/config.ts';
-import { openDatabase } from '../src/db.ts';
+import { openDatabase, poolLimits } from '../src/db.ts';
 import { StartupError } from '../src/errors.ts';
 import { borrowEmbeddedPostgres, ensureDatabase } from '../src/postgres/embedded.ts';
 import { migrate } from '../src/postgres/migrate.ts';
@@ -26,7 +26,7 @@ export async function runWithDatabase(readCommand: () => (pool: pg.Pool) => Prom
       const url = config.databaseUrl ?? embedded?.url('parley') ?? '';
       if (embedded) await ensureDatabase(url);
       await migrate(url, join(import.meta.dirname, '..', 'prisma', 'migrations'));
-      const database = openDatabase(url, 2, () => undefined);
+      const database = openDatabase(url, poolLimits.patient, () => undefined);
       try {
         console.log(await command(database.pool));
       } finally {

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
+import { Credentials } from './access/credentials.ts';
+import { KeyUses } from './access/key-uses.ts';
 import { LocalSignIn } from './access/local-sign-in.ts';
-import { openRateLimits } from './access/rate-limits.ts';
+import { openRateWindows, RateLimits } from './access/rate-limits.ts';
+import { ReplyLimits } from './access/reply-limits.ts';
+import { Standing } from './access/standing.ts';
 import { type KnowledgeSearch, knowledgeRuntime } from './agents/knowledge.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
@@ -14,20 +17,27 @@ import type { Config } from './config.ts';
 import { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
-import { openDatabase, openPool } from './db.ts';
+import { conversationGate } from './conversations/log/commit.ts';
+import { LogEpoch } from './conversations/log/epoch.ts';
+import { openDatabase, openPool, poolLimits } from './db.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
+import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
 import { searchKnowledge } from './knowledge/search.ts';
+import { KeyedGate } from './keyed-gate.ts';
+import type { PoolLimits } from './limited-pool.ts';
 import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
+import { retry } from './retry.ts';
 import { openHttpServer } from './server.ts';
 import { Shutdown, type ShutdownOptions } from './shutdown.ts';
+import { within } from './within.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
 const LAST_EVENTS_MS = 1000;
@@ -36,8 +46,8 @@ const AFTER_REPLIES_MS = 4000;
 /** What of the time for replies is kept for storing those that did not end by themselves. */
 const SETTLE_MS = 3000;
 
-/** One to renew the lease, one to look for replies without an owner. */
-const VITAL_CONNECTIONS = 2;
+/** What `/ready` gives the database to answer, in milliseconds. */
+const READY_MS = 2000;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -98,14 +108,27 @@ export async function startApp(
     step(`Listens at ${server.url}`);
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
     if (!config.databaseUrl) step(`PostgreSQL runs on ${join(config.dataDir, 'postgres')}`);
-    const migrations = await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
+    const directUrl = config.databaseDirectUrl ?? databaseUrl;
+    const migrations = await migrate(directUrl, join(root, 'prisma', 'migrations'));
     step(migrations.length > 0 ? `Applied ${migrations.length} migrations` : 'The database is up to date');
     const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
+    const pooler = config.databasePooler === 'transaction';
+    const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
+    const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, this server can say that it is alive.
-    const vital = openPool(databaseUrl, VITAL_CONNECTIONS, onIdleError);
-    opened.push(() => vital.end());
+    // However many requests wait for the database, replies go on and this server can say that it is alive.
+    const openOwn = (url: string, limits: PoolLimits) => {
+      const own = openPool(url, limits, onIdleError);
+      opened.push(() => own.end());
+      return own;
+    };
+    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
+    const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
+    const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
+    const logEpoch = new LogEpoch(pool, logger);
+    await logEpoch.start();
+    // The old connections do not survive a failover.
+    pool.on('connect', () => logEpoch.readQuietly());
     const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
@@ -113,23 +136,48 @@ export async function startApp(
     });
     step('Has an organization, an agent and a key');
 
-    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger });
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
     opened.push(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
     });
 
+    const standing = new Standing();
+    const connections = new Connections({ db: pool, logger, standing, limit: config.maxConnectionsPerViewer });
+    opened.push(() => connections.close());
+    bus.subscribe({
+      onHint(hint) {
+        if (hint.kind === 'revoked') connections.revoke(hint.keyId);
+      },
+      onReconnect() {
+        // What was missed shows at the next look at the rows.
+      },
+    });
+    const keyUses = new KeyUses({ db: pool, logger });
+    opened.push(() => keyUses.close());
+    const windows = await openRateWindows({
+      databaseUrl,
+      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
+      logger,
+    });
+    opened.push(() => windows.close());
+    const replyLimits = new ReplyLimits({
+      db: pool,
+      windows,
+      logger,
+      limits: {
+        running: config.maxRunningRepliesPerContact,
+        perMinute: config.replyLimitPerContact,
+        tokensPerMinute: config.modelTokenLimitPerContact,
+      },
+    });
+
     // A database that is away delays a search; for the silence of a runtime there is a limit.
-    const search: KnowledgeSearch = async (request, signal) => {
-      for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
-        try {
-          return await searchKnowledge(pool, request);
-        } catch (error) {
-          logger.warn({ err: error }, 'could not search the knowledge; trying again');
-          await sleep(wait, undefined, { signal });
-        }
-      }
-    };
+    const search: KnowledgeSearch = (request, signal) =>
+      retry(() => searchKnowledge(pool, request), {
+        signal,
+        onFailure: (error) => logger.warn({ err: error }, 'could not search the knowledge; trying again'),
+      });
     const agentRuntimes = new AgentRuntimes([
       knowledgeRuntime({ search }),
       modelRuntime({ search, logger, ...modelOptions(config) }),
@@ -145,7 +193,8 @@ export async function startApp(
     const feedRegistry = new FeedRegistry(pool, bus, logger);
     opened.push(() => feedRegistry.close());
     const runner = new Runner({
-      pool,
+      pool: replies,
+      checkpointPool: checkpoints,
       bus,
       lease,
       logger,
@@ -153,6 +202,7 @@ export async function startApp(
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
+      onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
     await lease.start();
     opened.push(() => lease.stop());
@@ -168,35 +218,31 @@ export async function startApp(
       bus,
       feedRegistry,
       logTail,
+      logEpoch,
+      gate: new KeyedGate(conversationGate),
       runner,
       newId,
+      logger,
       runtimes: agentRuntimes,
+      standing,
+      replyLimits,
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
-    const connections = new Connections({ db: pool, logger, limit: config.maxConnectionsPerViewer });
-    opened.push(() => connections.close());
-    const rateLimits = await openRateLimits({
-      pool,
-      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
-      perKey: config.rateLimitPerKey,
-      perContact: config.rateLimitPerContact,
-      logger,
-    });
-    opened.push(() => rateLimits.close());
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
     const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
     opened.push(() => localSignIn?.close());
     server.serve({
       services,
-      authenticate: createAuthenticate(pool, localSignIn),
+      authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
       localSignIn,
       connections,
-      rateLimits,
+      rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       checkReady: async () => {
-        await pool.query('SELECT 1');
+        await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });

@@ -30,6 +30,26 @@ const environment = z.object({
     allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',
     secret: true,
   }),
+  DATABASE_DIRECT_URL: z
+    .string()
+    .superRefine(checkDatabaseUrl)
+    .optional()
+    .register(about, {
+      description:
+        'The same database, not through a pooler, where `DATABASE_URL` leads to one: for migrations, and for the connections ' +
+        'that events come by and that tell of this server. Unset: `DATABASE_URL`.',
+      allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',
+      secret: true,
+    }),
+  DATABASE_POOLER: z
+    .enum(['none', 'transaction'])
+    .prefault('none')
+    .register(about, {
+      description:
+        '`transaction` where `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer: statements then have no ' +
+        'names, and limits on their time are for the role to set.',
+      allowed: 'none or transaction',
+    }),
   DATA_DIR: z.string().prefault('.data').register(about, {
     description: 'The folder of the embedded database and of everything else that is kept in files.',
     allowed: 'a path',
@@ -40,8 +60,8 @@ const environment = z.object({
     .optional()
     .register(about, {
       description:
-        'What carries events between servers: `redis://` or `rediss://` for Redis, `postgres://` for a direct connection ' +
-        'where `DATABASE_URL` leads to a pooler, `memory:` for one process alone. Unset: the database.',
+        'What carries events between servers: `redis://` or `rediss://` for Redis, `postgres://` for a database, `memory:` for ' +
+        'one process alone. Unset: `DATABASE_DIRECT_URL`, or else the database.',
       allowed: 'redis://…, rediss://…, postgres://… or memory:',
       secret: true,
     }),
@@ -117,10 +137,14 @@ const environment = z.object({
         'Whether the tools of agents may call addresses that are not public: this machine, its private network, the metadata of a cloud.',
       allowed: 'true or false',
     }),
-  DATABASE_POOL_SIZE: whole(1, 100).prefault('10').register(about, {
-    description: 'The most database connections that one server keeps for queries.',
-    allowed: 'a whole number from 1 to 100',
-  }),
+  DATABASE_POOL_SIZE: whole(1, 100)
+    .prefault('10')
+    .register(about, {
+      description:
+        'The most database connections that one server makes for what clients ask. It makes up to ten more for running ' +
+        'replies, the lease and the events.',
+      allowed: 'a whole number from 1 to 100',
+    }),
   KEEP_ALIVE_SECONDS: whole(1, 300).prefault('12').register(about, {
     description: 'How often an open WebSocket is probed. A peer that has not answered by the next probe is dropped.',
     allowed: 'a whole number from 1 to 300',
@@ -139,14 +163,35 @@ const environment = z.object({
     allowed: 'a whole number from 2 to 1000000',
   }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
-    description: 'How many operations a minute one API key may send, counted over all servers. 0 is no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
-  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('120').register(about, {
     description:
-      'How many operations a minute one person may send with client tokens, counted over all servers. 0 is no limit.',
+      'How many operations a minute one API key may send, counted over all servers; each root field counts. 0 is no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
+  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)
+    .prefault('120')
+    .register(about, {
+      description:
+        'How many operations a minute one person may send with client tokens, counted over all servers; each root field ' +
+        'counts. 0 is no limit.',
+      allowed: 'a whole number from 0 to 1000000',
+    }),
+  MAX_RUNNING_REPLIES_PER_CONTACT: whole(0, 1_000_000).prefault('5').register(about, {
+    description: 'The most replies that one person with client tokens may have running at a time. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  REPLY_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('30').register(about, {
+    description:
+      'How many replies a minute one person may begin with client tokens, counted over all servers. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  MODEL_TOKEN_LIMIT_PER_CONTACT: whole(0, 100_000_000)
+    .prefault('500000')
+    .register(about, {
+      description:
+        'How many tokens a minute models may read and write in replies to one person; beyond it client tokens begin no more. ' +
+        '0 is no limit.',
+      allowed: 'a whole number from 0 to 100000000',
+    }),
   INTROSPECTION: z.enum(['on', 'off']).prefault('on').register(about, {
     description: 'Whether the schema and GraphiQL are shown. Unset where `NODE_ENV` is `production`: `off`.',
     allowed: 'on or off',
@@ -168,6 +213,8 @@ const config = environment.transform((values) => ({
   port: values.PORT,
   host: values.HOST,
   databaseUrl: values.DATABASE_URL,
+  databaseDirectUrl: values.DATABASE_DIRECT_URL,
+  databasePooler: values.DATABASE_POOLER,
   dataDir: values.DATA_DIR,
   eventsUrl: values.EVENTS_URL,
   bootstrapApiKey: values.BOOTSTRAP_API_KEY,
@@ -190,6 +237,9 @@ const config = environment.transform((values) => ({
   maxUnauthenticatedConnections: values.MAX_UNAUTHENTICATED_CONNECTIONS,
   rateLimitPerKey: values.RATE_LIMIT_PER_KEY,
   rateLimitPerContact: values.RATE_LIMIT_PER_CONTACT,
+  maxRunningRepliesPerContact: values.MAX_RUNNING_REPLIES_PER_CONTACT,
+  replyLimitPerContact: values.REPLY_LIMIT_PER_CONTACT,
+  modelTokenLimitPerContact: values.MODEL_TOKEN_LIMIT_PER_CONTACT,
   introspection: values.INTROSPECTION === 'on',
   logLevel: values.LOG_LEVEL,
   allowedOrigins: values.ALLOWED_ORIGINS,

@@ -67,9 +67,9 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       logger,
       keepAliveSeconds,
       async authenticate(req: IncomingMessage, credential?: string) {
-        const viewer = await authenticate(req, credential);
-        if (viewer) strangers.know(req.socket);
-        return viewer;
+        const identity = await authenticate(req, credential);
+        if (typeof identity === 'object') strangers.know(req.socket);
+        return identity;
       },
     };
     return {

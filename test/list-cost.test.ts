@@ -79,7 +79,7 @@ async function pageOf(id: string, args: string): Promise<{ positions: number[]; 
   query.mockRestore();
 
   const plans: Node[] = [];
-  for (const { text, values } of statements.filter((statement) => statement.text.includes('"message"'))) {
+  for (const { text, values } of statements.filter((statement) => /\bmessage\b/.test(statement.text))) {
     const { rows } = await pool.query<{ 'QUERY PLAN': [{ Plan: Node }] }>(
       `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`,
       values,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -17,11 +17,55 @@ describe("Parley's own migrations", () => {
     expect(await diffWithSchema(database.url)).toContain('ADD COLUMN     "error_detail"');
   });
 
+  test('only add, so that servers of the last release go on working beside the new ones', () => {
+    const folder = join(import.meta.dirname, '..', 'prisma', 'migrations');
+    const found = readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !contracting.has(entry.name))
+      .flatMap(({ name }) => contractionsIn(readFileSync(join(folder, name, 'migration.sql'), 'utf8'), name));
+    expect(found).toEqual([]);
+  });
+
+  test.each([
+    ['ALTER TABLE a DROP COLUMN b', true],
+    ['DROP TABLE a', true],
+    ['ALTER TABLE a RENAME COLUMN b TO c', true],
+    ['ALTER TABLE "a" ALTER COLUMN "b" SET DATA TYPE text', true],
+    ['ALTER TABLE a ALTER b TYPE text', true],
+    ['ALTER TABLE a ALTER COLUMN b SET NOT NULL', true],
+    ['ALTER TABLE a ADD COLUMN b int NOT NULL', true],
+    ['ALTER TABLE a ADD COLUMN b int NOT NULL DEFAULT 0', false],
+    ['ALTER TABLE a ADD COLUMN type text', false],
+    ["ALTER TYPE a ADD VALUE 'b'", false],
+    ['DROP INDEX a', false],
+    ['-- DROP TABLE a\nCREATE TABLE b (type text NOT NULL)', false],
+  ])('are checked for what would not: %s', (sql, contracts) => {
+    expect(contractionsIn(sql, '').length > 0).toBe(contracts);
+  });
+
   test('index the text of passages', async () => {
     const indexes = await rows(database.url, `SELECT FROM pg_indexes WHERE indexname = 'passage_search_idx'`);
     expect(indexes).toHaveLength(1);
   });
 });
+
+/** Migrations that took something away that no release used any more, or from before the first release. */
+const contracting = new Set(['20261122224119_growing_chunks']);
+
+/** Statements that take away or narrow what a server of the last release may use. */
+function contractionsIn(sql: string, migration: string): string[] {
+  const statements = sql.replace(/--.*$/gm, '').split(';');
+  const forbidden = [
+    /\bDROP\s+(?!INDEX\b)/i,
+    /\bRENAME\b/i,
+    /\bTRUNCATE\b/i,
+    /\bALTER\s+(COLUMN\s+)?\S+\s+(SET\s+DATA\s+)?TYPE\b/i,
+    /\bSET\s+NOT\s+NULL\b/i,
+    /\bADD\s+(COLUMN\s+)?(?!.*\bDEFAULT\b)(?!CONSTRAINT).*\bNOT\s+NULL\b/i,
+  ];
+  return statements
+    .filter((statement) => forbidden.some((pattern) => pattern.test(statement)))
+    .map((statement) => `${migration}: ${statement.trim()}`);
+}
 
 describe('migrate', () => {
   let directory: string;

@@ -131,7 +131,7 @@ interface Known extends StreamPosition {
 }
 
 const cursorOf = ({ conversationId, version, runningReplyVersion }: Committed) =>
-  cursorAt(conversationId, version, runningReplyVersion);
+  cursorAt(1, conversationId, version, runningReplyVersion);
 
 const nothingKnown = { running: null, messages: {}, corrected: false, deleted: false };
 
@@ -148,7 +148,7 @@ function fold(before: Known, event: StreamEvent): Known {
     known.version = version;
     if (type === 'MessageCreated' && beginsReply) {
       known.messages[messageId ?? ''] = { fragments: [], ended: false };
-      known.running = { version, fragment: 0, place: 0 };
+      known.running = { version, fragment: 0, started: false, units: 0 };
     }
     if (type === 'MessageCompleted') {
       messageOf(known, messageId ?? '').ended = true;
@@ -163,14 +163,14 @@ function fold(before: Known, event: StreamEvent): Known {
   if (index !== running?.fragment) throw new Error(`fragment ${index} instead of ${running?.fragment}`);
   if (known.corrected) throw new Error('told more of a text that had been cut');
   if (event.kind === 'fragment-started') {
-    if (running.place !== 0) throw new Error('a fragment began twice');
+    if (running.started) throw new Error('a fragment began twice');
     if (text.toString() !== '' || status !== 'IN_PROGRESS') throw new Error('a fragment began with what came later');
     message.fragments.push({ text: '', done: false });
-    known.running = { ...running, place: 1 };
+    known.running = { ...running, started: true };
     return known;
   }
   const fragment = message.fragments[index];
-  if (!fragment || running.place === 0) throw new Error('a fragment that has not begun');
+  if (!fragment || !running.started) throw new Error('a fragment that has not begun');
   if (event.kind === 'fragment-delta') {
     const { length } = fragment.text;
     known.corrected = event.text === '' && event.offset < length;
@@ -178,12 +178,12 @@ function fold(before: Known, event: StreamEvent): Known {
       throw new Error(`${event.text.length} units at ${event.offset} after ${length}`);
     }
     fragment.text = fragment.text.slice(0, event.offset) + event.text;
-    known.running = { ...running, place: 1 + fragment.text.length };
+    known.running = { ...running, units: fragment.text.length };
     if (!event.text.isWellFormed() || !fragment.text.isWellFormed()) throw new Error('a surrogate pair was cut');
   } else {
     if (text !== fragment.text) throw new Error('completed with another text');
     fragment.done = true;
-    known.running = { ...running, fragment: index + 1, place: 0 };
+    known.running = { version: running.version, fragment: index + 1, started: false, units: 0 };
   }
   return known;
 }
@@ -253,7 +253,7 @@ class Reader {
       if (position && this.begins) this.known.version = position.version;
       this.begins = false;
       const { version, running, deleted } = this.known;
-      if (!deleted && !isDeepStrictEqual(position, { version, running })) {
+      if (!deleted && !isDeepStrictEqual(position, { epoch: 1, version, running })) {
         throw new Error(`the cursor ${JSON.stringify(position)} at ${JSON.stringify({ version, running })}`);
       }
       seen.set(value.cursor, this.known);
@@ -1227,14 +1227,17 @@ describe('the owner of a reply', () => {
   });
 
   test('waits while somebody else settles the reply, and then stores nothing more', async () => {
-    const { say, store, stop } = speaker();
+    let asked = new Deferred();
+    const { say, store, stop } = speaker({ pool: poolWith(() => asked.resolve()) });
     say({ type: 'text-start' });
     await store();
     say({ type: 'text-delta', text: 'Late' });
     let storing: Promise<void> | undefined;
+    asked = new Deferred();
     await inTransaction(server.services.pool, async (db) => {
       await settleReply(db, ownReply(), { status: 'STOPPED' });
-      await doneOrBlocked((storing = store()));
+      storing = store();
+      await asked.promise;
     });
     await storing;
     stop();

@@ -74,8 +74,8 @@ describe.each(transports)('by %s', (_name, subscribe) => {
       encodeCursor(uuid, { version: 2 ** 31 - 1, running: null }),
       encodeCursor(uuid, { version: -1, running: null }),
       encodeCursor(uuid, { version: 1.5, running: null }),
-      encodeCursor(uuid, { version: 2, running: { version: 3, fragment: 0, place: 0 } }),
-      encodeCursor(uuid, { version: 3, running: { version: 2, fragment: 0, place: 0 } }),
+      encodeCursor(uuid, { version: 2, running: { version: 3, fragment: 0, started: false, units: 0 } }),
+      encodeCursor(uuid, { version: 3, running: { version: 2, fragment: 0, started: false, units: 0 } }),
     ];
     for (const after of bad) {
       const code = await codeOf(conversationEvents(server, { conversationId, after }, subscribe));

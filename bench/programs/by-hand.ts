@@ -79,7 +79,7 @@ async function generate(id: string, script: Script): Promise<void> {
   let offset = 0;
   for await (const index of metronome.beats()) {
     const text = produce(index, script);
-    const place = { version: 3, fragment: 0, place: 1 + offset + text.length };
+    const place = { version: 3, fragment: 0, started: true, units: offset + text.length };
     const event = tail({
       __typename: 'FragmentDelta',
       cursor: encodeCursor(conversationId, { version: 3, running: place }),

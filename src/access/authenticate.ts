@@ -1,22 +1,36 @@
 import type { IncomingMessage } from 'node:http';
-import type pg from 'pg';
-import { findViewerByKey } from './api-keys.ts';
-import { findViewerByToken, looksLikeToken } from './client-tokens.ts';
+import type { Credentials } from './credentials.ts';
+import type { KeyUses } from './key-uses.ts';
 import type { LocalSignIn } from './local-sign-in.ts';
+import type { Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
+
+/** Who is asking; or that it is nobody who is known, or somebody whose credential has expired. */
+export type Identity = Viewer | 'UNKNOWN' | 'EXPIRED';
 
 /**
  * Finds out who is asking, by the `Authorization` header or by what came instead of it: an API key, a client token, or the
- * session of a browser on this machine. Null: nobody that is known.
+ * session of a browser on this machine.
  */
-export type Authenticate = (req: IncomingMessage, authorization?: string) => Promise<Viewer | null>;
+export type Authenticate = (req: IncomingMessage, authorization?: string) => Promise<Identity>;
 
-export function createAuthenticate(pool: pg.Pool, localSignIn: LocalSignIn | null): Authenticate {
+export function createAuthenticate(options: {
+  credentials: Credentials;
+  standing: Standing;
+  keyUses: KeyUses;
+  localSignIn: LocalSignIn | null;
+}): Authenticate {
+  const { credentials, standing, keyUses, localSignIn } = options;
   return async (req, authorization = req.headers.authorization) => {
     const credential = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-    if (!credential) return null;
+    if (!credential) return 'UNKNOWN';
     const local = localSignIn?.authenticate(req, credential);
     if (local) return local;
-    return looksLikeToken(credential) ? findViewerByToken(pool, credential) : findViewerByKey(pool, credential);
+    const viewer = await credentials.holderOf(credential);
+    const fault = viewer && standing.faultOf(viewer);
+    if (fault === 'EXPIRED') return 'EXPIRED';
+    if (!viewer || fault) return 'UNKNOWN';
+    if (viewer.kind === 'API_KEY' && viewer.keyId !== null) keyUses.note(viewer.keyId);
+    return viewer;
   };
 }

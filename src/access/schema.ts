@@ -1,7 +1,7 @@
 import type { ApiKey } from '../generated/prisma/client.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from '../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../graphql/connection.ts';
+import { Keyset, keysetPage } from '../graphql/connection.ts';
 import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
 import { grantClientToken, MAX_TOKEN_SECONDS } from './grant-client-token.ts';
@@ -75,6 +75,8 @@ const ApiKeyRef = builder.prismaNode('ApiKey', {
   }),
 });
 
+const byAge = new Keyset({ createdAt: 'time', id: 'uuid' });
+
 builder.queryField('apiKeys', (t) =>
   t.connection(
     {
@@ -84,24 +86,14 @@ builder.queryField('apiKeys', (t) =>
       resolve: (_root, args, context) =>
         keysetPage(
           args,
-          ({ createdAt, id }: ApiKey) => encodePageCursor(createdAt.getTime(), id),
-          ({ after, before, limit, inverted }) => {
-            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-              if (cursor === undefined) return [];
-              const [time, id] = decodePageCursor(cursor, 'time', 'uuid');
-              const createdAt = new Date(time);
-              return [{ OR: [{ createdAt: { [side]: createdAt } }, { createdAt, id: { [side]: id } }] }];
-            };
-            const way = inverted ? 'desc' : 'asc';
-            return context.services.prisma.apiKey.findMany({
-              where: {
-                organizationId: context.viewer.organizationId,
-                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-              },
-              orderBy: [{ createdAt: way }, { id: way }],
-              take: limit,
-            });
-          },
+          byAge,
+          (row: ApiKey) => row,
+          (slice) =>
+            context.services.prisma.apiKey.findMany({
+              where: { organizationId: context.viewer.organizationId, AND: byAge.between(slice) },
+              orderBy: byAge.orderOf(slice),
+              take: slice.limit,
+            }),
         ),
     },
     { name: 'ApiKeyConnection', description: 'A page of API keys.' },
@@ -180,8 +172,8 @@ builder.mutationField('revokeApiKey', (t) =>
     nullable: true,
     authScopes: { admin: true },
     description:
-      'Ends an API key and the client tokens that it minted, for good. Open sockets and streams of theirs are closed within ' +
-      'seconds. Revoking again is harmless.',
+      'Ends an API key and the client tokens that it minted, for good: every server refuses them within a second, and ends ' +
+      'their sockets, streams and waiting requests. Revoking again is harmless.',
     errors: {
       types: [NotFoundError],
       union: { name: 'RevokeApiKeyResult', description: 'What `revokeApiKey` comes to.' },
@@ -190,6 +182,7 @@ builder.mutationField('revokeApiKey', (t) =>
     resolve: async (_root, { input }, { services, viewer: { organizationId } }) => {
       const id = decodeId('ApiKey', input.apiKeyId);
       if (!id || !(await revokeApiKey(services.pool, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
+      services.bus.publish({ kind: 'revoked', keyId: id });
       return { id };
     },
   }),

@@ -1,5 +1,18 @@
 import type { Prisma } from '../generated/prisma/client.ts';
+import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { Viewer } from './viewer.ts';
+
+/** The roles of messages that end users see. A role that is not in this list is hidden. */
+export const endUserRoles = ['USER', 'AGENT'] as const satisfies readonly MessageRole[];
+
+/** Those of the roles asked for that a viewer sees; null for all. */
+export function rolesFor(
+  { confinedTo }: Viewer,
+  asked: readonly MessageRole[] | null | undefined,
+): readonly MessageRole[] | null {
+  if (!confinedTo) return asked ?? null;
+  return endUserRoles.filter((role) => asked?.includes(role) ?? true);
+}
 
 /**
  * The rows that a viewer may see, as conditions for queries: those of its organization, and for a client token those of its

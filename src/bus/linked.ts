@@ -1,11 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger.ts';
+import { retry } from '../retry.ts';
 import type { Bus } from './bus.ts';
 import { Listeners } from './listeners.ts';
 import { HintBuffer } from './hint-buffer.ts';
 import { decodeHints, encodeHints } from './wire.ts';
 
-/** An open connection to whatever carries the hints. Every promise settles within the time limit it was opened with. */
+/**
+ * What a new bus has to be: an open connection to whatever carries the hints. `linkedBus` makes a `Bus` of it, with the
+ * batching, the probing and the reconnecting that all have in common; `chooseBus` picks one by the settings. Every promise
+ * settles within the time limit that the link was opened with.
+ */
 export interface Link {
   /** Sends in order. Rejects when some of it may not have gone out. */
   send(payloads: string[]): Promise<void>;
@@ -38,6 +43,16 @@ const PROBE_EVERY_MS = 10_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 
+/** What there is between this server and the others. */
+type State =
+  /** Nothing: not connected yet, or for good. */
+  | { is: 'closed' }
+  /** The first link is being made. */
+  | { is: 'opening'; opened: Promise<void> }
+  | { is: 'open'; link: Link; probing: NodeJS.Timeout }
+  /** The link was lost; another is tried for until there is one. */
+  | { is: 'waiting'; reopened: Promise<void> };
+
 /**
  * A bus over one link that is made anew whenever it is lost. What is published meanwhile waits for the next link, about
  * 1 MiB of it; what was on its way when the link broke is dropped.
@@ -46,21 +61,18 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   const sender = randomBytes(9).toString('base64url');
   const listeners = new Listeners(logger);
   const outbox = new HintBuffer(WAITING_BYTES);
-  let link: Link | undefined;
-  let opening: Promise<void> | undefined;
-  let losing: Promise<void> | undefined;
+  const end = new AbortController();
+  let state: State = { is: 'closed' };
   let sending: Promise<void> | undefined;
   let flushTimer: NodeJS.Timeout | undefined;
-  let probeTimer: NodeJS.Timeout | undefined;
-  let retryTimer: NodeJS.Timeout | undefined;
-  let failures = 0;
   let inTrouble = false;
-  let closed = false;
   let closing: Promise<void> | undefined;
+
+  const isOpen = (link: Link) => state.is === 'open' && state.link === link;
 
   /** One line per outage, however much fails in it. */
   function complain(error: unknown, message: string): void {
-    if (!inTrouble && !closed) logger.warn({ err: error }, message);
+    if (!inTrouble && !end.signal.aborted) logger.warn({ err: error }, message);
     inTrouble = true;
   }
 
@@ -76,63 +88,60 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
         else early = reason;
       },
     });
-    if (early || closed) {
+    if (early || end.signal.aborted) {
       await opened.close();
       throw early ?? new Error('the event bus is closed');
     }
-    link = current = opened;
-    failures = 0;
+    current = opened;
+    state = { is: 'open', link: opened, probing: probeLater(opened) };
     inTrouble = false;
-    watch(opened);
     flush();
   }
 
-  function watch(watched: Link): void {
-    probeTimer = setTimeout(() => {
-      watched.probe().then(
+  function probeLater(link: Link): NodeJS.Timeout {
+    return setTimeout(() => {
+      link.probe().then(
         () => {
-          if (link === watched && !closed) watch(watched);
+          if (isOpen(link)) state = { is: 'open', link, probing: probeLater(link) };
         },
         (error: unknown) => {
-          lose(watched, error);
+          lose(link, error);
         },
       );
     }, probeEveryMs);
   }
 
   function lose(lost: Link, reason: unknown): void {
-    if (link !== lost || closed) return;
-    link = undefined;
-    clearTimeout(probeTimer);
+    if (state.is !== 'open' || state.link !== lost || end.signal.aborted) return;
+    clearTimeout(state.probing);
     clearTimeout(flushTimer);
     flushTimer = undefined;
     complain(reason, 'the event bus is cut: readers fall back to polling');
-    losing = lost.close();
-    retry();
+    state = { is: 'waiting', reopened: reopen(lost) };
   }
 
-  function retry(): void {
-    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
-    retryTimer = setTimeout(
-      () => {
-        opening = openLink().then(
-          () => {
-            logger.info('the event bus is back');
-            listeners.reconnected();
-          },
-          (error: unknown) => {
-            failures += 1;
-            logger.debug({ err: error }, 'the event bus is still cut');
-            if (!closed) retry();
-          },
-        );
-      },
-      longest * (0.5 + Math.random() / 2),
-    );
+  /** Resolves when there is another link, or the bus is closed. */
+  async function reopen(lost: Link): Promise<void> {
+    const closed = lost.close();
+    try {
+      await retry(openLink, {
+        signal: end.signal,
+        firstMs: FIRST_RETRY_MS,
+        longestMs: LONGEST_RETRY_MS,
+        spread: true,
+        onFailure: (error) => logger.debug({ err: error }, 'the event bus is still cut'),
+      });
+      logger.info('the event bus is back');
+      listeners.reconnected();
+    } catch (error) {
+      if (!end.signal.aborted) throw error;
+    } finally {
+      await closed;
+    }
   }
 
   function flushSoon(): void {
-    if (!link || sending || closed || outbox.size === 0) return;
+    if (state.is !== 'open' || sending || end.signal.aborted || outbox.size === 0) return;
     if (outbox.size >= FLUSH_BYTES) flush();
     else flushTimer ??= setTimeout(flush, BATCH_MS);
   }
@@ -140,16 +149,16 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   function flush(): void {
     clearTimeout(flushTimer);
     flushTimer = undefined;
-    if (!link || sending || outbox.size === 0) return;
-    const current = link;
-    sending = current
+    if (state.is !== 'open' || sending || outbox.size === 0) return;
+    const { link } = state;
+    sending = link
       .send(encodeHints(sender, outbox.take(), payloadBytes))
       .then(
         () => {
-          if (link === current) inTrouble = false;
+          if (isOpen(link)) inTrouble = false;
         },
         (error: unknown) => {
-          if (link === current) complain(error, 'hints could not be sent and were dropped');
+          if (isOpen(link)) complain(error, 'hints could not be sent and were dropped');
         },
       )
       .finally(() => {
@@ -159,37 +168,40 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   }
 
   async function shutDown(): Promise<void> {
-    closed = true;
-    clearTimeout(probeTimer);
-    clearTimeout(retryTimer);
+    end.abort();
     listeners.clear();
-    await opening?.catch(() => undefined);
-    await losing;
+    if (state.is === 'opening') await state.opened.catch(() => undefined);
+    if (state.is === 'waiting') await state.reopened;
     await sending;
     flush();
     await sending;
-    const last = link;
-    link = undefined;
-    await last?.close();
+    const last = state;
+    state = { is: 'closed' };
+    if (last.is !== 'open') return;
+    clearTimeout(last.probing);
+    await last.link.close();
   }
 
   return {
-    connect() {
-      if (closed) return Promise.reject(new Error('the event bus is closed'));
-      opening ??= openLink().catch((error: unknown) => {
-        opening = undefined;
-        throw error;
-      });
-      return opening;
+    async connect() {
+      if (end.signal.aborted) throw new Error('the event bus is closed');
+      if (state.is === 'closed') {
+        const opened = openLink().catch((error: unknown) => {
+          state = { is: 'closed' };
+          throw error;
+        });
+        state = { is: 'opening', opened };
+      }
+      if (state.is === 'opening') await state.opened;
     },
     publish(hint) {
       listeners.hint(hint);
-      if (closed) return;
+      if (end.signal.aborted) return;
       if (!outbox.add(hint)) complain(undefined, 'too many hints wait to be sent: the oldest are dropped');
       flushSoon();
     },
     subscribe: (listener) => listeners.add(listener),
-    isConnected: () => link !== undefined,
+    isConnected: () => state.is === 'open',
     close: () => (closing ??= shutDown()),
   };
 }

@@ -1,12 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { FragmentRow } from '../conversations/log/read.ts';
 import type { Bus } from '../bus/bus.ts';
+import { UnavailableError } from '../errors.ts';
+import { STORE_MS } from '../text-timing.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import type { Run, Snapshot } from './run.ts';
 
-/** Storing begins when the oldest text that is not stored is this old, in milliseconds, or later when it takes longer than that. */
-const INTERVAL_MS = 150;
+/** How long to leave a conversation alone that was found locked, in milliseconds: at first, and at most. */
+const LOCKED_MS = { first: 50, longest: 1000 };
+
+/** How long whoever needs all of a run stored waits for its conversation, in milliseconds. */
+const FLUSH_MS = 3000;
 
 /** Who is told the fragments that have begun, once they are committed, without having to read them. */
 export interface FragmentListener {
@@ -14,7 +20,10 @@ export interface FragmentListener {
 }
 
 export interface CheckpointOptions {
+  /** For settling and all else that may wait. */
   pool: pg.Pool;
+  /** For the text, which waits for nobody. Default: `pool`. */
+  checkpointPool?: pg.Pool;
   bus: Bus;
   lease: Lease;
   logger: Logger;
@@ -32,6 +41,8 @@ export class Checkpoints {
   private readonly logger: Logger;
   private readonly feedRegistry: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();
+  /** Runs whose conversation others have locked, and when to try again. */
+  private readonly locked = new Map<Run, { wait: number; until: number }>();
   /** Since when there has been text that no statement has taken. */
   private waitingSince: number | null = null;
   private storing: Promise<void> | null = null;
@@ -41,7 +52,7 @@ export class Checkpoints {
   private stopped = false;
 
   constructor(options: CheckpointOptions) {
-    this.pool = options.pool;
+    this.pool = options.checkpointPool ?? options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
     this.logger = options.logger;
@@ -57,10 +68,18 @@ export class Checkpoints {
     this.arm();
   }
 
-  /** Stores all that a run has produced. Throws when the database does. */
+  /** Stores all that a run has produced. Throws when the database does, and when its conversation stays locked. */
   async flush(run: Run): Promise<void> {
+    const deadline = performance.now() + FLUSH_MS;
     this.dirty.add(run);
-    while (!run.fenced && this.dirty.has(run)) await this.store();
+    while (!run.fenced && this.dirty.has(run)) {
+      const locked = this.locked.get(run);
+      if (locked && performance.now() > deadline) {
+        throw new UnavailableError('Others have had the conversation locked for too long. Try again.', 1);
+      }
+      if (locked) await sleep(Math.max(0, locked.until - performance.now()));
+      await this.store();
+    }
   }
 
   stop(): void {
@@ -105,22 +124,39 @@ export class Checkpoints {
   private async storeAll(): Promise<void> {
     const runs: Run[] = [];
     for (const run of this.dirty) {
-      if (run.fenced || !run.snapshot()) this.dirty.delete(run);
-      else runs.push(run);
+      if (run.fenced || !run.snapshot()) this.forget(run);
+      else if (this.lockedFor(run) <= 0) runs.push(run);
     }
     this.waitingSince = null;
     if (runs.length === 0) return;
-    const held = await storeSnapshots(this.pool, runs);
+    const outcomes = await storeSnapshots(this.pool, runs);
     for (const run of runs) {
-      if (!held.has(run.replyId)) {
+      const outcome = outcomes.get(run.replyId) ?? 'gone';
+      if (outcome === 'locked') {
+        const wait = Math.min(LOCKED_MS.longest, 2 * (this.locked.get(run)?.wait ?? LOCKED_MS.first / 2));
+        this.locked.set(run, { wait, until: performance.now() + wait });
+        continue;
+      }
+      this.locked.delete(run);
+      if (outcome === 'gone') {
         run.fence();
-        this.dirty.delete(run);
+        this.forget(run);
         continue;
       }
       this.tell(run, run.commit());
       this.publish(run);
-      if (run.isStored()) this.dirty.delete(run);
+      if (run.isStored()) this.forget(run);
     }
+  }
+
+  private forget(run: Run): void {
+    this.dirty.delete(run);
+    this.locked.delete(run);
+  }
+
+  /** For how long to leave a run alone, in milliseconds. */
+  private lockedFor(run: Run): number {
+    return (this.locked.get(run)?.until ?? 0) - performance.now();
   }
 
   /** Has the next statement begin in time, unless one is under way: its end arms again. */
@@ -129,7 +165,9 @@ export class Checkpoints {
     if (this.urgent) this.immediate ??= setImmediate(() => this.storeQuietly());
     else {
       this.waitingSince ??= performance.now();
-      const wait = Math.max(0, this.waitingSince + INTERVAL_MS - performance.now());
+      // When all that is left is locked, there is no sense in asking sooner.
+      const locked = Math.min(...[...this.dirty].map((run) => this.lockedFor(run)));
+      const wait = Math.max(0, locked, this.waitingSince + STORE_MS - performance.now());
       this.timer ??= setTimeout(() => this.storeQuietly(), wait);
     }
   }
@@ -142,31 +180,37 @@ export class Checkpoints {
   }
 }
 
-/** Stores the pending snapshots of the runs that still hold their claim; returns the replies of those. */
-async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Set<string>> {
+/** `locked`: others work on the conversation just now. `gone`: the reply is no longer this run's to write. */
+type Outcome = 'stored' | 'locked' | 'gone';
+
+/** Stores the pending snapshots of the runs whose claim can be held at once; says by reply what became of each. */
+async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
   const claims = runs.map(({ conversationId, replyId }) => ({ conversation: conversationId, reply: replyId }));
   const rowsOf = (part: 'begun' | 'ended' | 'chunks') =>
     JSON.stringify(runs.flatMap((run) => (run.pending?.[part] ?? []).map((row) => ({ reply: run.replyId, ...row }))));
-  const { rows } = await pool.query<{ reply: string }>({
+  const { rows } = await pool.query<{ reply: string; outcome: Outcome }>({
     name: 'checkpoint',
     text: checkpointSql,
     values: [JSON.stringify(claims), rowsOf('begun'), rowsOf('ended'), rowsOf('chunks')],
   });
-  return new Set(rows.map((row) => row.reply));
+  return new Map(rows.map(({ reply, outcome }) => [reply, outcome]));
 }
 
 /**
- * The share lock makes settling wait for a checkpoint, and a checkpoint that waited find its claim gone.
+ * The share lock makes settling wait for a checkpoint. A checkpoint waits for nobody: it passes over a conversation that is
+ * locked, so that one does not hold up the text of all others.
  *
  * A chunk grows at its front, so that the end of the row stays the same: PostgreSQL logs no more of a changed row than what
  * differs between an equal beginning and an equal end.
  */
 const checkpointSql = /* sql */ `
-WITH held AS (
+WITH claim AS (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS claim(conversation uuid, reply uuid)
+), held AS (
   SELECT c.generating_message_id AS reply
-  FROM conversation c, jsonb_to_recordset($1::jsonb) AS claim(conversation uuid, reply uuid)
+  FROM conversation c, claim
   WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply
-  FOR SHARE OF c
+  FOR SHARE OF c SKIP LOCKED
 ), begun AS (
   INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata)
   SELECT held.reply, f.index, f.kind::"FragmentKind", f.status::"FragmentStatus", f.text, f.units, f.name,
@@ -194,4 +238,10 @@ WITH held AS (
     SELECT FROM chunk AS known
     WHERE known.message_id = reply AND known.fragment_index = index AND known."offset" = fresh.chunk)
 )
-SELECT reply FROM held`;
+SELECT claim.reply, CASE
+    WHEN EXISTS (SELECT FROM held WHERE held.reply = claim.reply) THEN 'stored'
+    -- As it was before the statement; whoever has it locked may be about to take it away, which the next one finds.
+    WHEN EXISTS (SELECT FROM conversation c WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply)
+      THEN 'locked'
+    ELSE 'gone' END AS outcome
+FROM claim`;

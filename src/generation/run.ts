@@ -27,8 +27,7 @@ export class Run {
   readonly replyId: string;
   readonly draft = new Draft();
   readonly abort = new AbortController();
-  /** Set once the reply is no longer this run's to write. */
-  fenced = false;
+  private readonly lost = new AbortController();
   pending: Snapshot | null = null;
   private readonly stored: Stored[] = [];
   private gate: { opened: Promise<void>; open: () => void } | null = null;
@@ -113,8 +112,18 @@ export class Run {
     return snapshot;
   }
 
+  /** Whether the reply is no longer this run's to write. */
+  get fenced(): boolean {
+    return this.fencing.aborted;
+  }
+
+  /** Aborts once the reply is no longer this run's to write. */
+  get fencing(): AbortSignal {
+    return this.lost.signal;
+  }
+
   fence(): void {
-    this.fenced = true;
+    this.lost.abort();
     this.resume();
     this.abort.abort();
   }

@@ -1,5 +1,5 @@
 import type { Author } from '../access/caller.ts';
-import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { nextPhases } from '../agents/playbook.ts';
 import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
@@ -10,6 +10,7 @@ import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
 import type { Shutdown } from '../shutdown.ts';
+import { retry } from '../retry.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -20,6 +21,8 @@ export interface RunnerOptions extends CheckpointOptions {
   runtimes: { get(name: string): Runtime | undefined };
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
@@ -135,6 +138,7 @@ export class Runner implements ReplyRunner, HintListener {
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
     await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
+    if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
   /** Goes to a phase that the present one leads to; returns it. */
@@ -162,7 +166,7 @@ export class Runner implements ReplyRunner, HintListener {
         await this.checkpoints.flush(run);
         return inTransaction(this.options.pool, (db) => settleReply(db, { conversationId, replyId, actor }, ending));
       },
-      () => run.fenced,
+      run.fencing,
     );
     if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
   }
@@ -172,18 +176,17 @@ export class Runner implements ReplyRunner, HintListener {
     run: Run,
     what: string,
     attempt: () => Promise<T>,
-    givenUp = () => run.abort.signal.aborted,
+    signal = run.abort.signal,
   ): Promise<T | null> {
-    for (let wait = 100; !givenUp(); wait = Math.min(wait * 2, 2000)) {
-      try {
-        return await attempt();
-      } catch (error) {
-        const { conversationId, replyId } = run;
-        this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
-        await sleep(wait);
-      }
+    const { conversationId, replyId } = run;
+    const onFailure = (error: unknown) =>
+      this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
+    try {
+      return await retry(attempt, { signal, onFailure });
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
     }
-    return null;
   }
 }
 

@@ -29,16 +29,92 @@ function checkPage(args: PageArguments): void {
   if (args.first != null && args.last != null) throw badUserInput('Give `first` or `last`, not both.');
 }
 
-/** One page of a list that is read by its ordering values, never by counting. `load` returns `limit` rows in the order asked for. */
-export async function keysetPage<T extends object>(
+type KeyKind = 'text' | 'integer' | 'time' | 'uuid';
+
+/** What a list is ordered by: the fields of its rows, the first before the second, and what they hold. */
+type KeyFields = Record<string, KeyKind>;
+
+type KeyValue<K extends KeyKind> = K extends 'integer' ? number : K extends 'time' ? Date : string;
+
+/** The values that a row stands at in its list. */
+export type Key<F extends KeyFields> = { [N in keyof F]: KeyValue<F[N]> };
+
+/** The part of a list that a page is read from: between two keys, `limit` rows, from the end when `inverted`. */
+export interface Slice<K> {
+  after: K | null;
+  before: K | null;
+  limit: number;
+  inverted: boolean;
+}
+
+type Condition<F extends KeyFields> = {
+  [N in keyof F]?: KeyValue<F[N]> | { gt: KeyValue<F[N]> } | { lt: KeyValue<F[N]> };
+};
+
+/** The order of a list whose pages are read by its ordering values, and its pagination cursors. */
+export class Keyset<F extends KeyFields> {
+  private readonly fields: F;
+  private readonly names: Extract<keyof F, string>[] = [];
+
+  constructor(fields: F) {
+    this.fields = fields;
+    for (const name in fields) this.names.push(name);
+  }
+
+  /** The pagination cursor of a row. */
+  encode(row: Key<F>): string {
+    return encodePageCursor(...this.names.map((name) => plain(row[name])));
+  }
+
+  /** The key in a cursor; null for none. Throws `BAD_USER_INPUT` for the cursor of another list. */
+  decode(cursor: string | null | undefined): Key<F> | null {
+    if (cursor == null) return null;
+    const kinds = Object.entries(this.fields);
+    const values = parseCursor(cursor);
+    if (Array.isArray(values) && values.length === kinds.length) {
+      const key = Object.fromEntries(kinds.map(([name, kind], i) => [name, valueOf(kind, values[i])]));
+      if (this.isKey(key)) return key;
+    }
+    throw badUserInput('The pagination cursor is malformed, or of another list.');
+  }
+
+  /** For Prisma: the rows of a slice. */
+  between({ after, before }: Pick<Slice<Key<F>>, 'after' | 'before'>): { OR: Condition<F>[] }[] {
+    return [...(after ? [this.beyond(after, 'gt')] : []), ...(before ? [this.beyond(before, 'lt')] : [])];
+  }
+
+  /** For Prisma: the order of a slice, all of whose fields go one way. */
+  orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): { [N in keyof F]?: 'asc' | 'desc' }[];
+  orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): object[] {
+    return this.names.map((name) => ({ [name]: inverted ? 'desc' : 'asc' }));
+  }
+
+  private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: Condition<F>[] };
+  private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: object[] } {
+    const alternatives = this.names.map((name, i) => {
+      const same = this.names.slice(0, i).map((earlier) => [earlier, key[earlier]]);
+      return Object.fromEntries([...same, [name, { [side]: key[name] }]]);
+    });
+    return { OR: alternatives };
+  }
+
+  private isKey(key: Record<string, unknown>): key is Key<F> {
+    return Object.values(key).every((value) => value !== undefined);
+  }
+}
+
+/** One page of a list, never found by counting. `load` returns the rows of the slice in the order asked for. */
+export async function keysetPage<F extends KeyFields, T extends object>(
   args: PageArguments,
-  toCursor: (row: T) => string,
-  load: (slice: ResolveCursorConnectionArgs) => Promise<T[]>,
+  keyset: Keyset<F>,
+  keyOf: (row: T) => Key<F>,
+  load: (slice: Slice<Key<F>>) => Promise<T[]>,
 ): Promise<ConnectionPage<T>> {
   checkPage(args);
   const { edges, pageInfo } = await resolveCursorConnection(
-    { args, ...pageSize, toCursor },
-    (slice: ResolveCursorConnectionArgs) => load(slice),
+    { args, ...pageSize, toCursor: (row: T) => keyset.encode(keyOf(row)) },
+    ({ after, before, limit, inverted }: ResolveCursorConnectionArgs) =>
+      load({ after: keyset.decode(after), before: keyset.decode(before), limit, inverted }),
   );
   const { startCursor, endCursor } = pageInfo;
   // The library gives an empty page empty cursors, which lead nowhere.
@@ -50,29 +126,25 @@ export function encodePageCursor(...values: readonly (string | number)[]): strin
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
-type CursorPart = 'text' | 'integer' | 'time' | 'uuid';
+function plain(value: string | number | Date): string | number {
+  return value instanceof Date ? value.getTime() : value;
+}
 
-type CursorValues<T extends readonly CursorPart[]> = {
-  [K in keyof T]: T[K] extends 'integer' | 'time' ? number : string;
-};
-
-/** The ordering values of a cursor, of these kinds; a time is in milliseconds. Throws `BAD_USER_INPUT` for any other cursor. */
-export function decodePageCursor<T extends readonly CursorPart[]>(cursor: string, ...parts: T): CursorValues<T> {
-  let values: unknown;
+function parseCursor(cursor: string): unknown {
   try {
-    values = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {
-    values = null;
+    return null;
   }
-  if (isOf(values, parts)) return values;
-  throw badUserInput('The pagination cursor is malformed, or of another list.');
 }
 
-function isOf<T extends readonly CursorPart[]>(values: unknown, parts: T): values is CursorValues<T> {
-  return Array.isArray(values) && values.length === parts.length && parts.every((part, i) => checks[part](values[i]));
+/** The value of a part of a cursor; undefined when it is not of this kind. A time is in milliseconds. */
+function valueOf(kind: KeyKind, part: unknown): unknown {
+  if (!checks[kind](part)) return undefined;
+  return kind === 'time' ? new Date(Number(part)) : part;
 }
 
-const checks: Record<CursorPart, (value: unknown) => boolean> = {
+const checks: Record<KeyKind, (value: unknown) => boolean> = {
   text: (value) => typeof value === 'string' && value.isWellFormed() && !value.includes('\0'),
   integer: (value) => Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31,
   time: (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 8.64e15,

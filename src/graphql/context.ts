@@ -1,12 +1,17 @@
 import DataLoader from 'dataloader';
+import type { ReplyLimits } from '../access/reply-limits.ts';
+import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
+import { CommittedChanges } from './committed.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  standing: Standing;
+  replyLimits: ReplyLimits;
 }
 
 /** What resolvers are given. */
@@ -15,6 +20,8 @@ export interface GraphQLContext {
   services: Services;
   /** Joins the look-ups of one moment; remembers nothing, since a subscription outlives many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
+  /** What the operation has committed so far. */
+  committed: CommittedChanges;
 }
 
 export function createContext(services: Services, viewer: Viewer): GraphQLContext {
@@ -23,5 +30,5 @@ export function createContext(services: Services, viewer: Viewer): GraphQLContex
     for (const row of await readFragments(services.pool, ids)) byMessage.get(row.messageId)?.push(row);
     return ids.map((id) => byMessage.get(id) ?? []);
   };
-  return { viewer, services, fragments: new DataLoader(load, { cache: false }) };
+  return { viewer, services, fragments: new DataLoader(load, { cache: false }), committed: new CommittedChanges() };
 }

@@ -1,23 +1,27 @@
-import { GraphQLError } from 'graphql';
+import { type ASTNode, GraphQLError } from 'graphql';
+import type { Expiry } from '../access/standing.ts';
 import { InvalidInputError } from '../errors.ts';
 
 /** A GraphQL error of one of the documented kinds, with its HTTP status. */
 export function graphqlError(
   code: ErrorCode,
   message: string,
-  { headers, ...extensions }: { headers?: Record<string, string>; retryAfter?: number } = {},
+  { headers, nodes, ...extensions }: { headers?: Record<string, string>; nodes?: ASTNode; retryAfter?: number } = {},
 ): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...extensions, http: { status: statuses[code], headers } } });
+  const http = { status: statuses[code], headers };
+  return new GraphQLError(message, { nodes, extensions: { code, ...extensions, http } });
 }
 
 const statuses = {
   UNAUTHENTICATED: 401,
+  TOKEN_EXPIRED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   BAD_USER_INPUT: 400,
   RATE_LIMITED: 429,
-  INTERNAL_SERVER_ERROR: 500,
   SERVICE_UNAVAILABLE: 503,
+  START_OVER: 410,
+  INTERNAL_SERVER_ERROR: 500,
 } as const;
 
 export type ErrorCode = keyof typeof statuses;
@@ -29,7 +33,20 @@ export function isErrorCode(code: string): code is ErrorCode {
 export const unauthenticated = () =>
   graphqlError('UNAUTHENTICATED', 'Give a valid API key: `Authorization: Bearer <key>`.');
 
+export const tokenExpired = () =>
+  graphqlError('TOKEN_EXPIRED', 'Your credential has expired. Get a new one and go on from where you are.');
+
+/** For a credential that is not good any more. */
+export const noLongerServed = (why: Expiry) => (why === 'EXPIRED' ? tokenExpired() : unauthenticated());
+
 export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+
+export const cannotRead = (field: string, nodes: ASTNode) =>
+  graphqlError(
+    'FORBIDDEN',
+    `\`${field}\` needs the scope \`read\`. Without it a mutation gives ids, versions, cursors and failures.`,
+    { nodes },
+  );
 
 export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
 
@@ -37,12 +54,15 @@ export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', 
 export const rateLimited = (message: string, retryAfter: number) =>
   graphqlError('RATE_LIMITED', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
-export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
-  rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
-
-/** Nothing was done. `retryAfter` is in seconds. */
+/** Nothing was done, and it may be tried again; `retryAfter` is in seconds. */
 export const serviceUnavailable = (message: string, retryAfter: number) =>
   graphqlError('SERVICE_UNAVAILABLE', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
+
+/** Ends a stream whose client knows of changes that the database has lost. */
+export const startOver = (message: string) => graphqlError('START_OVER', message);
+
+export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
+  rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
 
 export const shuttingDown = () =>
   serviceUnavailable('The server is shutting down. Try again: another one, or this one when it is back, answers.', 1);

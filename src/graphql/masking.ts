@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { asUnavailable } from '../database-failure.ts';
 import type { Logger } from '../logger.ts';
-import { badUserInput, isErrorCode } from './errors.ts';
+import { badUserInput, isErrorCode, serviceUnavailable } from './errors.ts';
 
 /**
  * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
@@ -16,14 +17,26 @@ export function maskError(error: unknown, logger: Logger): GraphQLError {
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
   }
+  const unavailable = asUnavailable(error instanceof GraphQLError ? originalOf(error) : error);
+  if (unavailable) {
+    logger.warn({ err: error instanceof GraphQLError ? originalOf(error) : error }, 'refused what cannot be done now');
+    const { message, extensions } = serviceUnavailable(unavailable.message, unavailable.retryAfter);
+    return new GraphQLError(message, { ...(error instanceof GraphQLError && located(error)), extensions });
+  }
   const requestId = randomUUID();
   logger.error(
     { err: error instanceof GraphQLError ? (error.originalError ?? error) : error, requestId },
     'internal error',
   );
+  const committed = error instanceof GraphQLError ? error.extensions.committed : undefined;
   return new GraphQLError(`Internal error. When you report it, name the request ${requestId}.`, {
     ...(error instanceof GraphQLError && located(error)),
-    extensions: { code: 'INTERNAL_SERVER_ERROR', requestId, http: { status: 500 } },
+    extensions: {
+      code: 'INTERNAL_SERVER_ERROR',
+      requestId,
+      // A status of 500 would have clients and proxies repeat what was committed.
+      ...(committed === undefined ? { http: { status: 500 } } : { committed }),
+    },
   });
 }
 

@@ -1,3 +1,4 @@
+import type { ExecutionResult } from 'graphql';
 import { shuttingDown } from './errors.ts';
 
 /**
@@ -13,9 +14,9 @@ export class Operations {
     return this.closed;
   }
 
-  /** Runs a query or mutation to its end. Throws SERVICE_UNAVAILABLE, with nothing done, once closed. */
-  async run<T>(work: () => T | Promise<T>): Promise<T> {
-    if (this.closed) throw shuttingDown();
+  /** Runs a query or mutation to its end. Once closed its result is SERVICE_UNAVAILABLE, with nothing done. */
+  async run<T>(work: () => T | Promise<T>): Promise<T | ExecutionResult> {
+    if (this.closed) return { errors: [shuttingDown()] };
     this.running += 1;
     try {
       return await work();

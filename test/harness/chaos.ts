@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { onTestFailed } from 'vitest';
 import type { Fleet, FleetServer } from './fleet.ts';
 import { Random } from './random.ts';
@@ -38,8 +39,11 @@ export class Chaos {
       kill: () => this.killTheBusiest(),
       cut: () => this.cutTheBus(),
       restart: () => this.options.postgres.restart(),
+      silence: () => this.silenceTheDatabase(),
+      lock: () => this.lockConversations(),
     };
-    for (const act of this.random.shuffled(['kill', 'cut', 'restart', 'cut', 'restart'] as const)) {
+    const drawn = ['kill', 'cut', 'restart', 'cut', 'restart', 'silence', 'lock'] as const;
+    for (const act of this.random.shuffled(drawn)) {
       await sleep(this.random.between(100, 700), undefined, { signal });
       const begunAt = performance.now();
       await acts[act]();
@@ -62,6 +66,24 @@ export class Chaos {
       this.replacements.push(fleet.start());
       return;
     }
+  }
+
+  /** Some connections of one server to its database stay open, and nothing passes any more. */
+  private silenceTheDatabase(): void {
+    this.random.pick(this.options.fleet.servers).database.silence(this.random.between(1, 4));
+  }
+
+  /** Somebody else locks conversations whose replies run. */
+  private async lockConversations(): Promise<void> {
+    const client = new pg.Client({ connectionString: this.options.postgres.url });
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.query('BEGIN');
+    await client.query(
+      'SELECT FROM conversation WHERE generating_message_id IS NOT NULL LIMIT 3 FOR UPDATE SKIP LOCKED',
+    );
+    await sleep(this.random.between(200, 800));
+    await client.end();
   }
 
   private async cutTheBus(): Promise<void> {

@@ -11,7 +11,13 @@ import type { Random } from './random.ts';
 import { tcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /** A server as a process of its own, with the storyteller among its runtimes. */
-export type FleetServer = Program & Target & { /** Between it and the event bus. */ readonly bus: TcpProxy };
+export type FleetServer = Program &
+  Target & {
+    /** Between it and the event bus. */
+    readonly bus: TcpProxy;
+    /** Between it and the database. */
+    readonly database: TcpProxy;
+  };
 
 export interface FleetSettings {
   DATABASE_URL: string;
@@ -68,10 +74,17 @@ export class Fleet {
   async start(): Promise<FleetServer> {
     const settings = this.settings();
     const bus = await tcpProxy(settings.EVENTS_URL);
-    const env = { ...settings, EVENTS_URL: bus.url, BOOTSTRAP_API_KEY: KEY, LOG_LEVEL: 'warn' };
+    const database = await tcpProxy(settings.DATABASE_URL);
+    const env = {
+      ...settings,
+      DATABASE_URL: database.url,
+      EVENTS_URL: bus.url,
+      BOOTSTRAP_API_KEY: KEY,
+      LOG_LEVEL: 'warn',
+    };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const server = Object.assign(await this.programs.start(env), { key: KEY, bus });
+        const server = Object.assign(await this.programs.start(env), { key: KEY, bus, database });
         await createConversation(server, { runtimeParameters: { wordsPerSecond: 0 }, awaitReply: true });
         this.running.add(server);
         void server.exited.then(() => {
@@ -89,7 +102,7 @@ export class Fleet {
     this.running.delete(server);
     this.killed.add(server);
     await server.kill('SIGKILL');
-    await server.bus.close();
+    await Promise.all([server.bus.close(), server.database.close()]);
   }
 
   /** Makes an agent that tells stories, once there has been a server; returns its public id. */
@@ -115,10 +128,12 @@ export class Fleet {
   }
 }
 
+const passing = new Set<unknown>(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);
+
 /** Whether a request or a stream failed for a reason that may be gone the next time: a lost connection, an internal fault. */
 export function mayPass(error: unknown): boolean {
   if (error instanceof RefusedError) {
-    return error.errors.every(({ extensions }) => extensions?.code === 'INTERNAL_SERVER_ERROR');
+    return error.errors.every(({ extensions }) => passing.has(extensions?.code));
   }
   // What fetch throws, and a closed WebSocket.
   return error instanceof TypeError || !(error instanceof Error);

@@ -8,8 +8,8 @@ export interface TcpProxy {
   url: string;
   /** Cuts all connections and refuses new ones. */
   cut(): void;
-  /** Keeps the present connections open, but nothing passes any more. */
-  silence(): void;
+  /** Keeps the present connections open, but nothing passes any more; of all, or of so many, the oldest first. */
+  silence(count?: number): void;
   /** Lets new connections pass again. */
   heal(): void;
   close(): Promise<void>;
@@ -51,8 +51,9 @@ export async function tcpProxy(url: string): Promise<TcpProxy> {
       refusing = true;
       destroyAll();
     },
-    silence() {
-      for (const socket of sockets) {
+    silence(count = Infinity) {
+      // Those of one connection stand one after the other.
+      for (const socket of [...sockets].slice(0, 2 * count)) {
         socket.unpipe();
         socket.pause();
       }

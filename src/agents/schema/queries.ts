@@ -1,7 +1,7 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Agent } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { decodeId } from '../../ids.ts';
 import { AgentRef } from './agent.ts';
 
@@ -21,6 +21,8 @@ builder.queryField('agent', (t) =>
   }),
 );
 
+const byName = new Keyset({ name: 'text', id: 'uuid' });
+
 builder.queryField('agents', (t) =>
   t.connection(
     {
@@ -30,24 +32,15 @@ builder.queryField('agents', (t) =>
       resolve: (_root, args, context, info) =>
         keysetPage(
           args,
-          ({ name, id }: Agent) => encodePageCursor(name, id),
-          ({ after, before, limit, inverted }) => {
-            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-              if (cursor === undefined) return [];
-              const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
-              return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
-            };
-            const way = inverted ? 'desc' : 'asc';
-            return context.services.prisma.agent.findMany({
+          byName,
+          (row: Agent) => row,
+          (slice) =>
+            context.services.prisma.agent.findMany({
               ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-              where: {
-                organizationId: context.viewer.organizationId,
-                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-              },
-              orderBy: [{ name: way }, { id: way }],
-              take: limit,
-            });
-          },
+              where: { organizationId: context.viewer.organizationId, AND: byName.between(slice) },
+              orderBy: byName.orderOf(slice),
+              take: slice.limit,
+            }),
         ),
     },
     { name: 'AgentConnection', description: 'A page of agents.' },

@@ -1,29 +1,68 @@
-import { replyStream } from '../stream/stream.ts';
+import type { Caller } from '../../access/caller.ts';
+import { apart } from '../../work-clock.ts';
+import type { Committed } from '../log/commit.ts';
+import { readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
+import { replyStream } from '../stream/stream.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
 export const AWAIT_REPLY_MS = 60_000;
 
-/** Resolves when the reply has ended, or after a minute. It follows the log, so it works for a reply on any server. */
+/**
+ * Resolves when the reply has ended, or after a minute, or with the reason why the caller is not to be served any more. It
+ * follows the log, so it works for a reply on any server.
+ */
 export async function awaitReply(
-  services: Pick<ConversationServices, 'feedRegistry' | 'pool'>,
+  services: Pick<ConversationServices, 'feedRegistry' | 'pool' | 'watchCaller'>,
+  caller: Caller,
   conversationId: string,
   replyId: string,
   timeoutMs = AWAIT_REPLY_MS,
-): Promise<void> {
+): Promise<Error | null> {
   const { rows } = await services.pool.query<{ createdVersion: number }>({
     name: 'reply-version',
     text: 'SELECT created_version AS "createdVersion" FROM message WHERE id = $1',
     values: [replyId],
   });
   const held = rows[0] && (await services.feedRegistry.acquire(conversationId));
-  if (!held || !rows[0]) return;
+  if (!held || !rows[0]) return null;
   const events = await replyStream(held.feed, { id: replyId, createdVersion: rows[0].createdVersion }, null);
   const timer = setTimeout(() => void events.return?.(), timeoutMs);
+  let refusal: Error | null = null;
+  const unwatch = services.watchCaller(caller, (error) => {
+    refusal = error;
+    void events.return?.();
+  });
   try {
-    for await (const _event of events);
+    // It is no work of the command, which has committed.
+    await apart(async () => {
+      for await (const _event of events);
+    });
   } finally {
+    unwatch();
     clearTimeout(timer);
     held.release();
   }
+  return refusal;
+}
+
+/**
+ * A change with its rows as they are once its reply has ended. Where waiting or reading fails, as the change left them. Rejects
+ * when the caller is not to be served any more.
+ */
+export async function withEndedReply(
+  services: ConversationServices,
+  caller: Caller,
+  committed: Committed,
+): Promise<Committed> {
+  const { conversationId, messageId, replyId } = committed;
+  if (replyId === null) return committed;
+  const inAnyCase = (error: unknown) => {
+    services.logger.warn({ err: error, conversationId, replyId }, 'could not wait for a reply');
+    return null;
+  };
+  const refusal = await awaitReply(services, caller, conversationId, replyId).catch(inAnyCase);
+  if (refusal) throw refusal;
+  const rows = await readRows(services.pool, { conversationId, messageId, replyId }).catch(inAnyCase);
+  return rows ? { ...committed, rows } : committed;
 }

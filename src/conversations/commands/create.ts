@@ -3,7 +3,7 @@ import pg from 'pg';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import type { JsonObject } from '../../json.ts';
-import { awaitReply } from './await-reply.ts';
+import { withEndedReply } from './await-reply.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { checkState } from '../log/check-state.ts';
 import { idempotencyOf } from './idempotency.ts';
@@ -59,7 +59,7 @@ export async function createConversation(
   const message = input.message ? await readUserMessage(services, caller, reader, ['message'], input.message) : null;
   reader.finish();
 
-  const changed = await commit(
+  const committed = await commit(
     services,
     {
       conversationId: row.id,
@@ -68,7 +68,7 @@ export async function createConversation(
       actor: caller.actor,
       serverId: services.serverId(),
       idempotency: idempotencyOf(caller.id, key, 'createConversation', { ...input }),
-      lifecycle: { type: 'ConversationCreated' },
+      beginning: { type: 'ConversationCreated' },
       message,
       reply:
         input.action === 'NONE'
@@ -78,11 +78,12 @@ export async function createConversation(
     async (db) => {
       await insertConversation(db, caller.organizationId, row);
       const before = { playbook: null, phase: null };
-      return { refusal: await checkState(db, row.agentId, row.state, { path: 'state', before }) };
+      const refusal = await checkState(db, row.agentId, row.state, { path: 'state', before });
+      if (refusal) throw refusal;
+      return {};
     },
   );
-  if (input.awaitReply && changed.replyId) await awaitReply(services, changed.conversationId, changed.replyId);
-  return changed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
 interface ConversationRow {

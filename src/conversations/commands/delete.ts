@@ -1,5 +1,6 @@
+import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { VersionConflictError } from '../failures.ts';
@@ -14,7 +15,7 @@ export async function deleteConversation(
   const { organizationId, actor } = caller;
   const conversationId = decodeId('Conversation', input.conversationId);
   if (!conversationId) throw new NotFoundError(['conversationId']);
-  const { version, running } = await inTransaction(services.pool, async (db) => {
+  const deletion = async (db: pg.PoolClient) => {
     const { rows } = await db.query<{ version: number; running: string | null }>({
       text: `SELECT version, generating_message_id AS running FROM conversation
         WHERE id = $1 AND organization_id = $2 FOR UPDATE`,
@@ -35,7 +36,10 @@ export async function deleteConversation(
       values: [conversationId, locked.version + 1, organizationId, JSON.stringify(actor)],
     });
     return { version: locked.version + 1, running: locked.running };
-  });
+  };
+  const { version, running } = await services.gate.run(conversationId, () =>
+    inTransaction(services.pool, deletion, { statementMs: LONG_STATEMENT_MS }),
+  );
   services.bus.publish({ kind: 'log', conversationId, version, ...(running && { settled: running }) });
   return { conversationId };
 }

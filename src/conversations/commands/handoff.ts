@@ -1,12 +1,13 @@
 import type { Caller } from '../../access/caller.ts';
 import type pg from 'pg';
-import { type Committed, commit, lockFirst } from '../log/commit.ts';
+import { type Committed, commit, commitUnderLock } from '../log/commit.ts';
+import { logEvents } from '../log/log-events.ts';
 import { HandedOffError } from '../failures.ts';
 import { InputReader } from './input.ts';
 import type { ConversationServices } from '../services.ts';
-import { changeOf, type Target } from './target.ts';
+import { type ConversationInput, targetOf } from './target.ts';
 
-export interface StartHandoffInput extends Target {
+export interface StartHandoffInput extends ConversationInput {
   reason?: string | null | undefined;
   queue?: string | null | undefined;
   assignee?: string | null | undefined;
@@ -20,7 +21,7 @@ export async function startHandoff(
   input: StartHandoffInput,
 ): Promise<Committed> {
   const reader = new InputReader();
-  const change = changeOf(services, caller, 'startHandoff', input);
+  const target = targetOf(caller, 'startHandoff', input);
   const handoff = {
     handoffId: services.newId(),
     reason: reader.text(['reason'], input.reason) ?? null,
@@ -29,39 +30,59 @@ export async function startHandoff(
     metadata: reader.object(['metadata'], input.metadata) ?? {},
   };
   reader.finish();
-  return commit(services, { ...change, lifecycle: { type: 'HandoffStarted', ...handoff } });
+  return commit(services, { ...target, serverId: null, beginning: { type: 'HandoffStarted', ...handoff } });
 }
 
 /** A human takes the conversation. Accepting again as the same assignee changes nothing. */
 export async function acceptHandoff(
   services: ConversationServices,
   caller: Caller,
-  input: Target & { assignee: string },
+  input: ConversationInput & { assignee: string },
 ): Promise<Committed> {
   const reader = new InputReader();
-  const change = changeOf(services, caller, 'acceptHandoff', input);
+  const target = targetOf(caller, 'acceptHandoff', input);
   const assignee = reader.text(['assignee'], input.assignee) ?? '';
   if (assignee === '') reader.refuse(['assignee'], 'Must not be empty.');
   reader.finish();
-  return commit(services, change, async (db) => {
-    const handoff = await handoffInForce(db, change.conversationId);
-    if (!handoff?.acceptedAt) return { lifecycle: { type: 'HandoffAccepted', assignee } };
-    if (handoff.assignee === assignee) return {};
-    return { refusal: new HandedOffError(change.conversationId, handoff.id) };
+  return commitUnderLock(services, target, async (db, { handoffId }) => {
+    if (handoffId === null || (await acceptedBy(db, handoffId)) === assignee) return;
+    const { rowCount } = await db.query({
+      text: 'UPDATE handoff SET assignee = $2, accepted_at = now() WHERE id = $1 AND accepted_at IS NULL',
+      values: [handoffId, assignee],
+    });
+    if (rowCount === 0) throw new HandedOffError(target.conversationId, handoffId);
+    await logEvents(db, target, [{ type: 'HandoffAccepted', handoffId }]);
   });
 }
 
 /** Gives the conversation back to the agent. */
-export async function endHandoff(services: ConversationServices, caller: Caller, input: Target): Promise<Committed> {
-  const change = changeOf(services, caller, 'endHandoff', input);
-  return commit(services, { ...change, lifecycle: { type: 'HandoffEnded' } }, lockFirst);
+export async function endHandoff(
+  services: ConversationServices,
+  caller: Caller,
+  input: ConversationInput,
+): Promise<Committed> {
+  const target = targetOf(caller, 'endHandoff', input);
+  return commitUnderLock(services, target, async (db, { handoffId }) => {
+    if (handoffId === null) return;
+    await db.query({
+      text: `UPDATE conversation SET status = 'ACTIVE', handoff_id = NULL WHERE id = $1`,
+      values: [target.conversationId],
+    });
+    await markHandoffEnded(db, handoffId);
+    await logEvents(db, target, [{ type: 'HandoffEnded', handoffId }]);
+  });
 }
 
-async function handoffInForce(db: pg.PoolClient, conversationId: string) {
-  const { rows } = await db.query<{ id: string; assignee: string | null; acceptedAt: Date | null }>({
-    text: `SELECT handoff.id, assignee, accepted_at AS "acceptedAt"
-      FROM conversation JOIN handoff ON handoff.id = conversation.handoff_id WHERE conversation.id = $1`,
-    values: [conversationId],
+/** Marks the row of a handoff whose conversation is locked. */
+export async function markHandoffEnded(db: pg.PoolClient, handoffId: string): Promise<void> {
+  await db.query({ text: 'UPDATE handoff SET ended_at = now() WHERE id = $1', values: [handoffId] });
+}
+
+/** Who has accepted the handoff; null when nobody has yet. */
+async function acceptedBy(db: pg.PoolClient, handoffId: string): Promise<string | null> {
+  const { rows } = await db.query<{ assignee: string | null }>({
+    text: 'SELECT assignee FROM handoff WHERE id = $1 AND accepted_at IS NOT NULL',
+    values: [handoffId],
   });
-  return rows[0] ?? null;
+  return rows[0]?.assignee ?? null;
 }

@@ -2,7 +2,7 @@ import type { Caller } from '../../access/caller.ts';
 import type pg from 'pg';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
-import { awaitReply } from './await-reply.ts';
+import { withEndedReply } from './await-reply.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { InputReader } from './input.ts';
@@ -39,7 +39,7 @@ export async function regenerateReply(
   const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();
 
-  const changed = await commit(
+  const committed = await commit(
     services,
     {
       conversationId,
@@ -54,11 +54,10 @@ export async function regenerateReply(
       const reply = { id: services.newId(), inReplyToId, supersedesId: replyId, runtimeParameters };
       if ((await latestReply(db, conversationId)) === replyId) return { reply };
       const detail = 'Must be a generated reply after which nobody has written.';
-      return { refusal: new InvalidInputError([{ path: ['replyId'], detail }]) };
+      throw new InvalidInputError([{ path: ['replyId'], detail }]);
     },
   );
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
-  return changed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
 /** The latest message, control messages aside, when it is a generated reply. */

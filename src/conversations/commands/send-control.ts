@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
-import { awaitReply } from './await-reply.ts';
+import { withEndedReply } from './await-reply.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { type ContentInput, InputReader, type StateInput } from './input.ts';
@@ -43,7 +43,7 @@ export async function sendControl(
   const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();
 
-  const changed = await commit(services, {
+  const committed = await commit(services, {
     conversationId,
     organizationId: caller.organizationId,
     rule: ruleFor(speaks ? 'sendControlForReply' : 'sendControl', input.onBusy),
@@ -56,6 +56,5 @@ export async function sendControl(
     // It answers no message that a person wrote.
     reply: speaks ? { id: services.newId(), inReplyToId: null, supersedesId: null, runtimeParameters } : null,
   });
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
-  return changed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }

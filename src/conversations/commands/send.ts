@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
-import { awaitReply } from './await-reply.ts';
+import { withEndedReply } from './await-reply.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { InputReader, type StateInput } from './input.ts';
@@ -36,7 +36,7 @@ export async function sendMessage(
   const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();
 
-  const changed = await commit(services, {
+  const committed = await commit(services, {
     conversationId,
     organizationId: caller.organizationId,
     rule: ruleFor('sendMessage', input.onBusy),
@@ -51,6 +51,5 @@ export async function sendMessage(
         ? null
         : { id: services.newId(), inReplyToId: message.id, supersedesId: null, runtimeParameters },
   });
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
-  return changed;
+  return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }

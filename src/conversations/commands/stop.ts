@@ -4,6 +4,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import type { Committed } from '../log/commit.ts';
 import type { ConversationServices } from '../services.ts';
+import { readRows, type Rows } from '../log/rows.ts';
 import { settleReply } from '../log/settle.ts';
 
 /** Stops exactly this reply, wherever it runs, and keeps its text. A reply that has ended is left as it is. */
@@ -24,47 +25,40 @@ export async function stopReply(
     throw new InvalidInputError([{ path: ['replyId'], detail: 'Names a message that is not a generated reply.' }]);
   }
   const { conversationId } = message;
-  const version =
-    message.status === 'IN_PROGRESS' ? await settleRunning(services, caller, conversationId, replyId) : null;
-  const head = version === null ? await readHead(services, conversationId) : { version, runningReplyVersion: null };
-  return {
-    conversationId,
-    ...head,
-    messageId: null,
-    replyId,
-    handoffId: null,
-  };
+  const stopped =
+    message.status === 'IN_PROGRESS'
+      ? await services.gate.run(conversationId, () => settleRunning(services, caller, conversationId, replyId))
+      : null;
+  const rows = stopped ?? (await readRows(services.pool, { conversationId, replyId }));
+  if (!rows?.reply) throw new NotFoundError(['replyId']);
+  const { version, runningReplyVersion } = rows.conversation;
+  return { conversationId, version, runningReplyVersion, messageId: null, replyId, rows };
 }
 
+/** Null when the reply had ended already; then nothing was written. */
 async function settleRunning(
   services: ConversationServices,
   caller: Caller,
   conversationId: string,
   replyId: string,
-): Promise<number | null> {
+): Promise<Rows | null> {
   const resume = await services.runner.suspend(replyId);
-  let version: number | null;
+  let rows: Rows | null;
   try {
-    version = await inTransaction(services.pool, (db) =>
-      settleReply(db, { conversationId, replyId, actor: caller.actor }, { status: 'STOPPED' }),
-    );
+    rows = await inTransaction(services.pool, async (db) => {
+      const reply = { conversationId, replyId, actor: caller.actor };
+      const version = await settleReply(db, reply, { status: 'STOPPED' });
+      return version === null ? null : readRows(db, { conversationId, replyId });
+    });
   } catch (error) {
     resume();
     throw error;
   }
-  if (version === null) {
+  if (!rows) {
     resume();
     return null;
   }
+  const { version } = rows.conversation;
   services.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
-  return version;
-}
-
-async function readHead({ prisma }: ConversationServices, conversationId: string) {
-  const head = await prisma.conversation.findUnique({
-    where: { id: conversationId },
-    select: { version: true, runningReplyVersion: true },
-  });
-  if (!head) throw new NotFoundError(['replyId']);
-  return head;
+  return rows;
 }

@@ -1,21 +1,19 @@
 import type { Caller } from '../../access/caller.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import { InvalidInputError, NotFoundError } from '../../errors.ts';
-import { decodeId } from '../../ids.ts';
+import { InvalidInputError } from '../../errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
-import { type Committed, commit } from '../log/commit.ts';
+import { type Committed, commitUnderLock } from '../log/commit.ts';
+import { logEvents } from '../log/log-events.ts';
 import { InputReader } from './input.ts';
 import { readParameters } from './parameters.ts';
 import type { ConversationServices } from '../services.ts';
-import { ruleFor } from '../log/transitions.ts';
+import { type ConversationInput, targetOf } from './target.ts';
 
-export interface UpdateConversationInput {
-  conversationId: string;
+export interface UpdateConversationInput extends ConversationInput {
   title?: string | null | undefined;
   metadata?: unknown;
   runtimeParameters?: unknown;
-  expectedVersion?: number | null | undefined;
 }
 
 /** Changes title, metadata (merged, RFC 7396) or runtime parameters (replaced); also while a reply runs. */
@@ -24,44 +22,42 @@ export async function updateConversation(
   caller: Caller,
   input: UpdateConversationInput,
 ): Promise<Committed> {
-  const conversationId = decodeId('Conversation', input.conversationId);
-  if (!conversationId) throw new NotFoundError(['conversationId']);
+  const target = targetOf(caller, 'updateConversation', input);
   const reader = new InputReader();
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
   reader.finish();
 
-  return commit(
-    services,
-    {
-      conversationId,
-      organizationId: caller.organizationId,
-      rule: ruleFor('updateConversation'),
-      actor: caller.actor,
-      serverId: services.serverId(),
-      expectedVersion: input.expectedVersion,
-    },
-    async (db) => {
-      const row = await readRow(db, conversationId, caller.organizationId);
-      if (!row) return {};
-      const merged = new InputReader();
-      const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
-      const runtimeParameters =
-        input.runtimeParameters == null
-          ? undefined
-          : readParameters(services, merged, input.runtimeParameters, {
-              runtime: row.runtime,
-              agent: row.defaultRuntimeParameters,
-            });
-      if (merged.issues.length > 0) return { refusal: new InvalidInputError(merged.issues) };
-      const changes = {
-        ...(title !== undefined && title !== row.title && { title }),
-        ...(metadata && !isDeepStrictEqual(metadata, row.metadata) && { metadata }),
-        ...(runtimeParameters && !isDeepStrictEqual(runtimeParameters, row.runtimeParameters) && { runtimeParameters }),
-      };
-      return Object.keys(changes).length > 0 ? { lifecycle: { type: 'ConversationUpdated', ...changes } } : {};
-    },
-  );
+  return commitUnderLock(services, target, async (db) => {
+    const row = await readRow(db, target.conversationId);
+    const merged = new InputReader();
+    const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
+    const runtimeParameters =
+      input.runtimeParameters == null
+        ? undefined
+        : readParameters(services, merged, input.runtimeParameters, {
+            runtime: row.runtime,
+            agent: row.defaultRuntimeParameters,
+          });
+    if (merged.issues.length > 0) throw new InvalidInputError(merged.issues);
+    const { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters } = row;
+    const next = {
+      title: title === undefined ? oldTitle : title,
+      metadata: metadata ?? oldMetadata,
+      runtimeParameters: runtimeParameters ?? oldParameters,
+    };
+    if (isDeepStrictEqual(next, { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters })) return;
+    await db.query({
+      text: 'UPDATE conversation SET title = $2, metadata = $3, runtime_parameters = $4 WHERE id = $1',
+      values: [
+        target.conversationId,
+        next.title,
+        JSON.stringify(next.metadata),
+        JSON.stringify(next.runtimeParameters),
+      ],
+    });
+    await logEvents(db, target, [{ type: 'ConversationUpdated' }]);
+  });
 }
 
 /** JSON Merge Patch, RFC 7396. */
@@ -75,7 +71,7 @@ export function mergePatch(target: Json, patch: Json): Json {
   return Object.fromEntries(merged);
 }
 
-async function readRow(db: pg.PoolClient, conversationId: string, organizationId: string) {
+async function readRow(db: pg.PoolClient, conversationId: string) {
   const { rows } = await db.query<{
     title: string | null;
     metadata: JsonObject;
@@ -86,8 +82,9 @@ async function readRow(db: pg.PoolClient, conversationId: string, organizationId
     text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters", runtime,
         default_runtime_parameters AS "defaultRuntimeParameters"
       FROM conversation JOIN agent ON agent.id = agent_id
-      WHERE conversation.id = $1 AND conversation.organization_id = $2`,
-    values: [conversationId, organizationId],
+      WHERE conversation.id = $1`,
+    values: [conversationId],
   });
-  return rows[0] ?? null;
+  if (!rows[0]) throw new Error('A conversation was gone under its lock.');
+  return rows[0];
 }

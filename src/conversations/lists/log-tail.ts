@@ -1,9 +1,14 @@
 import type pg from 'pg';
 import type { EventType } from '../../generated/prisma/enums.ts';
 import type { Logger } from '../../logger.ts';
+import { outsideOperations } from '../../work-clock.ts';
+import { type EventPosition, readEnd, readTail, type TailEvent } from '../log/tail.ts';
 
 /** How often the end of the log is looked at, in milliseconds. What happens in between is told together. */
 const TICK_MS = 1000;
+
+/** Events read at a time. */
+const PAGE = 1000;
 
 /** What happened to one conversation since the last look. */
 export interface LogChange {
@@ -12,19 +17,15 @@ export interface LogChange {
   types: EventType[];
 }
 
-/**
- * The end of the log of all conversations, for live lists. Rows get their `seq` before they are committed, so those up to
- * the highest seen are complete only once every transaction that was under way then has ended.
- */
+/** Tells live lists of what is committed, once a second, for as long as one listens. */
 export class LogTail {
   private readonly pool: pg.Pool;
   private readonly logger: Logger;
   private readonly listeners = new Set<(changes: LogChange[]) => void>();
   private timer: NodeJS.Timeout | null = null;
-  private starting: Promise<void> | null = null;
-  private looking = false;
-  private done = 0n;
-  private mark: Mark | null = null;
+  /** What has been told. */
+  private position: Promise<EventPosition> | null = null;
+  private looking: Promise<void> | null = null;
 
   constructor(pool: pg.Pool, logger: Logger) {
     this.pool = pool;
@@ -35,12 +36,13 @@ export class LogTail {
   async subscribe(listener: (changes: LogChange[]) => void): Promise<() => void> {
     this.listeners.add(listener);
     try {
-      await (this.starting ??= this.start());
+      await (this.position ??= outsideOperations(() => readEnd(this.pool)));
     } catch (error) {
-      this.starting = null;
+      this.position = null;
       this.listeners.delete(listener);
       throw error;
     }
+    if (this.listeners.size > 0) this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size === 0) this.close();
@@ -50,57 +52,44 @@ export class LogTail {
   close(): void {
     if (this.timer) clearInterval(this.timer);
     this.timer = null;
-    this.starting = null;
+    this.position = null;
   }
 
-  /** Tells what has become complete since the last look. */
-  async look(): Promise<void> {
-    if (this.looking) return;
-    this.looking = true;
-    try {
-      const now = await this.readMark();
-      const complete = this.mark && BigInt(now.oldestRunning) > BigInt(this.mark.transaction) ? this.mark : null;
-      if (complete) await this.tell(BigInt(complete.seq));
-      if (complete || !this.mark) this.mark = now;
-    } catch (error) {
-      this.logger.warn({ err: error }, 'could not read the log for live lists; trying again');
-    } finally {
-      this.looking = false;
+  /** Tells what has been committed since the last look. Never rejects. */
+  look(): Promise<void> {
+    this.looking ??= this.tellAll()
+      .catch((error: unknown) => {
+        this.logger.warn({ err: error }, 'could not read the log for live lists; trying again');
+      })
+      .finally(() => {
+        this.looking = null;
+      });
+    return this.looking;
+  }
+
+  private async tellAll(): Promise<void> {
+    for (let more = true; more;) {
+      const { position } = this;
+      if (!position) return;
+      const page = await readTail(this.pool, await position, PAGE);
+      // Closed meanwhile, and perhaps begun anew further on.
+      if (this.position !== position) return;
+      this.position = Promise.resolve(page.position);
+      more = page.more;
+      const changes = changesOf(page.events);
+      if (changes.length > 0) for (const listener of this.listeners) listener(changes);
     }
-  }
-
-  private async start(): Promise<void> {
-    this.mark = await this.readMark();
-    this.done = BigInt(this.mark.seq);
-    if (this.listeners.size > 0) this.timer ??= setInterval(() => void this.look(), TICK_MS);
-  }
-
-  private async tell(upTo: bigint): Promise<void> {
-    if (upTo <= this.done) return;
-    const { rows } = await this.pool.query<LogChange>({
-      name: 'read-log-tail',
-      text: `SELECT conversation_id AS "conversationId", organization_id AS "organizationId", array_agg(DISTINCT type::text) AS types
-        FROM event WHERE seq > $1 AND seq <= $2 GROUP BY 1, 2 ORDER BY max(seq)`,
-      values: [this.done, upTo],
-    });
-    this.done = upTo;
-    for (const listener of this.listeners) listener(rows);
-  }
-
-  private async readMark(): Promise<Mark> {
-    const { rows } = await this.pool.query<Mark>({
-      name: 'read-log-mark',
-      text: `SELECT coalesce((SELECT max(seq) FROM event), 0) AS seq, pg_current_xact_id()::text AS transaction,
-        pg_snapshot_xmin(pg_current_snapshot())::text AS "oldestRunning"`,
-    });
-    const mark = rows[0];
-    if (!mark) throw new Error('the log has no end');
-    return mark;
   }
 }
 
-interface Mark {
-  seq: string;
-  transaction: string;
-  oldestRunning: string;
+/** What happened to each conversation, in the order of what happened last. */
+function changesOf(events: readonly TailEvent[]): LogChange[] {
+  const changes = new Map<string, LogChange>();
+  for (const { conversationId, organizationId, type } of events) {
+    const types = changes.get(conversationId)?.types ?? [];
+    if (!types.includes(type)) types.push(type);
+    changes.delete(conversationId);
+    changes.set(conversationId, { conversationId, organizationId, types });
+  }
+  return [...changes.values()];
 }

@@ -1,8 +1,8 @@
 import type pg from 'pg';
+import type { Bus } from '../../bus/bus.ts';
 import { inTransaction } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
-import { append, type Appended, type Change } from './append.ts';
-import { checkState, needsPlaybooks } from './check-state.ts';
+import type { GateLimits, KeyedGate } from '../../keyed-gate.ts';
 import {
   ConversationBusyError,
   ConversationEndedError,
@@ -11,16 +11,28 @@ import {
   NotHandedOffError,
   VersionConflictError,
 } from '../failures.ts';
-import type { Bus } from '../../bus/bus.ts';
 import type { ReplyRunner } from '../reply-runner.ts';
+import { append, type Appended, type Change, type Refusal, type Target } from './append.ts';
+import { checkState, needsPlaybooks } from './check-state.ts';
+import { readRows, type Rows } from './rows.ts';
 import { settleReply } from './settle.ts';
+import { decide, type Standing } from './transitions.ts';
 
 /** What a change is committed with. */
 export interface CommitServices {
   pool: pg.Pool;
   bus: Bus;
   runner: ReplyRunner;
+  gate: KeyedGate;
 }
+
+/** What one conversation may take of a server: its commands wait for its row, and each that waits there holds a connection. */
+export const conversationGate: GateLimits = {
+  atOnce: 2,
+  waiting: 100,
+  waitMs: 5_000,
+  refusal: 'Too many commands wait for this conversation. Nothing was done. Try again.',
+};
 
 /** What a successful command leaves behind. */
 export interface Committed {
@@ -31,73 +43,73 @@ export interface Committed {
   runningReplyVersion: number | null;
   messageId: string | null;
   replyId: string | null;
+  /** As this change left them. For a repeated idempotency key, as they are now. */
+  rows: Rows;
+}
+
+/** The row of a conversation, locked for as long as the transaction runs. */
+export interface LockedRow extends Standing {
+  agentId: string;
+  playbook: string | null;
+  phase: string | null;
   handoffId: string | null;
 }
 
 /**
- * Completes a change from what only rows read under the lock can tell. A `refusal` is thrown if nothing that takes
- * precedence refuses the change; then nothing is written.
+ * Completes a change from what can be read only under the lock, once the rule has allowed it. Throws to refuse the change. The
+ * row is null for a conversation that this change begins.
  */
-export type Completion = (db: pg.PoolClient) => Promise<Partial<Change> & { refusal?: Error | null }>;
-
-/** For a change that writes to rows other than the conversation's, which a snapshot from before the lock may not see. */
-export const lockFirst: Completion = () => Promise.resolve({});
+export type Completion = (db: pg.PoolClient, locked: LockedRow | null) => Promise<Partial<Change>>;
 
 /**
- * Commits a change, stops the running reply first where the rule says so, tells the followers and starts the reply.
- * Throws the failure that the locked row gave; then nothing was written.
+ * Commits a change in one statement; or under the lock, when a running reply has to be stopped first, or more than the
+ * conversation's row has to be read. Tells the followers and starts the reply. Throws why it was refused; then nothing was
+ * written.
  */
 export async function commit(services: CommitServices, change: Change, complete?: Completion): Promise<Committed> {
-  const { result, settled } = await decide(services, change, complete);
-  const succeeded = result.outcome === 'OK' || result.outcome === 'UNCHANGED';
-  if (succeeded) announce(services, result, settled);
-  else if (result.outcome !== 'REPLAY') throw failure(result, change);
-  const running = result.outcome === 'REPLAY' ? result.replyId : result.runningReplyId;
-  const runningVersion = result.outcome === 'REPLAY' ? result.version : result.runningReplyVersion;
-  return {
-    conversationId: result.conversationId,
-    version: result.version,
-    runningReplyVersion: running ? runningVersion : null,
-    messageId: result.messageId,
-    replyId: result.replyId,
-    handoffId: result.handoffId,
-  };
-}
-
-interface Decision {
-  result: Appended;
-  /** The reply that was stopped on the way. */
-  settled: string | null;
-}
-
-async function decide(services: CommitServices, change: Change, complete?: Completion): Promise<Decision> {
-  const attempt = async (): Promise<Decision> => {
+  const attempt = async () => {
     if (!complete && !(change.state && needsPlaybooks(change.state))) {
-      const result = await append(services.pool, change);
-      if (result.outcome !== 'SETTLE') return { result, settled: null };
+      const appended = await append(services.pool, change);
+      if (appended.outcome !== 'SETTLE') return { ...appended, settled: null };
     }
-    return changeUnderLock(services, change, complete);
+    return underLock(services, change, !isNew(change), async (db, locked) => {
+      const completed = await complete?.(db, locked);
+      if (change.state && locked) {
+        const refusal = await checkState(db, locked.agentId, change.state, { path: 'stateAfter', before: locked });
+        if (refusal) throw refusal;
+      }
+      // The version was compared when the row was locked, and stopping the reply may have raised it.
+      return append(db, { ...change, ...completed, expectedVersion: null });
+    });
   };
-  if (!change.idempotency) return attempt();
-  try {
-    const decision = await attempt();
-    if (['OK', 'UNCHANGED', 'REPLAY', 'MISMATCH'].includes(decision.result.outcome)) return decision;
-    return (await replay(services, change)) ?? decision;
-  } catch (error) {
-    // A twin may have won while this attempt waited or collided: its success is this one's answer.
-    const decision = await replay(services, change);
-    if (decision) return decision;
-    throw error;
-  }
+  const { gate } = services;
+  return answer(services, change, await gate.run(change.conversationId, () => orReplay(services, change, attempt)));
 }
 
-/** Looks the idempotency key up afresh; null when it has still not been used. Changes nothing. */
-async function replay(services: CommitServices, change: Change): Promise<Decision | null> {
-  const { rows } = await services.pool.query({
-    text: 'SELECT FROM idempotency WHERE organization_id = $1 AND caller = $2 AND key = $3',
-    values: [change.organizationId, change.idempotency?.caller, change.idempotency?.key],
-  });
-  return rows.length > 0 ? { result: await append(services.pool, change), settled: null } : null;
+/**
+ * Commits a change that always takes the lock first and writes with statements of its own. `write` is called once the rule has
+ * allowed the change. The rest is as with `commit`.
+ */
+export async function commitUnderLock(
+  services: CommitServices,
+  target: Target,
+  write: (db: pg.PoolClient, locked: LockedRow) => Promise<void>,
+): Promise<Committed> {
+  const under = async (db: pg.PoolClient, locked: LockedRow | null): Promise<Appended> => {
+    if (locked) await write(db, locked);
+    const rows = await readRows(db, { conversationId: target.conversationId, handoffId: locked?.handoffId });
+    if (!rows) throw new Error('A conversation was gone under its lock.');
+    return { outcome: 'OK', rows };
+  };
+  const result = await services.gate.run(target.conversationId, () => underLock(services, target, true, under));
+  return answer(services, target, result);
+}
+
+/** What either path comes to; `settled` is the reply that was stopped on the way. */
+type Result = Appended & { settled: string | null };
+
+function isNew({ beginning }: Change): boolean {
+  return beginning?.type === 'ConversationCreated';
 }
 
 /** Thrown to roll back a change that was refused after its transaction had begun to write. */
@@ -109,86 +121,131 @@ class Refused extends Error {
   }
 }
 
-async function changeUnderLock(
+async function underLock(
   services: CommitServices,
-  change: Change,
-  complete: Completion | undefined,
-): Promise<Decision> {
-  const settles = change.rule.running === 'SETTLE';
-  const running = settles ? (await readRow(services.pool, change))?.runningReplyId : null;
+  target: Target,
+  exists: boolean,
+  write: (db: pg.PoolClient, locked: LockedRow | null) => Promise<Appended>,
+): Promise<Result> {
+  const { conversationId, actor, rule, expectedVersion } = target;
+  const settles = rule.running === 'SETTLE';
+  const running = settles ? (await readRow(services.pool, target))?.runningReplyId : null;
   const resume = running ? await services.runner.suspend(running) : () => undefined;
   try {
-    const decision = await inTransaction(services.pool, async (db): Promise<Decision> => {
-      const locked = await readRow(db, change, 'FOR NO KEY UPDATE');
-      const settled = settles && locked ? await settleRunning(db, change, locked) : null;
-      const { refusal, ...completed } = (await complete?.(db)) ?? {};
-      const result = await append(db, {
-        ...change,
-        ...completed,
-        // Settling has compared the version, and raised it.
-        expectedVersion: settled === null ? change.expectedVersion : null,
-      });
-      if (result.outcome !== 'OK' && result.outcome !== 'UNCHANGED') throw new Refused(result);
-      const refused = refusal ?? (await stateRefusal(db, change, locked));
-      if (refused) throw refused;
-      return { result, settled };
+    const result = await inTransaction(services.pool, async (db): Promise<Result> => {
+      const locked = await readRow(db, target, 'FOR NO KEY UPDATE');
+      const settled = (settles && locked?.runningReplyId) || null;
+      const outcome = exists ? decide(settled ? { ...rule, running: 'OK' } : rule, locked, expectedVersion) : 'OK';
+      if (outcome === 'UNCHANGED') return { ...(await unchanged(db, target)), settled: null };
+      if (outcome !== 'OK') return { ...refusal(outcome, locked), settled: null };
+      if (settled) await settleReply(db, { conversationId, replyId: settled, actor }, { status: 'STOPPED' });
+      const written = await write(db, locked);
+      if (written.outcome !== 'OK') throw new Refused(written);
+      return { ...written, settled };
     });
-    if (decision.settled !== running) resume();
-    return decision;
+    if (result.settled !== running) resume();
+    return result;
   } catch (error) {
     resume();
-    if (error instanceof Refused) return { result: error.result, settled: null };
+    if (error instanceof Refused) return { ...error.result, settled: null };
     throw error;
   }
 }
 
-interface LockedRow {
-  version: number;
-  runningReplyId: string | null;
-  agentId: string;
-  playbook: string | null;
-  phase: string | null;
+async function unchanged(db: pg.PoolClient, { conversationId }: Target): Promise<Appended> {
+  const rows = await readRows(db, { conversationId });
+  if (!rows) throw new Error('A conversation was gone under its lock.');
+  return { outcome: 'OK', rows };
 }
 
-/** A new conversation has no row to be locked: its state is checked where its row is made. */
-async function stateRefusal(db: pg.PoolClient, { state }: Change, locked: LockedRow | null): Promise<Error | null> {
-  return state && locked ? checkState(db, locked.agentId, state, { path: 'stateAfter', before: locked }) : null;
+function refusal(outcome: Refusal['outcome'], locked: LockedRow | null): Refusal {
+  const { version = 0, runningReplyId = null, handoffId = null } = locked ?? {};
+  return { outcome, version, runningReplyId, handoffId };
 }
 
-/** Stops the running reply; returns its id. Throws `VersionConflictError` before anything is stopped. */
-async function settleRunning(db: pg.PoolClient, change: Change, locked: LockedRow): Promise<string | null> {
-  const { conversationId, actor, expectedVersion } = change;
-  const { runningReplyId: replyId, version } = locked;
-  if (replyId === null) return null;
-  if (expectedVersion != null && expectedVersion !== version) {
-    throw new VersionConflictError(conversationId, expectedVersion, version);
-  }
-  await settleReply(db, { conversationId, replyId, actor }, { status: 'STOPPED' });
-  return replyId;
-}
-
-async function readRow(db: pg.Pool | pg.PoolClient, change: Change, lock = ''): Promise<LockedRow | null> {
+async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): Promise<LockedRow | null> {
   const { rows } = await db.query<LockedRow>({
-    text: `SELECT version, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase
+    text: `SELECT version, status, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase,
+        handoff_id AS "handoffId"
       FROM conversation WHERE id = $1 AND organization_id = $2 ${lock}`,
-    values: [change.conversationId, change.organizationId],
+    values: [target.conversationId, target.organizationId],
   });
   return rows[0] ?? null;
 }
 
-function announce(services: CommitServices, result: Appended, settled: string | null): void {
-  const { conversationId, version, replyId } = result;
-  services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }) });
-  if (replyId) services.runner.start({ conversationId, replyId });
+/** A twin may have won while this attempt waited or collided: its success is this one's answer. */
+async function orReplay(services: CommitServices, change: Change, attempt: () => Promise<Result>): Promise<Result> {
+  if (!change.idempotency) return attempt();
+  let result: Result;
+  try {
+    result = await attempt();
+  } catch (error) {
+    // Where the key cannot be looked up either, what went wrong first is what there is to say.
+    const replayed = await replay(services, change).catch(() => null);
+    if (replayed) return replayed;
+    throw error;
+  }
+  if (['OK', 'REPLAY', 'MISMATCH'].includes(result.outcome)) return result;
+  return (await replay(services, change)) ?? result;
 }
 
-function failure(result: Appended, change: Change): Error {
-  const { outcome, conversationId, version, runningReplyId, handoffId } = result;
+/** What the idempotency key was used for, looked up afresh; null when it has still not been used. */
+async function replay(services: CommitServices, change: Change): Promise<Result | null> {
+  const { conversationId, organizationId, idempotency } = change;
+  const { rows } = await services.pool.query<{
+    inputHash: string;
+    conversationId: string;
+    version: number;
+    messageId: string | null;
+    replyId: string | null;
+    exists: boolean;
+  }>({
+    text: `SELECT input_hash AS "inputHash", conversation_id AS "conversationId", version, message_id AS "messageId",
+        reply_id AS "replyId", EXISTS (SELECT FROM conversation WHERE id = $4 AND organization_id = $1) AS exists
+      FROM idempotency WHERE organization_id = $1 AND caller = $2 AND key = $3`,
+    values: [organizationId, idempotency?.caller, idempotency?.key, conversationId],
+  });
+  const [row] = rows;
+  if (!row) return null;
+  const { inputHash, exists, ...first } = row;
+  if (!exists && !isNew(change)) return { ...refusal('NOT_FOUND', null), settled: null };
+  if (inputHash !== idempotency?.inputHash) return { ...refusal('MISMATCH', null), settled: null };
+  return { outcome: 'REPLAY', ...first, settled: null };
+}
+
+/** The edge of both paths: a success is told to the followers and returned, anything else is thrown. */
+async function answer(services: CommitServices, change: Target | Change, result: Result): Promise<Committed> {
+  if (result.outcome === 'OK') {
+    const { rows, settled } = result;
+    const { id: conversationId, version, runningReplyVersion } = rows.conversation;
+    const [messageId, replyId] = [rows.message?.id ?? null, rows.reply?.id ?? null];
+    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }) });
+    if (replyId) services.runner.start({ conversationId, replyId });
+    return { conversationId, version, runningReplyVersion, messageId, replyId, rows };
+  }
+  if (result.outcome === 'REPLAY') {
+    const { conversationId, version, messageId, replyId } = result;
+    const rows = await readRows(services.pool, { conversationId, messageId, replyId });
+    if (!rows) throw new NotFoundError(['conversationId']);
+    return {
+      conversationId,
+      version,
+      runningReplyVersion: replyId === null ? null : version,
+      messageId,
+      replyId,
+      rows,
+    };
+  }
+  throw failure(result, change);
+}
+
+function failure({ outcome, version, runningReplyId, handoffId }: Refusal, change: Target | Change): Error {
+  const { conversationId } = change;
   switch (outcome) {
     case 'NOT_FOUND':
       return new NotFoundError(['conversationId']);
     case 'MISMATCH':
-      return new IdempotencyMismatchError(change.idempotency?.key ?? '');
+      return new IdempotencyMismatchError('idempotency' in change ? (change.idempotency?.key ?? '') : '');
     case 'ENDED':
       return new ConversationEndedError(conversationId);
     case 'BUSY':
@@ -199,10 +256,7 @@ function failure(result: Appended, change: Change): Error {
       return new HandedOffError(conversationId, handoffId ?? '');
     case 'NOT_HANDED_OFF':
       return new NotHandedOffError(conversationId);
-    case 'OK':
-    case 'UNCHANGED':
-    case 'REPLAY':
     case 'SETTLE':
-      return new Error(`${outcome} is not a failure`);
+      return new Error('A reply that is to be stopped first is no failure.');
   }
 }

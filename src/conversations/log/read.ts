@@ -12,6 +12,8 @@ export interface LogEvent {
   messageId: string | null;
   handoffId: string | null;
   data: Json;
+  /** The history of the database that it was written in. */
+  epoch: number;
   /** Whether this MessageCreated begins a reply that will be generated. */
   beginsReply: boolean;
 }
@@ -41,7 +43,7 @@ export async function readEvents(
 ): Promise<LogEvent[]> {
   const { rows } = await pool.query<Omit<LogEvent, 'beginsReply'>>({
     name: 'read-events',
-    text: `SELECT type, version, occurred_at AS "occurredAt", actor, message_id AS "messageId", handoff_id AS "handoffId", data
+    text: `SELECT type, version, occurred_at AS "occurredAt", actor, message_id AS "messageId", handoff_id AS "handoffId", data, epoch
       FROM event WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
     values: [conversationId, after, upTo, limit],
   });
@@ -61,7 +63,7 @@ export async function readLogPage(
 ): Promise<LogEventInPlace[]> {
   const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'>>(
     `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
-        e.handoff_id AS "handoffId", e.data, turn.version AS "runningReplyVersion"
+        e.handoff_id AS "handoffId", e.data, e.epoch, turn.version AS "runningReplyVersion"
       FROM event e LEFT JOIN LATERAL (
         SELECT version, type FROM event
         WHERE conversation_id = e.conversation_id AND version <= e.version
@@ -104,6 +106,8 @@ export interface Head {
   runningReplyId: string | null;
   runningReplyVersion: number | null;
   deleted: boolean;
+  /** The epoch of the database now. */
+  epoch: number;
 }
 
 /** A deleted conversation still has the version of its last event; null when there was never such a conversation. */
@@ -111,10 +115,10 @@ export async function readHead(pool: pg.Pool, conversationId: string): Promise<H
   const { rows } = await pool.query<Head>({
     name: 'read-head',
     text: `SELECT organization_id AS "organizationId", version, generating_message_id AS "runningReplyId",
-        generating_version AS "runningReplyVersion", false AS deleted
+        generating_version AS "runningReplyVersion", false AS deleted, current_epoch() AS epoch
       FROM conversation WHERE id = $1
       UNION ALL
-      SELECT organization_id, version, NULL, NULL, true FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
+      SELECT organization_id, version, NULL, NULL, true, current_epoch() FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
     values: [conversationId],
   });
   return rows[0] ?? null;

@@ -44,15 +44,16 @@ export async function settleReply(
   if (!ending.handoff) return released.version;
   const { conversationId, actor } = reply;
   const { id: handoffId, reason } = ending.handoff;
-  const { version } = await append(db, {
+  const appended = await append(db, {
     conversationId,
     organizationId: released.organizationId,
     rule: transitions.startHandoff,
     actor,
     serverId: null,
-    lifecycle: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
+    beginning: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
   });
-  return version;
+  if (appended.outcome !== 'OK') throw new Error(`A conversation could not be handed off: ${appended.outcome}.`);
+  return appended.rows.conversation.version;
 }
 
 const releaseSql = /* sql */ `

@@ -24,13 +24,13 @@ export async function steerReply(
     const held = rows[0];
     if (!held) return null;
     const rule = { ...transitions.changeState, running: 'OK' } as const;
-    const { version } = await append(db, { conversationId, ...held, rule, actor, serverId: null, state });
+    const appended = await append(db, { conversationId, ...held, rule, actor, serverId: null, state });
     await db.query({
       text: `UPDATE message SET state_after = jsonb_build_object('playbook', c.playbook, 'phase', c.phase,
           'systemMessage', c.system_message, 'context', c.context)
         FROM conversation c WHERE c.id = $1 AND message.id = $2`,
       values: [conversationId, replyId],
     });
-    return version;
+    return appended.outcome === 'OK' ? appended.rows.conversation.version : null;
   });
 }

@@ -1,3 +1,5 @@
+import type { ConversationStatus } from '../../generated/prisma/enums.ts';
+
 /**
  * Which command is allowed when. One row a command:
  *
@@ -36,4 +38,26 @@ export type Command = keyof typeof transitions;
 export function ruleFor(command: Command, onBusy: 'REJECT' | 'INTERRUPT' = 'REJECT'): Rule {
   const rule: Rule = transitions[command];
   return onBusy === 'INTERRUPT' && rule.running === 'BUSY' ? { ...rule, running: 'SETTLE' } : rule;
+}
+
+/** What a rule makes of a conversation. `SETTLE`: its running reply is to be stopped first. `UNCHANGED`: a success that changes nothing. */
+export type Outcome =
+  'OK' | 'UNCHANGED' | 'SETTLE' | 'NOT_FOUND' | 'ENDED' | 'BUSY' | 'VERSION' | 'HANDED_OFF' | 'NOT_HANDED_OFF';
+
+/** What a decision reads of a conversation's row. */
+export interface Standing {
+  version: number;
+  status: ConversationStatus;
+  runningReplyId: string | null;
+}
+
+/** Decides from a row that is locked, as `lockAndDecide` of the one statement does in SQL; null for a conversation that is not there. */
+export function decide(rule: Rule, row: Standing | null, expectedVersion: number | null | undefined): Outcome {
+  if (!row) return 'NOT_FOUND';
+  if (row.status === 'ENDED' && rule.ended !== 'OK') return rule.ended;
+  if (row.runningReplyId !== null && rule.running !== 'OK') return rule.running;
+  if (expectedVersion != null && expectedVersion !== row.version) return 'VERSION';
+  if (row.status === 'HANDED_OFF' && rule.handedOff !== 'OK') return rule.handedOff;
+  if (row.status === 'ACTIVE' && rule.active !== 'OK') return rule.active;
+  return 'OK';
 }

@@ -9,8 +9,7 @@ import {
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import * as fields from './input-fields.ts';
-import { ContentInput, MessageAction, StateInput } from './inputs.ts';
+import { ContentInput, MessageAction, StateInput, fields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendControlInput = builder.inputType('SendControlInput', {

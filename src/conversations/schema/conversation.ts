@@ -1,14 +1,21 @@
-import { visibleTo } from '../../access/visibility.ts';
+import { rolesFor, visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import type { Handoff, Message } from '../../generated/prisma/client.ts';
+import type { Handoff } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
+import { present } from '../../graphql/present.ts';
+import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
+import { listMessages } from '../lists/list-messages.ts';
+import type { MessageRow } from '../log/rows.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
+
+const byStart = new Keyset({ startedVersion: 'integer' });
+const byPosition = new Keyset({ position: 'integer' });
 
 export const ConversationStatusRef = builder.enumType('ConversationStatus', {
   description: 'Which side answers.',
@@ -35,15 +42,27 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         'Follow from here. Never newer than anything else in the same response, so nothing is missed; take it from the ' +
         'response, not from a cache.',
       // Of the row that was read first: what is read after it can only be newer.
-      resolve: ({ id, version, runningReplyVersion }) => cursorAt(id, version, runningReplyVersion),
+      resolve: ({ id, version, runningReplyVersion }, _args, { services }) =>
+        cursorAt(services.logEpoch.current, id, version, runningReplyVersion),
     }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
-    agent: t.relation('agent', { description: 'Who answers.' }),
-    contact: t.relation('contact', { nullable: true, description: 'The end user; null when unknown.' }),
+    agent: t.relation('agent', {
+      description: 'Who answers.',
+      resolve: (query, { agentId: id }, _args, { services }) =>
+        services.prisma.agent.findUnique({ ...query, where: { id } }).then(present),
+    }),
+    contact: t.relation('contact', {
+      nullable: true,
+      description: 'The end user; null when unknown.',
+      resolve: (query, { contactId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.contact.findUnique({ ...query, where: { id } }),
+    }),
     inbox: t.relation('inbox', {
       nullable: true,
       description: 'The channel it arrived by; null for plain API use.',
+      resolve: (query, { inboxId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.inbox.findUnique({ ...query, where: { id } }),
     }),
     state: t.field({
       type: ConversationStateRef,
@@ -58,6 +77,8 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     corpus: t.relation('corpus', {
       nullable: true,
       description: "OPERATORS ONLY. Consulted instead of the agent's own corpus; null when there is none.",
+      resolve: (query, { corpusId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.corpus.findUnique({ ...query, where: { id } }),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
@@ -92,13 +113,14 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         resolve: ({ id }, args, context, info) =>
           keysetPage(
             args,
-            ({ startedVersion }: Handoff) => encodePageCursor(startedVersion),
-            ({ limit, inverted, ...slice }) =>
+            byStart,
+            (row: Handoff) => row,
+            (slice) =>
               context.services.prisma.handoff.findMany({
                 ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-                where: { conversationId: id, startedVersion: between(slice) },
-                orderBy: { startedVersion: inverted ? 'desc' : 'asc' },
-                take: limit,
+                where: { conversationId: id, AND: byStart.between(slice) },
+                orderBy: byStart.orderOf(slice),
+                take: slice.limit,
               }),
           ),
       },
@@ -118,22 +140,18 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Also replies that a later one replaces.',
           }),
         },
-        resolve: ({ id }, args, context, info) =>
+        resolve: ({ id }, { roles, includeSuperseded, ...args }, { services, viewer }, info) =>
           keysetPage(
             args,
-            ({ position }: Message) => encodePageCursor(position),
-            ({ limit, inverted, ...slice }) =>
-              context.services.prisma.message.findMany({
-                ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-                where: {
-                  conversationId: id,
-                  position: between(slice),
-                  ...(args.roles && { role: { in: args.roles } }),
-                  AND: visibleTo(context.viewer).message,
-                  ...(!args.includeSuperseded && { supersededBy: null }),
-                },
-                orderBy: { position: inverted ? 'desc' : 'asc' },
-                take: limit,
+            byPosition,
+            (row: MessageRow) => row,
+            (slice) =>
+              listMessages(services.pool, {
+                ...slice,
+                conversationId: id,
+                roles: rolesFor(viewer, roles),
+                includeSuperseded,
+                withFragments: selectsBelow(info, ['fragments', 'text']),
               }),
           ),
       },
@@ -155,11 +173,3 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended.' }),
   }),
 });
-
-/** The numbers between two pagination cursors. */
-function between({ after, before }: { after?: string | undefined; before?: string | undefined }) {
-  return {
-    ...(after !== undefined && { gt: decodePageCursor(after, 'integer')[0] }),
-    ...(before !== undefined && { lt: decodePageCursor(before, 'integer')[0] }),
-  };
-}

@@ -2,8 +2,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { createConversation } from '../commands/create.ts';
 import { IdempotencyMismatchError } from '../failures.ts';
-import * as fields from './input-fields.ts';
-import { MessageAction, MessageInput, StateInput } from './inputs.ts';
+import { MessageAction, MessageInput, StateInput, fields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const CreateConversationInput = builder.inputType('CreateConversationInput', {

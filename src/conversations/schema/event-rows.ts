@@ -1,27 +1,30 @@
 import type { StreamEvent } from '../stream/stream-event.ts';
-import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
+import { startOver } from '../../graphql/errors.ts';
+import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
+import { type MessageRow, readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
-import { repliesTo } from './message.ts';
 
 /** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
-export type DeliveredEvent = StreamEvent & Rows;
+export type DeliveredEvent = StreamEvent & EventRows;
 
-interface Rows {
+interface EventRows {
   conversation?: Conversation;
-  message?: Message;
+  message?: MessageRow;
   handoff?: Handoff;
 }
 
-type Services = Pick<ConversationServices, 'prisma'>;
+type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 
 /** Finds what the events of one stream show. */
 class Delivery {
   private readonly services: Services;
   private readonly forEndUser: boolean;
   /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
-  private reply: Message | null = null;
-  private asked: Message | null = null;
+  private reply: MessageRow | null = null;
+  private asked: MessageRow | null = null;
 
   constructor(services: Services, forEndUser: boolean) {
     this.services = services;
@@ -36,27 +39,32 @@ class Delivery {
     if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
     if (event.kind === 'fragment-started') {
       const { messageId: id } = event.fragment;
-      if (this.reply?.id !== id) this.reply = await this.services.prisma.message.findUnique({ where: { id } });
+      if (this.reply?.id !== id) {
+        this.reply = await retried(() => this.services.prisma.message.findUnique({ where: { id } }));
+      }
       return this.reply && { ...event, message: this.reply };
     }
     if (this.forEndUser && event.event.type === 'StateChanged') return null;
     const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
     if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
-    if (rows.message) this.remember(rows.message, event.event);
-    return { ...event, ...rows };
+    if (!rows.message) return { ...event, ...rows };
+    return { ...event, ...rows, message: this.remember(rows.message, event.event) };
   }
 
-  private remember(message: Message, event: LogEvent): void {
-    if (this.asked?.id === message.inReplyToId) repliesTo(message, this.asked);
+  /** The message with the one that it answers, which this stream was shown: others share the row and may not have been. */
+  private remember(row: MessageRow, event: LogEvent): MessageRow {
+    const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
+    const message = asked ? { ...row, inReplyTo: asked } : row;
     if (event.beginsReply) this.reply = message;
     else if (event.type === 'MessageCreated') this.asked = message;
+    return message;
   }
 }
 
 /** What is being read for all followers that are at the same event: it is read after the event, so it is not older for any. */
-const reading = new WeakMap<LogEvent, Promise<Rows | null>>();
+const reading = new WeakMap<LogEvent, Promise<EventRows | null>>();
 
-function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
+function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
   const begun = reading.get(event);
   if (begun) return begun;
   const rows = rowsOf(services, conversationId, event).finally(() => reading.delete(event));
@@ -64,20 +72,25 @@ function sharedRowsOf(services: Services, conversationId: string, event: LogEven
   return rows;
 }
 
-async function rowsOf({ prisma }: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
-  const { type, messageId, handoffId } = event;
-  const include = { conversation: true } as const;
+async function rowsOf({ pool }: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
+  const { type, messageId, handoffId, beginsReply } = event;
   if (type === 'ConversationDeleted') return {};
-  if (messageId !== null) {
-    const message = await prisma.message.findUnique({ where: { id: messageId }, include });
-    return message && { message, conversation: message.conversation };
+  const rows = await retried(() => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }));
+  if (!rows) return null;
+  const { conversation, message, handoff } = rows;
+  return { conversation, ...(message && { message }), ...(handoff && { handoff }) };
+}
+
+/** A fault of the database that passes is not the end of a stream: tries for about six seconds. */
+async function retried<T>(read: () => Promise<T>): Promise<T> {
+  for (let wait = 100; ; wait *= 2) {
+    try {
+      return await read();
+    } catch (error) {
+      if (wait > 3200) throw error;
+      await sleep(wait);
+    }
   }
-  if (handoffId !== null) {
-    const handoff = await prisma.handoff.findUnique({ where: { id: handoffId }, include });
-    return handoff && { handoff, conversation: handoff.conversation };
-  }
-  const conversation = await prisma.conversation.findUnique({ where: { id: conversationId } });
-  return conversation && { conversation };
 }
 
 /** A stream as clients are given it. `release` is called once, when it ends in whatever way. */
@@ -106,7 +119,7 @@ export function delivered(
     next: () =>
       next().catch((error: unknown) => {
         release();
-        throw error;
+        throw error instanceof LogWentBackError ? startOver(error.message) : error;
       }),
     async return() {
       release();

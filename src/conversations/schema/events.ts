@@ -1,8 +1,10 @@
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
+import { present } from '../../graphql/present.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
+import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { type LogEvent, type LogEventInPlace, readLogPage } from '../log/read.ts';
 import { ConversationRef } from './conversation.ts';
@@ -56,7 +58,8 @@ VersionedEventRef.implement({
       type: ConversationRef,
       description: 'As it is now.',
       resolve: (query, { conversation, conversationId }, _args, { services }) =>
-        conversation ?? services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
+        conversation ??
+        services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }).then(present),
     }),
     actor: t.field({
       type: AuthorRef,
@@ -66,6 +69,8 @@ VersionedEventRef.implement({
     }),
   }),
 });
+
+const byVersion = new Keyset({ version: 'integer' });
 
 builder.objectField(ConversationRef, 'events', (t) =>
   t.connection(
@@ -77,17 +82,12 @@ builder.objectField(ConversationRef, 'events', (t) =>
       resolve: ({ id }, args, { services }) =>
         keysetPage(
           args,
-          ({ event }: LoggedEvent) => encodePageCursor(event.version),
+          byVersion,
+          ({ event }: LoggedEvent) => event,
           async ({ after, before, ...page }) => {
-            const [from, to] = [after, before].map((cursor) =>
-              cursor === undefined ? undefined : decodePageCursor(cursor, 'integer')[0],
-            );
-            const events = await readLogPage(services.pool, id, {
-              ...page,
-              after: from ?? 0,
-              before: to ?? 2 ** 31 - 1,
-            });
-            return events.map((event) => inPlace(id, event));
+            const range = { after: after?.version ?? 0, before: before?.version ?? 2 ** 31 - 1 };
+            const events = await readLogPage(services.pool, id, { ...page, ...range });
+            return events.map((event) => inPlace(services, id, event));
           },
         ),
     },
@@ -96,9 +96,14 @@ builder.objectField(ConversationRef, 'events', (t) =>
   ),
 );
 
-function inPlace(conversationId: string, event: LogEventInPlace): LoggedEvent {
+function inPlace(
+  { logEpoch }: Pick<ConversationServices, 'logEpoch'>,
+  conversationId: string,
+  event: LogEventInPlace,
+): LoggedEvent {
   const { version, runningReplyVersion } = event;
-  return { kind: 'log', conversationId, event, cursor: cursorAt(conversationId, version, runningReplyVersion) };
+  const cursor = cursorAt(logEpoch.current, conversationId, version, runningReplyVersion);
+  return { kind: 'log', conversationId, event, cursor };
 }
 
 /** An event of the log that says no more than that it happened. */
@@ -124,7 +129,9 @@ builder.objectField(loggedEvent('MessageCreated', createdDescription()), 'messag
 
 /** Read with the event where it was streamed, and now where it is a row of the log. */
 function messageOf(query: object, { message, event }: LoggedEvent, { services }: GraphQLContext) {
-  return message ?? services.prisma.message.findUniqueOrThrow({ ...query, where: { id: event.messageId ?? '' } });
+  return (
+    message ?? services.prisma.message.findUnique({ ...query, where: { id: event.messageId ?? '' } }).then(present)
+  );
 }
 
 function createdDescription(): string {
@@ -177,7 +184,7 @@ for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as cons
       type: HandoffRef,
       description: 'As it is now.',
       resolve: (query, { handoff, event }, _args, { services }) =>
-        handoff ?? services.prisma.handoff.findUniqueOrThrow({ ...query, where: { id: event.handoffId ?? '' } }),
+        handoff ?? services.prisma.handoff.findUnique({ ...query, where: { id: event.handoffId ?? '' } }).then(present),
     }),
   );
 }
@@ -198,7 +205,7 @@ builder.objectRef<EventOf<'fragment-started'>>('FragmentStarted').implement({
       type: MessageRef,
       description: 'The message that it is a part of.',
       resolve: (query, { message, fragment }, _args, { services }) =>
-        message ?? services.prisma.message.findUniqueOrThrow({ ...query, where: { id: fragment.messageId } }),
+        message ?? services.prisma.message.findUnique({ ...query, where: { id: fragment.messageId } }).then(present),
     }),
     fragment: t.field({
       type: FragmentRef,

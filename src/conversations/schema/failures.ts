@@ -1,4 +1,5 @@
 import { builder } from '../../graphql/builder.ts';
+import { present } from '../../graphql/present.ts';
 import { UserErrorRef } from '../../graphql/user-errors.ts';
 import {
   ConversationBusyError,
@@ -18,7 +19,7 @@ builder.objectType(ConversationBusyError, {
       type: 'Message',
       description: 'The reply in the way.',
       resolve: (query, { runningReplyId }, _args, { services }) =>
-        services.prisma.message.findUniqueOrThrow({ ...query, where: { id: runningReplyId } }),
+        services.prisma.message.findUnique({ ...query, where: { id: runningReplyId } }).then(present),
     }),
     currentVersion: t.exposeInt('currentVersion', { description: 'When this was decided.' }),
   }),
@@ -49,7 +50,7 @@ builder.objectType(HandedOffError, {
       type: 'Handoff',
       description: 'The one in force.',
       resolve: (query, { handoffId }, _args, { services }) =>
-        services.prisma.handoff.findUniqueOrThrow({ ...query, where: { id: handoffId } }),
+        services.prisma.handoff.findUnique({ ...query, where: { id: handoffId } }).then(present),
     }),
   }),
 });
@@ -79,7 +80,7 @@ for (const [failure, description] of [
       type: 'Conversation',
       description,
       resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
+        services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }).then(present),
     }),
   );
 }

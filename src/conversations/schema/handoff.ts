@@ -1,5 +1,6 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
+import { present } from '../../graphql/present.ts';
 import { isJsonObject } from '../../json.ts';
 
 export const HandoffStatusRef = builder.enumType('HandoffStatus', {
@@ -16,7 +17,11 @@ export const HandoffRef = builder.prismaNode('Handoff', {
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).handoff }),
   fields: (t) => ({
-    conversation: t.relation('conversation', { description: 'What is handed off.' }),
+    conversation: t.relation('conversation', {
+      description: 'What is handed off.',
+      resolve: (query, { conversationId: id }, _args, { services }) =>
+        services.prisma.conversation.findUnique({ ...query, where: { id } }).then(present),
+    }),
     status: t.field({
       type: HandoffStatusRef,
       description: 'How far it has come.',

@@ -4,9 +4,8 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ConversationEndedError, HandedOffError, NotHandedOffError, VersionConflictError } from '../failures.ts';
 import { acceptHandoff, endHandoff, startHandoff } from '../commands/handoff.ts';
-import * as fields from './input-fields.ts';
-import { HandoffRef } from './handoff.ts';
-import { payload, type PayloadRef } from './payloads.ts';
+import { fields } from './inputs.ts';
+import { payload, withHandoff } from './payloads.ts';
 
 const StartHandoffInput = builder.inputType('StartHandoffInput', {
   description: 'Why, where and by whom.',
@@ -127,14 +126,3 @@ builder.mutationField('endConversation', (t) =>
     },
   }),
 );
-
-function withHandoff(ref: PayloadRef): void {
-  builder.objectField(ref, 'handoff', (t) =>
-    t.prismaField({
-      type: HandoffRef,
-      description: 'As it is now.',
-      resolve: (query, { handoffId }, _args, { services }) =>
-        services.prisma.handoff.findUniqueOrThrow({ ...query, where: { id: handoffId ?? '' } }),
-    }),
-  );
-}

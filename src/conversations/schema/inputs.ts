@@ -1,6 +1,7 @@
-import { builder } from '../../graphql/builder.ts';
-import type { InputFields } from './input-fields.ts';
+import { builder, type BuilderTypes } from '../../graphql/builder.ts';
 import { AuthorKindRef } from './message.ts';
+
+type InputFields = PothosSchemaTypes.InputFieldBuilder<BuilderTypes, 'InputObject'>;
 
 const TextFragmentInput = builder.inputType('TextFragmentInput', {
   description: 'Text with metadata, for instance citations.',
@@ -110,3 +111,37 @@ export const MessageInput = builder.inputType('MessageInput', {
   description: 'A first message. The same fields, flat, are in `SendMessageInput`.',
   fields: userMessageFields,
 });
+
+const OnBusy = builder.enumType('OnBusy', {
+  description: 'What to do while a reply is being generated.',
+  values: {
+    REJECT: { description: 'Fail with `ConversationBusyError`.' },
+    INTERRUPT: { description: 'Stop the running reply, keep its text, go on.' },
+  } as const,
+});
+
+/** Fields that the inputs of several commands share. */
+export const fields = {
+  conversationId: (t: InputFields) => t.id({ required: true, description: 'Which conversation, `conv_…`.' }),
+  expectedVersion: (t: InputFields) =>
+    t.int({
+      description:
+        'Do it only if the conversation is still at this version; otherwise fail with `VersionConflictError`.',
+    }),
+  idempotencyKey: (t: InputFields) =>
+    t.string({
+      description:
+        '1 to 255 characters, remembered for at least 24 hours: the same key and input return the first success.',
+    }),
+  awaitReply: (t: InputFields) =>
+    t.boolean({
+      required: true,
+      defaultValue: false,
+      description:
+        'Return when the reply has ended. After 60 seconds it is returned as it is; follow it from `cursor`.',
+    }),
+  onBusy: (t: InputFields) =>
+    t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'While a reply runs.' }),
+  replyParameters: (t: InputFields) =>
+    t.field({ type: 'JSONObject', description: 'For this reply alone, over those of the conversation.' }),
+};

@@ -4,7 +4,7 @@ import { encodeId } from '../../ids.ts';
 import { deleteConversation } from '../commands/delete.ts';
 import { VersionConflictError } from '../failures.ts';
 import { updateConversation } from '../commands/update.ts';
-import * as fields from './input-fields.ts';
+import { fields } from './inputs.ts';
 import { payload } from './payloads.ts';
 
 const UpdateConversationInput = builder.inputType('UpdateConversationInput', {

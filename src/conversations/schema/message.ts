@@ -1,52 +1,27 @@
 import { type Author, authorKinds } from '../../access/caller.ts';
 import { visibleTo } from '../../access/visibility.ts';
-import type { Message } from '../../generated/prisma/client.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
+import { present } from '../../graphql/present.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
-import type { FragmentRow } from '../log/read.ts';
+import type { MessageRow } from '../log/rows.ts';
 import { type Canvas } from '../model.ts';
 import { FragmentRef } from './fragment.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
-/** Replies shown as they were when they began: in progress, without fragments. */
-const justBegun = new WeakSet<object>();
-
-/** A reply's row as it was when the reply began, however long ago that is. */
-export function asBegun<T extends { status: MessageStatus; completedAt: Date | null; errorDetail: string | null }>(
-  row: T,
-): T {
-  const begun = { ...row, status: 'IN_PROGRESS' as const, completedAt: null, errorDetail: null, inputTokens: null };
-  justBegun.add(begun);
-  const asked = answered.get(row);
-  if (asked) answered.set(begun, asked);
-  return begun;
+/** A reply as it was when it began, however long ago that is: in progress and without fragments. */
+export function asBegun(row: MessageRow): MessageRow {
+  return { ...row, status: 'IN_PROGRESS', completedAt: null, errorDetail: null, inputTokens: null, fragments: [] };
 }
 
-/** The rows of the messages that replies answer, where whoever is shown the reply was shown them. */
-const answered = new WeakMap<object, Message>();
-
-/** Both rows are shown to the same viewers, who need not have the second read again. */
-export function repliesTo(reply: Message, asked: Message): void {
-  answered.set(reply, asked);
-}
-
-/** Of the rows of messages that have ended, which the followers of an event share. Their fragments never change. */
-const fragmentsOfEnded = new WeakMap<object, Promise<FragmentRow[]>>();
-
-function fragmentsOf(
-  message: { id: string; status: MessageStatus },
-  _args: object,
-  { fragments }: GraphQLContext,
-): FragmentRow[] | Promise<FragmentRow[]> {
-  if (justBegun.has(message)) return [];
-  if (message.status === 'IN_PROGRESS') return fragments.load(message.id);
-  const known = fragmentsOfEnded.get(message);
-  if (known) return known;
-  const loaded = fragments.load(message.id);
-  fragmentsOfEnded.set(message, loaded);
-  loaded.catch(() => fragmentsOfEnded.delete(message));
+/** Those that came with the row, or else read now; those of a message that has ended once for all who share its row. */
+function fragmentsOf(row: MessageRow, _args: object, { fragments }: GraphQLContext) {
+  if (row.fragments) return row.fragments;
+  const loaded = fragments.load(row.id);
+  if (row.status === 'IN_PROGRESS') return loaded;
+  row.fragments = loaded;
+  loaded.catch(() => delete row.fragments);
   return loaded;
 }
 
@@ -135,7 +110,11 @@ export const MessageRef = builder.prismaNode('Message', {
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).message }),
   fields: (t) => ({
-    conversation: t.relation('conversation', { description: 'Where it stands.' }),
+    conversation: t.relation('conversation', {
+      description: 'Where it stands.',
+      resolve: (query, { conversationId: id }, _args, { services }) =>
+        services.prisma.conversation.findUnique({ ...query, where: { id } }).then(present),
+    }),
     position: t.exposeInt('position', { description: 'Order within the conversation; gaps are possible.' }),
     role: t.expose('role', { type: MessageRoleRef, description: 'On whose behalf it stands.' }),
     author: t.field({
@@ -183,11 +162,11 @@ export const MessageRef = builder.prismaNode('Message', {
       type: 'Message',
       nullable: true,
       description: 'For a reply, the message it answers; null when the agent spoke unasked.',
-      resolve: (query, reply, _args, { services, viewer }) => {
-        const { inReplyToId: id } = reply;
-        if (!id) return null;
-        const where = { id, AND: visibleTo(viewer).message };
-        return answered.get(reply) ?? services.prisma.message.findUnique({ ...query, where });
+      resolve: (query, { inReplyToId: id, inReplyTo }: MessageRow, _args, { services: { prisma }, viewer }) => {
+        if (!id || inReplyTo) return inReplyTo;
+        // Those of one moment are found in one query, but only where nothing is asked for beside the id.
+        if (!viewer.confinedTo) return prisma.message.findUnique({ ...query, where: { id } });
+        return prisma.message.findFirst({ ...query, where: { id, ...visibleTo(viewer).message } });
       },
     }),
     supersedes: t.prismaField({
@@ -200,6 +179,8 @@ export const MessageRef = builder.prismaNode('Message', {
     supersededBy: t.relation('supersededBy', {
       nullable: true,
       description: 'The later reply that replaces this one.',
+      resolve: (query, { id: supersedesId }, _args, { services }) =>
+        services.prisma.message.findUnique({ ...query, where: { supersedesId } }),
     }),
     errorDetail: t.exposeString('errorDetail', {
       nullable: true,

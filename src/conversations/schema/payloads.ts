@@ -1,26 +1,39 @@
 import type { ObjectRef } from '@pothos/core';
+import type { GraphQLResolveInfo } from 'graphql';
 import { builder, type BuilderTypes } from '../../graphql/builder.ts';
+import type { GraphQLContext } from '../../graphql/context.ts';
+import { present } from '../../graphql/present.ts';
 import type { Committed } from '../log/commit.ts';
+import type { Rows } from '../log/rows.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { ConversationRef } from './conversation.ts';
+import { HandoffRef } from './handoff.ts';
 import { MessageRef } from './message.ts';
 
+/** The rows that the change left, and a note of it, should something that is selected below them fail. */
+function rowsOf(committed: Committed, { committed: changes }: GraphQLContext, info: GraphQLResolveInfo): Rows {
+  changes.note(info, committed);
+  return committed.rows;
+}
+
 export const ConversationPayloadRef = builder.interfaceRef<Committed>('ConversationPayload').implement({
-  description: 'The result of a change to a conversation that still exists.',
+  description:
+    'The result of a change to a conversation that still exists. The change is committed: an error below it carries ' +
+    '`extensions.committed` with the `version`, `messageId` and `replyId`, and nothing has to be done again.',
   fields: (t) => ({
     conversation: t.prismaField({
       type: ConversationRef,
-      description: 'As it is now, which may be after later changes.',
-      resolve: (query, { conversationId }, _args, { services }) =>
-        services.prisma.conversation.findUniqueOrThrow({ ...query, where: { id: conversationId } }),
+      description:
+        'As this change left it. With `awaitReply`, and where the first success of an idempotency key is returned, as it is now.',
+      resolve: (_query, committed, _args, context, info) => rowsOf(committed, context, info).conversation,
     }),
     cursor: t.field({
       type: 'EventCursor',
       description:
         'Just after this change. What others did before it is not in this payload: who follows already keeps to its own last ' +
         'cursor.',
-      resolve: ({ conversationId, version, runningReplyVersion }) =>
-        cursorAt(conversationId, version, runningReplyVersion),
+      resolve: ({ conversationId, version, runningReplyVersion }, _args, { services }) =>
+        cursorAt(services.logEpoch.current, conversationId, version, runningReplyVersion),
     }),
   }),
 });
@@ -36,37 +49,38 @@ export function payload(name: string, description: string): PayloadRef {
 
 /** Adds the message that a command committed, or `always` committed. */
 export function withMessage(ref: PayloadRef, description: string, { always }: { always: boolean }): void {
-  withMessageField(ref, 'message', description, always, ({ messageId }) => messageId);
+  withMessageField(ref, 'message', description, always);
 }
 
 /** Adds the reply that a command may have begun, or `always` names. */
 export function withReply(ref: PayloadRef, description: string, { always }: { always: boolean }): void {
-  withMessageField(ref, 'reply', description, always, ({ replyId }) => replyId);
+  withMessageField(ref, 'reply', description, always);
 }
 
-function withMessageField(
-  ref: PayloadRef,
-  name: string,
-  description: string,
-  always: boolean,
-  idOf: (changed: Committed) => string | null,
-): void {
+function withMessageField(ref: PayloadRef, name: 'message' | 'reply', description: string, always: boolean): void {
   builder.objectField(ref, name, (t) =>
     always
       ? t.prismaField({
           type: MessageRef,
           description,
-          resolve: (query, changed, _args, { services }) =>
-            services.prisma.message.findUniqueOrThrow({ ...query, where: { id: idOf(changed) ?? '' } }),
+          resolve: (_query, committed, _args, context, info) => present(rowsOf(committed, context, info)[name]),
         })
       : t.prismaField({
           type: MessageRef,
           nullable: true,
           description,
-          resolve: (query, changed, _args, { services }) => {
-            const id = idOf(changed);
-            return id === null ? null : services.prisma.message.findUnique({ ...query, where: { id } });
-          },
+          resolve: (_query, committed, _args, context, info) => rowsOf(committed, context, info)[name],
         }),
+  );
+}
+
+/** Adds the handoff that a command began, changed or ended. */
+export function withHandoff(ref: PayloadRef): void {
+  builder.objectField(ref, 'handoff', (t) =>
+    t.prismaField({
+      type: HandoffRef,
+      description: 'As this change left it.',
+      resolve: (_query, committed, _args, context, info) => present(rowsOf(committed, context, info).handoff),
+    }),
   );
 }

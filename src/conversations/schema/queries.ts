@@ -2,10 +2,10 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
-import { listConversations, type ListPlace } from '../lists/list-conversations.ts';
+import { listConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
@@ -68,6 +68,9 @@ const ConversationOrder = builder.inputType('ConversationOrder', {
   }),
 });
 
+/** When a conversation was started, or when something last happened, by the order asked for. */
+const byTime = new Keyset({ at: 'time', id: 'uuid' });
+
 builder.queryField('conversations', (t) =>
   t.connection(
     {
@@ -94,16 +97,14 @@ builder.queryField('conversations', (t) =>
         if (viewer.confinedTo && filter?.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
         return keysetPage(
           args,
-          (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
-          async ({ before, after, limit, inverted }) => {
+          byTime,
+          (row: Conversation) => ({ at: row[order.field], id: row.id }),
+          async (slice) => {
             const listed = await listConversations(services.pool, viewer, {
               filter: filter ?? {},
               keyword,
               order,
-              after: placeOf(after),
-              before: placeOf(before),
-              limit,
-              inverted,
+              ...slice,
             }).catch(asBadInput);
             const rows = await services.prisma.conversation.findMany({
               ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
@@ -123,9 +124,3 @@ builder.queryField('conversations', (t) =>
     { name: 'ConversationEdge', description: 'One of a page.' },
   ),
 );
-
-function placeOf(cursor: string | undefined): ListPlace | null {
-  if (cursor === undefined) return null;
-  const [time, id] = decodePageCursor(cursor, 'time', 'uuid');
-  return { at: new Date(time), id };
-}

@@ -10,7 +10,7 @@ import {
 } from '../failures.ts';
 import { regenerateReply } from '../commands/regenerate.ts';
 import { stopReply } from '../commands/stop.ts';
-import * as fields from './input-fields.ts';
+import { fields } from './inputs.ts';
 import { payload, withReply } from './payloads.ts';
 
 const StopReplyInput = builder.inputType('StopReplyInput', {

@@ -1,39 +1,67 @@
-/**
- * A place in a conversation's stream: the last log version delivered and, while a reply is open at that version, how far
- * into its text. `place` 0 means that the fragment's start was not delivered; 1 + n that n UTF-16 units of its text were.
- */
+/** How far into the text of a fragment a reader is. */
+export interface FragmentPlace {
+  fragment: number;
+  /** Whether its start was delivered. */
+  started: boolean;
+  /** How much of its text was, in UTF-16 code units. */
+  units: number;
+}
+
+/** A place in a conversation's stream: the last log version delivered and, while a reply runs at that version, how far into it. */
 export interface StreamPosition {
+  /** The epoch of the log that the version was seen in; none in cursors from before there were epochs. */
+  epoch?: number | undefined;
   version: number;
-  running: {
-    /** The version of the reply's MessageCreated, which names the reply. */
-    version: number;
-    fragment: number;
-    place: number;
-  } | null;
+  /** `version` is that of the reply's MessageCreated, which names the reply. */
+  running: ({ version: number } & FragmentPlace) | null;
 }
 
 /** The opaque form. It carries a mark of its conversation, so that a cursor of another one is refused. */
-export function encodeCursor(conversationId: string, { version, running }: StreamPosition): string {
-  const numbers = running ? [version, running.version, running.fragment, running.place] : [version];
-  return Buffer.from(`${markOf(conversationId)}.${numbers.join('.')}`).toString('base64url');
+export function encodeCursor(conversationId: string, { epoch, version, running }: StreamPosition): string {
+  const numbers = running ? [version, running.version, running.fragment, encodePlace(running)] : [version];
+  const fields = epoch === undefined ? numbers : [`e${epoch}`, ...numbers];
+  return Buffer.from([markOf(conversationId), ...fields].join('.')).toString('base64url');
 }
 
 /** The cursor just after a version; of a reply that runs there, nothing was delivered yet. */
-export function cursorAt(conversationId: string, version: number, runningReplyVersion: number | null): string {
-  const running = runningReplyVersion === null ? null : { version: runningReplyVersion, fragment: 0, place: 0 };
-  return encodeCursor(conversationId, { version, running });
+export function cursorAt(
+  epoch: number,
+  conversationId: string,
+  version: number,
+  runningReplyVersion: number | null,
+): string {
+  const place = { fragment: 0, started: false, units: 0 };
+  const running = runningReplyVersion === null ? null : { version: runningReplyVersion, ...place };
+  return encodeCursor(conversationId, { epoch, version, running });
 }
 
 /** Null when it is malformed or belongs to another conversation. */
 export function decodeCursor(conversationId: string, cursor: string): StreamPosition | null {
   const [mark, ...fields] = Buffer.from(cursor, 'base64url').toString('latin1').split('.');
-  const numbers = fields.map((field) => (/^\d{1,10}$/.test(field) ? Number(field) : NaN));
-  if (mark !== markOf(conversationId) || numbers.some((n) => !(n <= 2 ** 31 - 1))) return null;
-  const [version, openVersion, fragment, place] = numbers;
+  if (mark !== markOf(conversationId)) return null;
+  const epoch = fields[0]?.startsWith('e') ? numberIn(fields.shift()?.slice(1)) : undefined;
+  const numbers = fields.map(numberIn);
+  if ([epoch ?? 0, ...numbers].some((n) => !(n <= 2 ** 31 - 1))) return null;
+  const [version, runningVersion, fragment, place] = numbers;
   if (version === undefined) return null;
-  if (numbers.length === 1) return { version, running: null };
-  if (numbers.length !== 4 || openVersion === undefined || fragment === undefined || place === undefined) return null;
-  return openVersion <= version ? { version, running: { version: openVersion, fragment, place } } : null;
+  if (numbers.length === 1) return { epoch, version, running: null };
+  if (numbers.length !== 4 || runningVersion === undefined || fragment === undefined || place === undefined)
+    return null;
+  if (runningVersion > version) return null;
+  return { epoch, version, running: { version: runningVersion, fragment, ...decodePlace(place) } };
+}
+
+/** 0: the start was not delivered; 1 + n: n units of the text were. */
+function encodePlace({ started, units }: FragmentPlace): number {
+  return started ? 1 + units : 0;
+}
+
+function decodePlace(place: number): Pick<FragmentPlace, 'started' | 'units'> {
+  return { started: place > 0, units: Math.max(0, place - 1) };
+}
+
+function numberIn(field: string | undefined): number {
+  return field !== undefined && /^\d{1,10}$/.test(field) ? Number(field) : NaN;
 }
 
 function markOf(conversationId: string): string {

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { outsideOperations } from '../../work-clock.ts';
 import type { Bus, Hint, HintListener } from '../../bus/bus.ts';
 import type { Logger } from '../../logger.ts';
+import { POLL_MS } from '../../text-timing.ts';
 import { Feed } from './feed.ts';
 import { type FragmentRow, readVersions } from '../log/read.ts';
-
-const POLL_MS = 3000;
 
 interface Entry {
   feed: Feed;
@@ -34,9 +34,9 @@ export class FeedRegistry implements HintListener {
   async acquire(conversationId: string): Promise<{ feed: Feed; release: () => void } | null> {
     if (this.closed) throw new Error('The server is shutting down.');
     let entry = this.entries.get(conversationId);
-    if (!entry) {
+    if (!entry || entry.feed.failure) {
       const feed = new Feed(this.pool, this.logger, conversationId);
-      entry = { feed, readers: 0, started: feed.start() };
+      entry = { feed, readers: 0, started: outsideOperations(() => feed.start()) };
       this.entries.set(conversationId, entry);
     }
     const { feed } = entry;
@@ -67,7 +67,7 @@ export class FeedRegistry implements HintListener {
   }
 
   onHint(hint: Hint): void {
-    this.entries.get(hint.conversationId)?.feed.onHint(hint);
+    if (hint.kind !== 'revoked') this.entries.get(hint.conversationId)?.feed.onHint(hint);
   }
 
   /** Fragments of the open reply that were committed here just now. */
@@ -106,7 +106,9 @@ export class FeedRegistry implements HintListener {
     try {
       const versions = await readVersions(this.pool, [...this.entries.keys()]);
       for (const [id, { feed }] of this.entries) {
-        if (feed.running || versions.get(id) !== feed.version) feed.refreshQuietly();
+        const version = versions.get(id);
+        if (feed.running || version !== feed.version) feed.refreshQuietly();
+        if (version === undefined || version < feed.version) await feed.verify();
       }
     } catch (error) {
       this.logger.warn({ err: error }, 'could not poll the followed conversations');

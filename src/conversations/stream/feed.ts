@@ -1,20 +1,18 @@
 import type pg from 'pg';
+import { GAP_MS, STORED_MS } from '../../text-timing.ts';
 import type { Logger } from '../../logger.ts';
-import type { Hint } from '../../bus/bus.ts';
+import type { ConversationHint } from '../../bus/bus.ts';
 import { GrowingText } from './growing-text.ts';
+import { LogWentBackError, readEpochOf } from '../log/epoch.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';
 
 const PAGE = 500;
 const TAIL = 256;
 const SETTLED = 8;
-/** Text that does not join what is known has rows read at most this often, in milliseconds: it is stored no more often. */
-const GAP_MS = 100;
-/** Text told before this server listened is stored within this time, in milliseconds, and nobody hints at it again. */
-const STORED_MS = 300;
 /** So many hints are kept until the text before them is known. */
 const AHEAD = 1000;
 
-type TextHint = Extract<Hint, { kind: 'text' }>;
+type TextHint = Extract<ConversationHint, { kind: 'text' }>;
 
 /** A fragment with a text that readers look at while it grows. */
 export interface LiveFragment extends Omit<FragmentRow, 'text'> {
@@ -38,6 +36,10 @@ export class Feed {
   organizationId = '';
   /** The log is known up to here. */
   version = 0;
+  /** What is known was so in this epoch of the log. */
+  epoch = 0;
+  /** Why it has closed, when the database has lost what was told. */
+  failure: LogWentBackError | null = null;
   /** Raised by every change, so that a reader can wait for the next one without missing it. */
   revision = 0;
   closed = false;
@@ -70,6 +72,7 @@ export class Feed {
     if (!head) return false;
     this.organizationId = head.organizationId;
     this.version = head.version;
+    this.epoch = head.epoch;
     this.deleted = head.deleted;
     if (head.runningReplyId !== null && head.runningReplyVersion !== null) {
       this.running = { messageId: head.runningReplyId, version: head.runningReplyVersion, fragments: [] };
@@ -86,7 +89,7 @@ export class Feed {
     this.refreshLater();
   }
 
-  onHint(hint: Hint): void {
+  onHint(hint: ConversationHint): void {
     if (!this.started) return;
     if (hint.kind === 'text') {
       if (this.takeText(hint)) return;
@@ -122,6 +125,24 @@ export class Feed {
     this.refresh().catch((error: unknown) => {
       this.logger.warn({ err: error, conversationId: this.conversationId }, 'could not read the log; trying again');
     });
+  }
+
+  /** Closes the feed if the rows are behind it, or no longer there. */
+  async verify(): Promise<void> {
+    const { version, deleted } = this;
+    if (deleted) return;
+    const head = await readHead(this.pool, this.conversationId);
+    if (!head || head.version < version) this.fail();
+    else this.epoch = Math.max(this.epoch, await this.confirmedEpoch(head.epoch));
+  }
+
+  /** Whether the version that was seen in this epoch has not been written anew since. */
+  async remembers(version: number, epoch: number): Promise<boolean> {
+    if (epoch > this.epoch) await this.verify();
+    if (epoch > this.epoch) return false;
+    if (epoch === this.epoch) return true;
+    const written = await readEpochOf(this.pool, this.conversationId, version);
+    return written === null || written <= epoch;
   }
 
   /** Events after a version, up to the feed's own; from memory when they are recent. At most a page. */
@@ -183,6 +204,9 @@ export class Feed {
       // Events first, then text: text read after an event is never older than it.
       for (let full = true; full;) {
         const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
+        const epoch = Math.max(this.epoch, ...events.map((event) => event.epoch));
+        this.epoch = await this.confirmedEpoch(epoch);
+        if (this.closed) return;
         for (const event of events) this.takeEvent(event);
         full = events.length === PAGE;
       }
@@ -196,6 +220,20 @@ export class Feed {
       // Also when a later question failed: what the earlier ones gave is known now.
       if (this.revision !== before) this.changed();
     }
+  }
+
+  /** The epoch, once it is known that the last event told is still the same in it. */
+  private async confirmedEpoch(epoch: number): Promise<number> {
+    if (epoch <= this.epoch) return this.epoch;
+    const written = await readEpochOf(this.pool, this.conversationId, this.version);
+    if (written !== null && written > this.epoch) this.fail();
+    return epoch;
+  }
+
+  private fail(): void {
+    this.failure = new LogWentBackError();
+    this.logger.error({ conversationId: this.conversationId }, 'the log has gone back: its followers must start over');
+    this.close();
   }
 
   private refreshLater(): void {

@@ -1,10 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { retry } from '../../retry.ts';
 import { encodeCursor, type StreamPosition } from './cursor.ts';
 import type { Feed } from './feed.ts';
 import { TextReader } from './reply-reader.ts';
 import type { StreamEvent } from './stream-event.ts';
 
 const RETRY_MS = 500;
+
+const START_OVER = 'Start over: read the conversation again, and follow it from there.';
 
 /** A cursor that names no place in this conversation. */
 export class BadCursorError extends Error {
@@ -18,9 +20,12 @@ export interface ReaderState {
 }
 
 /** Finds a position in a feed. Throws `BadCursorError` when the conversation has no such place. */
-export async function locate(feed: Feed, { version, running }: StreamPosition): Promise<ReaderState> {
+export async function locate(feed: Feed, { epoch, version, running }: StreamPosition): Promise<ReaderState> {
   if (version > feed.version) await feed.refresh();
-  if (version > feed.version) throw new BadCursorError('The cursor is ahead of the conversation.');
+  if (version > feed.version) throw new BadCursorError(`The cursor is ahead of the conversation. ${START_OVER}`);
+  if (epoch !== undefined && !(await feed.remembers(version, epoch))) {
+    throw new BadCursorError(`The cursor is of changes that the database has lost. ${START_OVER}`);
+  }
   if (!running) return { version, text: null };
   const messageId = await feed.replyBegunAt(running.version);
   if (messageId === null) {
@@ -29,7 +34,7 @@ export async function locate(feed: Feed, { version, running }: StreamPosition): 
     if (feed.deleted) return { version, text: null };
     throw new BadCursorError('The cursor names a reply that does not exist.');
   }
-  return { version, text: new TextReader(messageId, running.version, running.fragment, running.place) };
+  return { version, text: new TextReader(messageId, running.version, running) };
 }
 
 /**
@@ -45,9 +50,10 @@ export async function* follow(
   let { version, text } = start;
   const stamp = () => ({
     conversationId: feed.conversationId,
-    cursor: encodeCursor(feed.conversationId, { version, running: text && text.place() }),
+    cursor: encodeCursor(feed.conversationId, { epoch: feed.epoch, version, running: text && text.place() }),
   });
   for (;;) {
+    if (feed.failure) throw feed.failure;
     if (signal.aborted || feed.closed) return;
     const { revision } = feed;
     const events = version === feed.version ? [] : await persistently(() => feed.eventsAfter(version), signal, []);
@@ -56,6 +62,8 @@ export async function* follow(
       if (completes && text && fragments) {
         const { messageId } = text;
         const rows = await persistently(() => feed.settledFragments(messageId), signal, []);
+        // Whoever has left is not told of an end before the text.
+        if (signal.aborted) return;
         for (let part = text.next(rows, true); part; part = text.next(rows, true)) yield { ...stamp(), ...part };
       }
       version = event.version;
@@ -82,13 +90,11 @@ export async function* follow(
 
 /** Reads until it succeeds: a database that is away for a while delays a stream and does not end it. */
 async function persistently<T>(read: () => T | Promise<T>, signal: AbortSignal, aborted: T): Promise<T> {
-  for (;;) {
-    try {
-      return await read();
-    } catch {
-      // The feed's own readings tell of the outage.
-      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return aborted;
-    }
+  try {
+    // The feed's own readings tell of the outage.
+    return await retry(read, { signal, firstMs: RETRY_MS, longestMs: RETRY_MS });
+  } catch (error) {
+    if (signal.aborted) return aborted;
+    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { StreamPosition } from './cursor.ts';
+import type { FragmentPlace, StreamPosition } from './cursor.ts';
 import type { LiveFragment } from './feed.ts';
 import type { GrowingText } from './growing-text.ts';
 import type { StreamEvent } from './stream-event.ts';
@@ -16,27 +16,26 @@ type Part = StreamEvent extends infer E
 export class TextReader {
   readonly messageId: string;
   private readonly version: number;
-  private fragment: number;
-  private read: number;
+  private at: FragmentPlace;
 
-  constructor(messageId: string, version: number, fragment = 0, place = 0) {
+  constructor(messageId: string, version: number, at: FragmentPlace = { fragment: 0, started: false, units: 0 }) {
     this.messageId = messageId;
     this.version = version;
-    this.fragment = fragment;
-    this.read = place;
+    this.at = { fragment: at.fragment, started: at.started, units: at.units };
   }
 
   place(): NonNullable<StreamPosition['running']> {
-    return { version: this.version, fragment: this.fragment, place: this.read };
+    return { version: this.version, ...this.at };
   }
 
   /** The next thing to say of these fragments; null when all is said. */
   next(fragments: readonly LiveFragment[], settled: boolean): Part | null {
-    const fragment = fragments[this.fragment];
+    const { at } = this;
+    const fragment = fragments[at.fragment];
     if (!fragment) return null;
     const occurredAt = new Date();
-    if (this.read === 0) {
-      this.read = 1;
+    if (!at.started) {
+      this.at = { ...at, started: true, units: 0 };
       const begun = {
         ...fragment,
         status: 'IN_PROGRESS' as const,
@@ -47,17 +46,15 @@ export class TextReader {
       };
       return { kind: 'fragment-started', occurredAt, fragment: begun };
     }
-    const have = this.read - 1;
     const { length } = fragment.text;
-    if (length > have || (length < have && settled)) {
-      const offset = Math.min(have, length);
+    if (length > at.units || (length < at.units && settled)) {
+      const offset = Math.min(at.units, length);
       const text = piece(fragment.text, offset);
-      this.read = 1 + offset + text.length;
+      this.at = { ...at, units: offset + text.length };
       return { kind: 'fragment-delta', occurredAt, offset, text, fragment };
     }
     if (fragment.status !== 'DONE') return null;
-    this.fragment += 1;
-    this.read = 0;
+    this.at = { fragment: at.fragment + 1, started: false, units: 0 };
     return { kind: 'fragment-completed', occurredAt, fragment: { ...fragment, text: fragment.text.toString() } };
   }
 }

@@ -37,7 +37,7 @@ export async function conversationStream(
   }
   return cancellable(async function* (signal) {
     const text = new TextReader(running.messageId, running.version);
-    const cursor = encodeCursor(feed.conversationId, { version, running: text.place() });
+    const cursor = encodeCursor(feed.conversationId, { epoch: feed.epoch, version, running: text.place() });
     yield { kind: 'log', conversationId: feed.conversationId, cursor, event };
     yield* follow(feed, { version, text }, signal, options.fragments);
   });

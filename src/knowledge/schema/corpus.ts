@@ -2,8 +2,10 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import { visibleTo } from '../../access/visibility.ts';
 import type { Article } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { ArticleRef } from './article.ts';
+
+const bySlug = new Keyset({ slug: 'text' });
 
 export const CorpusRef = builder.prismaNode('Corpus', {
   description: 'Knowledge that an agent consults.',
@@ -19,21 +21,15 @@ export const CorpusRef = builder.prismaNode('Corpus', {
         resolve: ({ id }, { tags, ...args }, context, info) =>
           keysetPage(
             args,
-            ({ slug }: Article) => encodePageCursor(slug),
-            ({ after, before, limit, inverted }) => {
-              const beyond = (cursor: string | undefined, side: 'gt' | 'lt') =>
-                cursor === undefined ? [] : [{ slug: { [side]: decodePageCursor(cursor, 'text')[0] } }];
-              return context.services.prisma.article.findMany({
+            bySlug,
+            (row: Article) => row,
+            (slice) =>
+              context.services.prisma.article.findMany({
                 ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-                where: {
-                  corpusId: id,
-                  ...(tags && { tags: { hasSome: tags } }),
-                  AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-                },
-                orderBy: { slug: inverted ? 'desc' : 'asc' },
-                take: limit,
-              });
-            },
+                where: { corpusId: id, ...(tags && { tags: { hasSome: tags } }), AND: bySlug.between(slice) },
+                orderBy: bySlug.orderOf(slice),
+                take: slice.limit,
+              }),
           ),
       },
       { name: 'ArticleConnection', description: 'A page of articles.' },

@@ -2,7 +2,7 @@ import { queryFromInfo } from '@pothos/plugin-prisma';
 import { visibleTo } from '../../access/visibility.ts';
 import type { Article, Corpus } from '../../generated/prisma/client.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { MAX_PASSAGES } from '../search.ts';
@@ -24,6 +24,8 @@ builder.queryField('corpus', (t) =>
   }),
 );
 
+const byName = new Keyset({ name: 'text', id: 'uuid' });
+
 builder.queryField('corpora', (t) =>
   t.connection(
     {
@@ -33,24 +35,15 @@ builder.queryField('corpora', (t) =>
       resolve: (_root, args, context, info) =>
         keysetPage(
           args,
-          ({ name, id }: Corpus) => encodePageCursor(name, id),
-          ({ after, before, limit, inverted }) => {
-            const beyond = (cursor: string | undefined, side: 'gt' | 'lt') => {
-              if (cursor === undefined) return [];
-              const [name, id] = decodePageCursor(cursor, 'text', 'uuid');
-              return [{ OR: [{ name: { [side]: name } }, { name, id: { [side]: id } }] }];
-            };
-            const way = inverted ? 'desc' : 'asc';
-            return context.services.prisma.corpus.findMany({
+          byName,
+          (row: Corpus) => row,
+          (slice) =>
+            context.services.prisma.corpus.findMany({
               ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
-              where: {
-                ...visibleTo(context.viewer).corpus,
-                AND: [...beyond(after, 'gt'), ...beyond(before, 'lt')],
-              },
-              orderBy: [{ name: way }, { id: way }],
-              take: limit,
-            });
-          },
+              where: { ...visibleTo(context.viewer).corpus, AND: byName.between(slice) },
+              orderBy: byName.orderOf(slice),
+              take: slice.limit,
+            }),
         ),
     },
     { name: 'CorpusConnection', description: 'A page of corpora.' },

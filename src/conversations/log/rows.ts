@@ -1,0 +1,216 @@
+import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
+import type { Queryable } from '../../db.ts';
+import type { FragmentRow } from './read.ts';
+
+/** A message, with what was read together with it. */
+export interface MessageRow extends Message {
+  /** Left out: not read yet. */
+  fragments?: FragmentRow[] | Promise<FragmentRow[]>;
+  /** The message that it answers, where whoever is shown the one is shown the other. */
+  inReplyTo?: Message;
+}
+
+/** A conversation, and those rows of it that a change made or an event is about. */
+export interface Rows {
+  conversation: Conversation;
+  message: MessageRow | null;
+  reply: MessageRow | null;
+  handoff: Handoff | null;
+}
+
+/** A row as JSON holds it: times are texts. */
+type AsJson<Row> = {
+  [K in keyof Row]: Row[K] extends Date ? string : Row[K] extends Date | null ? string | null : Row[K];
+};
+
+/** `Rows` as a statement returns them. */
+export interface RowsAsJson {
+  conversation: AsJson<Conversation>;
+  message: (AsJson<Message> & { fragments: FragmentRow[] | null }) | null;
+  reply: (AsJson<Message> & { fragments: FragmentRow[] | null }) | null;
+  handoff: AsJson<Handoff> | null;
+}
+
+/** The column of each field. */
+type Columns<Row> = Record<keyof Row, string>;
+
+const conversationColumns: Columns<Conversation> = {
+  id: 'id',
+  organizationId: 'organization_id',
+  agentId: 'agent_id',
+  contactId: 'contact_id',
+  inboxId: 'inbox_id',
+  version: 'version',
+  status: 'status',
+  title: 'title',
+  playbook: 'playbook',
+  phase: 'phase',
+  systemMessage: 'system_message',
+  context: 'context',
+  systemPrompt: 'system_prompt',
+  corpusId: 'corpus_id',
+  runtimeParameters: 'runtime_parameters',
+  metadata: 'metadata',
+  nextPosition: 'next_position',
+  messageCount: 'message_count',
+  lastMessageId: 'last_message_id',
+  runningReplyId: 'generating_message_id',
+  runningServerId: 'generating_server_id',
+  runningReplyVersion: 'generating_version',
+  handoffId: 'handoff_id',
+  createdAt: 'created_at',
+  updatedAt: 'updated_at',
+  endedAt: 'ended_at',
+};
+
+const messageColumns: Columns<Message> = {
+  id: 'id',
+  conversationId: 'conversation_id',
+  organizationId: 'organization_id',
+  position: 'position',
+  role: 'role',
+  author: 'author',
+  status: 'status',
+  createdVersion: 'created_version',
+  inReplyToId: 'in_reply_to_id',
+  supersedesId: 'supersedes_id',
+  errorDetail: 'error_detail',
+  metadata: 'metadata',
+  contentPayload: 'content_payload',
+  queryMetadata: 'query_metadata',
+  canvas: 'canvas',
+  stateAfter: 'state_after',
+  runtimeParameters: 'runtime_parameters',
+  inputTokens: 'input_tokens',
+  outputTokens: 'output_tokens',
+  createdAt: 'created_at',
+  completedAt: 'completed_at',
+};
+
+const handoffColumns: Columns<Handoff> = {
+  id: 'id',
+  conversationId: 'conversation_id',
+  organizationId: 'organization_id',
+  startedVersion: 'started_version',
+  reason: 'reason',
+  queue: 'queue',
+  assignee: 'assignee',
+  metadata: 'metadata',
+  startedAt: 'started_at',
+  acceptedAt: 'accepted_at',
+  endedAt: 'ended_at',
+};
+
+const fragmentColumns: Columns<FragmentRow> = {
+  messageId: 'message_id',
+  index: 'index',
+  kind: 'kind',
+  status: 'status',
+  text: 'text',
+  name: 'name',
+  args: 'args',
+  callIndex: 'call_index',
+  response: 'response',
+  failed: 'failed',
+  metadata: 'metadata',
+};
+
+function jsonOf(columns: Record<string, string>, row: string, values: Record<string, string> = {}): string {
+  const fields = Object.entries(columns).map(([field, column]) => [field, `${row}.${column}`] as const);
+  const all = new Map([...fields, ...Object.entries(values)]);
+  return `json_build_object(${[...all].map(([field, value]) => `'${field}', ${value}`).join(', ')})`;
+}
+
+/** SQL for a conversation as JSON, of a row that is in scope under this name. */
+export const conversationJson = (row: string) => jsonOf(conversationColumns, row);
+
+/** SQL for a message as JSON; `fragments` is SQL for theirs, null when they are not read. */
+export const messageJson = (row: string, fragments: string) => jsonOf(messageColumns, row, { fragments });
+
+export const handoffJson = (row: string) => jsonOf(handoffColumns, row);
+
+/** SQL for a fragment as JSON; `text` is SQL for its text where that is not all in its own row. */
+export const fragmentJson = (row: string, text = `${row}.text`) => jsonOf(fragmentColumns, row, { text });
+
+/** SQL for the columns of a message, each by the name of its field. */
+export const messageSelection = (row: string) =>
+  Object.entries(messageColumns)
+    .map(([field, column]) => `${row}.${column} AS "${field}"`)
+    .join(', ');
+
+/**
+ * SQL for the fragments of a message with all their text so far. A message that has ended has no chunks. One statement: a
+ * reply that settles meanwhile has its text either in chunks or in the fragment, never in neither.
+ */
+export const fragmentsJson = (message: string) => {
+  const chunks = `coalesce((SELECT string_agg(reverse(k.reversed), '' ORDER BY k."offset") FROM chunk k
+    WHERE ${message}.status = 'IN_PROGRESS' AND k.message_id = f.message_id AND k.fragment_index = f.index), '')`;
+  return `(SELECT coalesce(json_agg(${fragmentJson('f', `f.text || ${chunks}`)} ORDER BY f.index), '[]')
+    FROM fragment f WHERE f.message_id = ${message}.id)`;
+};
+
+export function rowsOf({ conversation, message, reply, handoff }: RowsAsJson): Rows {
+  return {
+    conversation: {
+      ...conversation,
+      createdAt: new Date(conversation.createdAt),
+      updatedAt: new Date(conversation.updatedAt),
+      endedAt: time(conversation.endedAt),
+    },
+    message: message && messageOf(message),
+    reply: reply && messageOf(reply),
+    handoff: handoff && {
+      ...handoff,
+      startedAt: new Date(handoff.startedAt),
+      acceptedAt: time(handoff.acceptedAt),
+      endedAt: time(handoff.endedAt),
+    },
+  };
+}
+
+function messageOf({ fragments, ...message }: NonNullable<RowsAsJson['message']>): MessageRow {
+  return {
+    ...message,
+    createdAt: new Date(message.createdAt),
+    completedAt: time(message.completedAt),
+    ...(fragments && { fragments }),
+  };
+}
+
+function time(text: string | null): Date | null {
+  return text === null ? null : new Date(text);
+}
+
+/** Which rows to read beside the conversation's. */
+export interface RowIds {
+  conversationId: string;
+  messageId?: string | null;
+  replyId?: string | null;
+  handoffId?: string | null;
+  /** Messages without their fragments. */
+  bare?: boolean;
+}
+
+/** Reads these rows as they are now, in one statement. Null when the conversation is gone. */
+export async function readRows(db: Queryable, ids: RowIds): Promise<Rows | null> {
+  const { rows } = await db.query<RowsAsJson>({
+    name: 'read-rows',
+    text: readRowsSql,
+    values: [
+      ids.conversationId,
+      ids.messageId ?? null,
+      ids.replyId ?? null,
+      ids.handoffId ?? null,
+      !(ids.bare ?? false),
+    ],
+  });
+  return rows[0] ? rowsOf(rows[0]) : null;
+}
+
+const messageById = (id: string) =>
+  `(SELECT ${messageJson('m', `CASE WHEN $5::boolean THEN ${fragmentsJson('m')} END`)} FROM message m WHERE m.id = ${id}::uuid)`;
+
+const readRowsSql = /* sql */ `
+SELECT ${conversationJson('c')} AS conversation, ${messageById('$2')} AS message, ${messageById('$3')} AS reply,
+  (SELECT ${handoffJson('h')} FROM handoff h WHERE h.id = $4::uuid) AS handoff
+FROM conversation c WHERE c.id = $1`;

@@ -1,0 +1,148 @@
+import type pg from 'pg';
+import type { EventType } from '../../generated/prisma/enums.ts';
+
+/**
+ * A place in the log of all conversations, for consumers that must be told of each event once. It is a snapshot: what was
+ * visible in it has been told. A high-water mark of `seq` could not say that, since writers commit in another order.
+ */
+export interface EventPosition {
+  epoch: number;
+  /** All that was visible in this snapshot of PostgreSQL has been told. */
+  told: string;
+  /** The snapshot that is being told in pages; null between two of them. */
+  telling: string | null;
+  /** The `seq` of the last event told of `telling`, as decimal digits. */
+  seq: string;
+}
+
+/** An event of some conversation. */
+export interface TailEvent {
+  seq: string;
+  conversationId: string;
+  organizationId: string;
+  version: number;
+  type: EventType;
+  messageId: string | null;
+  handoffId: string | null;
+  occurredAt: Date;
+}
+
+/** Before the first event. */
+export const beginning: EventPosition = { epoch: 0, told: '1:1:', telling: null, seq: '0' };
+
+/** Just after all that is committed now. */
+export async function readEnd(pool: pg.Pool): Promise<EventPosition> {
+  const { rows } = await pool.query<{ epoch: number; told: string }>({
+    name: 'read-log-end',
+    text: 'SELECT current_epoch() AS epoch, pg_current_snapshot()::text AS told',
+  });
+  if (!rows[0]) throw new Error('the log has no end');
+  return { ...rows[0], telling: null, seq: '0' };
+}
+
+/** What follows on a position, in the order of the log, at most `limit` events, and the position after them. */
+export interface TailPage {
+  events: TailEvent[];
+  position: EventPosition;
+  /** Whether there may be more now. */
+  more: boolean;
+}
+
+/**
+ * Reads on from a position. Each committed event is given once, those of one conversation by version, and no open
+ * transaction, here or in another database, delays those of others.
+ *
+ * Must not run in a transaction that has written events, which would not see itself as open, nor on a standby, whose
+ * snapshots do not name the open transactions. To act on events exactly once, store the position in the transaction of the
+ * effect. After a failover that lost transactions, consumers may have been told of events that are gone.
+ */
+export async function readTail(pool: pg.Pool, position: EventPosition, limit: number): Promise<TailPage> {
+  const { epoch, told, telling, seq } = position;
+  // Not prepared: a plan that did not know the snapshot would look at every event.
+  const { rows } = await pool.query<Row>({
+    text: epoch === 0 ? oldSql : told === beginning.told ? backlogSql : freshSql,
+    values: [told, telling, seq, limit, epoch],
+  });
+  const [first] = rows;
+  if (!first || first.isStandby) throw new Error('the log can be followed on the primary database only');
+  const { until, next } = first;
+  const events = rows.flatMap(({ event }) => (event ? [{ ...event, occurredAt: new Date(event.occurredAt) }] : []));
+  const last = events.at(-1);
+  if (last && events.length === limit) {
+    return { events, position: { ...position, telling: until, seq: last.seq }, more: true };
+  }
+  // Nothing is written to an earlier epoch any more: what has been seen of it is all of it.
+  if (next !== null) return { events, position: { ...beginning, epoch: next }, more: true };
+  return { events, position: { epoch, told: until, telling: null, seq: '0' }, more: telling !== null };
+}
+
+interface Row {
+  until: string;
+  isStandby: boolean;
+  /** The epoch that follows on one that is over. */
+  next: number | null;
+  event: (Omit<TailEvent, 'occurredAt'> & { occurredAt: string }) | null;
+}
+
+/** The opaque form of a position. */
+export function encodeEventPosition({ epoch, told, telling, seq }: EventPosition): string {
+  return Buffer.from([epoch, told, telling ?? '', seq].join('/')).toString('base64url');
+}
+
+/** Null when it is malformed. */
+export function decodeEventPosition(text: string): EventPosition | null {
+  const fields = Buffer.from(text, 'base64url').toString('latin1').split('/');
+  const [epoch, told, telling, seq] = fields;
+  if (fields.length !== 4 || epoch === undefined || told === undefined || telling === undefined || seq === undefined) {
+    return null;
+  }
+  if (!/^\d{1,9}$/.test(epoch) || !/^\d{1,18}$/.test(seq) || !isSnapshot(told)) return null;
+  if (telling !== '' && !isSnapshot(telling)) return null;
+  return { epoch: Number(epoch), told, telling: telling || null, seq };
+}
+
+function isSnapshot(text: string): boolean {
+  return /^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$/.test(text);
+}
+
+/** What is told now ends with this snapshot; an epoch that is over is told to its end, whatever its transactions are called. */
+const asked = `SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS until, current_epoch() > $5::int AS is_over`;
+
+const paged = (fresh: string) => /* sql */ `
+WITH asked AS MATERIALIZED (${asked}),
+${fresh}
+SELECT asked.until::text AS until, pg_is_in_recovery() AS "isStandby",
+  CASE WHEN asked.is_over THEN coalesce(
+    (SELECT min(epoch) FROM event WHERE epoch > greatest($5::int, 0) AND epoch > 0), current_epoch()) END AS next,
+  CASE WHEN e.seq IS NOT NULL THEN jsonb_build_object('seq', e.seq::text, 'conversationId', e.conversation_id,
+    'organizationId', e.organization_id, 'version', e.version, 'type', e.type, 'messageId', e.message_id,
+    'handoffId', e.handoff_id, 'occurredAt', e.occurred_at) END AS event
+FROM asked LEFT JOIN (page JOIN event e USING (seq)) ON true
+ORDER BY e.seq`;
+
+const visible = '(asked.is_over OR pg_visible_in_snapshot(event.xid, asked.until))';
+
+/** Rows from before there were epochs: the migration that gave them this one waited for their writers. */
+const oldSql = paged(`page AS (
+  SELECT seq FROM event WHERE seq > $3 AND epoch = 0 AND $1::text IS NOT NULL ORDER BY seq LIMIT $4
+)`);
+
+/** From the beginning of an epoch: by `seq`, which finds the next page without looking at all that follows. */
+const backlogSql = paged(`page AS (
+  SELECT event.seq FROM asked, event
+  WHERE event.epoch = $5 AND event.seq > $3 AND ${visible} AND NOT pg_visible_in_snapshot(event.xid, $1::pg_snapshot)
+  ORDER BY event.seq LIMIT $4
+)`);
+
+/** Two parts, because PostgreSQL would not find the rows of an OR by the index. */
+const freshSql = paged(`fresh AS MATERIALIZED (
+  SELECT event.seq FROM asked, event
+  WHERE event.epoch = $5 AND event.epoch > 0 AND event.xid >= pg_snapshot_xmax($1::pg_snapshot)
+    AND event.seq > $3 AND ${visible}
+  UNION ALL
+  SELECT event.seq FROM asked, event
+  WHERE event.epoch = $5 AND event.epoch > 0 AND event.xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot)))
+    AND event.seq > $3 AND ${visible}
+), page AS (
+  SELECT seq FROM fresh ORDER BY seq LIMIT $4
+)`);

@@ -1,0 +1,189 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+import { UnavailableError } from './errors.ts';
+import { currentClock, type WorkClock } from './work-clock.ts';
+
+/** What a pool of connections allows. Times are in milliseconds. */
+export interface PoolLimits {
+  /** The most connections. */
+  size: number;
+  /** PostgreSQL ends a statement that runs for longer. */
+  statementMs: number;
+  /** PostgreSQL ends a statement that waits for longer for a lock. */
+  lockMs: number;
+  /** How long to wait for a connection, and for a new one to be made. */
+  waitMs: number;
+  /** Whether connections are kept when they are idle, so that a database that has none left does not matter. */
+  keep?: boolean;
+  /** Whether its statements are work of the operation that asks, and end with its time. */
+  counts?: boolean;
+  /** Whether a transaction pooler stands between: statements are not named, and PostgreSQL's own limits are the role's. */
+  pooler?: boolean | undefined;
+}
+
+/** So many may wait for a connection of one pool. */
+const MAX_WAITING = 1000;
+
+/** A connection that has been idle for this long, in milliseconds, is asked whether it still answers before it is used. */
+const TRUSTED_MS = 2000;
+
+/** How long it may take for that, in milliseconds. */
+const PROBE_MS = 1000;
+
+/** How much later than PostgreSQL's own limit a connection counts as dead, in milliseconds. */
+const SILENCE_MARGIN_MS = 1000;
+
+const busy = () => new UnavailableError('Too many requests wait for the database. Nothing was done. Try again.', 1);
+
+const silent = () =>
+  new UnavailableError(
+    'The database did not answer in time. What was asked for may have been done or not: try again, with the same idempotency key.',
+    1,
+  );
+
+/**
+ * A pool in which nothing waits forever. A connection that is silent for longer than a statement may run is destroyed, and
+ * all that were last heard of before are not trusted any more: whatever cut one off has probably cut off others.
+ */
+export class LimitedPool extends pg.Pool {
+  readonly limits: PoolLimits;
+  private doubtedAt = -Infinity;
+
+  constructor(connectionString: string, limits: PoolLimits) {
+    const { size, statementMs, lockMs, waitMs, keep, pooler } = limits;
+    super({
+      connectionString,
+      max: size,
+      connectionTimeoutMillis: waitMs,
+      application_name: 'parley',
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      Client: pooler ? UnnamingClient : WatchedClient,
+      ...(keep && { idleTimeoutMillis: 0 }),
+      // A pooler takes no settings of a session.
+      ...(!pooler && {
+        statement_timeout: statementMs,
+        lock_timeout: lockMs,
+        idle_in_transaction_session_timeout: 2 * statementMs,
+      }),
+    });
+    this.limits = limits;
+    this.on('release', (error, client) => {
+      if (client instanceof WatchedClient) this.onReleased(client, error);
+    });
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: ConnectCallback): void;
+  override connect(callback?: ConnectCallback): Promise<pg.PoolClient> | undefined {
+    const checkedOut = this.checkOut();
+    if (!callback) return checkedOut;
+    checkedOut.then(
+      (client) => callback(undefined, client, client.release.bind(client)),
+      (error: unknown) =>
+        callback(error instanceof Error ? error : new Error(String(error)), undefined, () => undefined),
+    );
+    return undefined;
+  }
+
+  private async checkOut(): Promise<pg.PoolClient> {
+    const clock = this.limits.counts ? currentClock() : undefined;
+    clock?.check();
+    if (this.waitingCount >= MAX_WAITING) throw busy();
+    for (;;) {
+      const client = await super.connect().catch((error: unknown) => {
+        // Said of those that wait for others to finish.
+        throw error instanceof Error && error.message === 'timeout exceeded when trying to connect' ? busy() : error;
+      });
+      if (!(client instanceof WatchedClient)) return client;
+      if (await this.answers(client)) {
+        client.expectWithin(this.limits.statementMs + SILENCE_MARGIN_MS, clock);
+        return client;
+      }
+      client.abandon();
+      client.release(true);
+    }
+  }
+
+  private async answers(client: WatchedClient & pg.PoolClient): Promise<boolean> {
+    if (client.heardAt < this.doubtedAt) return false;
+    if (performance.now() - client.heardAt < TRUSTED_MS) return true;
+    client.expectWithin(PROBE_MS);
+    try {
+      await client.query('SELECT 1');
+      return true;
+    } catch {
+      if (client.isSilent) this.doubtedAt = performance.now();
+      return false;
+    }
+  }
+
+  private onReleased(client: WatchedClient, error: unknown): void {
+    client.rest();
+    if (client.isSilent) this.doubtedAt = performance.now();
+    else if (!error) client.heardAt = performance.now();
+  }
+}
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: Error | boolean) => void,
+) => void;
+
+/** A connection that can be given up when it no longer answers. */
+export class WatchedClient extends pg.Client {
+  heardAt = performance.now();
+  /** Whether it was given up because nothing came from it. */
+  isSilent = false;
+  private readonly socket: Socket;
+  private leaveClock: (() => void) | null = null;
+
+  constructor(config?: pg.ClientConfig) {
+    const socket = new Socket();
+    super({ ...config, stream: () => socket });
+    this.socket = socket;
+    socket.on('timeout', () => {
+      this.isSilent = true;
+      socket.destroy(silent());
+    });
+  }
+
+  /** Gives up when nothing comes or goes for so many milliseconds, or when the time of the operation is over. */
+  expectWithin(milliseconds: number, clock?: WorkClock): void {
+    this.socket.setTimeout(milliseconds);
+    if (!clock) return;
+    const expire = () => this.socket.destroy(silent());
+    clock.onExpiry.add(expire);
+    this.leaveClock = () => void clock.onExpiry.delete(expire);
+  }
+
+  /** Nothing is expected any more. */
+  rest(): void {
+    this.socket.setTimeout(0);
+    this.leaveClock?.();
+    this.leaveClock = null;
+  }
+
+  /** Closes it without a word to the other side, which may not be there. */
+  abandon(): void {
+    this.socket.destroy();
+  }
+}
+
+/** A connection whose statements have no names: a transaction pooler may send the next to another one. */
+class UnnamingClient extends WatchedClient {
+  constructor(config?: pg.ClientConfig) {
+    super(config);
+    const query: unknown = this.query.bind(this);
+    if (typeof query !== 'function') return;
+    const unnamed = (statement: unknown, ...rest: unknown[]): unknown =>
+      Reflect.apply(query, this, [withoutName(statement), ...rest]);
+    Object.defineProperty(this, 'query', { value: unnamed });
+  }
+}
+
+function withoutName(statement: unknown): unknown {
+  const isNamed = typeof statement === 'object' && statement !== null && 'name' in statement && 'text' in statement;
+  return isNamed ? { ...statement, name: undefined } : statement;
+}

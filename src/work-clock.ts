@@ -1,0 +1,80 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { UnavailableError } from './errors.ts';
+
+/** Counts the time that an operation works. When it has had its time, its statements are ended and it gets no more. */
+export class WorkClock {
+  /** Called when the time is over. */
+  readonly onExpiry = new Set<() => void>();
+  private left: number;
+  private runningSince = 0;
+  private pauses = 0;
+  private timer: NodeJS.Timeout | null = null;
+  private expired = false;
+
+  /** It runs at once, for a time in milliseconds, until `end` is called. */
+  constructor(limitMs: number) {
+    this.left = limitMs;
+    this.run();
+  }
+
+  /** Throws `UnavailableError` once the time is over. */
+  check(): void {
+    if (this.expired)
+      throw new UnavailableError('The operation took too long, and what was left of it was not done.', 5);
+  }
+
+  /** Runs what does not count as work. */
+  async apart<T>(wait: () => Promise<T>): Promise<T> {
+    this.pauses += 1;
+    this.stop();
+    try {
+      return await wait();
+    } finally {
+      this.pauses -= 1;
+      if (this.pauses === 0) this.run();
+    }
+  }
+
+  end(): void {
+    this.stop();
+    this.left = Infinity;
+  }
+
+  private run(): void {
+    if (this.timer || this.left === Infinity) return;
+    this.runningSince = performance.now();
+    this.timer = setTimeout(() => {
+      this.expired = true;
+      for (const expire of [...this.onExpiry]) expire();
+    }, this.left);
+  }
+
+  private stop(): void {
+    if (!this.timer) return;
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.left = Math.max(0, this.left - (performance.now() - this.runningSince));
+  }
+}
+
+const clocks = new AsyncLocalStorage<WorkClock>();
+
+/** Runs an operation, all of whose statements count on this clock. */
+export function onClock<T>(clock: WorkClock, work: () => T): T {
+  return clocks.run(clock, work);
+}
+
+/** The clock of the operation that is running; none outside of operations. */
+export function currentClock(): WorkClock | undefined {
+  return clocks.getStore();
+}
+
+/** Waits for what is no work of the operation that waits. */
+export function apart<T>(wait: () => Promise<T>): Promise<T> {
+  return currentClock()?.apart(wait) ?? wait();
+}
+
+/** Runs what others share, and what must not end with the operation that happens to begin it. */
+export function outsideOperations<T>(work: () => T): T {
+  return clocks.exit(work);
+}

@@ -1,0 +1,148 @@
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { inTransaction, openPool, poolLimits } from '../src/db.ts';
+import { asUnavailable } from '../src/database-failure.ts';
+import { UnavailableError } from '../src/errors.ts';
+import { limitWork } from '../src/graphql/work-limit.ts';
+import { KeyedGate } from '../src/keyed-gate.ts';
+import type { PoolLimits } from '../src/limited-pool.ts';
+import { apart } from '../src/work-clock.ts';
+import { useDatabase } from './harness/database.ts';
+import { Deferred } from './harness/deferred.ts';
+import { useServer } from './harness/server.ts';
+
+const database = useDatabase();
+
+function poolOf(limits: Partial<PoolLimits> = {}) {
+  const pool = openPool(database.url, { ...poolLimits.requests, size: 1, ...limits }, () => undefined);
+  onTestFinished(() => pool.end());
+  return pool;
+}
+
+/** What a promise was rejected with. */
+const failureOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+
+describe('a statement', () => {
+  test('that runs for longer than it may is ended, and its connection serves the next', async () => {
+    const pool = poolOf({ statementMs: 100 });
+    expect(asUnavailable(await failureOf(pool.query('SELECT pg_sleep(5)')))).toBeInstanceOf(UnavailableError);
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  });
+
+  test('that waits for a lock for longer than it may is ended', async () => {
+    const pool = poolOf({ size: 2, lockMs: 50 });
+    const lock = "SELECT pg_advisory_xact_lock(hashtext('bounded'))";
+    const failure = await inTransaction(pool, async (db) => {
+      await db.query(lock);
+      return failureOf(inTransaction(pool, (other) => other.query(lock)));
+    });
+    expect(asUnavailable(failure)).toBeInstanceOf(UnavailableError);
+  });
+
+  test('may take longer where much is written at once', async () => {
+    const pool = poolOf({ statementMs: 100 });
+    const long = inTransaction(pool, (db) => db.query('SELECT pg_sleep(0.3)'), { statementMs: 5000 });
+    await expect(long).resolves.toBeDefined();
+    expect(asUnavailable(await failureOf(pool.query('SELECT pg_sleep(0.3)')))).toBeInstanceOf(UnavailableError);
+  });
+
+  test('that is wrong is no passing state of the database', async () => {
+    expect(asUnavailable(await failureOf(poolOf().query('SELECT nothing')))).toBeNull();
+  });
+
+  test('for which no connection comes free is refused, and was not begun', async () => {
+    const pool = poolOf({ waitMs: 50 });
+    const client = await pool.connect();
+    expect(await failureOf(pool.query('SELECT'))).toMatchObject({ name: 'UnavailableError', retryAfter: 1 });
+    client.release();
+    await pool.query('SELECT');
+  });
+});
+
+describe('an operation', () => {
+  test('that has had its time is ended with its statement, and gets no more', async () => {
+    const pool = poolOf();
+    const failures: unknown[] = [];
+    const run = limitWork(async () => {
+      failures.push(await failureOf(pool.query('SELECT pg_sleep(4)')));
+      failures.push(await failureOf(pool.query('SELECT')));
+      return { data: {} };
+    }, 100);
+    expect(await run()).toEqual({ data: {} });
+    expect(failures).toEqual([expect.any(UnavailableError), expect.any(UnavailableError)]);
+    await pool.query('SELECT');
+  });
+
+  test('that does not heed the end of its time is answered for', async () => {
+    const run = limitWork(() => new Promise<{ data: object }>(() => undefined), 20);
+    expect(await run()).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 5 } }] });
+  });
+
+  test('may wait for a reply for longer than it may work', async () => {
+    const pool = poolOf();
+    const run = limitWork(async () => {
+      await apart(() => pool.query('SELECT pg_sleep(0.5)'));
+      await pool.query('SELECT');
+      return { data: {} };
+    }, 300);
+    expect(await run()).toEqual({ data: {} });
+  });
+});
+
+describe('a gate', () => {
+  const limits = { atOnce: 2, waiting: 2, waitMs: 10_000, refusal: 'Too many.' };
+
+  test('lets so many of one key in, has some wait in turn, and refuses the others', async () => {
+    const gate = new KeyedGate(limits);
+    const may = new Deferred();
+    const begun: number[] = [];
+    const work = (n: number) => async () => {
+      begun.push(n);
+      await may.promise;
+    };
+    const all = [0, 1, 2, 3, 4].map((n) => gate.run('key', work(n)));
+    expect(await failureOf(all[4] ?? Promise.resolve())).toMatchObject({ message: 'Too many.', retryAfter: 1 });
+    expect(begun).toEqual([0, 1]);
+    await gate.run('other', () => Promise.resolve());
+    may.resolve();
+    await Promise.all(all.slice(0, 4));
+    expect(begun).toEqual([0, 1, 2, 3]);
+  });
+
+  test('lets the next in when one fails, and refuses who has waited for too long', async () => {
+    const gate = new KeyedGate({ ...limits, atOnce: 1, waitMs: 20 });
+    const may = new Deferred();
+    const first = gate.run('key', () => may.promise);
+    expect(await failureOf(gate.run('key', () => Promise.resolve()))).toMatchObject({ message: 'Too many.' });
+    may.resolve();
+    await first;
+    await expect(gate.run('key', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+    expect(await gate.run('key', () => Promise.resolve('in'))).toBe('in');
+  });
+});
+
+describe('a server whose connections are all taken', () => {
+  const server = useServer({ config: { databasePoolSize: 1 } });
+
+  test('refuses with SERVICE_UNAVAILABLE, 503 and Retry-After, and says that it is not ready', async () => {
+    const client = await server.services.pool.connect();
+    const [answer, ready] = await Promise.all([
+      fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${server.key}` },
+        body: JSON.stringify({ query: '{ viewer { __typename } }' }),
+      }),
+      fetch(`${server.url}/ready`),
+    ]);
+    client.release();
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('Retry-After')).toBe('1');
+    expect(await answer.json()).toMatchObject({
+      errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 1 } }],
+    });
+    expect(ready.status).toBe(503);
+  });
+});

@@ -1,0 +1,79 @@
+import { beforeAll, expect, test } from 'vitest';
+import { graphql } from './harness/client.ts';
+import { mintToken } from './harness/access.ts';
+import { ask } from './harness/client.ts';
+import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
+import { useServer } from './harness/server.ts';
+
+const runtime = new ScriptedRuntime();
+const server = useServer({ runtimes: [runtime] });
+let conversationId: string;
+let token: string;
+
+const mutate = (name: string, input: Record<string, unknown>) => {
+  const type = name.charAt(0).toUpperCase() + name.slice(1);
+  return ask<Record<string, { conversation: { id: string }; reply: { id: string } }>>(
+    server,
+    `mutation ($input: ${type}Input!) {
+      ${name}(input: $input) { ... on ${type}Payload { conversation { id } } ... on UserError { detail } }
+    }`,
+    { input },
+  );
+};
+
+beforeAll(async () => {
+  const agentId = await createAgent(server.services, 'scripted');
+  const made = await mutate('createConversation', { agentId, action: 'NONE' });
+  conversationId = made.createConversation?.conversation.id ?? '';
+  const canvas = { name: 'plan', type: 'markdown', title: 'A plan', content: '# One' };
+  const call = { name: 'look', args: { b: [1.5, null, 'ü'], a: {} }, metadata: { z: 1, a: 2 } };
+  const response = { name: 'look', callIndex: 0, response: { found: 12345678901234, ok: true }, failed: false };
+  const content = {
+    fragments: [{ functionCall: call }, { functionResponse: response }, { text: { text: 'Done 🙂' } }],
+  };
+  await mutate('addAgentMessage', { conversationId, content, canvas, metadata: { k: 'v', aa: [] } });
+  await mutate('sendControl', {
+    conversationId,
+    content: { text: 'Be brief.' },
+    stateAfter: { context: { y: 1, x: 2 } },
+  });
+  await mutate('sendMessage', { conversationId, content: { text: 'Say it.' }, queryMetadata: { q: 1 } });
+  const first = await runtime.replyTo('Say it.');
+  await first.say({ type: 'text-start' }, { type: 'text-delta', text: 'It.' }, { type: 'text-end' });
+  await first.say({ type: 'usage', inputTokens: 3, outputTokens: 2 }, { type: 'finish' });
+  await mutate('sendMessage', { conversationId, content: { text: 'And on?' }, onBusy: 'INTERRUPT' });
+  const second = await runtime.replyTo('And on?');
+  await second.begin('On and ', 'on');
+  token = await mintToken(server, { conversationId });
+});
+
+const everything = `__typename id position role status text errorDetail metadata contentPayload queryMetadata runtimeParameters
+  createdAt completedAt author { kind displayName agent { name } contact { id } } canvas { name type title content }
+  stateAfter { playbook phase systemMessage context } usage { inputTokens outputTokens } inReplyTo { id text }
+  supersedes { id } supersededBy { id } conversation { id }
+  fragments { __typename id index status metadata ... on TextFragment { text } ... on FunctionCallFragment { name args }
+    ... on FunctionResponseFragment { name callId response failed } }`;
+
+test.each(['an operator', 'an end user'])('a page shows %s each message just as it is by itself', async (who) => {
+  const key = who === 'an operator' ? server.key : token;
+  const page = `query ($id: ID!) {
+    conversation(id: $id) { messages(first: 50) { nodes { ...whole } edges { node { ...whole } } } }
+  } fragment whole on Message { ${everything} }`;
+  const single = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { ${everything} } } }`;
+  type Node = { id: string; role: string };
+  interface Page {
+    conversation: { messages: { nodes: Node[]; edges: { node: Node }[] } };
+  }
+  const { data, errors } = await graphql<Page>(server, page, { id: conversationId }, { key });
+  expect(errors).toBeUndefined();
+  const { nodes = [], edges = [] } = data?.conversation.messages ?? {};
+  const alone = await graphql<{ nodes: Node[] }>(server, single, { ids: nodes.map(({ id }) => id) }, { key });
+
+  const roles =
+    who === 'an operator'
+      ? ['AGENT', 'CONTROL', 'USER', 'AGENT', 'USER', 'AGENT']
+      : ['AGENT', 'USER', 'AGENT', 'USER', 'AGENT'];
+  expect(nodes.map(({ role }) => role)).toEqual(roles);
+  expect(JSON.stringify(nodes)).toBe(JSON.stringify(alone.data?.nodes));
+  expect(edges.map(({ node }) => node)).toEqual(nodes);
+});
