@@ -116,6 +116,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
+      historyBytes: config.historyBytes,
     });
     await lease.start();
     opened.push(() => lease.stop());
@@ -134,6 +135,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       runner,
       newId,
       runtimes: agentRuntimes,
+      maxEndUserMessageBytes: config.maxEndUserMessageBytes,
       serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };

@@ -35,6 +35,18 @@ export class InvalidInputError extends UserError {
   }
 }
 
+/** The server is too busy for this now, or something that it needs is away. Nothing was done. */
+export class ServiceUnavailableError extends Error {
+  override name = 'ServiceUnavailableError';
+  /** When to try again, in seconds. */
+  readonly retryAfter: number;
+
+  constructor(message: string, retryAfter: number, options?: ErrorOptions) {
+    super(message, options);
+    this.retryAfter = retryAfter;
+  }
+}
+
 /** A fault that the operator can mend: shown as one line, without a stack. */
 export class StartupError extends Error {
   override name = 'StartupError';

@@ -17,6 +17,8 @@ export interface ConversationServices {
   logTail: LogTail;
   runner: ReplyRunner;
   newId: NewId;
+  /** The longest message that a client token may send. */
+  maxEndUserMessageBytes: number;
   /** This server, as the owner of the replies that it generates. */
   serverId(): string;
   /** What is wrong with parameters for a runtime; paths start below the parameters. */

@@ -50,6 +50,9 @@ export function encodePageCursor(...values: readonly (string | number)[]): strin
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
+/** Characters that no cursor of ours has; a longer one is not decoded. */
+const MAX_CURSOR = 1024;
+
 type CursorPart = 'text' | 'integer' | 'time' | 'uuid';
 
 type CursorValues<T extends readonly CursorPart[]> = {
@@ -58,9 +61,9 @@ type CursorValues<T extends readonly CursorPart[]> = {
 
 /** The ordering values of a cursor, of these kinds; a time is in milliseconds. Throws `BAD_USER_INPUT` for any other cursor. */
 export function decodePageCursor<T extends readonly CursorPart[]>(cursor: string, ...parts: T): CursorValues<T> {
-  let values: unknown;
+  let values: unknown = null;
   try {
-    values = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    if (cursor.length <= MAX_CURSOR) values = JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {
     values = null;
   }

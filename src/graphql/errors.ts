@@ -16,7 +16,9 @@ const statuses = {
   NOT_FOUND: 404,
   BAD_USER_INPUT: 400,
   RATE_LIMITED: 429,
+  RESPONSE_TOO_LARGE: 400,
   INTERNAL_SERVER_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
 } as const;
 
 export type ErrorCode = keyof typeof statuses;
@@ -38,6 +40,20 @@ export const rateLimited = (message: string, retryAfter: number) =>
 
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
+
+/** Nothing was done. `retryAfter` is in seconds. */
+export const serviceUnavailable = (message: string, retryAfter: number) =>
+  graphqlError('SERVICE_UNAVAILABLE', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
+
+/** Of a client token; with an API key Yoga says the same. */
+export const requestTooLarge = () =>
+  new GraphQLError('Request body too large', { extensions: { code: 'BAD_USER_INPUT', http: { status: 413 } } });
+
+export const responseTooLarge = ({ bytes, fields }: { bytes: number; fields: number }) =>
+  graphqlError(
+    'RESPONSE_TOO_LARGE',
+    `The response would be larger than ${bytes} bytes or hold more than ${fields} fields. Ask for less: smaller pages, fewer fields.`,
+  );
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 

@@ -1,24 +1,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
-import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
+import { badUserInput, rateLimited, requestTooLarge, tooManyOperations, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
-import { faultsOfCost } from './limits.ts';
+import { faultsOfOperation, requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
-
-/** The largest request, in bytes. */
-export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 
 /** What the HTTP server hands to Yoga. */
 export interface ServerContext {
@@ -49,7 +46,7 @@ export function createGraphQLServer(options: {
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: MAX_REQUEST_BYTES,
+    maxRequestBodySize: requestBytes.key,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
     logging: false,
@@ -78,10 +75,14 @@ function requireViewer(
   rateLimits: RateLimits,
 ): Plugin<object, ServerContext> {
   return {
-    async onRequestParse({ serverContext }) {
+    async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
       const viewer = await authenticate(serverContext.req);
       if (!viewer) throw unauthenticated();
       serverContext.viewer = viewer;
+      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
+        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
+        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
+      }
       const allowance = await rateLimits.take(viewer);
       if (!allowance) return;
       const { limit, remaining, resetSeconds, allowed } = allowance;
@@ -91,6 +92,22 @@ function requireViewer(
       if (!allowed) throw tooManyOperations(allowance);
     },
   };
+}
+
+/** The request of a client token, whose body breaks off where it is too long; it need not have said so beforehand. */
+function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
+  if (!request.body || request.headers.has('content-length')) return request;
+  let bytes = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
+      else controller.enqueue(chunk);
+    },
+  });
+  const { method, headers, signal } = request;
+  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
+  return new Request(request.url, init);
 }
 
 /** What of a GET request has to be JSON. */
@@ -114,15 +131,15 @@ function isJson(text: string): boolean {
 
 /** What is alike in the beginning of an execution and of a subscription. */
 interface Starting {
-  args: Parameters<typeof faultsOfCost>[1];
+  args: Parameters<typeof faultsOfOperation>[1];
   setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
 }
 
 /** Refuses what would cost too much before it runs. */
 function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQLContext> {
   const refuseExcess = ({ args, setResultAndStopExecution }: Starting) => {
-    const errors = faultsOfCost(schema, args);
-    if (errors.length > 0) setResultAndStopExecution({ errors: errors.map(({ message }) => badUserInput(message)) });
+    const errors = faultsOfOperation(schema, args);
+    if (errors.length > 0) setResultAndStopExecution({ errors: [...errors] });
   };
   return {
     onParse({ setParseFn }) {

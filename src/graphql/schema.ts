@@ -1,3 +1,4 @@
+import { withinBudget } from './budget.ts';
 import { builder } from './builder.ts';
 import { enforceOperatorsOnly } from './operators-only.ts';
 import './scalars.ts';
@@ -26,4 +27,4 @@ builder.subscriptionType({
     'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
 });
 
-export const schema = enforceOperatorsOnly(builder.toSchema());
+export const schema = withinBudget(enforceOperatorsOnly(builder.toSchema()));

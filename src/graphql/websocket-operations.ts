@@ -8,9 +8,8 @@ import type { Logger } from '../logger.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
-import { MAX_REQUEST_BYTES } from './http.ts';
-import { faultsOfCost } from './limits.ts';
-import { maskError, withoutHttp } from './masking.ts';
+import { faultsOfOperation, requestBytes } from './limits.ts';
+import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
@@ -59,6 +58,7 @@ export function createWebSockets(options: {
         else if (socket.readyState !== socket.OPEN) release();
         else {
           Object.assign(extra, { viewer, release });
+          if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
           return true;
         }
       } catch (error) {
@@ -80,7 +80,7 @@ export function createWebSockets(options: {
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
-        const excesses = faultsOfCost(schema, operation);
+        const excesses = faultsOfOperation(schema, operation);
         return excesses.length > 0 ? excesses.map(masked) : { schema, ...operation };
       } catch (error) {
         // A syntax error thrown from here would close the whole socket.
@@ -88,7 +88,7 @@ export function createWebSockets(options: {
       }
     },
     onNext(_context, _id, _params, _args, result) {
-      return result.errors ? { ...result, errors: result.errors.map(masked) } : result;
+      return result.errors ? { ...result, errors: fewErrors(result.errors).map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
       return errors.map(masked);
@@ -97,7 +97,7 @@ export function createWebSockets(options: {
 
   return openSockets(protocol, {
     logger,
-    maxPayloadBytes: MAX_REQUEST_BYTES,
+    maxPayloadBytes: requestBytes.key,
     keepAliveSeconds,
     extra: (base) => base,
   });
