@@ -13,6 +13,8 @@ import type { Config } from './config.ts';
 import { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
+import { ConversationSearch } from './conversations/lists/search.ts';
+import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { openDatabase, openPool } from './db.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
@@ -124,6 +126,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
     recovery.start();
     opened.push(() => recovery.stop());
     opened.push(startForgettingKeys(pool, logger));
+    opened.push(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -132,6 +135,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       bus,
       feedRegistry,
       logTail,
+      search: new ConversationSearch(pool),
       runner,
       newId,
       runtimes: agentRuntimes,

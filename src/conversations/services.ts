@@ -7,6 +7,7 @@ import type { JsonObject } from '../json.ts';
 import type { ReplyRunner } from './reply-runner.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
+import type { ConversationSearch } from './lists/search.ts';
 
 /** What the commands on conversations are built from. */
 export interface ConversationServices {
@@ -15,6 +16,7 @@ export interface ConversationServices {
   bus: Bus;
   feedRegistry: FeedRegistry;
   logTail: LogTail;
+  search: ConversationSearch;
   runner: ReplyRunner;
   newId: NewId;
   /** The longest message that a client token may send. */

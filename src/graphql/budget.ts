@@ -5,6 +5,7 @@ import {
   type GraphQLSchema,
   isLeafType,
   isObjectType,
+  OperationTypeNode,
 } from 'graphql';
 import { Semaphore } from '../semaphore.ts';
 import type { GraphQLContext } from './context.ts';
@@ -111,5 +112,5 @@ function counted(budget: OperationBudget, value: unknown): unknown {
 
 /** Whether this is where the execution of an event begins. */
 function isEvent({ path, operation }: GraphQLResolveInfo): boolean {
-  return path.prev === undefined && operation.operation === 'subscription';
+  return path.prev === undefined && operation.operation === OperationTypeNode.SUBSCRIPTION;
 }

@@ -99,7 +99,7 @@ export async function readFragmentsWithin(
   messageIds: readonly string[],
   most: number,
 ): Promise<{ rows: FragmentRow[]; bytes: number }> {
-  const { rows } = await pool.query<FragmentRow & { bytes: number }>({
+  const { rows } = await pool.query<(FragmentRow | NoFragment) & { bytes: number }>({
     name: 'read-fragments-within',
     text: `WITH weighed AS (
         SELECT (coalesce((SELECT sum(octet_length(text) + octet_length(metadata::text)
@@ -112,8 +112,13 @@ export async function readFragmentsWithin(
     values: [messageIds, most],
   });
   // A row without a fragment tells only the number.
-  const fragments = rows.filter(({ messageId }) => messageId !== null);
+  const fragments = rows.filter((row) => row.messageId !== null);
   return { rows: fragments, bytes: rows[0]?.bytes ?? 0 };
+}
+
+/** What a join gives where there is none. */
+interface NoFragment {
+  messageId: null;
 }
 
 const fragmentsSql = (condition: string) => /* sql */ `

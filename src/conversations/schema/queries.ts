@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
-import { listConversations, type ListPlace } from '../lists/list-conversations.ts';
+import { type ListPlace, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
@@ -96,7 +96,7 @@ builder.queryField('conversations', (t) =>
           args,
           (row: Conversation) => encodePageCursor(row[order.field].getTime(), row.id),
           async ({ before, after, limit, inverted }) => {
-            const listed = await listConversations(services.pool, viewer, {
+            const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
               keyword,
               order,
