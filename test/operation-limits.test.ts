@@ -1,9 +1,10 @@
+import { getIntrospectionQuery } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { once } from 'node:events';
 import { decodeId } from '../src/ids.ts';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
-import { ask, graphql, subscribeWs, type Target } from './harness/client.ts';
+import { graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send, trySend } from './harness/commands.ts';
 import { countRows } from './harness/rows.ts';
 import { useServer } from './harness/server.ts';
@@ -23,11 +24,12 @@ beforeAll(async () => {
   guest = { url: server.url, key: await mintToken(server, { contactId }) };
 });
 
-const aliases = (count: number, field: string) => Array.from({ length: count }, (_, i) => `a${i}: ${field}`).join(' ');
+const aliases = (count: number, field: string, prefix = 'a') =>
+  Array.from({ length: count }, (_, i) => `${prefix}${i}: ${field}`).join(' ');
 const isBadInput = { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] };
 const isTooLarge = { errors: [{ extensions: { code: 'RESPONSE_TOO_LARGE' } }] };
 
-/** Over WebSocket and HTTP alike: the first result of a query. */
+/** The first result of a query, or why there is none. */
 async function overWebSocket(target: Target, query: string, variables?: Record<string, unknown>): Promise<unknown> {
   try {
     for await (const data of subscribeWs<unknown>(target, query, variables)) return { data };
@@ -93,12 +95,12 @@ describe('is refused before anything runs:', () => {
     ['a field under 21 names', `{ ${aliases(21, 'viewer { kind }')} }`, {}],
     [
       'a field under 21 names in fragments',
-      `{ ...A ...B } fragment A on Query { ${aliases(11, 'viewer { kind }')} } fragment B on Query { ${aliases(10, 'viewer { kind }').replaceAll('a', 'b')} }`,
+      `{ ...A ...B } fragment A on Query { ${aliases(11, 'viewer { kind }')} } fragment B on Query { ${aliases(10, 'viewer { kind }', 'b')} }`,
       {},
     ],
     [
       'a field under 21 names in an object that is asked for twice',
-      `{ viewer { ${aliases(11, 'kind')} } viewer { ${aliases(10, 'kind').replaceAll('a', 'b')} } }`,
+      `{ viewer { ${aliases(11, 'kind')} } viewer { ${aliases(10, 'kind', 'b')} } }`,
       {},
     ],
     ['a long alias', `{ ${'a'.repeat(101)}: viewer { kind } }`, {}],
@@ -115,7 +117,7 @@ describe('is refused before anything runs:', () => {
     ],
     [
       'an introspection that goes in circles',
-      `{ __schema { types { fields { type { fields { ${aliases(20, 'name')} ${aliases(20, 'description').replaceAll('a', 'b')} ${aliases(20, 'isDeprecated').replaceAll('a', 'c')} } } } } } }`,
+      `{ __schema { types { fields { type { fields { ${aliases(20, 'name')} ${aliases(20, 'description', 'b')} ${aliases(20, 'isDeprecated', 'c')} } } } } } }`,
       {},
     ],
   ])('%s', async (_what, query, variables) => {
@@ -149,6 +151,12 @@ describe('is refused before anything runs:', () => {
   });
 });
 
+test('the whole schema can still be read', async () => {
+  expect(
+    (await graphql(server, getIntrospectionQuery({ descriptions: true, inputValueDeprecation: true }))).errors,
+  ).toBe(undefined);
+});
+
 test('faults of an input are told up to 100, with paths that are not longer for long names', async () => {
   const metadata = { ['n'.repeat(50_000)]: Array.from({ length: 500 }, () => '\0') };
   const refused = await trySend(server, { conversationId, content: { text: 'Hi.' }, action: 'NONE', metadata });
@@ -171,5 +179,4 @@ test('a message of an end user is at most 64 KiB, with all that goes with it', a
   const beside = { ...message(40_000), contentPayload: { a: 'x'.repeat(40_000) } };
   expect(await trySend(guest, beside)).toMatchObject({ __typename: 'InvalidInputError' });
   expect(await trySend(server, message(66_000))).toMatchObject({ __typename: 'SendMessagePayload' });
-  await ask(server, '{ viewer { kind } }');
 });
