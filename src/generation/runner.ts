@@ -22,6 +22,8 @@ export interface RunnerOptions extends CheckpointOptions {
   silenceSeconds: number;
   /** How many bytes of the conversation a reply is generated from. */
   historyBytes: number;
+  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
 /** Replies whose conversations are read at once. */
@@ -127,6 +129,7 @@ export class Runner implements ReplyRunner, HintListener {
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
     await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
+    if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
   /** Goes to a phase that the present one leads to; returns it. */

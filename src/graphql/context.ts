@@ -1,4 +1,6 @@
 import DataLoader from 'dataloader';
+import type { ReplyLimits } from '../access/reply-limits.ts';
+import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
@@ -8,6 +10,8 @@ import { OperationBudget } from './budget.ts';
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  standing: Standing;
+  replyLimits: ReplyLimits;
 }
 
 /** What resolvers are given. */

@@ -1,6 +1,7 @@
 import { withinBudget } from './budget.ts';
 import { builder } from './builder.ts';
 import { enforceOperatorsOnly } from './operators-only.ts';
+import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
 import './node.ts';
@@ -27,4 +28,4 @@ builder.subscriptionType({
     'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
 });
 
-export const schema = withinBudget(enforceOperatorsOnly(builder.toSchema()));
+export const schema = withinBudget(enforceStanding(enforceOperatorsOnly(builder.toSchema())));
