@@ -14,15 +14,16 @@ const [PAUSE_MS, RETRY_MS] = [50, 5000];
 export function startSearchBackfill(pool: pg.Pool, logger: Logger): () => Promise<void> {
   const stop = new AbortController();
   const { signal } = stop;
+  const isStopped = () => signal.aborted;
   async function fill(kind: string, sql: string): Promise<void> {
-    while (!signal.aborted) {
+    while (!isStopped()) {
       try {
         const { rows } = await pool.query<{ finished: boolean }>(sql, [kind, BATCH]);
         // No row: it is done, or another server does it and this one has nothing to add.
         if (rows[0]?.finished !== false) return;
         await sleep(PAUSE_MS, undefined, { signal });
       } catch (error) {
-        if (signal.aborted) return;
+        if (isStopped()) return;
         logger.warn({ err: error, kind }, 'could not make older texts searchable; trying again');
         await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
       }

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
 import { inTransaction } from '../../db.ts';
 import { ServiceUnavailableError } from '../../errors.ts';
