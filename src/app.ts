@@ -20,6 +20,8 @@ import { LogTail } from './conversations/lists/log-tail.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
 import { openDatabase, openPool, poolLimits } from './db.ts';
+import { ConversationSearch } from './conversations/lists/search.ts';
+import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -165,6 +167,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
+      historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
     await lease.start();
@@ -173,6 +176,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
     recovery.start();
     opened.push(() => recovery.stop());
     opened.push(startForgettingKeys(pool, logger));
+    opened.push(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -183,10 +187,12 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       logTail,
       logEpoch,
       gate: new KeyedGate(conversationGate),
+      search: new ConversationSearch(pool),
       runner,
       newId,
       logger,
       runtimes: agentRuntimes,
+      maxEndUserMessageBytes: config.maxEndUserMessageBytes,
       standing,
       replyLimits,
       serverId: () => lease.serverId,

@@ -47,8 +47,8 @@ export class UnavailableError extends Error {
   readonly retryAfter: number;
 
   /** `message` is shown to the client: what is missing, and what to do. */
-  constructor(message: string, retryAfter: number) {
-    super(message);
+  constructor(message: string, retryAfter: number, options?: ErrorOptions) {
+    super(message, options);
     this.retryAfter = retryAfter;
   }
 }

@@ -10,7 +10,12 @@ export const valueLimits = {
   jsonDepth: 64,
 } as const;
 
-/** Reads values of an input, collecting every fault; `finish` throws them together. */
+/** Faults that are told of one input. */
+const MAX_ISSUES = 100;
+/** Characters of a name within the path of a fault. */
+const MAX_NAME = 100;
+
+/** Reads values of an input, collecting faults; `finish` throws them together, and beyond 100 the reading ends at once. */
 export class ValueReader {
   readonly issues: InputIssue[] = [];
 
@@ -20,7 +25,8 @@ export class ValueReader {
   }
 
   refuse(path: string[], detail: string): void {
-    this.issues.push({ path, detail });
+    this.issues.push({ path: path.map((name) => name.slice(0, MAX_NAME)), detail });
+    if (this.issues.length >= MAX_ISSUES) this.finish();
   }
 
   /** Text that PostgreSQL can hold and JavaScript can slice, within a limit. Undefined when left out or null. */
@@ -49,6 +55,12 @@ export class ValueReader {
       if (bytes > max) this.refuse(path, `Is ${bytes} bytes of JSON; at most ${max} are allowed.`);
     }
     return json;
+  }
+
+  /** Refuses what takes more bytes as JSON, all in all. */
+  atMost(path: string[], value: unknown, max: number): void {
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    if (bytes > max) this.refuse(path, `Is ${bytes} bytes in all; at most ${max} are allowed.`);
   }
 
   protected wellFormed(path: string[], value: string): void {

@@ -278,7 +278,7 @@ describe('a lease', () => {
     const { pool, bus, runtimes } = services;
     const viewer = await findViewerByKey(pool, key);
     if (!viewer) throw new Error('The server has no first key.');
-    const runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300, historyBytes: 65_536 });
     lost = () => runner.fenceAll();
     await lease.start();
     const first = lease.serverId;
@@ -309,7 +309,7 @@ describe('a reply whose claim was not answered', () => {
     const { pool, bus, runtimes } = server.services;
     now = 0;
     lease = new Lease({ pool, seconds: 30, newId, logger, onLost: () => undefined, now: () => now * 1000 });
-    runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300, historyBytes: 65_536 });
     recovery = new Recovery({ pool, bus, lease, runner, logger });
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     await lease.start();

@@ -11,6 +11,7 @@ import type { ReplyRunner } from './reply-runner.ts';
 import type { LogEpoch } from './log/epoch.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
+import type { ConversationSearch } from './lists/search.ts';
 
 /** What the commands on conversations are built from. */
 export interface ConversationServices {
@@ -20,11 +21,14 @@ export interface ConversationServices {
   feedRegistry: FeedRegistry;
   logTail: LogTail;
   logEpoch: LogEpoch;
+  search: ConversationSearch;
   runner: ReplyRunner;
   /** Passed by every command, by conversation. */
   gate: KeyedGate;
   newId: NewId;
   logger: Logger;
+  /** The longest message that a client token may send. */
+  maxEndUserMessageBytes: number;
   /** This server, as the owner of the replies that it generates. */
   serverId(): string;
   /** What is wrong with parameters for a runtime; paths start below the parameters. */

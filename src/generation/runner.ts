@@ -10,6 +10,7 @@ import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
 import { retry } from '../retry.ts';
+import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -20,9 +21,14 @@ export interface RunnerOptions extends CheckpointOptions {
   runtimes: { get(name: string): Runtime | undefined };
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** How many bytes of the conversation a reply is generated from. */
+  historyBytes: number;
   /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
   onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
+
+/** Replies whose conversations are read at once. */
+const LOADING = 4;
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
 export class Runner implements ReplyRunner, HintListener {
@@ -30,6 +36,7 @@ export class Runner implements ReplyRunner, HintListener {
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
+  private readonly loading = new Semaphore(LOADING);
   private stopping = false;
 
   constructor(options: RunnerOptions) {
@@ -89,13 +96,16 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
-    const { pool, logger, runtimes } = this.options;
+    const { pool, logger, runtimes, historyBytes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
-      const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
+      const loaded = await this.untilDone(run, 'load what to answer', () =>
+        // What was interrupted while it waited for its turn has nothing to load.
+        this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn(pool, replyId, historyBytes))),
+      );
       if (!loaded) return;
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);

@@ -1,6 +1,5 @@
 import SchemaBuilder from '@pothos/core';
 import ErrorsPlugin from '@pothos/plugin-errors';
-import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
@@ -11,7 +10,6 @@ import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
 import { forbidden } from './errors.ts';
-import { costOf } from './limits.ts';
 
 /** The types that every part of the schema is built from. */
 interface SchemaTypes {
@@ -32,7 +30,7 @@ interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin, ComplexityPlugin],
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin],
   defaultFieldNullability: false,
   errors: { directResult: true },
   scopeAuth: {
@@ -45,8 +43,6 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     }),
     unauthorizedError: () => forbidden(),
   },
-  // Checked for a whole operation before it runs.
-  complexity: { disabled: true, fieldComplexity: (args, _context, field) => costOf(args, field) },
   prisma: {
     client: ({ services }) => services.prisma,
     dmmf: getDatamodel(),

@@ -126,11 +126,15 @@ export function encodePageCursor(...values: readonly (string | number)[]): strin
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
+/** Characters that no cursor of ours has; a longer one is not decoded. */
+const MAX_CURSOR = 1024;
+
 function plain(value: string | number | Date): string | number {
   return value instanceof Date ? value.getTime() : value;
 }
 
 function parseCursor(cursor: string): unknown {
+  if (cursor.length > MAX_CURSOR) return null;
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {

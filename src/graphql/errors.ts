@@ -21,6 +21,7 @@ const statuses = {
   RATE_LIMITED: 429,
   SERVICE_UNAVAILABLE: 503,
   START_OVER: 410,
+  RESPONSE_TOO_LARGE: 400,
   INTERNAL_SERVER_ERROR: 500,
 } as const;
 
@@ -63,6 +64,16 @@ export const startOver = (message: string) => graphqlError('START_OVER', message
 
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
+
+/** Of a client token; with an API key Yoga says the same. */
+export const requestTooLarge = () =>
+  new GraphQLError('Request body too large', { extensions: { code: 'BAD_USER_INPUT', http: { status: 413 } } });
+
+export const responseTooLarge = ({ bytes, fields }: { bytes: number; fields: number }) =>
+  graphqlError(
+    'RESPONSE_TOO_LARGE',
+    `The response would be larger than ${bytes} bytes or hold more than ${fields} fields. Ask for less: smaller pages, fewer fields.`,
+  );
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
@@ -17,21 +17,20 @@ import {
   badUserInput,
   noLongerServed,
   rateLimited,
+  requestTooLarge,
   tokenExpired,
   tooManyOperations,
   unauthenticated,
 } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
+import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
-
-/** The largest request, in bytes. */
-export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 
 /** What the HTTP server hands to Yoga. */
 export interface ServerContext {
@@ -61,7 +60,7 @@ export function createGraphQLServer(options: {
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: MAX_REQUEST_BYTES,
+    maxRequestBodySize: requestBytes.key,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
@@ -99,17 +98,37 @@ function requireViewer(
   rateLimits: RateLimits,
 ): Plugin<object, ServerContext> {
   return {
-    async onRequestParse({ serverContext }) {
+    async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
       const viewer = await authenticate(serverContext.req);
       if (viewer === 'EXPIRED') throw tokenExpired();
       if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
+      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
+        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
+        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
+      }
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
       tell(serverContext.res, allowance);
       if (!allowance.allowed) throw tooManyOperations(allowance);
     },
   };
+}
+
+/** The request of a client token, whose body breaks off where it is too long; it need not have said so beforehand. */
+function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
+  if (!request.body || request.headers.has('content-length')) return request;
+  let bytes = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
+      else controller.enqueue(chunk);
+    },
+  });
+  const { method, headers, signal } = request;
+  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
+  return new Request(request.url, init);
 }
 
 function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {

@@ -1,3 +1,4 @@
+import { withinBudget } from './budget.ts';
 import { builder } from './builder.ts';
 import { enforceOperatorsOnly } from './operators-only.ts';
 import { enforceStanding } from './standing.ts';
@@ -27,4 +28,4 @@ builder.subscriptionType({
     'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
 });
 
-export const schema = enforceStanding(enforceOperatorsOnly(builder.toSchema()));
+export const schema = withinBudget(enforceStanding(enforceOperatorsOnly(builder.toSchema())));

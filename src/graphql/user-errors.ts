@@ -42,7 +42,7 @@ builder.objectType(InvalidInputError, {
   fields: (t) => ({
     issues: t.field({
       type: [InputIssueRef],
-      description: 'All faults found, at least one.',
+      description: 'All faults found, at least one, at most 100.',
       resolve: (error) => error.issues,
     }),
   }),

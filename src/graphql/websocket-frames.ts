@@ -7,6 +7,9 @@ import type { Logger } from '../logger.ts';
 /** Closes a socket whose peer does not read, or is gone. It may reconnect and go on from its cursor. */
 const CLOSE_NOT_READING = 4413;
 
+/** The standard's "message too big". */
+const CLOSE_TOO_BIG = 1009;
+
 /** So many bytes may wait in this process for one peer to read them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
@@ -14,6 +17,8 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 export interface SocketExtra {
   socket: WebSocket;
   request: IncomingMessage;
+  /** The longest message that this peer may send, where that is less than for all. */
+  maxMessageBytes?: number;
 }
 
 export interface Sockets {
@@ -54,6 +59,7 @@ export function openSockets<E extends SocketExtra>(
     socket.on('pong', () => void silent.delete(socket));
     // A frame that is too large or broken; `ws` closes the socket with the code for it.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
+    const extra = options.extra({ socket, request });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -70,13 +76,15 @@ export function openSockets<E extends SocketExtra>(
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
           socket.on('message', (data) => {
+            if (sizeOf(data) > (extra.maxMessageBytes ?? Infinity))
+              return socket.close(CLOSE_TOO_BIG, 'Message too big');
             take(textOf(data)).catch((error: unknown) => {
               logger.error({ err: error }, 'could not handle a message on a WebSocket');
               socket.close(CloseCode.InternalServerError, 'Internal error');
             });
           }),
       },
-      options.extra({ socket, request }),
+      extra,
     );
     const end = (code: number, reason: string) => {
       silent.delete(socket);
@@ -96,6 +104,10 @@ export function openSockets<E extends SocketExtra>(
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
     },
   };
+}
+
+function sizeOf(data: Buffer | ArrayBuffer | Buffer[]): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
 function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {

@@ -12,8 +12,8 @@ import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
-import { MAX_REQUEST_BYTES } from './http.ts';
-import { maskError, withoutHttp } from './masking.ts';
+import { requestBytes } from './limits.ts';
+import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
@@ -67,6 +67,7 @@ export function createWebSockets(options: {
         else if (socket.readyState !== socket.OPEN) release();
         else {
           Object.assign(extra, { viewer, release });
+          if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
           return true;
         }
       } catch (error) {
@@ -97,7 +98,7 @@ export function createWebSockets(options: {
       }
     },
     onNext(_context, _id, _params, { contextValue }, result) {
-      const errors = result.errors && tellCommitted(result.errors, contextValue);
+      const errors = result.errors && fewErrors(tellCommitted(result.errors, contextValue));
       return errors ? { ...result, errors: errors.map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
@@ -107,7 +108,7 @@ export function createWebSockets(options: {
 
   return openSockets(protocol, {
     logger,
-    maxPayloadBytes: MAX_REQUEST_BYTES,
+    maxPayloadBytes: requestBytes.key,
     keepAliveSeconds,
     extra: (base) => base,
   });

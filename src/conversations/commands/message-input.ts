@@ -30,11 +30,13 @@ export async function readUserMessage(
   }
   const contact =
     input.contactId == null ? null : await findContact(services, caller, [...path, 'contactId'], input.contactId);
+  const content = readContent(reader, path, input);
+  if (caller.confinedTo) reader.atMost(path, content, services.maxEndUserMessageBytes);
   return {
     id: services.newId(),
     role: 'USER',
     author: contact || given ? { kind: 'END_USER', ...contact, ...given } : null,
-    ...readContent(reader, path, input),
+    ...content,
   };
 }
 

@@ -126,10 +126,12 @@ export const MessageRef = builder.prismaNode('Message', {
     fragments: t.field({
       type: [FragmentRef],
       description: 'In order of `index`.',
+      extensions: { weight: 5, entries: 10 },
       resolve: fragmentsOf,
     }),
     text: t.string({
       description: 'The text of its text fragments, joined.',
+      extensions: { weight: 5 },
       resolve: async (message, args, context) => {
         const fragments = await fragmentsOf(message, args, context);
         return fragments.map((fragment) => fragment.text).join('');
@@ -138,6 +140,7 @@ export const MessageRef = builder.prismaNode('Message', {
     canvas: t.field({
       type: CanvasRef,
       nullable: true,
+      extensions: { weight: 5 },
       description: 'A document beside the text.',
       resolve: ({ canvas }) => (isCanvas(canvas) ? canvas : null),
     }),

@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
-import { listConversations } from '../lists/list-conversations.ts';
+import { searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
@@ -100,7 +100,7 @@ builder.queryField('conversations', (t) =>
           byTime,
           (row: Conversation) => ({ at: row[order.field], id: row.id }),
           async (slice) => {
-            const listed = await listConversations(services.pool, viewer, {
+            const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
               keyword,
               order,
