@@ -1,8 +1,8 @@
 import type pg from 'pg';
+import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
 import { readFragments } from '../conversations/log/read.ts';
-import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { JsonObject } from '../json.ts';
 
 /** The most messages that a turn looks back on. */
@@ -20,21 +20,21 @@ export async function loadTurn(pool: pg.Pool, replyId: string): Promise<LoadedTu
   return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0]) } : null;
 }
 
-type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number };
+type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number; searchMetadata: JsonObject };
 
 async function loadHistory(pool: pg.Pool, reply: ReplyRow): Promise<TurnMessage[]> {
   const { rows } = await pool.query<{
     id: string;
-    role: MessageRole;
+    role: TurnMessage['role'];
     metadata: JsonObject;
     queryMetadata: JsonObject | null;
   }>({
     name: 'load-history',
     text: `SELECT id, role, metadata, query_metadata AS "queryMetadata" FROM message m
-      WHERE conversation_id = $1 AND position < $2
+      WHERE conversation_id = $1 AND position < $2 AND role = ANY($4::"MessageRole"[])
         AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
       ORDER BY position DESC LIMIT $3`,
-    values: [reply.conversationId, reply.position, HISTORY],
+    values: [reply.conversationId, reply.position, HISTORY, promptRoles],
   });
   const texts = new Map<string, string>();
   for (const fragment of await readFragments(
@@ -43,13 +43,19 @@ async function loadHistory(pool: pg.Pool, reply: ReplyRow): Promise<TurnMessage[
   )) {
     texts.set(fragment.messageId, (texts.get(fragment.messageId) ?? '') + fragment.text);
   }
-  return rows
-    .reverse()
-    .map(({ id, role, metadata, queryMetadata }) => ({ role, text: texts.get(id) ?? '', metadata, queryMetadata }));
+  return rows.reverse().map(({ id, role, metadata, queryMetadata }) => {
+    const search = { ...reply.searchMetadata, ...queryMetadata };
+    return {
+      role,
+      text: texts.get(id) ?? '',
+      metadata,
+      queryMetadata: Object.keys(search).length > 0 ? search : null,
+    };
+  });
 }
 
 const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
+SELECT c.id AS "conversationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
   coalesce(c.corpus_id, a.corpus_id) AS "corpusId"

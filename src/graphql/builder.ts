@@ -10,6 +10,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
+import { credentialsFor } from './credentials.ts';
 import { forbidden } from './errors.ts';
 import { costOf } from './limits.ts';
 
@@ -43,7 +44,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       admin: scopes.includes('admin'),
       participate: scopes.includes('participate'),
     }),
-    unauthorizedError: () => forbidden(),
+    unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
+      forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),
   },
   // Checked for a whole operation before it runs.
   complexity: { disabled: true, fieldComplexity: (args, _context, field) => costOf(args, field) },

@@ -28,7 +28,9 @@ export function isErrorCode(code: string): code is ErrorCode {
 export const unauthenticated = () =>
   graphqlError('UNAUTHENTICATED', 'Give a valid API key: `Authorization: Bearer <key>`.');
 
-export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+/** `needed` says which credentials would do. */
+export const forbidden = (needed: string) =>
+  graphqlError('FORBIDDEN', `Your credential does not allow this: it is for ${needed}.`);
 
 export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
 

@@ -50,6 +50,8 @@ export function createGraphQLServer(options: {
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
     maxRequestBodySize: MAX_REQUEST_BYTES,
+    // No field takes a file.
+    multipart: false,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
     logging: false,

@@ -1,5 +1,6 @@
 import { builder } from './builder.ts';
-import { enforceOperatorsOnly } from './operators-only.ts';
+import { describeCredentials } from './credentials.ts';
+import { hideFromEndUsers } from './operators-only.ts';
 import './scalars.ts';
 import './user-errors.ts';
 import './node.ts';
@@ -23,7 +24,7 @@ builder.mutationType({
 builder.subscriptionType({
   description:
     'Over WebSocket (`graphql-transport-ws`) and SSE. Every event is an upsert: folding it twice changes nothing. To follow ' +
-    'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
+    'from a page you have read, pass its `MessageConnection.eventCursor` as `after`.',
 });
 
-export const schema = enforceOperatorsOnly(builder.toSchema());
+export const schema = describeCredentials(hideFromEndUsers(builder.toSchema()));

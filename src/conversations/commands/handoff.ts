@@ -41,7 +41,7 @@ export async function acceptHandoff(
   const reader = new InputReader();
   const change = changeOf(services, caller, 'acceptHandoff', input);
   const assignee = reader.text(['assignee'], input.assignee) ?? '';
-  if (assignee === '') reader.refuse(['assignee'], 'Must not be empty.');
+  if (assignee === '') reader.refuse(['assignee'], 'Must not be empty.', 'REQUIRED');
   reader.finish();
   return commit(services, change, async (db) => {
     const handoff = await handoffInForce(db, change.conversationId);

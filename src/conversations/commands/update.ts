@@ -14,11 +14,12 @@ export interface UpdateConversationInput {
   conversationId: string;
   title?: string | null | undefined;
   metadata?: unknown;
+  searchMetadata?: unknown;
   runtimeParameters?: unknown;
   expectedVersion?: number | null | undefined;
 }
 
-/** Changes title, metadata (merged, RFC 7396) or runtime parameters (replaced); also while a reply runs. */
+/** Changes title, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced); also while a reply runs. */
 export async function updateConversation(
   services: ConversationServices,
   caller: Caller,
@@ -29,6 +30,7 @@ export async function updateConversation(
   const reader = new InputReader();
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
+  const searchMetadata = reader.object(['searchMetadata'], input.searchMetadata);
   reader.finish();
 
   return commit(
@@ -57,6 +59,7 @@ export async function updateConversation(
       const changes = {
         ...(title !== undefined && title !== row.title && { title }),
         ...(metadata && !isDeepStrictEqual(metadata, row.metadata) && { metadata }),
+        ...(searchMetadata && !isDeepStrictEqual(searchMetadata, row.searchMetadata) && { searchMetadata }),
         ...(runtimeParameters && !isDeepStrictEqual(runtimeParameters, row.runtimeParameters) && { runtimeParameters }),
       };
       return Object.keys(changes).length > 0 ? { lifecycle: { type: 'ConversationUpdated', ...changes } } : {};
@@ -79,11 +82,12 @@ async function readRow(db: pg.PoolClient, conversationId: string, organizationId
   const { rows } = await db.query<{
     title: string | null;
     metadata: JsonObject;
+    searchMetadata: JsonObject;
     runtimeParameters: JsonObject;
     runtime: string;
     defaultRuntimeParameters: JsonObject;
   }>({
-    text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters", runtime,
+    text: `SELECT title, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters", runtime,
         default_runtime_parameters AS "defaultRuntimeParameters"
       FROM conversation JOIN agent ON agent.id = agent_id
       WHERE conversation.id = $1 AND conversation.organization_id = $2`,

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { endUserRoles } from '../../access/visibility.ts';
 import type pg from 'pg';
 import type { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { decodeId, type IdType } from '../../ids.ts';
@@ -10,7 +11,9 @@ export interface ConversationFilter {
   contactId?: string | null | undefined;
   inboxId?: string | null | undefined;
   status?: readonly ConversationStatus[] | null | undefined;
-  handoffStatus?: readonly ('WAITING' | 'ACCEPTED' | 'ENDED')[] | null | undefined;
+  handoffStatus?: readonly ('WAITING' | 'ACCEPTED')[] | null | undefined;
+  /** Words that all occur in the title, or in one text of a message that end users see. */
+  keyword?: string | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
   updated?: DateTimeRange | null | undefined;
@@ -44,7 +47,6 @@ export async function listConversations(
   { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
   query: {
     filter: ConversationFilter;
-    keyword?: string | null | undefined;
     order: ListOrder;
     after: ListPlace | null;
     before: ListPlace | null;
@@ -57,8 +59,7 @@ export async function listConversations(
   where.add(`c.organization_id = ${where.value(organizationId)}`);
   if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
   else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
-  where.addFilter(query.filter);
-  if (query.keyword != null) where.addKeyword(query.keyword, organizationId);
+  where.addFilter(query.filter, organizationId);
   const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
   const [later, earlier] = order.direction === 'asc' ? ['>', '<'] : ['<', '>'];
   if (after) where.add(`(${column}, c.id) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
@@ -82,7 +83,7 @@ export async function matchingConversations(
   const where = new Conditions();
   where.add(`c.organization_id = ${where.value(organizationId)}`);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
-  where.addFilter(filter);
+  where.addFilter(filter, organizationId);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
     where.values,
@@ -111,7 +112,7 @@ class Conditions {
     return this.parts.join(' AND ');
   }
 
-  addFilter(filter: ConversationFilter): void {
+  addFilter(filter: ConversationFilter, organizationId: string): void {
     this.addId('c.agent_id', 'Agent', filter.agentId);
     this.addId('c.contact_id', 'Contact', filter.contactId);
     this.addId('c.inbox_id', 'Inbox', filter.inboxId);
@@ -128,18 +129,19 @@ class Conditions {
     }
     this.addRange('c.created_at', filter.created);
     this.addRange('c.updated_at', filter.updated);
+    if (filter.keyword != null) this.addKeyword(filter.keyword, organizationId);
   }
 
-  addKeyword(keyword: string, organizationId: string): void {
+  private addKeyword(keyword: string, organizationId: string): void {
     const reader = new ValueReader();
-    const words = reader.text(['keyword'], keyword);
+    const words = reader.text(['filter', 'keyword'], keyword);
     reader.finish();
     const phrases = words?.split(/\s+/).filter(Boolean).slice(0, KEYWORDS) ?? [];
     if (phrases.length === 0) return;
     const wanted = phrases.map((phrase) => `list_phrase(${this.value(phrase)})`).join(' && ');
     this.add(`(list_words(coalesce(c.title, '')) @@ (${wanted}) OR c.id IN (
       SELECT m.conversation_id FROM fragment f JOIN message m ON m.id = f.message_id
-      WHERE list_words(f.text) @@ (${wanted}) AND m.role <> 'CONTROL' AND m.organization_id = ${this.value(organizationId)}))`);
+      WHERE list_words(f.text) @@ (${wanted}) AND m.role = ANY(${this.value(endUserRoles)}::"MessageRole"[]) AND m.organization_id = ${this.value(organizationId)}))`);
   }
 
   /** An id that names nothing matches nothing. */

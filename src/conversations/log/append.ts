@@ -1,4 +1,5 @@
 import type { Author } from '../../access/caller.ts';
+import { endUserRoles } from '../../access/visibility.ts';
 import type { Queryable } from '../../db.ts';
 import type { JsonObject } from '../../json.ts';
 import type { IdempotencyKey, NewMessage, NewReply, StatePatch } from '../model.ts';
@@ -18,7 +19,13 @@ export type Lifecycle =
   | { type: 'HandoffAccepted'; assignee: string }
   | { type: 'HandoffEnded' }
   | { type: 'ConversationEnded'; reason: string | null }
-  | { type: 'ConversationUpdated'; title?: string | null; metadata?: JsonObject; runtimeParameters?: JsonObject };
+  | {
+      type: 'ConversationUpdated';
+      title?: string | null;
+      metadata?: JsonObject;
+      searchMetadata?: JsonObject;
+      runtimeParameters?: JsonObject;
+    };
 
 /** One change of one conversation. */
 export interface Change {
@@ -109,6 +116,9 @@ function withUnits(fragment: NewMessage['fragments'][number]) {
 const stateOf = (row: string) =>
   `jsonb_build_object('playbook', ${row}.playbook, 'phase', ${row}.phase, 'systemMessage', ${row}.system_message, 'context', ${row}.context)`;
 
+/** The roles of messages that count. */
+const shown = endUserRoles.map((role) => `'${role}'`).join(', ');
+
 const appendSql = /* sql */ `
 WITH input AS (
   SELECT $11::jsonb AS actor, $12::jsonb AS message, $14::jsonb AS reply, $16::jsonb AS state, $17::jsonb AS lifecycle,
@@ -144,10 +154,10 @@ WITH input AS (
   UPDATE conversation c SET
     version = c.version + p.events,
     next_position = c.next_position + p.says + p.generates,
-    message_count = c.message_count + (p.says = 1 AND message->>'role' <> 'CONTROL')::int + p.generates,
+    message_count = c.message_count + (p.says = 1 AND message->>'role' IN (${shown}))::int + p.generates,
     last_message_id = CASE
       WHEN p.generates = 1 THEN (reply->>'id')::uuid
-      WHEN message->>'role' <> 'CONTROL' THEN (message->>'id')::uuid
+      WHEN message->>'role' IN (${shown}) THEN (message->>'id')::uuid
       ELSE c.last_message_id END,
     generating_message_id = CASE WHEN p.generates = 1 THEN (reply->>'id')::uuid ELSE c.generating_message_id END,
     generating_server_id = CASE WHEN p.generates = 1 THEN $15::uuid ELSE c.generating_server_id END,
@@ -165,6 +175,7 @@ WITH input AS (
     title = CASE WHEN lifecycle ? 'title' THEN lifecycle->>'title' ELSE c.title END,
     metadata = coalesce(lifecycle->'metadata', c.metadata),
     runtime_parameters = coalesce(lifecycle->'runtimeParameters', c.runtime_parameters),
+    search_metadata = coalesce(lifecycle->'searchMetadata', c.search_metadata),
     updated_at = now(),
     ended_at = CASE WHEN lifecycle_type = 'ConversationEnded' THEN now() ELSE c.ended_at END
   FROM planned p, input
@@ -190,10 +201,12 @@ WITH input AS (
     END
   FROM changed c, input WHERE c.says = 1
 ), written AS (
-  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata)
+  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata,
+    visibility)
   SELECT (message->>'id')::uuid, f.place - 1, (f.value->>'kind')::"FragmentKind", 'DONE', coalesce(f.value->>'text', ''),
     coalesce((f.value->>'units')::int, 0), f.value->>'name', f.value->'args', (f.value->>'callIndex')::int,
-    f.value->'response', coalesce((f.value->>'failed')::boolean, false), coalesce(f.value->'metadata', '{}')
+    f.value->'response', coalesce((f.value->>'failed')::boolean, false), coalesce(f.value->'metadata', '{}'),
+    coalesce(f.value->>'visibility', 'HIDDEN')::"CallVisibility"
   FROM changed c, input, jsonb_array_elements($13::jsonb) WITH ORDINALITY AS f(value, place) WHERE c.says = 1
 ), begun AS (
   INSERT INTO message (id, conversation_id, organization_id, position, role, status, created_version, in_reply_to_id,

@@ -1,4 +1,5 @@
 import type { Author } from '../../access/caller.ts';
+import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';
 import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
@@ -29,6 +30,7 @@ export interface FragmentRow {
   response: Json;
   failed: boolean;
   metadata: JsonObject;
+  visibility: CallVisibility;
 }
 
 /** Events in `(after, upTo]`, oldest first, at most `limit`. */
@@ -88,7 +90,7 @@ export async function readFragments(pool: pg.Pool, messageIds: readonly string[]
   const { rows } = await pool.query<FragmentRow>({
     name: 'read-fragments',
     text: `SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
-        f.response, f.failed, f.metadata,
+        f.response, f.failed, f.metadata, f.visibility,
         f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
           WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
       FROM fragment f WHERE f.message_id = ANY($1::uuid[]) ORDER BY f.message_id, f.index`,

@@ -1,9 +1,10 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import type { Handoff, Message } from '../../generated/prisma/client.ts';
+import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
-import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
+import { type ConnectionPage, decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { isJsonObject } from '../../json.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
@@ -29,14 +30,6 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         'Raised by each committed event; a command may raise it several times, so take it from the payload and never compute ' +
         'it. Streamed text does not raise it.',
     }),
-    cursor: t.field({
-      type: 'EventCursor',
-      description:
-        'Follow from here. Never newer than anything else in the same response, so nothing is missed; take it from the ' +
-        'response, not from a cache.',
-      // Of the row that was read first: what is read after it can only be newer.
-      resolve: ({ id, version, runningReplyVersion }) => cursorAt(id, version, runningReplyVersion),
-    }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
     agent: t.relation('agent', { description: 'Who answers.' }),
@@ -47,29 +40,29 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     }),
     state: t.field({
       type: ConversationStateRef,
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ playbook, phase, systemMessage, context }) => stateOf({ playbook, phase, systemMessage, context }),
     }),
     systemPrompt: t.exposeString('systemPrompt', {
-      nullable: true,
-      description: "OPERATORS ONLY. Added to the agent's own prompt; null when there is none.",
+      ...operatorsOnly("Added to the agent's own prompt; null when there is none."),
     }),
     corpus: t.relation('corpus', {
-      nullable: true,
-      description: "OPERATORS ONLY. Consulted instead of the agent's own corpus; null when there is none.",
+      ...operatorsOnly("Consulted instead of the agent's own corpus; null when there is none."),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY. Apply to each reply unless its message overrides them.',
+      ...operatorsOnly('Apply to each reply unless its message overrides them.'),
       resolve: ({ runtimeParameters }) => (isJsonObject(runtimeParameters) ? runtimeParameters : {}),
     }),
     metadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
+    }),
+    searchMetadata: t.field({
+      type: 'JSONObject',
+      ...operatorsOnly("Handed to the agent's search with each message, under the message's own `queryMetadata`."),
+      resolve: ({ searchMetadata }) => (isJsonObject(searchMetadata) ? searchMetadata : {}),
     }),
     runningReply: t.prismaField({
       type: 'Message',
@@ -118,15 +111,15 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Also replies that a later one replaces.',
           }),
         },
-        resolve: ({ id }, args, context, info) =>
-          keysetPage(
+        resolve: async (conversation, args, context, info) => {
+          const page = await keysetPage(
             args,
             ({ position }: Message) => encodePageCursor(position),
             ({ limit, inverted, ...slice }) =>
               context.services.prisma.message.findMany({
                 ...queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }),
                 where: {
-                  conversationId: id,
+                  conversationId: conversation.id,
                   position: between(slice),
                   ...(args.roles && { role: { in: args.roles } }),
                   AND: visibleTo(context.viewer).message,
@@ -135,9 +128,25 @@ export const ConversationRef = builder.prismaNode('Conversation', {
                 orderBy: { position: inverted ? 'desc' : 'asc' },
                 take: limit,
               }),
-          ),
+          );
+          return { ...page, eventCursor: eventCursorOf(conversation, args, page) };
+        },
       },
-      { name: 'MessageConnection', description: 'A page of messages.' },
+      {
+        name: 'MessageConnection',
+        description: 'A page of messages.',
+        fields: (t) => ({
+          eventCursor: t.field({
+            type: 'EventCursor',
+            nullable: true,
+            description:
+              'Follow the conversation from this page: `after` of `conversationEvents`. Nothing is missed between the two, and ' +
+              'what the page holds already may be told again. Null for a page that does not end with the latest message ' +
+              '(`before`, `after` or `first` given).',
+            resolve: ({ eventCursor }) => eventCursor,
+          }),
+        }),
+      },
       { name: 'MessageEdge', description: 'One of a page.' },
     ),
     messageCount: t.exposeInt('messageCount', {
@@ -155,6 +164,16 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended.' }),
   }),
 });
+
+/** Of the row that was read before the page, so that the page can only be newer; null unless the page reaches the end. */
+function eventCursorOf(
+  { id, version, runningReplyVersion }: Pick<Conversation, 'id' | 'version' | 'runningReplyVersion'>,
+  { first, after, before }: { first?: number | null; after?: string | null; before?: string | null },
+  { pageInfo }: ConnectionPage<object>,
+): string | null {
+  const reachesEnd = first == null && after == null && before == null && !pageInfo.hasNextPage;
+  return reachesEnd ? cursorAt(id, version, runningReplyVersion) : null;
+}
 
 /** The numbers between two pagination cursors. */
 function between({ after, before }: { after?: string | undefined; before?: string | undefined }) {

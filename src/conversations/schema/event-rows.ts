@@ -1,3 +1,5 @@
+import { type Audience, isToldOf, messagesFor } from '../../access/visibility.ts';
+import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
 import type { Conversation, Handoff, Message } from '../../generated/prisma/client.ts';
 import type { LogEvent } from '../log/read.ts';
@@ -18,32 +20,43 @@ type Services = Pick<ConversationServices, 'prisma'>;
 /** Finds what the events of one stream show. */
 class Delivery {
   private readonly services: Services;
-  private readonly forEndUser: boolean;
+  private readonly audience: Audience;
   /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
   private reply: Message | null = null;
   private asked: Message | null = null;
 
-  constructor(services: Services, forEndUser: boolean) {
+  constructor(services: Services, audience: Audience) {
     this.services = services;
-    this.forEndUser = forEndUser;
+    this.audience = audience;
   }
 
   /**
-   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
-   * may not know of: control messages and what steers the agent.
+   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what the
+   * audience is not told of.
    */
   async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
-    if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
-    if (event.kind === 'fragment-started') {
-      const { messageId: id } = event.fragment;
-      if (this.reply?.id !== id) this.reply = await this.services.prisma.message.findUnique({ where: { id } });
-      return this.reply && { ...event, message: this.reply };
+    // Only text has deltas.
+    if (event.kind === 'fragment-delta') return event;
+    if (event.kind === 'fragment-completed') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      return fragment && { ...event, fragment };
     }
-    if (this.forEndUser && event.event.type === 'StateChanged') return null;
-    const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
-    if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
+    if (event.kind === 'fragment-started') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      const message = fragment && (await this.replyOf(fragment.messageId));
+      return message && { ...event, fragment, message };
+    }
+    if (!isToldOf(this.audience, event.event.type)) return null;
+    const rows = await sharedRowsOf(this.services, this.audience, event.conversationId, event.event);
+    if (!rows) return null;
     if (rows.message) this.remember(rows.message, event.event);
     return { ...event, ...rows };
+  }
+
+  private async replyOf(id: string): Promise<Message | null> {
+    const where = { id, AND: messagesFor(this.audience) };
+    if (this.reply?.id !== id) this.reply = await this.services.prisma.message.findUnique({ where });
+    return this.reply;
   }
 
   private remember(message: Message, event: LogEvent): void {
@@ -53,23 +66,40 @@ class Delivery {
   }
 }
 
-/** What is being read for all followers that are at the same event: it is read after the event, so it is not older for any. */
-const reading = new WeakMap<LogEvent, Promise<Rows | null>>();
+/**
+ * What is being read for all followers of one audience that are at the same event: it is read after the event, so it is not
+ * older for any. No row is shared between audiences, and so is nothing that is remembered of a row.
+ */
+const reading: Record<Audience, WeakMap<LogEvent, Promise<Rows | null>>> = {
+  OPERATORS: new WeakMap(),
+  END_USERS: new WeakMap(),
+};
 
-function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
-  const begun = reading.get(event);
+function sharedRowsOf(
+  services: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<Rows | null> {
+  const shared = reading[audience];
+  const begun = shared.get(event);
   if (begun) return begun;
-  const rows = rowsOf(services, conversationId, event).finally(() => reading.delete(event));
-  reading.set(event, rows);
+  const rows = rowsOf(services, audience, conversationId, event).finally(() => shared.delete(event));
+  shared.set(event, rows);
   return rows;
 }
 
-async function rowsOf({ prisma }: Services, conversationId: string, event: LogEvent): Promise<Rows | null> {
+async function rowsOf(
+  { prisma }: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<Rows | null> {
   const { type, messageId, handoffId } = event;
   const include = { conversation: true } as const;
   if (type === 'ConversationDeleted') return {};
   if (messageId !== null) {
-    const message = await prisma.message.findUnique({ where: { id: messageId }, include });
+    const message = await prisma.message.findUnique({ where: { id: messageId, AND: messagesFor(audience) }, include });
     return message && { message, conversation: message.conversation };
   }
   if (handoffId !== null) {
@@ -85,9 +115,9 @@ export function delivered(
   services: Services,
   stream: AsyncIterableIterator<StreamEvent>,
   release: () => void,
-  forEndUser: boolean,
+  audience: Audience,
 ): AsyncIterableIterator<DeliveredEvent> {
-  const delivery = new Delivery(services, forEndUser);
+  const delivery = new Delivery(services, audience);
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
       const result = await stream.next();

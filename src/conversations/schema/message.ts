@@ -1,8 +1,10 @@
 import { type Author, authorKinds } from '../../access/caller.ts';
-import { visibleTo } from '../../access/visibility.ts';
+import { audienceOf, visibleTo } from '../../access/visibility.ts';
+import { fragmentsFor } from '../../access/visible-calls.ts';
 import type { Message } from '../../generated/prisma/client.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
 import type { FragmentRow } from '../log/read.ts';
@@ -24,10 +26,10 @@ export function asBegun<T extends { status: MessageStatus; completedAt: Date | n
   return begun;
 }
 
-/** The rows of the messages that replies answer, where whoever is shown the reply was shown them. */
+/** The rows of the messages that replies answer. A row is shown to one audience alone, and so is what is known of it here. */
 const answered = new WeakMap<object, Message>();
 
-/** Both rows are shown to the same viewers, who need not have the second read again. */
+/** Both rows were read for the same audience, which need not have the second read again. */
 export function repliesTo(reply: Message, asked: Message): void {
   answered.set(reply, asked);
 }
@@ -69,7 +71,7 @@ const MessageStatusRef = builder.enumType('MessageStatus', {
   } as const,
 });
 
-export const AuthorKindRef = builder.enumType('AuthorKind', {
+const AuthorKindRef = builder.enumType('AuthorKind', {
   description: "Who really wrote it: a message of the role AGENT may be a human's.",
   values: {
     END_USER: { description: 'The person whom the conversation is for.' },
@@ -91,14 +93,12 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       resolve: (author) => author.avatarUrl,
     }),
     externalId: t.string({
-      nullable: true,
-      description: "The person's id in the caller's own system.",
-      resolve: (author) => author.externalId,
+      ...operatorsOnly("The person's id in your own system; null for other kinds than persons."),
+      resolve: ({ kind, externalId }) => (kind === 'SYSTEM' ? null : externalId),
     }),
     contact: t.prismaField({
       type: 'Contact',
-      nullable: true,
-      description: 'OPERATORS ONLY. Null for other kinds than `END_USER`, and for an unknown person.',
+      ...operatorsOnly('Null for other kinds than `END_USER`, and for an unknown person.'),
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
     }),
@@ -147,7 +147,8 @@ export const MessageRef = builder.prismaNode('Message', {
     fragments: t.field({
       type: [FragmentRef],
       description: 'In order of `index`.',
-      resolve: fragmentsOf,
+      resolve: async (message, args, context) =>
+        fragmentsFor(audienceOf(context.viewer), await fragmentsOf(message, args, context)),
     }),
     text: t.string({
       description: 'The text of its text fragments, joined.',
@@ -175,8 +176,7 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: "OPERATORS ONLY. Handed to the agent's search; null when there is none.",
+      ...operatorsOnly("Handed to the agent's search; null when there is none."),
       resolve: ({ queryMetadata }) => objectOrNull(queryMetadata),
     }),
     inReplyTo: t.prismaField({
@@ -207,20 +207,17 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     stateAfter: t.field({
       type: ConversationStateRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. The state after this message, when it changed it.',
+      ...operatorsOnly('The state after this message, when it changed it.'),
       resolve: ({ stateAfter }) => (isJsonObject(stateAfter) ? stateOf(stateAfter) : null),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY. For a reply, the merged parameters that it was generated with.',
+      ...operatorsOnly('For a reply, the merged parameters that it was generated with.'),
       resolve: ({ runtimeParameters }) => objectOrNull(runtimeParameters),
     }),
     usage: t.field({
       type: TokenUsageRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. For a reply of a runtime that counts tokens.',
+      ...operatorsOnly('For a reply of a runtime that counts tokens.'),
       resolve: ({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
     }),

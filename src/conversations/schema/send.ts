@@ -10,7 +10,14 @@ import {
 } from '../failures.ts';
 import { sendMessage } from '../commands/send.ts';
 import * as fields from './input-fields.ts';
-import { AuthorInput, companionFields, ContentInput, MessageAction, StateInput, userMessageFields } from './inputs.ts';
+import {
+  AgentAuthorInput,
+  companionFields,
+  ContentInput,
+  MessageAction,
+  StateInput,
+  userMessageFields,
+} from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
@@ -67,11 +74,11 @@ builder.mutationField('sendMessage', (t) =>
 );
 
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
-  description: '`author.kind` says whether an agent or a human wrote it.',
+  description: '`conversationId` and `content` are enough.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
     content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-    author: t.field({ type: AuthorInput, description: "Left out: the conversation's agent." }),
+    author: t.field({ type: AgentAuthorInput, description: "Left out: the conversation's agent." }),
     inReplyToId: t.id({ description: 'The message of the same conversation that it answers.' }),
     ...companionFields(t),
     stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
