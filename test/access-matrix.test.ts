@@ -104,7 +104,11 @@ const table: Record<string, Row> = {
   ),
   'Mutation.createAgent': mutation('createAgent', (t) => `name: "Eve", corpusId: ${q(t.corpus)}`, only.changes),
   'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.changesOwn),
-  'Mutation.createClientToken': mutation('createClientToken', (t) => `contactId: ${q(t.contact)}`, only.changes),
+  'Mutation.createClientToken': mutation(
+    'createClientToken',
+    (t) => `for: { contactId: ${q(t.contact)} }`,
+    only.changes,
+  ),
   'Mutation.createConversation': mutation(
     'createConversation',
     (t) => `contactId: ${q(t.contact)}, action: NONE`,

@@ -194,7 +194,7 @@ describe('the author of a message', () => {
     expect((await command(server, sendMessage, input)).message).toMatchObject({ role: 'USER', author: contact });
 
     const guest = { displayName: 'Byron', externalId: 'guest-1' };
-    const sent = await command(server, sendMessage, { ...input, author: { kind: 'END_USER', ...guest } });
+    const sent = await command(server, sendMessage, { ...input, author: guest });
     expect(sent.message).toMatchObject({ author: { kind: 'END_USER', ...guest } });
   });
 

@@ -292,15 +292,15 @@ test('the cursor of a page that was read in mid-reply brings the whole reply', a
   const { conversationId, replyId, script } = await begin('Join the page.');
   await script.begin('What was ');
   await record(replyEvents(server, { replyId })).until((events) => textOf(events, replyId) === 'What was ');
-  const { conversation } = await ask<{ conversation: { cursor: string; messages: { nodes: { id: string }[] } } }>(
+  const { conversation } = await ask<{ conversation: { messages: { eventCursor: string; nodes: { id: string }[] } } }>(
     server,
-    'query ($id: ID!) { conversation(id: $id) { cursor messages(last: 50) { nodes { id text } } } }',
+    'query ($id: ID!) { conversation(id: $id) { messages(last: 50) { eventCursor nodes { id text } } } }',
     { id: conversationId },
   );
   expect(conversation.messages.nodes.at(-1)).toEqual({ id: replyId, text: expect.stringMatching(/^(What was )?$/) });
   await script.write('said.');
   await script.end();
-  const follower = record(conversationEvents(server, { conversationId, after: conversation.cursor }));
+  const follower = record(conversationEvents(server, { conversationId, after: conversation.messages.eventCursor }));
   await follower.until(completed);
   // The reply itself is on the page already, so the stream does not announce it again.
   expect(names(follower.events)).toEqual(['FragmentStarted', 'FragmentDelta', 'FragmentCompleted', 'MessageCompleted']);
