@@ -288,6 +288,25 @@ describe('a follower that leaves', () => {
   });
 });
 
+test('only a page that ends with the latest message has a cursor to follow from', async () => {
+  const { conversationId, script } = await begin('Which page?');
+  await script.begin('This one.');
+  await script.end();
+  const cursors = async (args: string) => {
+    const query = `query ($id: ID!) { conversation(id: $id) { messages${args} { eventCursor pageInfo { endCursor } } } }`;
+    const { conversation } = await ask<{
+      conversation: { messages: { eventCursor: string | null; pageInfo: { endCursor: string } } };
+    }>(server, query, { id: conversationId });
+    return conversation.messages;
+  };
+  const { eventCursor, pageInfo } = await cursors('(last: 1)');
+  expect(eventCursor).toEqual(expect.any(String));
+  expect((await cursors('')).eventCursor).toBe(eventCursor);
+  for (const args of ['first: 50', `last: 1, before: "${pageInfo.endCursor}"`, `after: "${pageInfo.endCursor}"`]) {
+    expect((await cursors(`(${args})`)).eventCursor).toBeNull();
+  }
+});
+
 test('the cursor of a page that was read in mid-reply brings the whole reply', async () => {
   const { conversationId, replyId, script } = await begin('Join the page.');
   await script.begin('What was ');

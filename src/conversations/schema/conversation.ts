@@ -150,12 +150,12 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       { name: 'MessageEdge', description: 'One of a page.' },
     ),
     messageCount: t.exposeInt('messageCount', {
-      description: 'Messages of the roles USER and AGENT, superseded ones included.',
+      description: 'Messages that end users see, superseded ones included.',
     }),
     lastMessage: t.prismaField({
       type: 'Message',
       nullable: true,
-      description: 'The latest message of the role USER or AGENT.',
+      description: 'The latest message that end users see.',
       resolve: (query, { lastMessageId }, _args, { services }) =>
         lastMessageId ? services.prisma.message.findUnique({ ...query, where: { id: lastMessageId } }) : null,
     }),

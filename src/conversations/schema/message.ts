@@ -57,7 +57,7 @@ export const MessageRoleRef = builder.enumType('MessageRole', {
   values: {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
-    [MessageRole.CONTROL]: { description: 'Hidden from end users.' },
+    [MessageRole.CONTROL]: { description: 'For the agent, of operators. No client token ever sees one.' },
   } as const,
 });
 
@@ -121,7 +121,7 @@ const TokenUsageRef = builder.objectRef<{ inputTokens: number; outputTokens: num
 });
 
 const CanvasRef = builder.objectRef<Canvas>('Canvas').implement({
-  description: 'A document that a message shows beside its text.',
+  description: 'A document that a message shows beside its text. Only operators and agents give one.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Names it among others.' }),
     type: t.exposeString('type', { description: 'How to show the content.' }),
@@ -165,13 +165,14 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Visible to the end user.',
+      description: 'Given by operators, shown to end users.',
       resolve: ({ metadata }) => objectOrNull(metadata) ?? {},
     }),
     contentPayload: t.field({
       type: 'JSONObject',
       nullable: true,
-      description: 'A machine-readable companion to the content.',
+      description:
+        'A machine-readable companion to the content, from whoever wrote the message: an end user can give anything.',
       resolve: ({ contentPayload }) => objectOrNull(contentPayload),
     }),
     queryMetadata: t.field({
@@ -182,7 +183,8 @@ export const MessageRef = builder.prismaNode('Message', {
     inReplyTo: t.prismaField({
       type: 'Message',
       nullable: true,
-      description: 'For a reply, the message it answers; null when the agent spoke unasked.',
+      description:
+        'The message that it answers; null when the agent spoke unasked, and for a client token that may not see that message.',
       resolve: (query, reply, _args, { services, viewer }) => {
         const { inReplyToId: id } = reply;
         if (!id) return null;
