@@ -157,9 +157,9 @@ test('an agent goes through its playbook, calls a tool and hands over to a human
     'HandoffStarted',
   ]);
   expect(after.conversation.events.nodes.slice(-3).map(({ actor }) => actor?.__typename)).toEqual([
-    'AI_AGENT',
-    'AI_AGENT',
-    'AI_AGENT',
+    'AgentActor',
+    'AgentActor',
+    'AgentActor',
   ]);
   // The stream has the same events in the same order, with the fragments between them.
   const streamed = events.map(typeOf);

@@ -289,9 +289,10 @@ describe('a follower that leaves', () => {
 });
 
 test('only a page that ends with the latest message has a cursor to follow from', async () => {
-  const { conversationId, script } = await begin('Which page?');
+  const { conversationId, replyId, script } = await begin('Which page?');
   await script.begin('This one.');
   await script.end();
+  await record(replyEvents(server, { replyId })).ended();
   const cursors = async (args: string) => {
     const query = `query ($id: ID!) { conversation(id: $id) { messages${args} { eventCursor pageInfo { endCursor } } } }`;
     const { conversation } = await ask<{

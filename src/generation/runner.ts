@@ -19,6 +19,8 @@ export interface RunnerOptions extends CheckpointOptions {
   runtimes: { get(name: string): Runtime | undefined };
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
@@ -117,6 +119,7 @@ export class Runner implements ReplyRunner, HintListener {
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
     await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
+    if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
   /** Goes to a phase that the present one leads to; returns it. */

@@ -1,4 +1,6 @@
 import DataLoader from 'dataloader';
+import type { ReplyLimits } from '../access/reply-limits.ts';
+import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
@@ -7,6 +9,8 @@ import type { AgentRuntimes } from '../agents/runtimes.ts';
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  standing: Standing;
+  replyLimits: ReplyLimits;
 }
 
 /** What resolvers are given. */

@@ -1,6 +1,7 @@
 import { builder } from './builder.ts';
 import { describeCredentials } from './credentials.ts';
 import { hideFromEndUsers } from './operators-only.ts';
+import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
 import './node.ts';
@@ -27,4 +28,4 @@ builder.subscriptionType({
     'from a page you have read, pass its `MessageConnection.eventCursor` as `after`.',
 });
 
-export const schema = describeCredentials(hideFromEndUsers(builder.toSchema()));
+export const schema = describeCredentials(enforceStanding(hideFromEndUsers(builder.toSchema())));
