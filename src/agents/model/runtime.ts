@@ -113,8 +113,14 @@ class ModelReply {
     const callId = `call_${this.calls}`;
     // As they are now: an earlier call of this step may have changed the phase.
     const tools = toolsOf(turn, this.phase, services);
-    const visibility = tools.find(({ definition }) => definition.name === toolName)?.visibility ?? 'HIDDEN';
-    yield { type: 'tool-call', callId, name: toolName.slice(0, 100), args: args ?? {}, visibility };
+    const visibility = tools.find(({ definition }) => definition.name === toolName)?.visibility;
+    yield {
+      type: 'tool-call',
+      callId,
+      name: toolName.slice(0, 100),
+      args: args ?? {},
+      ...(visibility && { visibility }),
+    };
     signal.throwIfAborted();
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
