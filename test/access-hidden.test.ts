@@ -161,7 +161,13 @@ beforeAll(async () => {
   await run('acceptHandoff', { conversationId, assignee: HUSH });
   await run('addAgentMessage', {
     conversationId,
-    content: { text: 'I am here.' },
+    content: {
+      fragments: [
+        { text: { text: 'I am here.' } },
+        { functionCall: { name: 'look', args: {}, visibility: 'FULL' } },
+        { functionResponse: { name: 'look', callIndex: 1 } },
+      ],
+    },
     author: { kind: 'HUMAN_AGENT', displayName: 'Kim', externalId: HUSH },
   });
   await run('endHandoff', { conversationId });
@@ -190,7 +196,8 @@ const everything = () =>
       ...SecretConversation 
       handoffs { nodes { status author { kind displayName } ...SecretHandoff } }
       all: messages(first: 100, includeSuperseded: true) {
-        nodes { id role text author { displayName ...SecretAuthor } inReplyTo { id text } metadata ...SecretMessage }
+        nodes { id role text author { displayName ...SecretAuthor } inReplyTo { id text } metadata ...SecretMessage
+          fragments { ...SecretFunctionCallFragment ...SecretFunctionResponseFragment } }
       }
     }
   }`);
