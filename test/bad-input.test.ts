@@ -162,7 +162,6 @@ describe('another field', () => {
       ['canvas', 'content'],
     ],
     ['name of more than 1 KiB', { author: { displayName: 'x'.repeat(KiB + 1) } }, ['author', 'displayName']],
-    ['author who is an agent', { author: { kind: 'AI_AGENT' } }, ['author', 'kind']],
     ['picture that is not on the web', { author: { avatarUrl: 'file:///etc/passwd' } }, ['author', 'avatarUrl']],
     ['context over 256 KiB', { stateAfter: { context: 'x'.repeat(256 * KiB) } }, ['stateAfter', 'context']],
     ['playbook with half a surrogate pair', { stateAfter: { playbook: half } }, ['stateAfter', 'playbook']],

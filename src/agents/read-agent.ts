@@ -58,7 +58,8 @@ export function readAgent(
 
 function readName(reader: ValueReader, given: string | null): string {
   const name = reader.text(['name'], given) ?? '';
-  if (name.length < 1 || name.length > MAX_NAME) reader.refuse(['name'], `Must be 1 to ${MAX_NAME} characters long.`);
+  if (name.length < 1 || name.length > MAX_NAME)
+    reader.refuse(['name'], `Must be 1 to ${MAX_NAME} characters long.`, 'TOO_LONG');
   return name;
 }
 
@@ -74,9 +75,10 @@ function readRuntime(
   const given = input[at];
   const parameters = given === undefined ? before[at] : (reader.object([at], given) ?? {});
   if (input.runtime !== undefined && !runtimes.get(runtime)) {
-    reader.refuse(['runtime'], 'Is not the name of a runtime that this server has.');
+    reader.refuse(['runtime'], 'Is not the name of a runtime that this server has.', 'NOT_FOUND');
   } else if (input.runtime !== undefined || given !== undefined) {
-    for (const { path, detail } of runtimes.checkParameters(runtime, parameters)) reader.refuse([at, ...path], detail);
+    for (const { path, detail } of runtimes.checkParameters(runtime, parameters))
+      reader.refuse([at, ...path], detail, 'SCHEMA');
   }
   return { runtime, defaultRuntimeParameters: parameters };
 }

@@ -1,4 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { type CallVisibility, DEFAULT_VISIBILITY } from '../access/visible-calls.ts';
 import type { JsonObject } from '../json.ts';
 import type { ValueReader } from '../value-reader.ts';
 import { type HttpTool, toolsSchema } from './http-tool.ts';
@@ -14,6 +15,7 @@ export interface ToolInput {
   /** Left out: any arguments will do. */
   parametersSchema?: unknown;
   timeoutSeconds: number;
+  visibility: CallVisibility;
 }
 
 /** In bytes of JSON. */
@@ -25,11 +27,13 @@ export function readToolInputs(
   given: readonly ToolInput[],
   stored: readonly HttpTool[],
 ): HttpTool[] {
-  const candidates = given.map((tool, index) => ({
+  const candidates = given.map(({ visibility, ...tool }, index) => ({
     ...tool,
     url: tool.url.href,
     headers: tool.headers === undefined ? keptHeaders(reader, tool, index, stored) : (tool.headers ?? {}),
     parametersSchema: tool.parametersSchema ?? { type: 'object', properties: {} },
+    // A server of the release before knows tools without it.
+    ...(visibility !== DEFAULT_VISIBILITY && { visibility }),
   }));
   const tools = readList(reader, 'tools', candidates, toolsSchema, MAX_TOOLS);
   for (const [index, tool] of tools.entries()) checkTool(reader, ['tools', String(index)], tool);
@@ -37,7 +41,12 @@ export function readToolInputs(
 }
 
 /** Secrets must not follow a tool to another server, where whoever changes the URL could read them. */
-function keptHeaders(reader: ValueReader, { name, url }: ToolInput, index: number, stored: readonly HttpTool[]) {
+function keptHeaders(
+  reader: ValueReader,
+  { name, url }: Pick<ToolInput, 'name' | 'url'>,
+  index: number,
+  stored: readonly HttpTool[],
+) {
   const before = stored.find((tool) => tool.name === name);
   if (!before || Object.keys(before.headers).length === 0) return {};
   if (new URL(before.url).origin !== url.origin) {
@@ -56,7 +65,7 @@ function checkTool(reader: ValueReader, path: string[], { url, parametersSchema 
   if (username || password)
     reader.refuse([...path, 'url'], 'Must not hold a password. Give an `Authorization` header.');
   const fault = schemaFault(parametersSchema);
-  if (fault !== null) reader.refuse([...path, 'parametersSchema'], fault);
+  if (fault !== null) reader.refuse([...path, 'parametersSchema'], fault, 'SCHEMA');
 }
 
 function schemaFault(schema: JsonObject): string | null {

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
 import type { MessageRole } from '../generated/prisma/enums.ts';
@@ -19,7 +20,7 @@ export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: num
   return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0], historyBytes) } : null;
 }
 
-type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number };
+type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number; searchMetadata: JsonObject };
 
 interface HistoryRow {
   role: MessageRole;
@@ -37,11 +38,17 @@ async function loadHistory(pool: pg.Pool, reply: ReplyRow, historyBytes: number)
   const { rows } = await pool.query<HistoryRow>({
     name: 'load-history',
     text: historySql,
-    values: [reply.conversationId, reply.position, HISTORY, historyBytes],
+    values: [reply.conversationId, reply.position, HISTORY, historyBytes, promptRoles],
   });
-  return rows
-    .reverse()
-    .map(({ role, metadata, queryMetadata, ...row }) => ({ role, text: withinBudget(row), metadata, queryMetadata }));
+  return rows.reverse().map(({ role, metadata, queryMetadata, ...row }) => {
+    const search = { ...reply.searchMetadata, ...queryMetadata };
+    return {
+      role,
+      text: withinBudget(row),
+      metadata,
+      queryMetadata: Object.keys(search).length > 0 ? search : null,
+    };
+  });
 }
 
 /** The beginning of a text that is too long, and a mark that says so. */
@@ -53,7 +60,7 @@ function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' |
 }
 
 const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
+SELECT c.id AS "conversationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
   coalesce(c.corpus_id, a.corpus_id) AS "corpusId"
@@ -67,7 +74,7 @@ WHERE m.id = $1 AND c.generating_message_id = m.id`;
 const historySql = /* sql */ `
 WITH recent AS (
   SELECT id, position, role, metadata, query_metadata FROM message m
-  WHERE conversation_id = $1 AND position < $2
+  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[])
     AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
   ORDER BY position DESC LIMIT $3
 ), weighed AS (

@@ -9,6 +9,7 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
+import { credentialsFor } from './credentials.ts';
 import { forbidden } from './errors.ts';
 
 /** The types that every part of the schema is built from. */
@@ -41,7 +42,8 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       admin: scopes.includes('admin'),
       participate: scopes.includes('participate'),
     }),
-    unauthorizedError: () => forbidden(),
+    unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
+      forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),
   },
   prisma: {
     client: ({ services }) => services.prisma,

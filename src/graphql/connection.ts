@@ -151,6 +151,7 @@ function valueOf(kind: KeyKind, part: unknown): unknown {
 const checks: Record<KeyKind, (value: unknown) => boolean> = {
   text: (value) => typeof value === 'string' && value.isWellFormed() && !value.includes('\0'),
   integer: (value) => Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31,
-  time: (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 8.64e15,
+  // PostgreSQL's years do not go as far back as JavaScript's.
+  time: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < Date.UTC(10_000, 0),
   uuid: (value) => typeof value === 'string' && isUuid(value),
 };

@@ -40,12 +40,14 @@ export const tokenExpired = () =>
 /** For a credential that is not good any more. */
 export const noLongerServed = (why: Expiry) => (why === 'EXPIRED' ? tokenExpired() : unauthenticated());
 
-export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+/** `needed` says which credentials would do. */
+export const forbidden = (needed: string) =>
+  graphqlError('FORBIDDEN', `Your credential does not allow this: it is for ${needed}.`);
 
 export const cannotRead = (field: string, nodes: ASTNode) =>
   graphqlError(
     'FORBIDDEN',
-    `\`${field}\` needs the scope \`read\`. Without it a mutation gives ids, versions, cursors and failures.`,
+    `\`${field}\` needs the scope \`READ\`. Without it a mutation gives ids, versions, cursors and failures.`,
     { nodes },
   );
 

@@ -61,6 +61,8 @@ export function createGraphQLServer(options: {
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
     maxRequestBodySize: requestBytes.key,
+    // No field takes a file.
+    multipart: false,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,

@@ -1,5 +1,6 @@
 import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { type CallVisibility, DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import type { Json, JsonObject } from '../../json.ts';
 import type { Logger } from '../../logger.ts';
 import type { HttpTool } from '../http-tool.ts';
@@ -10,7 +11,7 @@ import { callHttpTool, type HttpCallOptions, ToolError } from './http-call.ts';
 
 /** What a call came to. */
 export interface Outcome {
-  /** For the conversation: the user may see it. */
+  /** For the conversation; what end users see of it, the tool's visibility says. */
   response: Json;
   failed: boolean;
   /** For the model, when it is to know something else than the conversation shows. */
@@ -24,6 +25,8 @@ export interface Outcome {
 /** Something that the model may call. */
 export interface Tool {
   definition: LanguageModelV3FunctionTool;
+  /** What end users see of its calls; left out: nothing. */
+  visibility?: CallVisibility;
   call(args: JsonObject, signal: AbortSignal): Promise<Outcome>;
 }
 
@@ -152,8 +155,9 @@ const handoffTool: Tool = {
 };
 
 function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
-  const { name, description, parametersSchema } = tool;
+  const { name, description, parametersSchema, visibility = DEFAULT_VISIBILITY } = tool;
   return {
+    visibility,
     definition: {
       type: 'function',
       name,

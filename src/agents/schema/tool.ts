@@ -1,4 +1,6 @@
+import { DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { builder } from '../../graphql/builder.ts';
+import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
 import type { HttpTool } from '../http-tool.ts';
 
 export const HttpToolRef = builder.objectRef<HttpTool>('HttpTool').implement({
@@ -17,6 +19,11 @@ export const HttpToolRef = builder.objectRef<HttpTool>('HttpTool').implement({
       resolve: ({ parametersSchema }) => parametersSchema,
     }),
     timeoutSeconds: t.exposeFloat('timeoutSeconds', { description: 'How long a call may take.' }),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      description: 'What end users see of its calls.',
+      resolve: ({ visibility }) => visibility ?? DEFAULT_VISIBILITY,
+    }),
   }),
 });
 
@@ -53,6 +60,12 @@ export const HttpToolInput = builder.inputType('HttpToolInput', {
       required: true,
       defaultValue: 10,
       description: 'How long a call may take, 0.1 to 60.',
+    }),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      required: true,
+      defaultValue: DEFAULT_VISIBILITY,
+      description: 'What end users see of its calls.',
     }),
   }),
 });

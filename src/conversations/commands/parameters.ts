@@ -22,7 +22,7 @@ export function readParameters(
   const parameters = reader.object(path, given) ?? {};
   const merged = Object.assign({}, objectOf(sources.agent), objectOf(sources.conversation), parameters);
   for (const issue of services.checkParameters(sources.runtime, merged)) {
-    reader.refuse([...path, ...issue.path], issue.detail);
+    reader.refuse([...path, ...issue.path], issue.detail, 'SCHEMA');
   }
   return parameters;
 }

@@ -12,7 +12,9 @@ export interface ConversationFilter {
   contactId?: string | null | undefined;
   inboxId?: string | null | undefined;
   status?: readonly ConversationStatus[] | null | undefined;
-  handoffStatus?: readonly ('WAITING' | 'ACCEPTED' | 'ENDED')[] | null | undefined;
+  handoffStatus?: readonly ('WAITING' | 'ACCEPTED')[] | null | undefined;
+  /** Words that all occur in the title, or in one text of a message that end users see. */
+  keyword?: string | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
   updated?: DateTimeRange | null | undefined;
@@ -44,8 +46,9 @@ export interface ListPlace {
 export async function searchConversations(
   { pool, search }: { pool: pg.Pool; search: ConversationSearch },
   caller: Lister,
-  { keyword, ...query }: ListQuery & { keyword?: string | null | undefined },
+  query: ListQuery,
 ): Promise<ListedConversation[]> {
+  const { keyword } = query.filter;
   // Blank is as good as none.
   if (!keyword?.trim()) return listConversations(pool, caller, query);
   return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));

@@ -1,4 +1,5 @@
 import type { Author } from '../../access/caller.ts';
+import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';
 import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
@@ -31,6 +32,7 @@ export interface FragmentRow {
   response: Json;
   failed: boolean;
   metadata: JsonObject;
+  visibility: CallVisibility;
 }
 
 /** Events in `(after, upTo]`, oldest first, at most `limit`. */
@@ -125,7 +127,7 @@ interface NoFragment {
 
 const fragmentsSql = (condition: string) => /* sql */ `
 SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
-  f.response, f.failed, f.metadata,
+  f.response, f.failed, f.metadata, f.visibility,
   f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
     WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
 FROM fragment f WHERE f.message_id = ANY($1::uuid[]) AND ${condition} ORDER BY f.message_id, f.index`;

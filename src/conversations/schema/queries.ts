@@ -81,10 +81,6 @@ builder.queryField('conversations', (t) =>
         'is given); more is `BAD_USER_INPUT`.',
       args: {
         filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
-        keyword: t.arg.string({
-          description:
-            'Words that all occur in the title, or in one text of a visible message (in its first 100,000 characters).',
-        }),
         orderBy: t.arg({
           type: ConversationOrder,
           required: true,
@@ -92,7 +88,7 @@ builder.queryField('conversations', (t) =>
           description: 'The order.',
         }),
       },
-      resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
+      resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
         if (viewer.confinedTo && filter?.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
         return keysetPage(
@@ -102,7 +98,6 @@ builder.queryField('conversations', (t) =>
           async (slice) => {
             const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
-              keyword,
               order,
               ...slice,
             }).catch(asBadInput);
