@@ -21,6 +21,7 @@ import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { newId } from './ids.ts';
+import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
 import type { Logger } from './observability.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
@@ -30,8 +31,8 @@ import { createHttpServer } from './server.ts';
 /** How long readers may take to be told of the last events before the sockets are closed. */
 const DRAIN_MS = 1000;
 
-/** One to renew the lease, one to look for replies without an owner. */
-const VITAL_CONNECTIONS = 2;
+/** To look for replies without an owner. */
+const VITAL_CONNECTIONS = 1;
 
 /** The package's own folder, beside `src` and `dist`. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -67,7 +68,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     const onIdleError = (error: Error) => log.warn({ err: error }, 'lost an idle database connection');
     const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, this server can say that it is alive.
+    // However many requests wait for the database, replies without an owner are found.
     const vital = openPool(databaseUrl, VITAL_CONNECTIONS, onIdleError);
     opened.push(() => vital.end());
     const { organizationId, newKey } = await bootstrap(pool, {
@@ -93,12 +94,19 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
         }
       }
     };
-    const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search }),
-      modelRuntime({ search, log, ...modelOptions(config) }),
-      ...runtimes,
-    ]);
-    const lease = new Lease({ pool: vital, seconds: config.leaseSeconds, newId, log, onLost: () => runner.fenceAll() });
+    const schemas = new SchemaChecker(log);
+    opened.push(() => schemas.close());
+    const agentRuntimes = new AgentRuntimes(
+      [knowledgeRuntime({ search }), modelRuntime({ search, log, schemas, ...modelOptions(config) }), ...runtimes],
+      schemas,
+    );
+    const lease = new Lease({
+      databaseUrl,
+      seconds: config.leaseSeconds,
+      newId,
+      log,
+      onLost: () => runner.fenceAll(),
+    });
     const feeds = new Feeds(pool, bus, log);
     opened.push(() => feeds.close());
     const runner = new Runner({
@@ -111,8 +119,8 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
     });
-    await lease.start();
     opened.push(() => lease.stop());
+    await lease.start();
     const recovery = new Recovery({ pool: vital, bus, lease, runner, log });
     recovery.start();
     opened.push(() => recovery.stop());
@@ -128,7 +136,8 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       runner,
       newId,
       runtimes: agentRuntimes,
-      serverId: () => lease.serverId,
+      schemas,
+      serverId: () => lease.claimant(),
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };
     const connections = new Connections({ db: pool, log, limit: config.maxConnectionsPerViewer });
@@ -152,6 +161,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       keepAliveSeconds: config.keepAliveSeconds,
       log,
       checkReady: async () => {
+        if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await pool.query('SELECT 1');
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },

@@ -39,3 +39,16 @@ export class InvalidInputError extends UserError {
 export class StartupError extends Error {
   override name = 'StartupError';
 }
+
+/** What is asked for cannot be done now, for a reason that has nothing to do with who asks: nothing was done. */
+export class UnavailableError extends Error {
+  override name = 'UnavailableError';
+  /** When to ask again, in seconds. */
+  readonly retryAfter: number;
+
+  /** `message` is shown to the client: what is missing, and what to do. */
+  constructor(message: string, retryAfter: number) {
+    super(message);
+    this.retryAfter = retryAfter;
+  }
+}

@@ -7,7 +7,7 @@ import { createLogger } from './observability.ts';
 try {
   const config = readConfig();
   const log = createLogger({ level: config.logLevel });
-  const app = await startApp(config, log, await loadRuntimes(config.runtimeModules));
+  const app = await startApp(config, log, await loadRuntimes(config.runtimeModules, log));
   announce(app.url, app.newKey, config.databaseUrl === undefined);
 
   let closing = false;

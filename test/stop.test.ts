@@ -150,7 +150,7 @@ describe('stopping a reply', () => {
     };
     const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const log = createLogger({ level: 'silent' });
-    const lease = new Lease({ pool, seconds: 300, newId, log, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, log, onLost: () => undefined });
     await lease.start();
     const runner = new Runner({ pool: slow, bus, lease, log, newId, runtimes, silenceSeconds: 300 });
     const reply = vi.spyOn(runtime, 'reply');

@@ -28,10 +28,10 @@ export interface ConversationServices {
   logTail: LogTail;
   runner: ReplyRunner;
   newId: NewId;
-  /** This server, as the owner of the replies that it generates. */
+  /** This server, as the owner of the replies that it generates. Throws `UnavailableError` while others may think it dead. */
   serverId(): string;
-  /** What is wrong with parameters for a runtime; paths start below the parameters. */
-  checkParameters(runtime: string, parameters: JsonObject): InputIssue[];
+  /** What is wrong with parameters for a runtime; paths start below the parameters. May take seconds: hold no lock. */
+  checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
 }
 
 /** All conversations of one person, or one conversation. */

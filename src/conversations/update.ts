@@ -28,6 +28,7 @@ export async function updateConversation(
   const reader = new InputReader();
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
+  const runtimeParameters = await readReplacement(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();
 
   return commitChange(
@@ -45,13 +46,6 @@ export async function updateConversation(
       if (!row) return {};
       const merged = new InputReader();
       const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
-      const runtimeParameters =
-        input.runtimeParameters == null
-          ? undefined
-          : readParameters(services, merged, input.runtimeParameters, {
-              runtime: row.runtime,
-              agent: row.defaultRuntimeParameters,
-            });
       if (merged.issues.length > 0) return { refusal: new InvalidInputError(merged.issues) };
       const changes = {
         ...(title !== undefined && title !== row.title && { title }),
@@ -61,6 +55,23 @@ export async function updateConversation(
       return Object.keys(changes).length > 0 ? { lifecycle: { type: 'ConversationUpdated', ...changes } } : {};
     },
   );
+}
+
+async function readReplacement(
+  services: ConversationServices,
+  { organizationId }: Caller,
+  reader: InputReader,
+  id: string,
+  given: unknown,
+): Promise<JsonObject | undefined> {
+  if (given == null) return undefined;
+  const conversation = await services.prisma.conversation.findFirst({
+    where: { id, organizationId },
+    include: { agent: true },
+  });
+  if (!conversation) throw new NotFoundError(['conversationId']);
+  const { runtime, defaultRuntimeParameters } = conversation.agent;
+  return readParameters(services, reader, given, { runtime, agent: defaultRuntimeParameters });
 }
 
 /** JSON Merge Patch, RFC 7396. */
@@ -79,13 +90,9 @@ async function readRow(db: pg.PoolClient, conversationId: string, organizationId
     title: string | null;
     metadata: JsonObject;
     runtimeParameters: JsonObject;
-    runtime: string;
-    defaultRuntimeParameters: JsonObject;
   }>({
-    text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters", runtime,
-        default_runtime_parameters AS "defaultRuntimeParameters"
-      FROM conversation JOIN agent ON agent.id = agent_id
-      WHERE conversation.id = $1 AND conversation.organization_id = $2`,
+    text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters"
+      FROM conversation WHERE id = $1 AND organization_id = $2`,
     values: [conversationId, organizationId],
   });
   return rows[0] ?? null;

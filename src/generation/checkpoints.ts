@@ -16,7 +16,7 @@ export interface FragmentListener {
 export interface CheckpointOptions {
   pool: pg.Pool;
   bus: Bus;
-  lease: Lease;
+  lease: Pick<Lease, 'isHeld'>;
   log: Logger;
   feeds?: FragmentListener | undefined;
 }
@@ -28,7 +28,7 @@ export interface CheckpointOptions {
 export class Checkpoints {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
-  private readonly lease: Lease;
+  private readonly lease: Pick<Lease, 'isHeld'>;
   private readonly log: Logger;
   private readonly feeds: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();

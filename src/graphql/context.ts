@@ -3,10 +3,12 @@ import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragments } from '../conversations/log.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  schemas: SchemaChecker;
 }
 
 /** What resolvers are given. */

@@ -16,6 +16,7 @@ const statuses = {
   NOT_FOUND: 404,
   BAD_USER_INPUT: 400,
   RATE_LIMITED: 429,
+  SERVICE_UNAVAILABLE: 503,
   INTERNAL_SERVER_ERROR: 500,
 } as const;
 
@@ -35,6 +36,10 @@ export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', 
 /** `retryAfter` is in seconds. */
 export const rateLimited = (message: string, retryAfter: number) =>
   graphqlError('RATE_LIMITED', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
+
+/** Nothing was done, and it may be tried again; `retryAfter` is in seconds. */
+export const serviceUnavailable = (message: string, retryAfter: number) =>
+  graphqlError('SERVICE_UNAVAILABLE', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../observability.ts';
-import { badUserInput, isErrorCode } from './errors.ts';
+import { badUserInput, isErrorCode, serviceUnavailable } from './errors.ts';
 
 /**
  * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
@@ -15,6 +16,10 @@ export function maskError(error: unknown, log: Logger): GraphQLError {
     if (!error.path && error.nodes?.every(({ kind }) => kind !== Kind.OPERATION_DEFINITION)) return clientFault(error);
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
+    if (original instanceof UnavailableError) {
+      const { message, extensions } = serviceUnavailable(original.message, original.retryAfter);
+      return new GraphQLError(message, { ...located(error), extensions });
+    }
   }
   const requestId = randomUUID();
   log.error(
