@@ -10,12 +10,12 @@ import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
 import { AgentRuntimes } from './agents/runtimes.ts';
 import type { Config } from './config.ts';
-import { Feeds } from './conversations/feeds.ts';
-import { startForgettingKeys } from './conversations/idempotency.ts';
-import { LogTail } from './conversations/log-tail.ts';
+import { FeedRegistry } from './conversations/stream/feed-registry.ts';
+import { startForgettingKeys } from './conversations/commands/idempotency.ts';
+import { LogTail } from './conversations/lists/log-tail.ts';
 import { openDatabase, openPool } from './db.ts';
 import { StartupError } from './errors.ts';
-import { chooseBus } from './events/choose.ts';
+import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
@@ -23,7 +23,7 @@ import type { Services } from './graphql/context.ts';
 import { newId } from './ids.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
-import type { Logger } from './observability.ts';
+import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { createHttpServer } from './server.ts';
@@ -48,11 +48,11 @@ export interface App {
 }
 
 /** Builds the services, opens what they need, and listens. What was opened is closed again when a step fails. */
-export async function startApp(config: Config, log: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
+export async function startApp(config: Config, logger: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
   const opened: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const end of opened.splice(0).reverse()) {
-      await Promise.resolve(end()).catch((error: unknown) => log.error({ err: error }, 'could not close a part'));
+      await Promise.resolve(end()).catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
     }
   };
   try {
@@ -65,7 +65,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
   async function open(): Promise<App> {
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
     await migrate(databaseUrl, join(root, 'prisma', 'migrations'));
-    const onIdleError = (error: Error) => log.warn({ err: error }, 'lost an idle database connection');
+    const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
     const { pool, prisma, ...database } = openDatabase(databaseUrl, config.databasePoolSize, onIdleError);
     opened.push(() => database.close());
     // However many requests wait for the database, replies without an owner are found.
@@ -77,7 +77,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       corpusDirectory: join(root, 'corpus'),
     });
 
-    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger: log });
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl, logger });
     opened.push(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
@@ -89,49 +89,49 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
         try {
           return await searchKnowledge(pool, request);
         } catch (error) {
-          log.warn({ err: error }, 'could not search the knowledge; trying again');
+          logger.warn({ err: error }, 'could not search the knowledge; trying again');
           await sleep(wait, undefined, { signal });
         }
       }
     };
-    const schemas = new SchemaChecker(log);
+    const schemas = new SchemaChecker(logger);
     opened.push(() => schemas.close());
     const agentRuntimes = new AgentRuntimes(
-      [knowledgeRuntime({ search }), modelRuntime({ search, log, schemas, ...modelOptions(config) }), ...runtimes],
+      [knowledgeRuntime({ search }), modelRuntime({ search, logger, schemas, ...modelOptions(config) }), ...runtimes],
       schemas,
     );
     const lease = new Lease({
       databaseUrl,
       seconds: config.leaseSeconds,
       newId,
-      log,
+      logger,
       onLost: () => runner.fenceAll(),
     });
-    const feeds = new Feeds(pool, bus, log);
-    opened.push(() => feeds.close());
+    const feedRegistry = new FeedRegistry(pool, bus, logger);
+    opened.push(() => feedRegistry.close());
     const runner = new Runner({
       pool,
       bus,
       lease,
-      log,
-      feeds,
+      logger,
+      feedRegistry,
       newId,
       runtimes: agentRuntimes,
       silenceSeconds: config.runtimeSilenceSeconds,
     });
     opened.push(() => lease.stop());
     await lease.start();
-    const recovery = new Recovery({ pool: vital, bus, lease, runner, log });
+    const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
     recovery.start();
     opened.push(() => recovery.stop());
-    opened.push(startForgettingKeys(pool, log));
-    const logTail = new LogTail(pool, log);
+    opened.push(startForgettingKeys(pool, logger));
+    const logTail = new LogTail(pool, logger);
 
     const services: Services = {
       pool,
       prisma,
       bus,
-      feeds,
+      feedRegistry,
       logTail,
       runner,
       newId,
@@ -140,14 +140,14 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       serverId: () => lease.claimant(),
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };
-    const connections = new Connections({ db: pool, log, limit: config.maxConnectionsPerViewer });
+    const connections = new Connections({ db: pool, logger, limit: config.maxConnectionsPerViewer });
     opened.push(() => connections.close());
     const rateLimits = await openRateLimits({
       pool,
       redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
       perKey: config.rateLimitPerKey,
       perContact: config.rateLimitPerContact,
-      log,
+      logger,
     });
     opened.push(() => rateLimits.close());
     const server = createHttpServer({
@@ -159,7 +159,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       keepAliveSeconds: config.keepAliveSeconds,
-      log,
+      logger,
       checkReady: async () => {
         if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await pool.query('SELECT 1');
@@ -169,11 +169,11 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     opened.push(async () => {
       server.stopAccepting();
       await runner.stop(config.graceSeconds * 1000);
-      await feeds.drain(DRAIN_MS);
+      await feedRegistry.drain(DRAIN_MS);
       logTail.close();
       await server.close();
       // After the sockets: a stream that ended before them would seem complete.
-      feeds.close();
+      feedRegistry.close();
     });
     return { services, url: await server.listen(config.port, config.host), newKey, close };
   }
@@ -182,7 +182,7 @@ export async function startApp(config: Config, log: Logger, runtimes: readonly R
     const postgres = await startEmbeddedPostgres({
       dataDir: join(config.dataDir, 'postgres'),
       durable: true,
-      log: (line) => log.info(line),
+      log: (line) => logger.info(line),
     });
     opened.push(() => postgres.stop());
     const url = postgres.url('parley');

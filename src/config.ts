@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { logLevels } from './observability.ts';
+import { logLevels } from './logger.ts';
 
 interface About {
   description: string;

@@ -2,12 +2,12 @@ import { loadRuntimes } from './agents/load-runtimes.ts';
 import { startApp } from './app.ts';
 import { readConfig, SettingsError } from './config.ts';
 import { StartupError } from './errors.ts';
-import { createLogger } from './observability.ts';
+import { createLogger } from './logger.ts';
 
 try {
   const config = readConfig();
-  const log = createLogger({ level: config.logLevel });
-  const app = await startApp(config, log, await loadRuntimes(config.runtimeModules, log));
+  const logger = createLogger({ level: config.logLevel });
+  const app = await startApp(config, logger, await loadRuntimes(config.runtimeModules, logger));
   announce(app.url, app.newKey, config.databaseUrl === undefined);
 
   let closing = false;
@@ -15,7 +15,7 @@ try {
     // A second signal does not wait for the grace period.
     if (closing) process.exit(1);
     closing = true;
-    log.info(`${signal}: shutting down`);
+    logger.info(`${signal}: shutting down`);
     void app.close().then(() => process.exit(0));
   };
   process.on('SIGTERM', terminate);

@@ -7,8 +7,8 @@ import type { RateLimits } from './access/rate-limits.ts';
 import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
-import { createWebSockets } from './graphql/websocket.ts';
-import type { Logger } from './observability.ts';
+import { createWebSockets } from './graphql/websocket-operations.ts';
+import type { Logger } from './logger.ts';
 
 export interface ServerOptions {
   services: Services;
@@ -19,7 +19,7 @@ export interface ServerOptions {
   introspection: boolean;
   maxSubscriptionsPerConnection: number;
   keepAliveSeconds: number;
-  log: Logger;
+  logger: Logger;
   /** Throws when the server cannot do its work. */
   checkReady: () => Promise<void>;
 }
@@ -35,10 +35,10 @@ export interface HttpServer {
 
 /** The API, over HTTP, SSE and WebSocket on one port, and the two health checks. */
 export function createHttpServer(options: ServerOptions): HttpServer {
-  const { services, authenticator, allowedOrigins, keepAliveSeconds, log } = options;
+  const { services, authenticator, allowedOrigins, keepAliveSeconds, logger } = options;
   const yoga = createGraphQLServer({
     services,
-    log,
+    logger,
     connections: options.connections,
     rateLimits: options.rateLimits,
     introspection: options.introspection,
@@ -49,7 +49,7 @@ export function createHttpServer(options: ServerOptions): HttpServer {
   });
   const sockets = createWebSockets({
     services,
-    log,
+    logger,
     connections: options.connections,
     rateLimits: options.rateLimits,
     introspection: options.introspection,
@@ -84,14 +84,14 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       await options.checkReady();
       respond(res, 200, { status: 'ready' });
     } catch (error) {
-      log.warn({ err: error }, 'not ready');
+      logger.warn({ err: error }, 'not ready');
       respond(res, 503, { status: 'not ready' });
     }
   }
 
   const server = createServer((req, res) => {
     handle(req, res).catch((error: unknown) => {
-      log.error({ err: error }, 'could not answer a request');
+      logger.error({ err: error }, 'could not answer a request');
       if (!res.headersSent) respond(res, 500, { error: 'Internal error.' });
       else res.destroy();
     });

@@ -1,6 +1,6 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { encodeCursor } from '../src/conversations/cursor.ts';
+import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
@@ -113,7 +113,7 @@ beforeAll(async () => {
   );
   conversationId = result.conversation.id;
   const uuid = decodeId('Conversation', conversationId) ?? '';
-  beginning = encodeCursor(uuid, { version: 0, open: null });
+  beginning = encodeCursor(uuid, { version: 0, running: null });
   owner = { url: server.url, key: await mintToken(server, { contactId: contact }) };
   guest = { url: server.url, key: await mintToken(server, { conversationId }) };
 

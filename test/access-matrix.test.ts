@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { encodeCursor } from '../src/conversations/cursor.ts';
+import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import {
@@ -253,7 +253,7 @@ async function makeThings(): Promise<Things> {
     conversation: id,
     message: message.id,
     reply: reply?.id ?? '',
-    after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, open: null }),
+    after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, running: null }),
     contact,
     agent,
     corpus,

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
-import { sendMessage } from '../src/conversations/send.ts';
+import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -138,7 +138,7 @@ describe('the text of a running reply', () => {
   test('is stored once, whichever statement it was whose answer was lost', async () => {
     const { services, key } = server;
     const { pool, bus, runtimes } = services;
-    const log = createLogger({ level: 'silent' });
+    const logger = createLogger({ level: 'silent' });
     let isCut = false;
     const query = async (question: pg.QueryConfig) => {
       const result = await pool.query(question);
@@ -148,9 +148,9 @@ describe('the text of a running reply', () => {
     const losing = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const viewer = await findViewerByKey(pool, key);
     if (!viewer) throw new Error('The server has no first key.');
-    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, log, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({ pool: losing, bus, lease, log, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({ pool: losing, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
 
     const { id: conversationId } = await idle();
     const text = 'Say it once.';

@@ -2,16 +2,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import { conversationEventsDocument, messageFields, replyEventsDocument } from '../src/client/documents.ts';
-import type { ConversationEvent, Fragment, Message } from '../src/client/events.ts';
-import {
-  addMessages,
-  applyEvent,
-  type ConversationView,
-  emptyView,
-  latestMessages,
-  textOf,
-} from '../src/client/fold.ts';
+import { conversationEventsDocument, messageFields, replyEventsDocument } from '../client/documents.ts';
+import type { ConversationEvent, Fragment, Message } from '../client/events.ts';
+import { addMessages, applyEvent, type ConversationView, emptyView, latestMessages, textOf } from '../client/fold.ts';
 
 const fold = (events: readonly ConversationEvent[], view = emptyView): ConversationView =>
   events.reduce(applyEvent, view);

@@ -1,20 +1,22 @@
+import { endConversation } from '../src/conversations/commands/end.ts';
+import { changeState } from '../src/conversations/commands/change-state.ts';
 import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import type { Viewer } from '../src/access/viewer.ts';
 import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
-import { addAgentMessage } from '../src/conversations/agent-message.ts';
-import { awaitReply } from '../src/conversations/await-reply.ts';
-import type { Changed } from '../src/conversations/change.ts';
-import { changeState, sendControl } from '../src/conversations/control.ts';
-import { createConversation } from '../src/conversations/create.ts';
-import { deleteConversation } from '../src/conversations/delete.ts';
-import { acceptHandoff, endConversation, endHandoff, startHandoff } from '../src/conversations/handoff.ts';
-import { regenerateReply } from '../src/conversations/regenerate.ts';
-import { sendMessage } from '../src/conversations/send.ts';
-import { stopReply } from '../src/conversations/stop.ts';
-import { updateConversation } from '../src/conversations/update.ts';
+import { addAgentMessage } from '../src/conversations/commands/agent-message.ts';
+import { awaitReply } from '../src/conversations/commands/await-reply.ts';
+import type { Committed } from '../src/conversations/log/commit.ts';
+import { sendControl } from '../src/conversations/commands/send-control.ts';
+import { createConversation } from '../src/conversations/commands/create.ts';
+import { deleteConversation } from '../src/conversations/commands/delete.ts';
+import { acceptHandoff, endHandoff, startHandoff } from '../src/conversations/commands/handoff.ts';
+import { regenerateReply } from '../src/conversations/commands/regenerate.ts';
+import { sendMessage } from '../src/conversations/commands/send.ts';
+import { stopReply } from '../src/conversations/commands/stop.ts';
+import { updateConversation } from '../src/conversations/commands/update.ts';
 import { UserError } from '../src/errors.ts';
 import type { Services } from '../src/graphql/context.ts';
 import { encodeId } from '../src/ids.ts';
@@ -111,7 +113,7 @@ interface Call {
   /** The versions just before and just after. */
   from: number;
   to: number;
-  result: Partial<Changed> | UserError;
+  result: Partial<Committed> | UserError;
 }
 
 const initial: ModelState = { playbook: 'sales', phase: null, systemMessage: null, context: { plan: 1 } };
@@ -363,8 +365,8 @@ type LoggedEvent = ModelEvent & { by: string | null };
 const isDeepEqual = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
 /** What must be the same whenever a command is repeated. */
-function answerOf({ conversationId, version, cursor, messageId, replyId }: Partial<Changed>): unknown {
-  return expect.objectContaining({ conversationId, version, cursor, messageId, replyId });
+function answerOf({ conversationId, version, runningReplyVersion, messageId, replyId }: Partial<Committed>): unknown {
+  return expect.objectContaining({ conversationId, version, runningReplyVersion, messageId, replyId });
 }
 
 function give(
@@ -373,7 +375,7 @@ function give(
   conversationId: string,
   command: ModelCommand,
   idempotencyKey: string | null,
-): Promise<Partial<Changed>> {
+): Promise<Partial<Committed>> {
   const { expectedVersion } = command;
   const base = { conversationId, expectedVersion, idempotencyKey, awaitReply: false };
   switch (command.type) {

@@ -7,7 +7,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { hasChromium, startBrowser } from './harness/browser.ts';
 import { upgradeStatus } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';

@@ -1,7 +1,7 @@
 import { parse, subscribe } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
-import { settleReply } from '../src/conversations/settle.ts';
+import { settleReply } from '../src/conversations/log/settle.ts';
 import { inTransaction } from '../src/db.ts';
 import { createContext } from '../src/graphql/context.ts';
 import { schema } from '../src/graphql/schema.ts';
@@ -241,7 +241,7 @@ test('whoever had not yet read the last events of a conversation when it was del
   if (!viewer) throw new Error('The server has no first key.');
   const { conversation, cursor: after } = await createConversation(server, { agentId, action: 'NONE' });
   const uuid = decodeId('Conversation', conversation.id) ?? '';
-  const held = await services.feeds.acquire(uuid);
+  const held = await services.feedRegistry.acquire(uuid);
   const stream = await subscribe({
     schema,
     document: parse(conversationEventsQuery),

@@ -10,7 +10,7 @@ import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { operationLimits } from '../src/graphql/limits.ts';
 import { schema } from '../src/graphql/schema.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { ask, graphql, RefusedError, type Result, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { bomb, damage, Dice, OperationMaker } from './harness/fuzz.ts';
@@ -311,7 +311,7 @@ describe('10,000 requests that nobody in their right mind would send', () => {
       expect(faults, `FUZZ_SEED=${seed}`).toEqual([]);
       expect(served).toBeGreaterThan(20);
       // Streams that were left end first.
-      await expect.poll(() => server.services.feeds.size, { timeout: 20_000 }).toBe(0);
+      await expect.poll(() => server.services.feedRegistry.size, { timeout: 20_000 }).toBe(0);
       expect(megabytes() - before).toBeLessThan(64);
     },
   );

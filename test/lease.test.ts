@@ -2,14 +2,14 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { Lease, type LeaseOptions } from '../src/generation/lease.ts';
 import { MainLoopWatch } from '../src/generation/main-loop-watch.ts';
 import { newId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { createConversation } from './harness/commands.ts';
 import { useDatabase } from './harness/database.ts';
 import { startServer } from './harness/server.ts';
 import { tcpProxy } from './harness/tcp-proxy.ts';
 
 const { url: databaseUrl, pool } = useDatabase();
-const log = createLogger({ level: 'silent' });
+const logger = createLogger({ level: 'silent' });
 
 const opened: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,7 +17,7 @@ afterEach(async () => {
 });
 
 function take(options: Partial<LeaseOptions> = {}): Lease {
-  const lease = new Lease({ databaseUrl, seconds: 30, newId, log, onLost: () => undefined, ...options });
+  const lease = new Lease({ databaseUrl, seconds: 30, newId, logger, onLost: () => undefined, ...options });
   opened.push(() => lease.stop());
   return lease;
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { LogTail } from '../src/conversations/log-tail.ts';
+import { LogTail } from '../src/conversations/lists/log-tail.ts';
 import { decodeId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { send } from './harness/commands.ts';
 import { useScriptedServer } from './harness/scripted-server.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
@@ -140,7 +140,7 @@ function reply(url = model.url) {
   const runtime = modelRuntime({
     search: async () => [],
     schemas,
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses: false,
     settings: { url: `${url}/v1`, apiKey: key, model: 'fake' },
   });

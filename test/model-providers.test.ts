@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Turn } from '../src/agents/runtime.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { anthropicStreams, begins, cuts, googleStreams, ModelServer, refuses } from './harness/model-server.ts';
 import { replyOf, said, turnOf } from './harness/turn.ts';
 import { schemas } from './harness/schemas.ts';
@@ -19,7 +19,7 @@ function reply(provider: 'anthropic' | 'google', changes: Partial<Turn> = {}) {
   const runtime = modelRuntime({
     search: async () => [],
     schemas,
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses: true,
     settings: { model: 'fake', anthropic: { apiKey: key, url }, google: { apiKey: key, url } },
   });

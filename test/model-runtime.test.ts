@@ -6,7 +6,7 @@ import type { ModelSettings } from '../src/agents/model/providers.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Playbook } from '../src/agents/playbook.ts';
 import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import {
   begins,
   callChunks,
@@ -38,7 +38,7 @@ function runtime({ settings, search = async () => [], allowPrivateAddresses = tr
   return modelRuntime({
     search,
     schemas,
-    log: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses,
     settings: { url: `${server.url}/v1`, model: 'fake', ...settings },
   });

@@ -7,7 +7,7 @@ import { openRateLimits } from '../src/access/rate-limits.ts';
 import type { Viewer } from '../src/access/viewer.ts';
 import type { App } from '../src/app.ts';
 import type { Config } from '../src/config.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { graphql, openSocket } from './harness/client.ts';
 import { useDatabase } from './harness/database.ts';
 import { findRedis } from './harness/redis.ts';
@@ -231,8 +231,8 @@ describe('while the store is away', () => {
     const proxy = await tcpProxy(database.url);
     const pool = new pg.Pool({ connectionString: proxy.url });
     pool.on('error', () => undefined);
-    const log = createLogger({ level: 'silent' });
-    const limits = await openRateLimits({ pool, redisUrl: null, perKey: 10, perContact: 0, log });
+    const logger = createLogger({ level: 'silent' });
+    const limits = await openRateLimits({ pool, redisUrl: null, perKey: 10, perContact: 0, logger });
     const viewer: Viewer = {
       kind: 'API_KEY',
       id: `key:${randomUUID()}`,

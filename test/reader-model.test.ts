@@ -1,3 +1,4 @@
+import type { StreamEvent } from '../src/conversations/stream/stream-event.ts';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
@@ -6,30 +7,31 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import type { Viewer } from '../src/access/viewer.ts';
 import type { ReplyPart } from '../src/agents/runtime.ts';
-import { createConversation } from '../src/conversations/create.ts';
-import { decodeCursor, type Position } from '../src/conversations/cursor.ts';
-import { deleteConversation } from '../src/conversations/delete.ts';
-import { Feed } from '../src/conversations/feed.ts';
-import { Feeds } from '../src/conversations/feeds.ts';
-import { follow, type StreamEvent } from '../src/conversations/follow.ts';
-import { readFragments, readHead } from '../src/conversations/log.ts';
-import { sendMessage } from '../src/conversations/send.ts';
-import { settleReply } from '../src/conversations/settle.ts';
-import { conversationStream } from '../src/conversations/stream.ts';
-import { updateConversation } from '../src/conversations/update.ts';
+import { createConversation } from '../src/conversations/commands/create.ts';
+import type { Committed } from '../src/conversations/log/commit.ts';
+import { cursorAt, decodeCursor, type StreamPosition } from '../src/conversations/stream/cursor.ts';
+import { deleteConversation } from '../src/conversations/commands/delete.ts';
+import { Feed } from '../src/conversations/stream/feed.ts';
+import { FeedRegistry } from '../src/conversations/stream/feed-registry.ts';
+import { follow } from '../src/conversations/stream/follow.ts';
+import { readFragments, readHead } from '../src/conversations/log/read.ts';
+import { sendMessage } from '../src/conversations/commands/send.ts';
+import { settleReply } from '../src/conversations/log/settle.ts';
+import { conversationStream } from '../src/conversations/stream/stream.ts';
+import { updateConversation } from '../src/conversations/commands/update.ts';
 import { inTransaction } from '../src/db.ts';
-import type { Bus, Hint, HintListener } from '../src/events/bus.ts';
+import type { Bus, Hint, HintListener } from '../src/bus/bus.ts';
 import { Checkpoints } from '../src/generation/checkpoints.ts';
 import { Run } from '../src/generation/run.ts';
 import type { Services } from '../src/graphql/context.ts';
 import { encodeId, newId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { Deferred } from './harness/deferred.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
 
 const server = useServer({ runtimes: [new ScriptedRuntime()] });
-const log = createLogger({ level: 'silent' });
+const logger = createLogger({ level: 'silent' });
 let viewer: Viewer;
 let agentId: string;
 const lease = { isHeld: () => true };
@@ -116,14 +118,17 @@ interface Folded {
 }
 
 /** What a reader knows at a cursor. */
-interface Known extends Position {
+interface Known extends StreamPosition {
   messages: Record<string, Folded>;
   /** The running reply's text turned out shorter: no more of it may come. */
   corrected: boolean;
   deleted: boolean;
 }
 
-const nothingKnown = { open: null, messages: {}, corrected: false, deleted: false };
+const cursorOf = ({ conversationId, version, runningReplyVersion }: Committed) =>
+  cursorAt(conversationId, version, runningReplyVersion);
+
+const nothingKnown = { running: null, messages: {}, corrected: false, deleted: false };
 
 /** What is known after an event. Throws where a follower could not go on. */
 function fold(before: Known, event: StreamEvent): Known {
@@ -138,29 +143,29 @@ function fold(before: Known, event: StreamEvent): Known {
     known.version = version;
     if (type === 'MessageCreated' && beginsReply) {
       known.messages[messageId ?? ''] = { fragments: [], ended: false };
-      known.open = { version, fragment: 0, place: 0 };
+      known.running = { version, fragment: 0, place: 0 };
     }
     if (type === 'MessageCompleted') {
       messageOf(known, messageId ?? '').ended = true;
-      known.open = null;
+      known.running = null;
       known.corrected = false;
     }
     return known;
   }
   const { messageId, index, text, status } = event.fragment;
   const message = messageOf(known, messageId);
-  const { open } = known;
-  if (index !== open?.fragment) throw new Error(`fragment ${index} instead of ${open?.fragment}`);
+  const { running } = known;
+  if (index !== running?.fragment) throw new Error(`fragment ${index} instead of ${running?.fragment}`);
   if (known.corrected) throw new Error('told more of a text that had been cut');
   if (event.kind === 'fragment-started') {
-    if (open.place !== 0) throw new Error('a fragment began twice');
+    if (running.place !== 0) throw new Error('a fragment began twice');
     if (text.toString() !== '' || status !== 'IN_PROGRESS') throw new Error('a fragment began with what came later');
     message.fragments.push({ text: '', done: false });
-    known.open = { ...open, place: 1 };
+    known.running = { ...running, place: 1 };
     return known;
   }
   const fragment = message.fragments[index];
-  if (!fragment || open.place === 0) throw new Error('a fragment that has not begun');
+  if (!fragment || running.place === 0) throw new Error('a fragment that has not begun');
   if (event.kind === 'fragment-delta') {
     const { length } = fragment.text;
     known.corrected = event.text === '' && event.offset < length;
@@ -168,12 +173,12 @@ function fold(before: Known, event: StreamEvent): Known {
       throw new Error(`${event.text.length} units at ${event.offset} after ${length}`);
     }
     fragment.text = fragment.text.slice(0, event.offset) + event.text;
-    known.open = { ...open, place: 1 + fragment.text.length };
+    known.running = { ...running, place: 1 + fragment.text.length };
     if (!event.text.isWellFormed() || !fragment.text.isWellFormed()) throw new Error('a surrogate pair was cut');
   } else {
     if (text !== fragment.text) throw new Error('completed with another text');
     fragment.done = true;
-    known.open = { ...open, fragment: index + 1, place: 0 };
+    known.running = { ...running, fragment: index + 1, place: 0 };
   }
   return known;
 }
@@ -242,9 +247,9 @@ class Reader {
       // Whoever begins in the middle of a reply is told of its beginning, and then of what is new.
       if (position && this.begins) this.known.version = position.version;
       this.begins = false;
-      const { version, open, deleted } = this.known;
-      if (!deleted && !isDeepStrictEqual(position, { version, open })) {
-        throw new Error(`the cursor ${JSON.stringify(position)} at ${JSON.stringify({ version, open })}`);
+      const { version, running, deleted } = this.known;
+      if (!deleted && !isDeepStrictEqual(position, { version, running })) {
+        throw new Error(`the cursor ${JSON.stringify(position)} at ${JSON.stringify({ version, running })}`);
       }
       seen.set(value.cursor, this.known);
       this.watchers.get(this.known.version)?.resolve();
@@ -266,7 +271,7 @@ class World {
   readonly uuid: string;
   /** The running reply. */
   run: Run | null = null;
-  private readonly feeds: Feeds[];
+  private readonly feeds: FeedRegistry[];
   private readonly services: Services;
   private readonly checkpoints: Checkpoints;
   /** What was known at each cursor that anybody has been given. */
@@ -280,9 +285,15 @@ class World {
 
   private constructor(uuid: string, { pool = server.services.pool, polls = true }: WorldOptions) {
     this.uuid = uuid;
-    this.feeds = [0, 1].map(() => new Feeds(pool, this.bus, log));
-    if (!polls) for (const feeds of this.feeds) feeds.poll = () => Promise.resolve();
-    this.checkpoints = new Checkpoints({ pool: server.services.pool, bus: this.bus, lease, log, feeds: this.feeds[0] });
+    this.feeds = [0, 1].map(() => new FeedRegistry(pool, this.bus, logger));
+    if (!polls) for (const feedRegistry of this.feeds) feedRegistry.poll = () => Promise.resolve();
+    this.checkpoints = new Checkpoints({
+      pool: server.services.pool,
+      bus: this.bus,
+      lease,
+      logger,
+      feedRegistry: this.feeds[0],
+    });
     const runner = {
       start: (reply: { conversationId: string; replyId: string }) => {
         this.run = new Run(reply);
@@ -307,17 +318,17 @@ class World {
     if (this.run || this.deleted) return;
     const content = { text: `Question ${(this.count += 1)}?` };
     const input = { content, action: 'GENERATE_REPLY', onBusy: 'REJECT', awaitReply: false } as const;
-    const { cursor } = await sendMessage(this.services, viewer, { conversationId: this.conversationId, ...input });
-    await this.note(cursor);
+    const sent = await sendMessage(this.services, viewer, { conversationId: this.conversationId, ...input });
+    await this.note(cursorOf(sent));
   }
 
   /** An event that may fall into the middle of a reply. */
   async update(): Promise<number> {
     if (this.deleted) return 0;
     const input = { conversationId: this.conversationId, title: `Title ${(this.count += 1)}` };
-    const { cursor, version } = await updateConversation(this.services, viewer, input);
-    await this.note(cursor);
-    return version;
+    const updated = await updateConversation(this.services, viewer, input);
+    await this.note(cursorOf(updated));
+    return updated.version;
   }
 
   /** The owner takes a part from its runtime; parts in between are made up so that it fits. */
@@ -391,10 +402,10 @@ class World {
     const after = from === 'now' ? null : (cursors[from % (cursors.length || 1)] ?? null);
     const known = (after === null ? null : this.seen.get(after)) ?? {
       // The running reply is told from its beginning, which is no new version.
-      version: feed.open ? feed.open.version - 1 : feed.deleted ? feed.version - 1 : feed.version,
+      version: feed.running ? feed.running.version - 1 : feed.deleted ? feed.version - 1 : feed.version,
       ...nothingKnown,
     };
-    const stream = await conversationStream({ ...this.services, feeds: server.services.feeds }, feed, {
+    const stream = await conversationStream({ ...this.services, feedRegistry: server.services.feedRegistry }, feed, {
       after,
       fragments: true,
     });
@@ -414,7 +425,7 @@ class World {
     const { run } = this;
     if (!run) return;
     await this.checkpoint();
-    for (const feeds of this.feeds) await feeds.poll();
+    for (const feedRegistry of this.feeds) await feedRegistry.poll();
     const rows = await readFragments(server.services.pool, [run.replyId]);
     await this.know(rows.map(({ text, status }) => ({ text, done: status === 'DONE' })));
   }
@@ -438,7 +449,7 @@ class World {
   /** Everybody reads to the end, and knows exactly what is stored. */
   async finish(): Promise<void> {
     const last = this.deleted ? null : await this.update();
-    for (const feeds of this.feeds) await feeds.poll();
+    for (const feedRegistry of this.feeds) await feedRegistry.poll();
     for (const reader of this.readers) {
       reader.allow(Infinity);
       const arrives = last === null ? reader.ended : reader.reaches(last);
@@ -459,7 +470,7 @@ class World {
 
   async close(): Promise<void> {
     await Promise.all(this.readers.map((reader) => reader.leave()));
-    for (const feeds of this.feeds) feeds.close();
+    for (const feedRegistry of this.feeds) feedRegistry.close();
     this.checkpoints.stop();
   }
 
@@ -474,7 +485,7 @@ class World {
     const position = decodeCursor(this.uuid, cursor);
     if (!position) throw new Error('The cursor of a payload is no cursor.');
     const messages: Known['messages'] = {};
-    if (position.open && this.run) messages[this.run.replyId] = { fragments: [], ended: false };
+    if (position.running && this.run) messages[this.run.replyId] = { fragments: [], ended: false };
     this.seen.set(cursor, { ...nothingKnown, ...position, messages });
   }
 }
@@ -635,7 +646,7 @@ describe('a feed', () => {
       reads.push(values?.[1]);
       answered.resolve();
     });
-    const feed = new Feed(slow, log, uuid);
+    const feed = new Feed(slow, logger, uuid);
     const starting = feed.start();
     // The question has been answered once another one that was asked later has.
     await pool.query('SELECT 1');
@@ -657,7 +668,7 @@ describe('a feed', () => {
     const pool = poolWith(({ name }) => {
       if (name === 'read-fragments' && failures-- > 0) throw new Error('gone');
     });
-    const feed = new Feed(pool, log, uuid);
+    const feed = new Feed(pool, logger, uuid);
     await feed.start();
     const seen = versionsAfter(feed, 1, 3);
     const content = { text: 'Hello?' };
@@ -671,7 +682,7 @@ describe('a feed', () => {
   test('that is pages of events behind reads and tells them all', async () => {
     const { uuid } = await conversationOf(0);
     const { pool } = server.services;
-    const feed = new Feed(pool, log, uuid);
+    const feed = new Feed(pool, logger, uuid);
     await feed.start();
     await pool.query(
       `INSERT INTO event (conversation_id, version, organization_id, type, actor)
@@ -686,7 +697,7 @@ describe('a feed', () => {
 
   test('that missed what happened before a deletion tells nothing twice', async () => {
     const { uuid, note } = await conversationOf(3);
-    const feed = new Feed(server.services.pool, log, uuid);
+    const feed = new Feed(server.services.pool, logger, uuid);
     await feed.start();
     for (let i = 0; i < 3; i += 1) {
       await note();
@@ -711,7 +722,7 @@ describe('a feed', () => {
       if (late) await feed.refresh();
       return result;
     };
-    const feed = new Feed(Object.create(pool, { query: { value: query } }) as pg.Pool, log, uuid);
+    const feed = new Feed(Object.create(pool, { query: { value: query } }) as pg.Pool, logger, uuid);
     await feed.start();
     await note();
     await feed.refresh();
@@ -720,7 +731,7 @@ describe('a feed', () => {
 
   test('that has not heard of a deletion finds out when a reader asks for events that are gone', async () => {
     const { uuid } = await conversationOf(3);
-    const feed = new Feed(server.services.pool, log, uuid);
+    const feed = new Feed(server.services.pool, logger, uuid);
     await feed.start();
     await deleteConversation(server.services, viewer, { conversationId: encodeId('Conversation', uuid) });
     expect(await versionsAfter(feed, 1, 5)).toEqual([5]);
@@ -728,16 +739,16 @@ describe('a feed', () => {
 
   test('that no hint ever reaches looks by itself from time to time', async () => {
     vi.useFakeTimers({ toFake: ['setInterval'] });
-    const feeds = new Feeds(server.services.pool, new UnreliableBus(), log);
+    const feedRegistry = new FeedRegistry(server.services.pool, new UnreliableBus(), logger);
     try {
       const { uuid, note } = await conversationOf(1);
-      const held = await feeds.acquire(uuid);
+      const held = await feedRegistry.acquire(uuid);
       await note();
       vi.advanceTimersByTime(5_000);
       await until(() => held?.feed.version === 3, 'for the second title');
     } finally {
       vi.useRealTimers();
-      feeds.close();
+      feedRegistry.close();
     }
   });
 
@@ -866,7 +877,7 @@ describe('a reader on a server that does not poll', () => {
     world.say({ text: 'Found.' });
     await world.checkpoint();
     const [feed] = world.held.map((each) => each.feed);
-    const { fragments = [] } = feed?.open ?? {};
+    const { fragments = [] } = feed?.running ?? {};
     const last = fragments.pop();
     fragments.length = 0;
     feed?.onBegun(last ? [{ ...last, text: last.text.toString() }] : []);
@@ -1064,7 +1075,7 @@ describe('the owner of a reply', () => {
     const told: Hint[] = [];
     const bus = new UnreliableBus();
     bus.publish = (hint) => void told.push(hint);
-    const checkpoints = new Checkpoints({ pool: server.services.pool, lease, ...options, bus, log });
+    const checkpoints = new Checkpoints({ pool: server.services.pool, lease, ...options, bus, logger });
     const say = (part: ReplyPart) => {
       if (run.take(part) === 'now') checkpoints.add(run, 'now');
       else checkpoints.add(run, 'soon');

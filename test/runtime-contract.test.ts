@@ -6,7 +6,7 @@ import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
 import { Draft } from '../src/generation/draft.ts';
 import { decodeId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
@@ -134,7 +134,7 @@ const subjects = [
     ...modelRuntime({
       search: async () => [],
       schemas,
-      log: createLogger({ level: 'silent' }),
+      logger: createLogger({ level: 'silent' }),
       allowPrivateAddresses: false,
       settings: { url: `${modelServer.url}/v1`, model: 'fake' },
     }),

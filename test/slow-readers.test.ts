@@ -144,7 +144,7 @@ describe('readers that stop reading while 10 MB stream by', () => {
     const before = megabytes();
     await stream10Megabytes(script);
     expect(megabytes() - before).toBeLessThan(BOUND);
-    await expect.poll(() => server.services.feeds.size, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => server.services.feedRegistry.size, { timeout: 20_000 }).toBe(0);
     for (const response of responses) response.resume();
     for (const [error] of await cut) expect(error).toMatchObject({ code: 'ECONNRESET' });
   }, 60_000);
@@ -215,7 +215,7 @@ test('a WebSocket whose peer has vanished is let go of, with what it followed', 
   // It reads, and neither answers a probe nor closes anything.
   tcp.removeAllListeners('data');
   tcp.on('data', () => undefined);
-  await expect.poll(() => server.services.feeds.size, { timeout: 20_000 }).toBe(0);
+  await expect.poll(() => server.services.feedRegistry.size, { timeout: 20_000 }).toBe(0);
   socket.terminate();
   await script.end();
 });

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Bus, Hint } from '../src/events/bus.ts';
-import { chooseBus } from '../src/events/choose.ts';
+import type { Bus, Hint } from '../src/bus/bus.ts';
+import { chooseBus } from '../src/bus/choose.ts';
 import { decodeId, newId } from '../src/ids.ts';
-import { createLogger } from '../src/observability.ts';
+import { createLogger } from '../src/logger.ts';
 import { createConversation, readMessage, stop } from './harness/commands.ts';
 import { useDatabase } from './harness/database.ts';
 import { replyEvents } from './harness/events.ts';

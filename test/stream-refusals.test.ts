@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeCursor } from '../src/conversations/cursor.ts';
+import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { openSocket, RefusedError, subscribeSse, subscribeWs } from './harness/client.ts';
 import { send } from './harness/commands.ts';
@@ -70,12 +70,12 @@ describe.each(transports)('by %s', (_name, subscribe) => {
       '💥',
       Buffer.from('x.1').toString('base64url'),
       foreign,
-      encodeCursor(uuid, { version: 5, open: null }),
-      encodeCursor(uuid, { version: 2 ** 31 - 1, open: null }),
-      encodeCursor(uuid, { version: -1, open: null }),
-      encodeCursor(uuid, { version: 1.5, open: null }),
-      encodeCursor(uuid, { version: 2, open: { version: 3, fragment: 0, place: 0 } }),
-      encodeCursor(uuid, { version: 3, open: { version: 2, fragment: 0, place: 0 } }),
+      encodeCursor(uuid, { version: 5, running: null }),
+      encodeCursor(uuid, { version: 2 ** 31 - 1, running: null }),
+      encodeCursor(uuid, { version: -1, running: null }),
+      encodeCursor(uuid, { version: 1.5, running: null }),
+      encodeCursor(uuid, { version: 2, running: { version: 3, fragment: 0, place: 0 } }),
+      encodeCursor(uuid, { version: 3, running: { version: 2, fragment: 0, place: 0 } }),
     ];
     for (const after of bad) {
       const code = await codeOf(conversationEvents(server, { conversationId, after }, subscribe));

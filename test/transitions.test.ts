@@ -1,10 +1,11 @@
+import { endConversation } from '../src/conversations/commands/end.ts';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import type { Viewer } from '../src/access/viewer.ts';
-import { awaitReply } from '../src/conversations/await-reply.ts';
-import { createConversation } from '../src/conversations/create.ts';
-import { endConversation, startHandoff } from '../src/conversations/handoff.ts';
-import { sendMessage } from '../src/conversations/send.ts';
+import { awaitReply } from '../src/conversations/commands/await-reply.ts';
+import { createConversation } from '../src/conversations/commands/create.ts';
+import { startHandoff } from '../src/conversations/commands/handoff.ts';
+import { sendMessage } from '../src/conversations/commands/send.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { readMessage } from './harness/commands.ts';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { encodeCursor } from '../../src/conversations/cursor.ts';
+import { encodeCursor } from '../../src/conversations/stream/cursor.ts';
 import { decodeId, encodeFragmentId, encodeId, newId } from '../../src/ids.ts';
 import { Metronome } from '../clock.ts';
 import { obey } from '../process.ts';
@@ -82,7 +82,7 @@ async function generate(id: string, script: Script): Promise<void> {
     const place = { version: 3, fragment: 0, place: 1 + offset + text.length };
     const event = tail({
       __typename: 'FragmentDelta',
-      cursor: encodeCursor(conversationId, { version: 3, open: place }),
+      cursor: encodeCursor(conversationId, { version: 3, running: place }),
       conversationId: id,
       occurredAt: new Date(),
       messageId: message,

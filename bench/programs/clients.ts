@@ -4,7 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { get } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { conversationEventsDocument } from '../../src/client/documents.ts';
+import { conversationEventsDocument } from '../../client/documents.ts';
 import { now } from '../clock.ts';
 import { obey } from '../process.ts';
 import { encodeClientFrame, FrameReader, opcodes } from '../wire.ts';

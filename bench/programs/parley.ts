@@ -4,13 +4,13 @@ import { findViewerByKey } from '../../src/access/api-keys.ts';
 import type { ReplyPart, Runtime } from '../../src/agents/runtime.ts';
 import { startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { append } from '../../src/conversations/append.ts';
-import { createConversation } from '../../src/conversations/create.ts';
-import { encodeCursor } from '../../src/conversations/cursor.ts';
-import { sendMessage } from '../../src/conversations/send.ts';
-import { ruleFor } from '../../src/conversations/transitions.ts';
+import { append } from '../../src/conversations/log/append.ts';
+import { createConversation } from '../../src/conversations/commands/create.ts';
+import { encodeCursor } from '../../src/conversations/stream/cursor.ts';
+import { sendMessage } from '../../src/conversations/commands/send.ts';
+import { ruleFor } from '../../src/conversations/log/transitions.ts';
 import { encodeId, newId } from '../../src/ids.ts';
-import { createLogger } from '../../src/observability.ts';
+import { createLogger } from '../../src/logger.ts';
 import { Metronome, now } from '../clock.ts';
 import { obey } from '../process.ts';
 import { numberedId, randomNumber, type SendStatement } from '../send-statement.ts';
@@ -96,7 +96,7 @@ async function open(id = newId()): Promise<Place> {
   const { services, caller, agentId } = await started;
   const own = { ...services, newId: () => id };
   await createConversation(own, caller, { agentId, action: 'NONE', awaitReply: false });
-  return { conversationId: encodeId('Conversation', id), after: encodeCursor(id, { version: 0, open: null }) };
+  return { conversationId: encodeId('Conversation', id), after: encodeCursor(id, { version: 0, running: null }) };
 }
 
 async function send(conversationId: string, action: 'GENERATE_REPLY' | 'NONE'): Promise<void> {

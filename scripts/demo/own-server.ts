@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type App, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/observability.ts';
+import { createLogger } from '../../src/logger.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface OwnServer {

@@ -1,4 +1,4 @@
-import type { ConversationEvent, Fragment } from '../../src/client/events.ts';
+import type { ConversationEvent, Fragment } from '../../client/events.ts';
 import type { Paragraph, Terminal } from './terminal.ts';
 
 /** Prints a reply's fragments as they come: calls and their responses in a line, text as it is written. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { applyEvent, type ConversationView, emptyView, textOf } from '../../src/client/fold.ts';
-import { followReply } from '../../src/client/follow.ts';
+import { applyEvent, type ConversationView, emptyView, textOf } from '../../client/fold.ts';
+import { followReply } from '../../client/follow.ts';
 import { Api } from './api.ts';
 import type { OwnServer } from './own-server.ts';
 import { ReplyPrinter } from './reply-printer.ts';

@@ -1,7 +1,7 @@
+import type { Confinement } from './caller.ts';
 import { randomBytes } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
-import type { Confinement } from '../conversations/services.ts';
 import type { Queryable } from '../db.ts';
 import type { Viewer } from './viewer.ts';
 

@@ -1,5 +1,5 @@
 import type { Queryable } from '../db.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -17,15 +17,15 @@ interface Connection {
 /** The open sockets and streams of this server: so many for each viewer, and none for longer than its credential is good. */
 export class Connections {
   private readonly db: Queryable;
-  private readonly log: Logger;
+  private readonly logger: Logger;
   private readonly limit: number;
   private readonly open = new Map<string, Set<Connection>>();
   private readonly timer: NodeJS.Timeout;
   private checking = false;
 
-  constructor(options: { db: Queryable; log: Logger; limit: number }) {
+  constructor(options: { db: Queryable; logger: Logger; limit: number }) {
     this.db = options.db;
-    this.log = options.log;
+    this.logger = options.logger;
     this.limit = options.limit;
     this.timer = setInterval(() => void this.check(), CHECK_MS);
   }
@@ -60,7 +60,7 @@ export class Connections {
       const revoked = await findRevokedKeys(this.db, ids);
       this.drop(({ keyId }) => keyId !== null && revoked.has(keyId), 'REVOKED');
     } catch (error) {
-      this.log.warn({ err: error }, 'could not check the credentials of open connections');
+      this.logger.warn({ err: error }, 'could not check the credentials of open connections');
     } finally {
       this.checking = false;
     }

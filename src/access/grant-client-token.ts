@@ -1,4 +1,6 @@
-import type { Confinement, ConversationServices } from '../conversations/services.ts';
+import type pg from 'pg';
+import type { Confinement } from './caller.ts';
+import type { PrismaClient } from '../db.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import { mintClientToken } from './client-tokens.ts';
@@ -15,7 +17,7 @@ export interface ClientTokenInput {
 
 /** Mints a token for a person or a conversation of the viewer's organization. It dies with the viewer's own credential. */
 export async function grantClientToken(
-  services: Pick<ConversationServices, 'pool' | 'prisma'>,
+  services: { pool: pg.Pool; prisma: PrismaClient },
   viewer: Viewer,
   input: ClientTokenInput,
 ): Promise<{ token: string; expiresAt: Date }> {
@@ -33,7 +35,7 @@ export async function grantClientToken(
 }
 
 async function confinementOf(
-  { prisma }: Pick<ConversationServices, 'prisma'>,
+  { prisma }: { prisma: PrismaClient },
   { organizationId }: Viewer,
   { contactId, conversationId }: ClientTokenInput,
 ): Promise<Confinement> {

@@ -1,11 +1,11 @@
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { ConversationServices } from '../conversations/services.ts';
+import type { PrismaClient } from '../db.ts';
 import { decodeId } from '../ids.ts';
 import type { Viewer } from './viewer.ts';
 import { visibleTo } from './visibility.ts';
 
 interface Context {
-  services: Pick<ConversationServices, 'prisma'>;
+  services: { prisma: PrismaClient };
   viewer: Viewer;
 }
 

@@ -7,7 +7,7 @@ import {
   RateLimiterRes,
   type RateLimiterAbstract,
 } from 'rate-limiter-flexible';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import type { Viewer } from './viewer.ts';
 
 /** In seconds. */
@@ -40,10 +40,10 @@ export async function openRateLimits(options: {
   redisUrl: string | null;
   perKey: number;
   perContact: number;
-  log: Logger;
+  logger: Logger;
 }): Promise<RateLimits> {
-  const { pool, redisUrl, perKey, perContact, log } = options;
-  const redis = redisUrl === null || perKey + perContact === 0 ? null : await connect(redisUrl, log);
+  const { pool, redisUrl, perKey, perContact, logger } = options;
+  const redis = redisUrl === null || perKey + perContact === 0 ? null : await connect(redisUrl, logger);
   const limiter = (keyPrefix: string, points: number): RateLimiterAbstract | null => {
     if (points === 0) return null;
     const common = { keyPrefix, points, duration: WINDOW };
@@ -68,7 +68,7 @@ export async function openRateLimits(options: {
         return allowance(chosen, await chosen.consume(id), true);
       } catch (reason) {
         if (reason instanceof RateLimiterRes) return allowance(chosen, reason, false);
-        log.warn({ err: reason }, 'could not count an operation; letting it pass');
+        logger.warn({ err: reason }, 'could not count an operation; letting it pass');
         return null;
       }
     },
@@ -87,7 +87,7 @@ function allowance(limiter: RateLimiterAbstract, { remainingPoints, msBeforeNext
   };
 }
 
-async function connect(url: string, log: Logger): Promise<Redis> {
+async function connect(url: string, logger: Logger): Promise<Redis> {
   const { Redis } = await import('ioredis');
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -96,7 +96,7 @@ async function connect(url: string, log: Logger): Promise<Redis> {
     connectTimeout: REDIS_MS,
     commandTimeout: REDIS_MS,
   });
-  redis.on('error', (error) => log.debug({ err: error }, 'the store of the rate limits is away'));
+  redis.on('error', (error) => logger.debug({ err: error }, 'the store of the rate limits is away'));
   // Before that, this server would count for itself. It goes on trying by itself.
   await redis.connect().catch(() => undefined);
   return redis;

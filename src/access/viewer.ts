@@ -1,4 +1,4 @@
-import type { Caller } from '../conversations/services.ts';
+import type { Caller } from './caller.ts';
 
 /** What an API key may be allowed: to see everything of its organization, to change it, and to manage its keys. */
 export const keyScopes = ['read', 'write', 'admin'] as const;

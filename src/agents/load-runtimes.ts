@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { StartupError } from '../errors.ts';
 import { SchemaChecker, SchemaError } from '../json-schema/checker.ts';
 import { isJsonObject } from '../json.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import type { Runtime } from './runtime.ts';
 
 /** The runtimes that every installation has. */
@@ -14,10 +14,10 @@ const ownNames = ['knowledge', 'model'];
  * the working directory and begin with a dot or a slash; anything else is the name of a package.
  * @throws {StartupError} naming the module that cannot be used, and why.
  */
-export async function loadRuntimes(modules: readonly string[], log: Logger): Promise<Runtime[]> {
+export async function loadRuntimes(modules: readonly string[], logger: Logger): Promise<Runtime[]> {
   const loaded: Runtime[] = [];
   const names = new Set(ownNames);
-  const schemas = new SchemaChecker(log);
+  const schemas = new SchemaChecker(logger);
   try {
     for (const module of modules) {
       for (const runtime of await load(module, schemas)) {

@@ -1,17 +1,5 @@
+import type { Author } from '../access/caller.ts';
 import type { Json, JsonObject } from '../json.ts';
-
-/** Who can write a message, or do something. */
-export const authorKinds = ['END_USER', 'AI_AGENT', 'HUMAN_AGENT', 'SYSTEM'] as const;
-
-/** Who wrote a message, or did something, as known at that time. */
-export interface Author {
-  kind: (typeof authorKinds)[number];
-  displayName?: string | null;
-  avatarUrl?: string | null;
-  externalId?: string | null;
-  contactId?: string | null;
-  agentId?: string | null;
-}
 
 /** What steers the agent. */
 export interface State {

@@ -1,4 +1,4 @@
-import './schema/changes.ts';
+import './schema/live-list.ts';
 import './schema/control.ts';
 import './schema/create.ts';
 import './schema/events.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import type { FragmentRow } from '../conversations/log.ts';
-import type { Bus } from '../events/bus.ts';
-import type { Logger } from '../observability.ts';
+import type { FragmentRow } from '../conversations/log/read.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import type { Run, Snapshot } from './run.ts';
 
@@ -17,8 +17,8 @@ export interface CheckpointOptions {
   pool: pg.Pool;
   bus: Bus;
   lease: Pick<Lease, 'isHeld'>;
-  log: Logger;
-  feeds?: FragmentListener | undefined;
+  logger: Logger;
+  feedRegistry?: FragmentListener | undefined;
 }
 
 /**
@@ -29,8 +29,8 @@ export class Checkpoints {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
   private readonly lease: Pick<Lease, 'isHeld'>;
-  private readonly log: Logger;
-  private readonly feeds: FragmentListener | undefined;
+  private readonly logger: Logger;
+  private readonly feedRegistry: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();
   /** Since when there has been text that no statement has taken. */
   private waitingSince: number | null = null;
@@ -44,8 +44,8 @@ export class Checkpoints {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
-    this.log = options.log;
-    this.feeds = options.feeds;
+    this.logger = options.logger;
+    this.feedRegistry = options.feedRegistry;
   }
 
   /** Publishes a run's new text, and has it stored within the interval, or at once. */
@@ -78,7 +78,7 @@ export class Checkpoints {
   private tell(run: Run, { begun, ended }: Snapshot): void {
     if (begun.length + ended.length === 0 || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
-    this.feeds?.onBegun(
+    this.feedRegistry?.onBegun(
       conversationId,
       begun.map(({ units: _units, ...row }) => ({ ...row, messageId })),
     );
@@ -87,7 +87,7 @@ export class Checkpoints {
 
   private storeQuietly(): void {
     this.store().catch((error: unknown) => {
-      this.log.warn({ err: error }, 'could not store the text of running replies; trying again');
+      this.logger.warn({ err: error }, 'could not store the text of running replies; trying again');
     });
   }
 

@@ -1,5 +1,5 @@
 import type { ReplyPart, Usage } from '../agents/runtime.ts';
-import { GrowingText } from '../growing-text.ts';
+import { GrowingText } from '../conversations/stream/growing-text.ts';
 import type { Json, JsonObject } from '../json.ts';
 
 /** The longest text of a reply, in UTF-16 code units. */

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { UnavailableError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
 import type { FromLeaseWorker, LeaseWorkerData, ToLeaseWorker } from './lease-protocol.ts';
 
@@ -13,7 +13,7 @@ export interface LeaseOptions {
   /** How long others wait for a sign of life. */
   seconds: number;
   newId: NewId;
-  log: Logger;
+  logger: Logger;
   /** Others have declared this server dead; its replies are no longer its own. */
   onLost: () => void;
   /** The main loop did not turn for so many milliseconds. */
@@ -95,7 +95,7 @@ export class Lease {
     const worker = startWorker('generation/lease-worker', data);
     this.worker = worker;
     worker.on('message', (message: FromLeaseWorker) => this.hear(message));
-    worker.on('error', (error) => this.options.log.error({ err: error }, 'the worker that renews the lease failed'));
+    worker.on('error', (error) => this.options.logger.error({ err: error }, 'the worker that renews the lease failed'));
     worker.on('exit', () => {
       this.stopped?.();
       this.first?.reject(new Error('The worker that renews the lease ended.'));
@@ -111,14 +111,14 @@ export class Lease {
   }
 
   private hear(message: FromLeaseWorker): void {
-    const { log, newId, onLost, onLag } = this.options;
+    const { logger, newId, onLost, onLag } = this.options;
     switch (message.type) {
       case 'held':
         this.first?.resolve();
         this.first = null;
         return;
       case 'lost':
-        log.warn('others have declared this server dead; its replies were settled');
+        logger.warn('others have declared this server dead; its replies were settled');
         onLost();
         this.id = newId();
         this.tell({ type: 'take', id: this.id });
@@ -126,7 +126,7 @@ export class Lease {
       case 'failed':
         this.first?.reject(new Error(`Cannot take a lease: ${message.message}`));
         this.first = null;
-        log.warn({ reason: message.message }, 'could not renew the lease');
+        logger.warn({ reason: message.message }, 'could not renew the lease');
         return;
       case 'stopped':
         this.stopped?.();

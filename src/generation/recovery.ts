@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import type { ReplyRunner } from '../conversations/services.ts';
-import { settleReply } from '../conversations/settle.ts';
+import type { ReplyRunner } from '../conversations/reply-runner.ts';
+import { settleReply } from '../conversations/log/settle.ts';
 import { inTransaction } from '../db.ts';
-import type { Bus } from '../events/bus.ts';
-import type { Logger } from '../observability.ts';
+import type { Bus } from '../bus/bus.ts';
+import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import { type ServerRow, ServerWatch } from './server-watch.ts';
 
@@ -15,7 +15,7 @@ export class Recovery {
   private readonly bus: Bus;
   private readonly lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
   private readonly runner: Pick<ReplyRunner, 'start'>;
-  private readonly log: Logger;
+  private readonly logger: Logger;
   private readonly now: () => number;
   private readonly watch: ServerWatch;
   private timer: NodeJS.Timeout | null = null;
@@ -27,14 +27,14 @@ export class Recovery {
     bus: Bus;
     lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
     runner: Pick<ReplyRunner, 'start'>;
-    log: Logger;
+    logger: Logger;
     now?: () => number;
   }) {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
     this.runner = options.runner;
-    this.log = options.log;
+    this.logger = options.logger;
     this.now = options.now ?? (() => performance.now());
     this.watch = new ServerWatch(options.lease.seconds);
   }
@@ -53,7 +53,7 @@ export class Recovery {
     this.looking ??= this.tryLook()
       .catch((error: unknown) => {
         this.watch.forget();
-        this.log.warn({ err: error }, 'could not look for replies without an owner');
+        this.logger.warn({ err: error }, 'could not look for replies without an owner');
       })
       .finally(() => {
         this.looking = null;
@@ -65,7 +65,7 @@ export class Recovery {
   async sweep(): Promise<number> {
     let count = 0;
     while (await this.settleOne()) count += 1;
-    if (count > 0) this.log.info({ count }, 'settled the replies of a server that stopped working');
+    if (count > 0) this.logger.info({ count }, 'settled the replies of a server that stopped working');
     return count;
   }
 
@@ -88,7 +88,7 @@ export class Recovery {
         WHERE server.id = dead.id AND server.xmin::text = dead.version`,
       values: [dead.map(({ id }) => id), dead.map(({ version }) => version)],
     });
-    if (rowCount) this.log.warn({ count: rowCount }, 'servers have shown no sign of life for a lease');
+    if (rowCount) this.logger.warn({ count: rowCount }, 'servers have shown no sign of life for a lease');
   }
 
   /** Starts replies that were claimed for this server when the answer to that claim was lost: nobody else would. */

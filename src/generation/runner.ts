@@ -1,13 +1,13 @@
+import type { Author } from '../access/caller.ts';
 import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
 import { nextPhases } from '../agents/playbook.ts';
 import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
-import type { Author } from '../conversations/model.ts';
-import type { ReplyRunner } from '../conversations/services.ts';
-import { type Ending, settleReply } from '../conversations/settle.ts';
-import { steerReply } from '../conversations/steer.ts';
+import type { ReplyRunner } from '../conversations/reply-runner.ts';
+import { type Ending, settleReply } from '../conversations/log/settle.ts';
+import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
-import type { Hint, HintListener } from '../events/bus.ts';
+import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
@@ -86,7 +86,7 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
-    const { pool, log, runtimes } = this.options;
+    const { pool, logger, runtimes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
@@ -112,7 +112,7 @@ export class Runner implements ReplyRunner, HintListener {
     } catch (error) {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
-      log.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+      logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
@@ -161,7 +161,7 @@ export class Runner implements ReplyRunner, HintListener {
         return await attempt();
       } catch (error) {
         const { conversationId, replyId } = run;
-        this.options.log.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
+        this.options.logger.warn({ err: error, conversationId, replyId }, `could not ${what}; trying again`);
         await sleep(wait);
       }
     }

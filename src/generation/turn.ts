@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
-import { readFragments } from '../conversations/log.ts';
+import { readFragments } from '../conversations/log/read.ts';
 import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { JsonObject } from '../json.ts';
 

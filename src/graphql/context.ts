@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader';
 import type { Viewer } from '../access/viewer.ts';
-import { type FragmentRow, readFragments } from '../conversations/log.ts';
+import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';

@@ -5,7 +5,7 @@ import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } fro
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
 import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
@@ -33,7 +33,7 @@ export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
 /** The API over HTTP and SSE. Who is not authenticated gets no further than the door. */
 export function createGraphQLServer(options: {
   services: Services;
-  log: Logger;
+  logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
   introspection: boolean;
@@ -44,7 +44,7 @@ export function createGraphQLServer(options: {
   /** Null: not authenticated. */
   authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
 }): GraphQLServer {
-  const { services, log, connections, rateLimits, allowedOrigins, authenticate } = options;
+  const { services, logger, connections, rateLimits, allowedOrigins, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -64,7 +64,7 @@ export function createGraphQLServer(options: {
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
     ],
-    maskedErrors: { maskError: (error) => maskError(error, log) },
+    maskedErrors: { maskError: (error) => maskError(error, logger) },
     context: ({ viewer }) => {
       if (!viewer) throw unauthenticated();
       return createContext(services, viewer);

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { UnavailableError } from '../errors.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import { badUserInput, isErrorCode, serviceUnavailable } from './errors.ts';
 
 /**
  * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
  * gets its code; anything else is logged under a request id, and only the id is sent.
  */
-export function maskError(error: unknown, log: Logger): GraphQLError {
+export function maskError(error: unknown, logger: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
     // Only what a resolver threw has a path, and only what ended a stream names the operation: otherwise a value of the
     // request was not what its type demands.
@@ -22,7 +22,7 @@ export function maskError(error: unknown, log: Logger): GraphQLError {
     }
   }
   const requestId = randomUUID();
-  log.error(
+  logger.error(
     { err: error instanceof GraphQLError ? (error.originalError ?? error) : error, requestId },
     'internal error',
   );

@@ -6,6 +6,7 @@ import './node.ts';
 import '../access/schema.ts';
 import '../agents/schema.ts';
 import '../contacts/schema.ts';
+import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
 

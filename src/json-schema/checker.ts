@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import { UnavailableError } from '../errors.ts';
 import type { Json } from '../json.ts';
-import type { Logger } from '../observability.ts';
+import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
 import type { SchemaAnswer, SchemaMessage, SchemaRequest, ValueFault } from './protocol.ts';
 
@@ -38,7 +38,7 @@ type Limits = { [name in keyof typeof checkLimits]: number };
  * that passes them fails alone: the worker is replaced. Checks of different schemas take turns.
  */
 export class SchemaChecker {
-  private readonly log: Logger;
+  private readonly logger: Logger;
   private readonly limits: Limits;
   private worker: Worker | null = null;
   private ready = false;
@@ -57,8 +57,8 @@ export class SchemaChecker {
   private closed = false;
 
   /** The worker starts with the first check. */
-  constructor(log: Logger, limits: Partial<Limits> = {}) {
-    this.log = log;
+  constructor(logger: Logger, limits: Partial<Limits> = {}) {
+    this.logger = logger;
     this.limits = { ...checkLimits, ...limits };
   }
 
@@ -174,7 +174,7 @@ export class SchemaChecker {
     worker.on('error', (error: Error & { code?: string }) => {
       if (worker !== this.worker) return;
       const hasRunOut = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-      if (!hasRunOut) this.log.error({ err: error }, 'the worker that checks JSON Schemas failed');
+      if (!hasRunOut) this.logger.error({ err: error }, 'the worker that checks JSON Schemas failed');
       const detail = hasRunOut
         ? `Takes more than ${megabytes} MB of memory to check: make the schema or the value simpler.`
         : 'Cannot be checked: the check itself failed.';
@@ -202,7 +202,7 @@ export class SchemaChecker {
     if (running) {
       clearTimeout(running.timer);
       running.check.reject(error);
-      if (error instanceof SchemaError) this.log.warn({ err: error }, 'ended the check of a JSON Schema');
+      if (error instanceof SchemaError) this.logger.warn({ err: error }, 'ended the check of a JSON Schema');
     }
     // A worker that cannot start would be started for ever; what waits is refused when its time is over.
     if (ready && !this.closed) this.next();

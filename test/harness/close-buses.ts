@@ -1,5 +1,5 @@
-import { chooseBus } from '../../src/events/choose.ts';
-import { createLogger } from '../../src/observability.ts';
+import { chooseBus } from '../../src/bus/choose.ts';
+import { createLogger } from '../../src/logger.ts';
 import { tcpProxy } from './tcp-proxy.ts';
 
 // Run as a process of its own: it ends by itself if buses that are closed, in health or while cut, hold nothing open.

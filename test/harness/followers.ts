@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import { applyEvent, emptyView, textOf } from '../../src/client/fold.ts';
-import { followConversation } from '../../src/client/follow.ts';
+import { applyEvent, emptyView, textOf } from '../../client/fold.ts';
+import { followConversation } from '../../client/follow.ts';
 import { openSocket, type Subscribe, subscribeSse, subscribeWs, type Target } from './client.ts';
 import { conversationEvents, type Event } from './events.ts';
 import { mayPass } from './fleet.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/observability.ts';
+import { createLogger } from '../../src/logger.ts';
 import { useDatabase } from './database.ts';
 
 /** The key of the organization that the first server on a database makes. */

@@ -2,7 +2,7 @@ import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider'
 import { UnavailableError } from '../../errors.ts';
 import { type SchemaChecker, SchemaError } from '../../json-schema/checker.ts';
 import type { Json, JsonObject } from '../../json.ts';
-import type { Logger } from '../../observability.ts';
+import type { Logger } from '../../logger.ts';
 import type { HttpTool } from '../http-tool.ts';
 import { cite, type FoundPassage, type KnowledgeSearch, summarize, unlessAborted } from '../knowledge.ts';
 import { nextPhases, playbookInstructions } from '../playbook.ts';
@@ -31,7 +31,7 @@ export interface Tool {
 export interface ToolServices extends HttpCallOptions {
   search: KnowledgeSearch;
   schemas: SchemaChecker;
-  log: Logger;
+  logger: Logger;
 }
 
 /** What the model may call in a phase of the turn's playbook. */
@@ -49,7 +49,7 @@ export async function callTool(
   tools: readonly Tool[],
   name: string,
   args: JsonObject | null,
-  { signal, log, schemas }: Pick<ToolServices, 'log' | 'schemas'> & { signal: AbortSignal },
+  { signal, logger, schemas }: Pick<ToolServices, 'logger' | 'schemas'> & { signal: AbortSignal },
 ): Promise<Outcome> {
   const tool = tools.find(({ definition }) => definition.name === name);
   if (!tool) return failure('There is no such tool.');
@@ -60,7 +60,7 @@ export async function callTool(
     return await tool.call(args, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof ToolError)) log.error({ err: error, tool: name }, 'a tool failed');
+    if (!(error instanceof ToolError)) logger.error({ err: error, tool: name }, 'a tool failed');
     return failure(error instanceof ToolError ? error.message : 'The tool failed.');
   }
 }

@@ -1,6 +1,7 @@
+import { changeState } from '../commands/change-state.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
-import { changeState, sendControl } from '../control.ts';
+import { sendControl } from '../commands/send-control.ts';
 import {
   ConversationBusyError,
   ConversationEndedError,

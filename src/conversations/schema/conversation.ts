@@ -5,7 +5,7 @@ import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { isJsonObject } from '../../json.ts';
-import { encodeCursor } from '../cursor.ts';
+import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
@@ -35,11 +35,7 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         'Follow from here. Never newer than anything else in the same response, so nothing is missed; take it from the ' +
         'response, not from a cache.',
       // Of the row that was read first: what is read after it can only be newer.
-      resolve: ({ id, version, generatingVersion }) =>
-        encodeCursor(id, {
-          version,
-          open: generatingVersion === null ? null : { version: generatingVersion, fragment: 0, place: 0 },
-        }),
+      resolve: ({ id, version, runningReplyVersion }) => cursorAt(id, version, runningReplyVersion),
     }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
@@ -79,10 +75,8 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       type: 'Message',
       nullable: true,
       description: 'The reply being generated now.',
-      resolve: (query, { generatingMessageId }, _args, { services }) =>
-        generatingMessageId
-          ? services.prisma.message.findUnique({ ...query, where: { id: generatingMessageId } })
-          : null,
+      resolve: (query, { runningReplyId }, _args, { services }) =>
+        runningReplyId ? services.prisma.message.findUnique({ ...query, where: { id: runningReplyId } }) : null,
     }),
     handoff: t.prismaField({
       type: HandoffRef,

@@ -1,6 +1,6 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
-import { createConversation } from '../create.ts';
+import { createConversation } from '../commands/create.ts';
 import { IdempotencyMismatchError } from '../failures.ts';
 import * as fields from './input-fields.ts';
 import { MessageAction, MessageInput, StateInput } from './inputs.ts';

@@ -3,11 +3,11 @@ import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
 import { isJsonObject, type Json } from '../../json.ts';
-import { encodeCursor } from '../cursor.ts';
-import { type LogEvent, type LogEventInPlace, readLogPage } from '../log.ts';
+import { cursorAt } from '../stream/cursor.ts';
+import { type LogEvent, type LogEventInPlace, readLogPage } from '../log/read.ts';
 import { ConversationRef } from './conversation.ts';
 import { FragmentRef, TextFragmentRef } from './fragment.ts';
-import type { DeliveredEvent } from './delivery.ts';
+import type { DeliveredEvent } from './event-rows.ts';
 import { HandoffRef } from './handoff.ts';
 import { AuthorRef, asBegun, authorOf, MessageRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
@@ -97,9 +97,8 @@ builder.objectField(ConversationRef, 'events', (t) =>
 );
 
 function inPlace(conversationId: string, event: LogEventInPlace): LoggedEvent {
-  const { version, openReplyVersion } = event;
-  const open = openReplyVersion === null ? null : { version: openReplyVersion, fragment: 0, place: 0 };
-  return { kind: 'log', conversationId, event, cursor: encodeCursor(conversationId, { version, open }) };
+  const { version, runningReplyVersion } = event;
+  return { kind: 'log', conversationId, event, cursor: cursorAt(conversationId, version, runningReplyVersion) };
 }
 
 /** An event of the log that says no more than that it happened. */

@@ -2,7 +2,7 @@ import { FragmentStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeFragmentId } from '../../ids.ts';
 import { isJsonObject } from '../../json.ts';
-import type { FragmentRow } from '../log.ts';
+import type { FragmentRow } from '../log/read.ts';
 
 const FragmentStatusRef = builder.enumType('FragmentStatus', {
   description: 'Whether content is still arriving.',

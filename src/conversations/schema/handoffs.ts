@@ -1,8 +1,9 @@
+import { endConversation } from '../commands/end.ts';
 import { requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ConversationEndedError, HandedOffError, NotHandedOffError, VersionConflictError } from '../failures.ts';
-import { acceptHandoff, endConversation, endHandoff, startHandoff } from '../handoff.ts';
+import { acceptHandoff, endHandoff, startHandoff } from '../commands/handoff.ts';
 import * as fields from './input-fields.ts';
 import { HandoffRef } from './handoff.ts';
 import { payload, type PayloadRef } from './payloads.ts';

@@ -1,9 +1,9 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
-import { deleteConversation } from '../delete.ts';
+import { deleteConversation } from '../commands/delete.ts';
 import { VersionConflictError } from '../failures.ts';
-import { updateConversation } from '../update.ts';
+import { updateConversation } from '../commands/update.ts';
 import * as fields from './input-fields.ts';
 import { payload } from './payloads.ts';
 

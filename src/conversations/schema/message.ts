@@ -1,11 +1,12 @@
+import { type Author, authorKinds } from '../../access/caller.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import type { Message } from '../../generated/prisma/client.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
-import type { FragmentRow } from '../log.ts';
-import { type Author, authorKinds, type Canvas } from '../model.ts';
+import type { FragmentRow } from '../log/read.ts';
+import { type Canvas } from '../model.ts';
 import { FragmentRef } from './fragment.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 

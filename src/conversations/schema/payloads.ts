@@ -1,10 +1,11 @@
 import type { ObjectRef } from '@pothos/core';
 import { builder, type BuilderTypes } from '../../graphql/builder.ts';
-import type { Changed } from '../change.ts';
+import type { Committed } from '../log/commit.ts';
+import { cursorAt } from '../stream/cursor.ts';
 import { ConversationRef } from './conversation.ts';
 import { MessageRef } from './message.ts';
 
-export const ConversationPayloadRef = builder.interfaceRef<Changed>('ConversationPayload').implement({
+export const ConversationPayloadRef = builder.interfaceRef<Committed>('ConversationPayload').implement({
   description: 'The result of a change to a conversation that still exists.',
   fields: (t) => ({
     conversation: t.prismaField({
@@ -18,16 +19,17 @@ export const ConversationPayloadRef = builder.interfaceRef<Changed>('Conversatio
       description:
         'Just after this change. What others did before it is not in this payload: who follows already keeps to its own last ' +
         'cursor.',
-      resolve: ({ cursor }) => cursor,
+      resolve: ({ conversationId, version, runningReplyVersion }) =>
+        cursorAt(conversationId, version, runningReplyVersion),
     }),
   }),
 });
 
-export type PayloadRef = ObjectRef<BuilderTypes, Changed, Changed>;
+export type PayloadRef = ObjectRef<BuilderTypes, Committed, Committed>;
 
 /** A payload that leaves a conversation behind and nothing else. */
 export function payload(name: string, description: string): PayloadRef {
-  const ref = builder.objectRef<Changed>(name);
+  const ref = builder.objectRef<Committed>(name);
   ref.implement({ description, interfaces: [ConversationPayloadRef] });
   return ref;
 }
@@ -47,7 +49,7 @@ function withMessageField(
   name: string,
   description: string,
   always: boolean,
-  idOf: (changed: Changed) => string | null,
+  idOf: (changed: Committed) => string | null,
 ): void {
   builder.objectField(ref, name, (t) =>
     always

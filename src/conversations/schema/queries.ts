@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import { decodePageCursor, encodePageCursor, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
-import { listConversations, type ListPlace } from '../list.ts';
+import { listConversations, type ListPlace } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';

@@ -8,8 +8,8 @@ import {
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import { regenerateReply } from '../regenerate.ts';
-import { stopReply } from '../stop.ts';
+import { regenerateReply } from '../commands/regenerate.ts';
+import { stopReply } from '../commands/stop.ts';
 import * as fields from './input-fields.ts';
 import { payload, withReply } from './payloads.ts';
 

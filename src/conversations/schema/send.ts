@@ -1,14 +1,14 @@
 import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
-import { addAgentMessage } from '../agent-message.ts';
+import { addAgentMessage } from '../commands/agent-message.ts';
 import {
   ConversationBusyError,
   ConversationEndedError,
   IdempotencyMismatchError,
   VersionConflictError,
 } from '../failures.ts';
-import { sendMessage } from '../send.ts';
+import { sendMessage } from '../commands/send.ts';
 import * as fields from './input-fields.ts';
 import { AuthorInput, companionFields, ContentInput, MessageAction, StateInput, userMessageFields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';

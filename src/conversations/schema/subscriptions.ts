@@ -1,12 +1,13 @@
+import type { StreamEvent } from '../stream/stream-event.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodeId } from '../../ids.ts';
-import type { Feed } from '../feed.ts';
-import { BadCursorError, type StreamEvent } from '../follow.ts';
-import { conversationStream, replyStream } from '../stream.ts';
-import { type DeliveredEvent, delivered } from './delivery.ts';
+import type { Feed } from '../stream/feed.ts';
+import { BadCursorError } from '../stream/follow.ts';
+import { conversationStream, replyStream } from '../stream/stream.ts';
+import { type DeliveredEvent, delivered } from './event-rows.ts';
 import { ConversationEventRef } from './events.ts';
 
 builder.subscriptionField('conversationEvents', (t) =>
@@ -79,7 +80,7 @@ async function following(
   what: string,
   open: (feed: Feed) => Promise<AsyncIterableIterator<StreamEvent>>,
 ): Promise<AsyncIterableIterator<DeliveredEvent>> {
-  const held = conversationId === null ? null : await services.feeds.acquire(conversationId);
+  const held = conversationId === null ? null : await services.feedRegistry.acquire(conversationId);
   if (!held || held.feed.organizationId !== viewer.organizationId) {
     held?.release();
     throw notFound(`There is no such ${what}.`);

@@ -1,0 +1,30 @@
+import type { Logger } from '../logger.ts';
+import type { Bus } from './bus.ts';
+
+export interface BusChoice {
+  /** `memory:`, `redis://…`, `rediss://…` or `postgres://…`; unset means PostgreSQL at `databaseUrl`. */
+  eventsUrl: string | undefined;
+  databaseUrl: string;
+  logger: Logger;
+}
+
+/** The bus that the settings ask for, not connected yet. Only the adapter in use is loaded. */
+export async function chooseBus({ eventsUrl, databaseUrl, logger }: BusChoice): Promise<Bus> {
+  const url = eventsUrl ?? databaseUrl;
+  const scheme = url.slice(0, url.indexOf(':'));
+  switch (scheme) {
+    case 'memory': {
+      const { inProcessBus } = await import('./in-process.ts');
+      return inProcessBus({ logger });
+    }
+    case 'redis':
+    case 'rediss': {
+      const { redisBus } = await import('./redis.ts');
+      return redisBus({ url, logger });
+    }
+    default: {
+      const { postgresBus } = await import('./postgres.ts');
+      return postgresBus({ connectionString: url, logger });
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import type { Logger } from '../logger.ts';
+import type { Bus } from './bus.ts';
+import { Listeners } from './listeners.ts';
+
+/**
+ * A bus for servers of one process, above all in tests.
+ * @param options.group Buses of one group hear each other; a bus without one hears itself only.
+ */
+export function inProcessBus(options: { logger?: Logger; group?: Set<Listeners> } = {}): Bus {
+  const group = options.group ?? new Set();
+  const listeners = new Listeners(options.logger);
+  let connected = false;
+  return {
+    connect() {
+      group.add(listeners);
+      connected = true;
+      return Promise.resolve();
+    },
+    publish(hint) {
+      listeners.hint(hint);
+      if (!connected) return;
+      for (const member of group) if (member !== listeners) member.hint(hint);
+    },
+    subscribe: (listener) => listeners.add(listener),
+    isConnected: () => connected,
+    close() {
+      connected = false;
+      group.delete(listeners);
+      listeners.clear();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { Caller } from '../../access/caller.ts';
+import { NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import { type Committed, commit } from '../log/commit.ts';
+import { idempotencyOf } from './idempotency.ts';
+import { InputReader, type StateInput } from './input.ts';
+import { type MessageInput, readContent } from './message-input.ts';
+import type { ConversationServices } from '../services.ts';
+import { ruleFor } from '../log/transitions.ts';
+
+export interface AddAgentMessageInput extends Omit<MessageInput, 'contactId' | 'queryMetadata'> {
+  conversationId: string;
+  inReplyToId?: string | null | undefined;
+  stateAfter?: StateInput | null | undefined;
+  onBusy: 'REJECT' | 'INTERRUPT';
+  expectedVersion?: number | null | undefined;
+  idempotencyKey?: string | null | undefined;
+}
+
+/** Adds a message in the agent's name that was written elsewhere, or by a human. */
+export async function addAgentMessage(
+  services: ConversationServices,
+  caller: Caller,
+  input: AddAgentMessageInput,
+): Promise<Committed> {
+  const conversationId = decodeId('Conversation', input.conversationId);
+  if (!conversationId) throw new NotFoundError(['conversationId']);
+  const reader = new InputReader();
+  const key = reader.idempotencyKey(input.idempotencyKey);
+  const kind = input.author?.kind ?? 'AI_AGENT';
+  if (kind !== 'AI_AGENT' && kind !== 'HUMAN_AGENT') {
+    reader.refuse(['author', 'kind'], 'Must be AI_AGENT or HUMAN_AGENT.');
+  }
+  const author = { ...(input.author && reader.author(['author'], input.author)), kind };
+  const content = readContent(reader, [], input);
+  const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
+  const inReplyToId = await findAnswered(services, caller, conversationId, input.inReplyToId);
+  reader.finish();
+  return commit(services, {
+    conversationId,
+    organizationId: caller.organizationId,
+    rule: ruleFor('addAgentMessage', input.onBusy),
+    actor: caller.actor,
+    serverId: services.serverId(),
+    expectedVersion: input.expectedVersion,
+    idempotency: idempotencyOf(caller.id, key, 'addAgentMessage', { ...input }),
+    message: { id: services.newId(), role: 'AGENT', author, inReplyToId, ...content },
+    state,
+  });
+}
+
+/** A message of the same conversation; none is ever removed from it, so reading it beforehand is safe. */
+async function findAnswered(
+  services: ConversationServices,
+  { organizationId }: Caller,
+  conversationId: string,
+  id: string | null | undefined,
+): Promise<string | null> {
+  if (id == null) return null;
+  const uuid = decodeId('Message', id);
+  const message =
+    uuid && (await services.prisma.message.findFirst({ where: { id: uuid, conversationId, organizationId } }));
+  if (!message) throw new NotFoundError(['inReplyToId']);
+  return message.id;
+}

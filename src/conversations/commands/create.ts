@@ -1,0 +1,173 @@
+import type { Caller } from '../../access/caller.ts';
+import pg from 'pg';
+import { NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import type { JsonObject } from '../../json.ts';
+import { awaitReply } from './await-reply.ts';
+import { type Committed, commit } from '../log/commit.ts';
+import { checkState } from '../log/check-state.ts';
+import { idempotencyOf } from './idempotency.ts';
+import { InputReader, limits, type StateInput } from './input.ts';
+import { findContact, type MessageInput, readUserMessage } from './message-input.ts';
+import { readParameters } from './parameters.ts';
+import type { StatePatch } from '../model.ts';
+import type { ConversationServices } from '../services.ts';
+import { ruleFor } from '../log/transitions.ts';
+
+export interface CreateConversationInput {
+  agentId?: string | null | undefined;
+  contactId?: string | null | undefined;
+  inboxId?: string | null | undefined;
+  title?: string | null | undefined;
+  message?: MessageInput | null | undefined;
+  action: 'GENERATE_REPLY' | 'NONE';
+  awaitReply: boolean;
+  state?: StateInput | null | undefined;
+  systemPrompt?: string | null | undefined;
+  corpusId?: string | null | undefined;
+  runtimeParameters?: unknown;
+  metadata?: unknown;
+  idempotencyKey?: string | null | undefined;
+}
+
+/** Starts a conversation: with a message, with the agent's greeting, or empty. */
+export async function createConversation(
+  services: ConversationServices,
+  caller: Caller,
+  input: CreateConversationInput,
+): Promise<Committed> {
+  const reader = new InputReader();
+  const key = reader.idempotencyKey(input.idempotencyKey);
+  const { agent, inboxId } = await findAgent(services, caller, input);
+  const contact = input.contactId == null ? null : await findContact(services, caller, ['contactId'], input.contactId);
+  const corpusId = await findCorpus(services, caller, input.corpusId);
+  const row: ConversationRow = {
+    id: services.newId(),
+    agentId: agent.id,
+    contactId: contact?.contactId ?? null,
+    inboxId,
+    corpusId,
+    title: reader.text(['title'], input.title) ?? null,
+    state: input.state ? reader.state(['state'], input.state) : {},
+    systemPrompt: reader.text(['systemPrompt'], input.systemPrompt, limits.systemText) ?? null,
+    runtimeParameters: await readParameters(services, reader, input.runtimeParameters, {
+      runtime: agent.runtime,
+      agent: agent.defaultRuntimeParameters,
+    }),
+    metadata: reader.object(['metadata'], input.metadata) ?? {},
+  };
+  const message = input.message ? await readUserMessage(services, caller, reader, ['message'], input.message) : null;
+  reader.finish();
+
+  const changed = await commit(
+    services,
+    {
+      conversationId: row.id,
+      organizationId: caller.organizationId,
+      rule: ruleFor('sendMessage'),
+      actor: caller.actor,
+      serverId: services.serverId(),
+      idempotency: idempotencyOf(caller.id, key, 'createConversation', { ...input }),
+      lifecycle: { type: 'ConversationCreated' },
+      message,
+      reply:
+        input.action === 'NONE'
+          ? null
+          : { id: services.newId(), inReplyToId: message?.id ?? null, supersedesId: null, runtimeParameters: {} },
+    },
+    async (db) => {
+      await insertConversation(db, caller.organizationId, row);
+      const before = { playbook: null, phase: null };
+      return { refusal: await checkState(db, row.agentId, row.state, { path: 'state', before }) };
+    },
+  );
+  if (input.awaitReply && changed.replyId) await awaitReply(services, changed.conversationId, changed.replyId);
+  return changed;
+}
+
+interface ConversationRow {
+  id: string;
+  agentId: string;
+  contactId: string | null;
+  inboxId: string | null;
+  corpusId: string | null;
+  title: string | null;
+  state: StatePatch;
+  systemPrompt: string | null;
+  runtimeParameters: JsonObject;
+  metadata: JsonObject;
+}
+
+/** Which field of the input a foreign key of the row comes from. */
+const references: Partial<Record<string, string>> = {
+  conversation_agent_id_fkey: 'agentId',
+  conversation_contact_id_fkey: 'contactId',
+  conversation_corpus_id_fkey: 'corpusId',
+  conversation_inbox_id_fkey: 'inboxId',
+};
+
+/** Throws `NotFoundError` for what was deleted after it had been found. */
+async function insertConversation(db: pg.PoolClient, organizationId: string, row: ConversationRow): Promise<void> {
+  const { playbook, phase, systemMessage, context } = row.state;
+  const inserted = db.query({
+    name: 'insert-conversation',
+    text: `INSERT INTO conversation (id, organization_id, agent_id, contact_id, inbox_id, corpus_id, title, playbook, phase,
+        system_message, context, system_prompt, runtime_parameters, metadata)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14)`,
+    values: [
+      row.id,
+      organizationId,
+      row.agentId,
+      row.contactId,
+      row.inboxId,
+      row.corpusId,
+      row.title,
+      playbook,
+      phase,
+      systemMessage,
+      JSON.stringify(context ?? null),
+      row.systemPrompt,
+      JSON.stringify(row.runtimeParameters),
+      JSON.stringify(row.metadata),
+    ],
+  });
+  await inserted.catch((error: unknown) => {
+    const field = error instanceof pg.DatabaseError && references[error.constraint ?? ''];
+    throw field ? new NotFoundError([field]) : error;
+  });
+}
+
+/** The agent named, or the inbox's, or the organization's default one. */
+async function findAgent(services: ConversationServices, caller: Caller, input: CreateConversationInput) {
+  const { organizationId } = caller;
+  const { prisma } = services;
+  let inbox = null;
+  if (input.inboxId != null) {
+    const id = decodeId('Inbox', input.inboxId);
+    inbox = id && (await prisma.inbox.findFirst({ where: { id, organizationId }, include: { agent: true } }));
+    if (!inbox) throw new NotFoundError(['inboxId']);
+  }
+  const inboxId = inbox?.id ?? null;
+  if (input.agentId != null) {
+    const id = decodeId('Agent', input.agentId);
+    const agent = id && (await prisma.agent.findFirst({ where: { id, organizationId } }));
+    if (!agent) throw new NotFoundError(['agentId']);
+    return { agent, inboxId };
+  }
+  if (inbox?.agent) return { agent: inbox.agent, inboxId };
+  const organization = await prisma.organization.findUnique({ where: { id: organizationId } });
+  const agent =
+    organization?.defaultAgentId &&
+    (await prisma.agent.findFirst({ where: { id: organization.defaultAgentId, organizationId } }));
+  if (!agent) throw new NotFoundError(['agentId']);
+  return { agent, inboxId };
+}
+
+async function findCorpus(services: ConversationServices, caller: Caller, id: string | null | undefined) {
+  if (id == null) return null;
+  const uuid = decodeId('Corpus', id);
+  const { organizationId } = caller;
+  const corpus = uuid && (await services.prisma.corpus.findFirst({ where: { id: uuid, organizationId } }));
+  if (!corpus) throw new NotFoundError(['corpusId']);
+  return corpus.id;
+}

@@ -1,0 +1,41 @@
+import type { Caller } from '../../access/caller.ts';
+import { inTransaction } from '../../db.ts';
+import { NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import { VersionConflictError } from '../failures.ts';
+import type { ConversationServices } from '../services.ts';
+
+/** Deletes the conversation with everything in it; of its log only the last event stays, for those who follow. */
+export async function deleteConversation(
+  services: ConversationServices,
+  caller: Caller,
+  input: { conversationId: string; expectedVersion?: number | null | undefined },
+): Promise<{ conversationId: string }> {
+  const { organizationId, actor } = caller;
+  const conversationId = decodeId('Conversation', input.conversationId);
+  if (!conversationId) throw new NotFoundError(['conversationId']);
+  const { version, running } = await inTransaction(services.pool, async (db) => {
+    const { rows } = await db.query<{ version: number; running: string | null }>({
+      text: `SELECT version, generating_message_id AS running FROM conversation
+        WHERE id = $1 AND organization_id = $2 FOR UPDATE`,
+      values: [conversationId, organizationId],
+    });
+    const locked = rows[0];
+    if (!locked) throw new NotFoundError(['conversationId']);
+    const { expectedVersion } = input;
+    if (expectedVersion != null && expectedVersion !== locked.version) {
+      throw new VersionConflictError(conversationId, expectedVersion, locked.version);
+    }
+    await db.query('DELETE FROM event WHERE conversation_id = $1', [conversationId]);
+    await db.query('DELETE FROM idempotency WHERE conversation_id = $1', [conversationId]);
+    await db.query('DELETE FROM conversation WHERE id = $1', [conversationId]);
+    await db.query({
+      text: `INSERT INTO event (conversation_id, version, organization_id, type, actor)
+        VALUES ($1, $2, $3, 'ConversationDeleted', $4)`,
+      values: [conversationId, locked.version + 1, organizationId, JSON.stringify(actor)],
+    });
+    return { version: locked.version + 1, running: locked.running };
+  });
+  services.bus.publish({ kind: 'log', conversationId, version, ...(running && { settled: running }) });
+  return { conversationId };
+}

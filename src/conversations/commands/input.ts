@@ -1,0 +1,138 @@
+import type { Author } from '../../access/caller.ts';
+import { ValueReader, valueLimits } from '../../value-reader.ts';
+import type { NewFragment, StatePatch } from '../model.ts';
+
+/** Limits in bytes of UTF-8, for JSON of its compact form. */
+export const limits = {
+  ...valueLimits,
+  content: 1024 * 1024,
+  context: 256 * 1024,
+  fragments: 1000,
+} as const;
+
+/** What `ContentInput` holds: exactly one of the two. */
+export interface ContentInput {
+  text?: string | null | undefined;
+  fragments?: FragmentInput[] | null | undefined;
+}
+
+/** What `FragmentInput` holds: exactly one of the three. */
+export interface FragmentInput {
+  text?: { text: string; metadata?: unknown } | null | undefined;
+  functionCall?: { name: string; args: unknown; metadata?: unknown } | null | undefined;
+  functionResponse?:
+    | { name: string; callIndex?: number | null | undefined; response?: unknown; failed: boolean; metadata?: unknown }
+    | null
+    | undefined;
+}
+
+export interface AuthorInput {
+  kind?: Author['kind'] | null | undefined;
+  externalId?: string | null | undefined;
+  displayName?: string | null | undefined;
+  avatarUrl?: string | URL | null | undefined;
+}
+
+export interface StateInput {
+  playbook?: string | null | undefined;
+  phase?: string | null | undefined;
+  systemMessage?: string | null | undefined;
+  context?: unknown;
+}
+
+/** Reads what commands on conversations are given. */
+export class InputReader extends ValueReader {
+  content(path: string[], content: ContentInput): NewFragment[] {
+    if (content.text != null) {
+      const text = this.text([...path, 'text'], content.text, limits.content) ?? '';
+      if (text === '') this.refuse([...path, 'text'], 'Must not be empty.');
+      return [{ kind: 'TEXT', text, metadata: {} }];
+    }
+    const inputs = content.fragments ?? [];
+    const at = [...path, 'fragments'];
+    if (inputs.length === 0) this.refuse(at, 'Must hold at least one fragment.');
+    if (inputs.length > limits.fragments) {
+      this.refuse(at, `Holds ${inputs.length} fragments; at most ${limits.fragments} are allowed.`);
+      return [];
+    }
+    const fragments = inputs.map((input, index) =>
+      this.fragment([...at, String(index)], input, inputs.slice(0, index)),
+    );
+    const bytes = Buffer.byteLength(JSON.stringify(fragments));
+    if (bytes > limits.content) this.refuse(at, `Are ${bytes} bytes in all; at most ${limits.content} are allowed.`);
+    return fragments;
+  }
+
+  author(path: string[], input: AuthorInput): Omit<Author, 'kind'> {
+    let avatarUrl: string | undefined;
+    if (input.avatarUrl != null) {
+      const at = [...path, 'avatarUrl'];
+      avatarUrl = this.text(at, String(input.avatarUrl), 2048);
+      if (!/^https?:$/.test(URL.canParse(avatarUrl ?? '') ? new URL(avatarUrl ?? '').protocol : '')) {
+        this.refuse(at, 'Must be an absolute http: or https: URL.');
+      }
+    }
+    const author = {
+      externalId: this.text([...path, 'externalId'], input.externalId),
+      displayName: this.text([...path, 'displayName'], input.displayName),
+      avatarUrl,
+    };
+    return Object.fromEntries(Object.entries(author).filter(([, value]) => value !== undefined));
+  }
+
+  state(path: string[], input: StateInput): StatePatch {
+    const patch: StatePatch = {};
+    if (input.playbook !== undefined) patch.playbook = this.text([...path, 'playbook'], input.playbook) ?? null;
+    if (input.phase !== undefined) patch.phase = this.text([...path, 'phase'], input.phase) ?? null;
+    if (input.systemMessage !== undefined) {
+      patch.systemMessage = this.text([...path, 'systemMessage'], input.systemMessage, limits.systemText) ?? null;
+    }
+    if (input.context !== undefined) patch.context = this.json([...path, 'context'], input.context, limits.context);
+    return patch;
+  }
+
+  idempotencyKey(value: string | null | undefined): string | null {
+    if (value == null) return null;
+    const path = ['idempotencyKey'];
+    this.wellFormed(path, value);
+    if (value.length < 1 || value.length > 255) this.refuse(path, 'Must be 1 to 255 characters long.');
+    return value;
+  }
+
+  private fragment(path: string[], input: FragmentInput, earlier: FragmentInput[]): NewFragment {
+    if (input.functionCall) {
+      const at = [...path, 'functionCall'];
+      return {
+        kind: 'FUNCTION_CALL',
+        name: this.name([...at, 'name'], input.functionCall.name),
+        args: this.object([...at, 'args'], input.functionCall.args, limits.content) ?? {},
+        metadata: this.object([...at, 'metadata'], input.functionCall.metadata) ?? {},
+      };
+    }
+    if (input.functionResponse) {
+      const at = [...path, 'functionResponse'];
+      const { callIndex = null, response = null, failed } = input.functionResponse;
+      if (callIndex !== null && !earlier[callIndex]?.functionCall) {
+        this.refuse([...at, 'callIndex'], 'Must be the index of a function call earlier in the same list.');
+      }
+      return {
+        kind: 'FUNCTION_RESPONSE',
+        name: this.name([...at, 'name'], input.functionResponse.name),
+        callIndex,
+        response: this.json([...at, 'response'], response, limits.content),
+        failed,
+        metadata: this.object([...at, 'metadata'], input.functionResponse.metadata) ?? {},
+      };
+    }
+    const at = [...path, 'text'];
+    const text = this.text([...at, 'text'], input.text?.text ?? '', limits.content) ?? '';
+    if (text === '') this.refuse([...at, 'text'], 'Must not be empty.');
+    return { kind: 'TEXT', text, metadata: this.object([...at, 'metadata'], input.text?.metadata) ?? {} };
+  }
+
+  private name(path: string[], value: string): string {
+    const name = this.text(path, value) ?? '';
+    if (name === '') this.refuse(path, 'Must not be empty.');
+    return name;
+  }
+}

@@ -1,0 +1,53 @@
+import type { Caller } from '../../access/caller.ts';
+import { NotFoundError } from '../../errors.ts';
+import { isJsonObject, type JsonObject } from '../../json.ts';
+import type { InputReader } from './input.ts';
+import type { ConversationServices } from '../services.ts';
+
+/** Where the parameters of a reply come from, the later over the earlier. */
+export interface ParameterSources {
+  runtime: string;
+  agent: unknown;
+  conversation?: unknown;
+}
+
+/** Reads `runtimeParameters` and reports each fault of the merged result with its path. */
+export async function readParameters(
+  services: ConversationServices,
+  reader: InputReader,
+  given: unknown,
+  sources: ParameterSources,
+): Promise<JsonObject> {
+  const path = ['runtimeParameters'];
+  const parameters = reader.object(path, given) ?? {};
+  const merged = Object.assign({}, objectOf(sources.agent), objectOf(sources.conversation), parameters);
+  for (const issue of await services.checkParameters(sources.runtime, merged)) {
+    reader.refuse([...path, ...issue.path], issue.detail);
+  }
+  return parameters;
+}
+
+/** Parameters for one reply alone, over those of its conversation. */
+export async function readOverride(
+  services: ConversationServices,
+  caller: Caller,
+  reader: InputReader,
+  conversationId: string,
+  given: unknown,
+): Promise<JsonObject> {
+  if (given == null) return {};
+  const conversation = await services.prisma.conversation.findFirst({
+    where: { id: conversationId, organizationId: caller.organizationId },
+    include: { agent: true },
+  });
+  if (!conversation) throw new NotFoundError(['conversationId']);
+  return readParameters(services, reader, given, {
+    runtime: conversation.agent.runtime,
+    agent: conversation.agent.defaultRuntimeParameters,
+    conversation: conversation.runtimeParameters,
+  });
+}
+
+function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {};
+}

@@ -1,0 +1,73 @@
+import type { Caller } from '../../access/caller.ts';
+import type pg from 'pg';
+import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import { awaitReply } from './await-reply.ts';
+import { type Committed, commit } from '../log/commit.ts';
+import { idempotencyOf } from './idempotency.ts';
+import { InputReader } from './input.ts';
+import { readOverride } from './parameters.ts';
+import type { ConversationServices } from '../services.ts';
+import { ruleFor } from '../log/transitions.ts';
+
+export interface RegenerateReplyInput {
+  replyId: string;
+  runtimeParameters?: unknown;
+  awaitReply: boolean;
+  expectedVersion?: number | null | undefined;
+  idempotencyKey?: string | null | undefined;
+}
+
+/** Answers again in place of the latest reply, which stays readable. */
+export async function regenerateReply(
+  services: ConversationServices,
+  caller: Caller,
+  input: RegenerateReplyInput,
+): Promise<Committed> {
+  const { organizationId } = caller;
+  const replyId = decodeId('Message', input.replyId);
+  const old =
+    replyId &&
+    (await services.prisma.message.findFirst({
+      where: { id: replyId, organizationId },
+      select: { conversationId: true, inReplyToId: true },
+    }));
+  if (!replyId || !old) throw new NotFoundError(['replyId']);
+  const { conversationId, inReplyToId } = old;
+  const reader = new InputReader();
+  const key = reader.idempotencyKey(input.idempotencyKey);
+  const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
+  reader.finish();
+
+  const changed = await commit(
+    services,
+    {
+      conversationId,
+      organizationId,
+      rule: ruleFor('regenerateReply'),
+      actor: caller.actor,
+      serverId: services.serverId(),
+      expectedVersion: input.expectedVersion,
+      idempotency: idempotencyOf(caller.id, key, 'regenerateReply', { ...input }),
+    },
+    async (db) => {
+      const reply = { id: services.newId(), inReplyToId, supersedesId: replyId, runtimeParameters };
+      if ((await latestReply(db, conversationId)) === replyId) return { reply };
+      const detail = 'Must be a generated reply after which nobody has written.';
+      return { refusal: new InvalidInputError([{ path: ['replyId'], detail }]) };
+    },
+  );
+  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
+  return changed;
+}
+
+/** The latest message, control messages aside, when it is a generated reply. */
+async function latestReply(db: pg.PoolClient, conversationId: string): Promise<string | null> {
+  const { rows } = await db.query<{ id: string; generated: boolean }>({
+    name: 'latest-reply',
+    text: `SELECT id, runtime_parameters IS NOT NULL AS generated FROM message
+      WHERE conversation_id = $1 AND role <> 'CONTROL' ORDER BY position DESC LIMIT 1`,
+    values: [conversationId],
+  });
+  return rows[0]?.generated ? rows[0].id : null;
+}

@@ -1,0 +1,154 @@
+import type { Caller } from '../../access/caller.ts';
+import type pg from 'pg';
+import type { ConversationStatus } from '../../generated/prisma/enums.ts';
+import { decodeId, type IdType } from '../../ids.ts';
+import { ValueReader } from '../../value-reader.ts';
+
+/** All that is given must hold. */
+export interface ConversationFilter {
+  agentId?: string | null | undefined;
+  contactId?: string | null | undefined;
+  inboxId?: string | null | undefined;
+  status?: readonly ConversationStatus[] | null | undefined;
+  handoffStatus?: readonly ('WAITING' | 'ACCEPTED' | 'ENDED')[] | null | undefined;
+  metadata?: unknown;
+  created?: DateTimeRange | null | undefined;
+  updated?: DateTimeRange | null | undefined;
+}
+
+interface DateTimeRange {
+  from?: Date | null | undefined;
+  to?: Date | null | undefined;
+}
+
+export interface ListOrder {
+  field: 'createdAt' | 'updatedAt';
+  direction: 'asc' | 'desc';
+}
+
+export interface ListedConversation {
+  id: string;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** A place in the list: the value that it is ordered by, and the id that breaks ties. */
+export interface ListPlace {
+  at: Date;
+  id: string;
+}
+
+/** The ids of a page, in its order. Reads along the index of the order and stops at the limit. */
+export async function listConversations(
+  pool: pg.Pool,
+  { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
+  query: {
+    filter: ConversationFilter;
+    keyword?: string | null | undefined;
+    order: ListOrder;
+    after: ListPlace | null;
+    before: ListPlace | null;
+    limit: number;
+    inverted: boolean;
+  },
+): Promise<ListedConversation[]> {
+  const { order, after, before, inverted } = query;
+  const where = new Conditions();
+  where.add(`c.organization_id = ${where.value(organizationId)}`);
+  if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
+  else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
+  where.addFilter(query.filter);
+  if (query.keyword != null) where.addKeyword(query.keyword, organizationId);
+  const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
+  const [later, earlier] = order.direction === 'asc' ? ['>', '<'] : ['<', '>'];
+  if (after) where.add(`(${column}, c.id) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
+  if (before) where.add(`(${column}, c.id) ${earlier} (${where.value(before.at)}, ${where.value(before.id)}::uuid)`);
+  const way = (order.direction === 'asc') === inverted ? 'DESC' : 'ASC';
+  const { rows } = await pool.query<ListedConversation>(
+    `SELECT c.id, c.created_at AS "createdAt", c.updated_at AS "updatedAt" FROM conversation c
+      WHERE ${where.sql()} ORDER BY ${column} ${way}, c.id ${way} LIMIT ${where.value(query.limit)}`,
+    where.values,
+  );
+  return rows;
+}
+
+/** Those of these conversations that match the filter. */
+export async function matchingConversations(
+  pool: pg.Pool,
+  organizationId: string,
+  filter: ConversationFilter,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const where = new Conditions();
+  where.add(`c.organization_id = ${where.value(organizationId)}`);
+  where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
+  where.addFilter(filter);
+  const { rows } = await pool.query<{ id: string }>(
+    `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
+    where.values,
+  );
+  return new Set(rows.map((row) => row.id));
+}
+
+/** The most words of a keyword that count. */
+const KEYWORDS = 20;
+
+class Conditions {
+  readonly values: unknown[] = [];
+  private readonly parts: string[] = [];
+
+  /** A placeholder for a value. */
+  value(value: unknown): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
+  add(sql: string): void {
+    this.parts.push(sql);
+  }
+
+  sql(): string {
+    return this.parts.join(' AND ');
+  }
+
+  addFilter(filter: ConversationFilter): void {
+    this.addId('c.agent_id', 'Agent', filter.agentId);
+    this.addId('c.contact_id', 'Contact', filter.contactId);
+    this.addId('c.inbox_id', 'Inbox', filter.inboxId);
+    if (filter.status) this.add(`c.status::text = ANY(${this.value(filter.status)})`);
+    if (filter.handoffStatus) {
+      this.add(`EXISTS (SELECT FROM handoff h WHERE h.id = c.handoff_id
+        AND CASE WHEN h.accepted_at IS NULL THEN 'WAITING' ELSE 'ACCEPTED' END = ANY(${this.value(filter.handoffStatus)}))`);
+    }
+    if (filter.metadata != null) {
+      const reader = new ValueReader();
+      const metadata = reader.object(['filter', 'metadata'], filter.metadata);
+      reader.finish();
+      this.add(`c.metadata @> ${this.value(JSON.stringify(metadata))}::jsonb`);
+    }
+    this.addRange('c.created_at', filter.created);
+    this.addRange('c.updated_at', filter.updated);
+  }
+
+  addKeyword(keyword: string, organizationId: string): void {
+    const reader = new ValueReader();
+    const words = reader.text(['keyword'], keyword);
+    reader.finish();
+    const phrases = words?.split(/\s+/).filter(Boolean).slice(0, KEYWORDS) ?? [];
+    if (phrases.length === 0) return;
+    const wanted = phrases.map((phrase) => `list_phrase(${this.value(phrase)})`).join(' && ');
+    this.add(`(list_words(coalesce(c.title, '')) @@ (${wanted}) OR c.id IN (
+      SELECT m.conversation_id FROM fragment f JOIN message m ON m.id = f.message_id
+      WHERE list_words(f.text) @@ (${wanted}) AND m.role <> 'CONTROL' AND m.organization_id = ${this.value(organizationId)}))`);
+  }
+
+  /** An id that names nothing matches nothing. */
+  private addId(column: string, type: IdType, id: string | null | undefined): void {
+    if (id != null) this.add(`${column} = ${this.value(decodeId(type, id))}::uuid`);
+  }
+
+  private addRange(column: string, range: DateTimeRange | null | undefined): void {
+    if (range?.from) this.add(`${column} >= ${this.value(range.from)}`);
+    if (range?.to) this.add(`${column} < ${this.value(range.to)}`);
+  }
+}

@@ -1,0 +1,90 @@
+import type { EventType } from '../../generated/prisma/enums.ts';
+import { type ConversationFilter, listConversations, matchingConversations } from './list-conversations.ts';
+import type { LogChange, LogTail } from './log-tail.ts';
+import type pg from 'pg';
+
+/** How a conversation moved in relation to a filter. */
+export interface ConversationChange {
+  kind: 'ENTERED' | 'UPDATED' | 'LEFT';
+  conversationId: string;
+}
+
+/** So many matching conversations are remembered, the latest; of others it is inferred whether they matched before. */
+const REMEMBERED = 10_000;
+
+/** Events that can take a conversation into a filter or out of it. */
+const moving: ReadonlySet<EventType> = new Set([
+  'ConversationDeleted',
+  'ConversationEnded',
+  'ConversationUpdated',
+  'HandoffAccepted',
+  'HandoffEnded',
+  'HandoffStarted',
+]);
+
+/** A live list: changes of the conversations that match, or no longer match. Each is told at most once a second. */
+export async function* conversationChanges(
+  services: { pool: pg.Pool; logTail: LogTail },
+  organizationId: string,
+  filter: ConversationFilter,
+  signal: AbortSignal,
+): AsyncGenerator<ConversationChange, void, undefined> {
+  const { pool } = services;
+  const waiting = new Map<string, Set<EventType>>();
+  let wake = () => {};
+  const listen = (changes: LogChange[]) => {
+    for (const change of changes) {
+      if (change.organizationId !== organizationId) continue;
+      const types = waiting.get(change.conversationId) ?? new Set();
+      for (const type of change.types) types.add(type);
+      waiting.set(change.conversationId, types);
+    }
+    wake();
+  };
+  const stop = await services.logTail.subscribe(listen);
+  const onAbort = () => wake();
+  signal.addEventListener('abort', onAbort);
+  try {
+    const known = await matchingNow(pool, organizationId, filter);
+    while (!signal.aborted) {
+      const batch = new Map([...waiting].slice(0, 100));
+      for (const id of batch.keys()) waiting.delete(id);
+      if (batch.size === 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (waiting.size > 0 || signal.aborted) resolve();
+        });
+        continue;
+      }
+      const matching = await matchingConversations(pool, organizationId, filter, [...batch.keys()]);
+      for (const [conversationId, types] of batch) {
+        const kind = moveOf(known, conversationId, types, matching.has(conversationId));
+        if (kind) yield { kind, conversationId };
+      }
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    stop();
+  }
+}
+
+async function matchingNow(pool: pg.Pool, organizationId: string, filter: ConversationFilter): Promise<Set<string>> {
+  const order = { field: 'updatedAt', direction: 'desc' } as const;
+  const page = { filter, order, after: null, before: null, limit: REMEMBERED, inverted: false };
+  const listed = await listConversations(pool, { organizationId, confinedTo: null }, page);
+  return new Set(listed.map(({ id }) => id).reverse());
+}
+
+function moveOf(
+  known: Set<string>,
+  id: string,
+  types: Set<EventType>,
+  matches: boolean,
+): ConversationChange['kind'] | null {
+  const didMatch = known.delete(id);
+  if (!matches) return didMatch || [...types].some((type) => moving.has(type)) ? 'LEFT' : null;
+  known.add(id);
+  const [oldest] = known;
+  if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
+  return didMatch ? 'UPDATED' : 'ENTERED';
+}

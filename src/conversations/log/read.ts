@@ -1,0 +1,131 @@
+import type { Author } from '../../access/caller.ts';
+import type pg from 'pg';
+import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
+import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
+
+/** One row of the log. */
+export interface LogEvent {
+  type: EventType;
+  version: number;
+  occurredAt: Date;
+  actor: Author;
+  messageId: string | null;
+  handoffId: string | null;
+  data: Json;
+  /** Whether this MessageCreated begins a reply that will be generated. */
+  beginsReply: boolean;
+}
+
+/** A fragment with all the text stored so far. */
+export interface FragmentRow {
+  messageId: string;
+  index: number;
+  kind: FragmentKind;
+  status: FragmentStatus;
+  text: string;
+  name: string | null;
+  args: Json;
+  callIndex: number | null;
+  response: Json;
+  failed: boolean;
+  metadata: JsonObject;
+}
+
+/** Events in `(after, upTo]`, oldest first, at most `limit`. */
+export async function readEvents(
+  pool: pg.Pool,
+  conversationId: string,
+  after: number,
+  upTo: number,
+  limit: number,
+): Promise<LogEvent[]> {
+  const { rows } = await pool.query<Omit<LogEvent, 'beginsReply'>>({
+    name: 'read-events',
+    text: `SELECT type, version, occurred_at AS "occurredAt", actor, message_id AS "messageId", handoff_id AS "handoffId", data
+      FROM event WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
+    values: [conversationId, after, upTo, limit],
+  });
+  return rows.map(withMeaning);
+}
+
+/** An event with the reply that is open just after it. */
+export interface LogEventInPlace extends LogEvent {
+  runningReplyVersion: number | null;
+}
+
+/** A page of the log between two versions, in the order asked for. */
+export async function readLogPage(
+  pool: pg.Pool,
+  conversationId: string,
+  page: { after: number; before: number; limit: number; inverted: boolean },
+): Promise<LogEventInPlace[]> {
+  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'>>(
+    `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
+        e.handoff_id AS "handoffId", e.data, turn.version AS "runningReplyVersion"
+      FROM event e LEFT JOIN LATERAL (
+        SELECT version, type FROM event
+        WHERE conversation_id = e.conversation_id AND version <= e.version
+          AND (type = 'MessageCompleted' OR (type = 'MessageCreated' AND data @> '{"reply": true}'))
+        ORDER BY version DESC LIMIT 1
+      ) turn ON turn.type = 'MessageCreated'
+      WHERE e.conversation_id = $1 AND e.version > $2 AND e.version < $3
+      ORDER BY e.version ${page.inverted ? 'DESC' : 'ASC'} LIMIT $4`,
+    [conversationId, page.after, page.before, page.limit],
+  );
+  return rows.map(withMeaning);
+}
+
+function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beginsReply: boolean } {
+  const { type, data } = row;
+  return { ...row, beginsReply: type === 'MessageCreated' && isJsonObject(data) && data.reply === true };
+}
+
+/**
+ * Fragments of messages with their text so far, by message and index. One statement: a reply that settles meanwhile has its
+ * text either in chunks or in the fragment, never in neither.
+ */
+export async function readFragments(pool: pg.Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
+  const { rows } = await pool.query<FragmentRow>({
+    name: 'read-fragments',
+    text: `SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
+        f.response, f.failed, f.metadata,
+        f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
+          WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
+      FROM fragment f WHERE f.message_id = ANY($1::uuid[]) ORDER BY f.message_id, f.index`,
+    values: [messageIds],
+  });
+  return rows;
+}
+
+/** Where a conversation's log stands, and the reply that is open there. */
+export interface Head {
+  organizationId: string;
+  version: number;
+  runningReplyId: string | null;
+  runningReplyVersion: number | null;
+  deleted: boolean;
+}
+
+/** A deleted conversation still has the version of its last event; null when there was never such a conversation. */
+export async function readHead(pool: pg.Pool, conversationId: string): Promise<Head | null> {
+  const { rows } = await pool.query<Head>({
+    name: 'read-head',
+    text: `SELECT organization_id AS "organizationId", version, generating_message_id AS "runningReplyId",
+        generating_version AS "runningReplyVersion", false AS deleted
+      FROM conversation WHERE id = $1
+      UNION ALL
+      SELECT organization_id, version, NULL, NULL, true FROM event WHERE conversation_id = $1 AND type = 'ConversationDeleted'`,
+    values: [conversationId],
+  });
+  return rows[0] ?? null;
+}
+
+/** The versions of these conversations; those that are gone are left out. */
+export async function readVersions(pool: pg.Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
+  const { rows } = await pool.query<{ id: string; version: number }>({
+    name: 'read-versions',
+    text: 'SELECT id, version FROM conversation WHERE id = ANY($1::uuid[])',
+    values: [conversationIds],
+  });
+  return new Map(rows.map((row) => [row.id, row.version]));
+}

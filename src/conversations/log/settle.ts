@@ -1,0 +1,81 @@
+import type { Author } from '../../access/caller.ts';
+import type { Queryable } from '../../db.ts';
+import { append } from './append.ts';
+import { transitions } from './transitions.ts';
+
+/** How a reply ends. */
+export interface Ending {
+  status: 'DONE' | 'STOPPED' | 'ERROR';
+  /** For ERROR: what happened, safe to show. */
+  errorDetail?: string;
+  usage?: { inputTokens: number; outputTokens: number } | undefined;
+  /** The human that the agent asked for while it replied. */
+  handoff?: { id: string; reason: string | null } | undefined;
+}
+
+/**
+ * Ends a reply and folds its chunks into its fragments. Returns the new version, or null when the reply no longer runs;
+ * then nothing was written. Must run inside a transaction.
+ *
+ * These are two statements for a reason: the second one's snapshot is taken once the claim is released, so it sees every
+ * chunk that a checkpoint committed while the first waited for the row.
+ */
+export async function settleReply(
+  db: Queryable,
+  reply: { conversationId: string; replyId: string; actor: Author },
+  ending: Ending,
+): Promise<number | null> {
+  const { rows } = await db.query<{ version: number; organizationId: string }>({
+    name: 'settle-release',
+    text: releaseSql,
+    values: [
+      reply.conversationId,
+      reply.replyId,
+      ending.status,
+      ending.errorDetail ?? null,
+      ending.usage?.inputTokens ?? null,
+      ending.usage?.outputTokens ?? null,
+      JSON.stringify(reply.actor),
+    ],
+  });
+  const released = rows[0];
+  if (!released) return null;
+  await db.query({ name: 'settle-fold', text: foldSql, values: [reply.replyId] });
+  if (!ending.handoff) return released.version;
+  const { conversationId, actor } = reply;
+  const { id: handoffId, reason } = ending.handoff;
+  const { version } = await append(db, {
+    conversationId,
+    organizationId: released.organizationId,
+    rule: transitions.startHandoff,
+    actor,
+    serverId: null,
+    lifecycle: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
+  });
+  return version;
+}
+
+const releaseSql = /* sql */ `
+WITH released AS (
+  UPDATE conversation SET version = version + 1, updated_at = now(),
+    generating_message_id = NULL, generating_server_id = NULL, generating_version = NULL
+  WHERE id = $1 AND generating_message_id = $2
+  RETURNING id, organization_id, version
+), ended AS (
+  UPDATE message SET status = $3::"MessageStatus", error_detail = $4, input_tokens = $5::int, output_tokens = $6::int,
+    completed_at = now()
+  FROM released WHERE message.id = $2
+), logged AS (
+  INSERT INTO event (conversation_id, version, organization_id, type, message_id, actor)
+  SELECT id, version, organization_id, 'MessageCompleted', $2, $7::jsonb FROM released
+)
+SELECT version, organization_id AS "organizationId" FROM released`;
+
+const foldSql = /* sql */ `
+WITH taken AS (
+  DELETE FROM chunk WHERE message_id = $1 RETURNING fragment_index, "offset", units, reversed
+), joined AS (
+  SELECT fragment_index, string_agg(reverse(reversed), '' ORDER BY "offset") AS text, sum(units)::int AS units FROM taken GROUP BY 1
+)
+UPDATE fragment SET text = fragment.text || joined.text, units = fragment.units + joined.units
+FROM joined WHERE fragment.message_id = $1 AND fragment.index = joined.fragment_index`;

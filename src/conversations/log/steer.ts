@@ -1,0 +1,36 @@
+import type { Author } from '../../access/caller.ts';
+import type pg from 'pg';
+import { inTransaction } from '../../db.ts';
+import { append } from './append.ts';
+import type { StatePatch } from '../model.ts';
+import { transitions } from './transitions.ts';
+
+/**
+ * Changes the state from within a running reply, as its agent asked. Returns the conversation's version, or null when the
+ * reply no longer runs; then nothing was written. Doing it again changes nothing.
+ */
+export async function steerReply(
+  pool: pg.Pool,
+  reply: { conversationId: string; replyId: string; actor: Author },
+  state: StatePatch,
+): Promise<number | null> {
+  const { conversationId, replyId, actor } = reply;
+  return inTransaction(pool, async (db) => {
+    const { rows } = await db.query<{ organizationId: string }>({
+      text: `SELECT organization_id AS "organizationId" FROM conversation
+        WHERE id = $1 AND generating_message_id = $2 FOR NO KEY UPDATE`,
+      values: [conversationId, replyId],
+    });
+    const held = rows[0];
+    if (!held) return null;
+    const rule = { ...transitions.changeState, running: 'OK' } as const;
+    const { version } = await append(db, { conversationId, ...held, rule, actor, serverId: null, state });
+    await db.query({
+      text: `UPDATE message SET state_after = jsonb_build_object('playbook', c.playbook, 'phase', c.phase,
+          'systemMessage', c.system_message, 'context', c.context)
+        FROM conversation c WHERE c.id = $1 AND message.id = $2`,
+      values: [conversationId, replyId],
+    });
+    return version;
+  });
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Bus, Hint, HintListener } from '../../bus/bus.ts';
+import type { Logger } from '../../logger.ts';
+import { Feed } from './feed.ts';
+import { type FragmentRow, readVersions } from '../log/read.ts';
+
+const POLL_MS = 3000;
+
+interface Entry {
+  feed: Feed;
+  readers: number;
+  started: Promise<boolean>;
+}
+
+/** The feeds of the conversations that are followed on this server: one each, however many follow it. */
+export class FeedRegistry implements HintListener {
+  private readonly pool: pg.Pool;
+  private readonly logger: Logger;
+  private readonly entries = new Map<string, Entry>();
+  private readonly unsubscribe: () => void;
+  private readonly timer: NodeJS.Timeout;
+  private polling = false;
+  private closed = false;
+
+  constructor(pool: pg.Pool, bus: Bus, logger: Logger) {
+    this.pool = pool;
+    this.logger = logger;
+    this.unsubscribe = bus.subscribe(this);
+    this.timer = setInterval(() => void this.poll(), POLL_MS);
+  }
+
+  /** Follows a conversation until `release` is called. Null when there was never such a conversation. */
+  async acquire(conversationId: string): Promise<{ feed: Feed; release: () => void } | null> {
+    if (this.closed) throw new Error('The server is shutting down.');
+    let entry = this.entries.get(conversationId);
+    if (!entry) {
+      const feed = new Feed(this.pool, this.logger, conversationId);
+      entry = { feed, readers: 0, started: feed.start() };
+      this.entries.set(conversationId, entry);
+    }
+    const { feed } = entry;
+    const held = entry;
+    held.readers += 1;
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      held.readers -= 1;
+      if (held.readers > 0) return;
+      feed.close();
+      if (this.entries.get(conversationId) === held) this.entries.delete(conversationId);
+    };
+    try {
+      if (await held.started) return { feed, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+    release();
+    return null;
+  }
+
+  /** How many conversations are followed on this server. */
+  get size(): number {
+    return this.entries.size;
+  }
+
+  onHint(hint: Hint): void {
+    this.entries.get(hint.conversationId)?.feed.onHint(hint);
+  }
+
+  /** Fragments of the open reply that were committed here just now. */
+  onBegun(conversationId: string, fragments: readonly FragmentRow[]): void {
+    this.entries.get(conversationId)?.feed.onBegun(fragments);
+  }
+
+  onReconnect(): void {
+    for (const { feed } of this.entries.values()) feed.refreshAfterSilence();
+  }
+
+  /** Has every reader told what has happened until now, within a time in milliseconds. Nobody new is let in. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.closed = true;
+    const entries = [...this.entries.values()];
+    await Promise.allSettled(entries.map(({ feed }) => feed.refresh()));
+    const deadline = performance.now() + timeoutMs;
+    while (entries.some((entry) => entry.feed.idleReaders < entry.readers) && performance.now() < deadline) {
+      await sleep(5);
+    }
+  }
+
+  /** Ends every reader. */
+  close(): void {
+    this.closed = true;
+    clearInterval(this.timer);
+    this.unsubscribe();
+    for (const { feed } of this.entries.values()) feed.close();
+    this.entries.clear();
+  }
+
+  /** Covers hints that were lost without anybody noticing. */
+  async poll(): Promise<void> {
+    if (this.polling || this.entries.size === 0) return;
+    this.polling = true;
+    try {
+      const versions = await readVersions(this.pool, [...this.entries.keys()]);
+      for (const [id, { feed }] of this.entries) {
+        if (feed.running || versions.get(id) !== feed.version) feed.refreshQuietly();
+      }
+    } catch (error) {
+      this.logger.warn({ err: error }, 'could not poll the followed conversations');
+    } finally {
+      this.polling = false;
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeCursor, type StreamPosition } from './cursor.ts';
+import type { Feed } from './feed.ts';
+import { TextReader } from './reply-reader.ts';
+import type { StreamEvent } from './stream-event.ts';
+
+const RETRY_MS = 500;
+
+/** A cursor that names no place in this conversation. */
+export class BadCursorError extends Error {
+  override name = 'BadCursorError';
+}
+
+/** A place in a feed that has been found to exist. */
+export interface ReaderState {
+  version: number;
+  text: TextReader | null;
+}
+
+/** Finds a position in a feed. Throws `BadCursorError` when the conversation has no such place. */
+export async function locate(feed: Feed, { version, running }: StreamPosition): Promise<ReaderState> {
+  if (version > feed.version) await feed.refresh();
+  if (version > feed.version) throw new BadCursorError('The cursor is ahead of the conversation.');
+  if (!running) return { version, text: null };
+  const messageId = await feed.replyBegunAt(running.version);
+  if (messageId === null) {
+    // Its log may be gone, which this server need not have heard of.
+    if (!feed.deleted) await feed.refresh();
+    if (feed.deleted) return { version, text: null };
+    throw new BadCursorError('The cursor names a reply that does not exist.');
+  }
+  return { version, text: new TextReader(messageId, running.version, running.fragment, running.place) };
+}
+
+/**
+ * Everything after a place, in order, until the conversation is deleted, the feed closes or the signal aborts. It keeps
+ * nothing but its position, so a slow reader finds all text that came meanwhile as one delta.
+ */
+export async function* follow(
+  feed: Feed,
+  start: ReaderState,
+  signal: AbortSignal,
+  fragments = true,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  let { version, text } = start;
+  const stamp = () => ({
+    conversationId: feed.conversationId,
+    cursor: encodeCursor(feed.conversationId, { version, running: text && text.place() }),
+  });
+  for (;;) {
+    if (signal.aborted || feed.closed) return;
+    const { revision } = feed;
+    const events = version === feed.version ? [] : await persistently(() => feed.eventsAfter(version), signal, []);
+    for (const event of events) {
+      const completes = event.type === 'MessageCompleted' && event.messageId === text?.messageId;
+      if (completes && text && fragments) {
+        const { messageId } = text;
+        const rows = await persistently(() => feed.settledFragments(messageId), signal, []);
+        for (let part = text.next(rows, true); part; part = text.next(rows, true)) yield { ...stamp(), ...part };
+      }
+      version = event.version;
+      if (completes) text = null;
+      if (event.beginsReply && event.messageId !== null) text = new TextReader(event.messageId, event.version);
+      yield { ...stamp(), kind: 'log', event };
+      if (event.type === 'ConversationDeleted') return;
+    }
+    if (events.length > 0) continue;
+    const known = feed.version;
+    if (version < known && !feed.deleted) {
+      // What lies between is gone: the conversation was deleted, and this server has not heard of it.
+      await persistently(() => feed.refresh(), signal, undefined);
+      if (feed.version > known) continue;
+    }
+    // At the feed's own version, the open reply is the feed's.
+    const part =
+      fragments && text?.messageId === feed.running?.messageId && text?.next(feed.running?.fragments ?? [], false);
+    if (part) yield { ...stamp(), ...part };
+    else if (feed.deleted && revision === feed.revision) return;
+    else await feed.changedSince(revision, signal);
+  }
+}
+
+/** Reads until it succeeds: a database that is away for a while delays a stream and does not end it. */
+async function persistently<T>(read: () => T | Promise<T>, signal: AbortSignal, aborted: T): Promise<T> {
+  for (;;) {
+    try {
+      return await read();
+    } catch {
+      // The feed's own readings tell of the outage.
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return aborted;
+    }
+  }
+}

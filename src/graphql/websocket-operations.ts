@@ -1,0 +1,110 @@
+import type { IncomingMessage } from 'node:http';
+import { GraphQLError } from 'graphql';
+import { makeServer } from 'graphql-ws';
+import type { Connections, Expiry } from '../access/connections.ts';
+import type { RateLimits } from '../access/rate-limits.ts';
+import type { Viewer } from '../access/viewer.ts';
+import type { Logger } from '../logger.ts';
+import { createContext, type Services } from './context.ts';
+import { documentReader } from './documents.ts';
+import { rateLimited, tooManyOperations } from './errors.ts';
+import { MAX_REQUEST_BYTES } from './http.ts';
+import { faultsOfCost } from './limits.ts';
+import { maskError, withoutHttp } from './masking.ts';
+import { schema } from './schema.ts';
+import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
+
+/** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
+const CLOSE_UNAUTHENTICATED = 4401;
+/** Closes a socket whose client token has expired. With a new one a client goes on from its cursor. */
+const CLOSE_EXPIRED = 4440;
+/** The standard's "try again later". */
+const CLOSE_TRY_LATER = 1013;
+
+type Extra = SocketExtra & {
+  viewer?: Viewer;
+  /** Gives the connection's place back. */
+  release?: () => void;
+};
+
+/** The API over WebSocket, in the `graphql-transport-ws` protocol. */
+export function createWebSockets(options: {
+  services: Services;
+  logger: Logger;
+  connections: Connections;
+  rateLimits: RateLimits;
+  introspection: boolean;
+  maxSubscriptions: number;
+  keepAliveSeconds: number;
+  /** `credential` is what the connection's first message gave as `authorization`. */
+  authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Viewer | null>;
+}): Sockets {
+  const { services, logger, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const readDocument = documentReader(options.introspection);
+  const masked = (error: unknown) => withoutHttp(maskError(error, logger));
+
+  const protocol = makeServer<Record<string, unknown>, Extra>({
+    async onConnect({ connectionParams, extra }) {
+      const { socket, request } = extra;
+      try {
+        const viewer = await authenticate(request, authorizationIn(connectionParams));
+        const drop = (why: Expiry) => {
+          // A peer that does not heed the closing is not served any more.
+          delete extra.viewer;
+          socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
+        };
+        const release = viewer && connections.add(viewer, drop);
+        if (!viewer) socket.close(CLOSE_UNAUTHENTICATED, 'UNAUTHENTICATED');
+        else if (!release) socket.close(CLOSE_TRY_LATER, 'TOO_MANY_CONNECTIONS');
+        else if (socket.readyState !== socket.OPEN) release();
+        else {
+          Object.assign(extra, { viewer, release });
+          return true;
+        }
+      } catch (error) {
+        socket.close(4500, masked(error).message.slice(0, 120));
+      }
+      return false;
+    },
+    onClose: ({ extra }) => extra.release?.(),
+    async onSubscribe({ extra, subscriptions }, _id, params) {
+      const { viewer } = extra;
+      if (!viewer) return [new GraphQLError('Not authenticated.')];
+      if (Object.keys(subscriptions).length > maxSubscriptions) {
+        return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
+      }
+      try {
+        const allowance = await rateLimits.take(viewer);
+        if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
+        const { document, faults } = readDocument(params.query);
+        if (faults.length > 0) return faults.map(masked);
+        const { operationName, variables: variableValues } = params;
+        const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
+        const excesses = faultsOfCost(schema, operation);
+        return excesses.length > 0 ? excesses.map(masked) : { schema, ...operation };
+      } catch (error) {
+        // A syntax error thrown from here would close the whole socket.
+        return [masked(error)];
+      }
+    },
+    onNext(_context, _id, _params, _args, result) {
+      return result.errors ? { ...result, errors: result.errors.map(masked) } : result;
+    },
+    onError(_context, _id, _params, errors) {
+      return errors.map(masked);
+    },
+  });
+
+  return openSockets(protocol, {
+    logger,
+    maxPayloadBytes: MAX_REQUEST_BYTES,
+    keepAliveSeconds,
+    extra: (base) => base,
+  });
+}
+
+/** From `authorization`, however it is spelled, as HTTP would carry it. */
+function authorizationIn(params: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
+  return typeof entry?.[1] === 'string' ? entry[1] : undefined;
+}

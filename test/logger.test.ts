@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { createLogger, type LoggerOptions } from '../src/logger.ts';
+
+function logged(options: LoggerOptions) {
+  const lines: string[] = [];
+  return { lines, logger: createLogger({ ...options, destination: { write: (line) => lines.push(line) } }) };
+}
+
+it('writes a JSON object per line, marks what belongs to a request, and hides keys and tokens', () => {
+  const { lines, logger } = logged({ plain: false });
+  const request = { headers: { authorization: 'Bearer hunter2', cookie: 'hunter2', host: 'here' } };
+  logger.child({ requestId: 'req_1' }).warn({ apiKey: 'hunter2', client: { token: 'hunter2' }, request }, 'refused');
+  logger.debug('not at this level');
+  expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
+    {
+      level: 'warn',
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      requestId: 'req_1',
+      apiKey: '[hidden]',
+      client: { token: '[hidden]' },
+      request: { headers: { authorization: '[hidden]', cookie: '[hidden]', host: 'here' } },
+      msg: 'refused',
+    },
+  ]);
+});
+
+it('writes plain lines for people', () => {
+  const { lines, logger } = logged({ plain: true, level: 'debug' });
+  logger.child({ requestId: 'req_1' }).info({ attempt: 3 }, 'the event bus is back');
+  logger.error({ err: new Error('broken', { cause: new Error('deep') }) }, 'failed');
+  logger.error({ err: 'no error' }, 'odd');
+  expect(lines).toEqual([
+    expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3} INFO {2}the event bus is back requestId="req_1" attempt=3\n$/),
+    expect.stringMatching(/^\d\d:\d\d:\d\d\.\d{3} ERROR failed\n {2}Error: broken\n {6}at .*[^]*deep[^]*\n$/),
+    expect.stringContaining('odd'),
+  ]);
+});
+
+it('can be silent', () => {
+  const { lines, logger } = logged({ level: 'silent' });
+  logger.fatal('unheard');
+  expect(lines).toEqual([]);
+});
