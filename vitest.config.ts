@@ -7,7 +7,7 @@ export default defineConfig({
   // As Node resolves it: a second copy of graphql would take the errors and types of the first for strangers.
   resolve: { alias: [{ find: /^graphql$/, replacement: resolve('graphql') }] },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/*.test.ts'],
     globalSetup: ['test/harness/global-setup.ts'],
     // Processes, so that a test can send signals; few, since each file also works PostgreSQL.
     pool: 'forks',

@@ -1256,6 +1256,6 @@ describe('the owner of a reply', () => {
     await world.send();
     const { pool } = server.services;
     expect(await inTransaction(pool, (db) => settleReply(db, ownReply(), { status: 'STOPPED' }))).toBeNull();
-    expect(await readHead(pool, world.uuid)).toMatchObject({ version: 6, openReplyId: world.run?.replyId });
+    expect(await readHead(pool, world.uuid)).toMatchObject({ version: 6, runningReplyId: world.run?.replyId });
   });
 });

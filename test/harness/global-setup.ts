@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { ensureDatabase, startEmbeddedPostgres } from '../../src/postgres/embedded.ts';
@@ -19,21 +20,20 @@ declare module 'vitest' {
 }
 
 /**
- * Starts one PostgreSQL for the whole run, with a migrated database to clone, and makes the program one file; stops it and
- * removes both at the end.
+ * Starts one PostgreSQL for the whole run, or takes the one of TEST_DATABASE_URL, with a migrated database to clone, and
+ * makes the program one file; stops what it started and removes what it made at the end.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   removeAbandonedFolders();
-  const dataDir = createTemporaryFolder();
   const program = await bundle(join('src', 'main.ts'));
-  const server = await startEmbeddedPostgres({ dataDir, durable: false });
+  const server = process.env.TEST_DATABASE_URL ? givenServer(process.env.TEST_DATABASE_URL) : await ownServer();
+  // A server that is given may serve another run too.
+  const template = `template_parley_${randomBytes(4).toString('hex')}`;
   const teardown = async () => {
-    await server.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    await server.stop(template);
     program.remove();
   };
   try {
-    const template = 'template_parley';
     await ensureDatabase(server.url(template));
     await migrate(server.url(template), join(project.config.root, 'prisma', 'migrations'));
     // PostgreSQL clones only what nobody is connected to.
@@ -46,4 +46,33 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw error;
   }
   return teardown;
+}
+
+interface TestServer {
+  url(database: string): string;
+  stop(template: string): Promise<void>;
+}
+
+async function ownServer(): Promise<TestServer> {
+  const dataDir = createTemporaryFolder();
+  const server = await startEmbeddedPostgres({ dataDir, durable: false });
+  return {
+    url: server.url,
+    async stop() {
+      await server.stop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Needs an account that may create databases. */
+function givenServer(given: string): TestServer {
+  const url = (database: string) => Object.assign(new URL(given), { pathname: `/${database}` }).href;
+  return {
+    url,
+    async stop(template) {
+      await execute(url('postgres'), `ALTER DATABASE ${template} IS_TEMPLATE false`).catch(() => undefined);
+      await execute(url('postgres'), `DROP DATABASE IF EXISTS ${template}`);
+    },
+  };
 }

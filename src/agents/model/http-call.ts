@@ -1,8 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Json, JsonObject } from '../../json.ts';
+import { type Json, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import type { HttpTool } from '../http-tool.ts';
-import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
 import { assertNotPrivate, PrivateAddressError, publicLookup, type Resolve } from './public-address.ts';
 
 /** Why a tool could not be used, in a sentence for the model and for anybody who reads along. */

@@ -4,11 +4,10 @@ import type {
   LanguageModelV3ToolCallPart,
   LanguageModelV3ToolResultPart,
 } from '@ai-sdk/provider';
-import { isJsonObject, type JsonObject } from '../../json.ts';
+import { isJsonObject, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import { cite, type FoundPassage } from '../knowledge.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
 import { ask } from './ask.ts';
-import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
 import { Models, type ModelSettings, secretsOf } from './providers.ts';
