@@ -26,6 +26,7 @@ import { searchKnowledge } from './knowledge/search.ts';
 import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
+import { RunningOperations } from './running-operations.ts';
 import { createHttpServer } from './server.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
@@ -94,6 +95,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
         }
       }
     };
+    const operations = new RunningOperations();
     const schemas = new SchemaChecker(logger);
     opened.push(() => schemas.close());
     const agentRuntimes = new AgentRuntimes(
@@ -106,6 +108,11 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       newId,
       logger,
       onLost: () => runner.fenceAll(),
+      onLag: (milliseconds) =>
+        logger.warn(
+          { milliseconds, ran: operations.lately(milliseconds + 1000) },
+          'the event loop was busy for over a second',
+        ),
     });
     const feedRegistry = new FeedRegistry(pool, bus, logger);
     opened.push(() => feedRegistry.close());
@@ -117,6 +124,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       feedRegistry,
       newId,
       runtimes: agentRuntimes,
+      operations,
       silenceSeconds: config.runtimeSilenceSeconds,
     });
     opened.push(() => lease.stop());
@@ -137,6 +145,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       newId,
       runtimes: agentRuntimes,
       schemas,
+      operations,
       serverId: () => lease.claimant(),
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
     };

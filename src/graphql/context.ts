@@ -4,11 +4,13 @@ import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
+import type { RunningOperations } from '../running-operations.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
   schemas: SchemaChecker;
+  operations: RunningOperations;
 }
 
 /** What resolvers are given. */

@@ -6,12 +6,14 @@ import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import type { Operation } from '../running-operations.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
 import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
 import { faultsOfCost } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
@@ -24,6 +26,8 @@ export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
 export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
+  /** The request, as one of those that run. */
+  operation?: Operation;
   /** Known once the request is authenticated. */
   viewer?: Viewer;
 }
@@ -59,6 +63,7 @@ export function createGraphQLServer(options: {
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      nameOperations,
       checkParameters,
       limitOperations(options.introspection),
       limitStreams(connections, options.keepAliveSeconds),
@@ -92,6 +97,19 @@ function requireViewer(
     },
   };
 }
+
+/** Says what a request is about, and that an open stream is no work. */
+const nameOperations: Plugin<ServerContext> = {
+  onExecute({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+  },
+  onSubscribe({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+    return { onSubscribeResult: () => operation?.end() };
+  },
+};
 
 /** What of a GET request has to be JSON. */
 const checkParameters: Plugin = {

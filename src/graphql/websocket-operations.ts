@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { GraphQLError } from 'graphql';
+import { execute, GraphQLError, subscribe } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Connections, Expiry } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
@@ -11,6 +11,7 @@ import { rateLimited, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
 import { faultsOfCost } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
@@ -67,6 +68,8 @@ export function createWebSockets(options: {
       return false;
     },
     onClose: ({ extra }) => extra.release?.(),
+    execute: (args) => services.operations.during(nameOfOperation(args), () => execute(args)),
+    subscribe: (args) => services.operations.during(nameOfOperation(args), () => subscribe(args)),
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
@@ -76,7 +79,7 @@ export function createWebSockets(options: {
       try {
         const allowance = await rateLimits.take(viewer);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const { document, faults } = readDocument(params.query);
+        const { document, faults } = services.operations.during('reading a document', () => readDocument(params.query));
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
