@@ -8,7 +8,7 @@ const MAX_KEPT = 50;
 export interface Operation {
   name: string;
   /** Harmless to repeat. */
-  end(): void;
+  readonly end: () => void;
 }
 
 /** What this server does just now, so that the log can say what ran while nothing else could. */

@@ -5,6 +5,7 @@ import { newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { createConversation } from './harness/commands.ts';
 import { useDatabase } from './harness/database.ts';
+import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
 import { tcpProxy } from './harness/tcp-proxy.ts';
 
@@ -115,6 +116,22 @@ describe('a lease', () => {
     await pool.query('ALTER TABLE server_away RENAME TO server');
     await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 20_000 }).toBe(200);
   });
+});
+
+test('a server that others have declared dead aborts its replies, and takes new ones under another name', async () => {
+  const runtime = new ScriptedRuntime();
+  const server = await startServer(databaseUrl, { config: { leaseSeconds: 3 }, runtimes: [runtime] });
+  opened.push(() => server.close());
+  const agentId = await createAgent(server.services, 'scripted');
+  const first = server.services.serverId();
+  await createConversation(server, { agentId, message: { content: { text: 'Who are you?' } } });
+  const script = await runtime.replyTo('Who are you?');
+  await pool.query('DELETE FROM server WHERE id = $1', [first]);
+  await script.aborted;
+  await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 20_000 }).toBe(200);
+  const { reply } = await createConversation(server, { agentId, message: { content: { text: 'And now?' } } });
+  expect(reply).toMatchObject({ status: 'IN_PROGRESS' });
+  expect(server.services.serverId()).not.toBe(first);
 });
 
 describe('the watch over the main loop', () => {

@@ -9,7 +9,7 @@ const root = join(import.meta.dirname, '..', '..');
 export interface Bundle {
   /** What Node runs. */
   readonly file: string;
-  remove(): void;
+  readonly remove: () => void;
 }
 
 /** What runs in threads of its own, by its path below `src`. */
