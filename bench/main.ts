@@ -4,6 +4,7 @@ import { Bench, type Result, type Row } from './bench.ts';
 import { createDatabase } from './database.ts';
 import { delivery } from './rows/delivery.ts';
 import { latency } from './rows/latency.ts';
+import { limiter } from './rows/limiter.ts';
 import { memory } from './rows/memory.ts';
 import { model } from './rows/model.ts';
 import { profile } from './rows/profile.ts';
@@ -11,7 +12,7 @@ import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { tableOf } from './table.ts';
 
-const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, profile];
+const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, limiter, profile];
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

@@ -4,7 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { createAuthenticator } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
-import { openRateLimits } from './access/rate-limits.ts';
+import { Credentials } from './access/credentials.ts';
+import { KeyUses } from './access/key-uses.ts';
+import { openRateWindows, RateLimits } from './access/rate-limits.ts';
+import { ReplyLimits } from './access/reply-limits.ts';
+import { Standing } from './access/standing.ts';
 import { type KnowledgeSearch, knowledgeRuntime } from './agents/knowledge.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
@@ -20,6 +24,7 @@ import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
+import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
@@ -84,6 +89,36 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       throw new StartupError(cannotReachBus(error));
     });
 
+    const standing = new Standing();
+    const connections = new Connections({ db: pool, logger, standing, limit: config.maxConnectionsPerViewer });
+    opened.push(() => connections.close());
+    bus.subscribe({
+      onHint(hint) {
+        if (hint.kind === 'revoked') connections.revoke(hint.keyId);
+      },
+      onReconnect() {
+        // What was missed shows at the next look at the rows.
+      },
+    });
+    const keyUses = new KeyUses({ db: pool, logger });
+    opened.push(() => keyUses.close());
+    const windows = await openRateWindows({
+      databaseUrl,
+      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
+      logger,
+    });
+    opened.push(() => windows.close());
+    const replyLimits = new ReplyLimits({
+      db: pool,
+      windows,
+      logger,
+      limits: {
+        running: config.maxRunningRepliesPerContact,
+        perMinute: config.replyLimitPerContact,
+        tokensPerMinute: config.modelTokenLimitPerContact,
+      },
+    });
+
     // A database that is away delays a search; for the silence of a runtime there is a limit.
     const search: KnowledgeSearch = async (request, signal) => {
       for (let wait = 100; ; wait = Math.min(wait * 2, 2000)) {
@@ -126,6 +161,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       runtimes: agentRuntimes,
       operations,
       silenceSeconds: config.runtimeSilenceSeconds,
+      onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
     opened.push(() => lease.stop());
     await lease.start();
@@ -147,24 +183,22 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       schemas,
       operations,
       serverId: () => lease.claimant(),
+      standing,
+      replyLimits,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
-    const connections = new Connections({ db: pool, logger, limit: config.maxConnectionsPerViewer });
-    opened.push(() => connections.close());
-    const rateLimits = await openRateLimits({
-      pool,
-      redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
-      perKey: config.rateLimitPerKey,
-      perContact: config.rateLimitPerContact,
-      logger,
-    });
-    opened.push(() => rateLimits.close());
     const server = createHttpServer({
       services,
-      authenticator: createAuthenticator(pool, { localOrganizationId: config.databaseUrl ? null : organizationId }),
+      authenticator: createAuthenticator({
+        credentials: new Credentials(pool),
+        standing,
+        keyUses,
+        localOrganizationId: config.databaseUrl ? null : organizationId,
+      }),
       allowedOrigins: config.allowedOrigins,
       connections,
-      rateLimits,
+      rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       keepAliveSeconds: config.keepAliveSeconds,

@@ -124,14 +124,35 @@ const environment = z.object({
     allowed: 'a whole number from 1 to 100000',
   }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
-    description: 'How many operations a minute one API key may send, counted over all servers. 0 is no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
-  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('120').register(about, {
     description:
-      'How many operations a minute one person may send with client tokens, counted over all servers. 0 is no limit.',
+      'How many operations a minute one API key may send, counted over all servers; each root field counts. 0 is no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
+  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)
+    .prefault('120')
+    .register(about, {
+      description:
+        'How many operations a minute one person may send with client tokens, counted over all servers; each root field ' +
+        'counts. 0 is no limit.',
+      allowed: 'a whole number from 0 to 1000000',
+    }),
+  MAX_RUNNING_REPLIES_PER_CONTACT: whole(0, 1_000_000).prefault('5').register(about, {
+    description: 'The most replies that one person with client tokens may have running at a time. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  REPLY_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('30').register(about, {
+    description:
+      'How many replies a minute one person may begin with client tokens, counted over all servers. 0 is no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  MODEL_TOKEN_LIMIT_PER_CONTACT: whole(0, 100_000_000)
+    .prefault('500000')
+    .register(about, {
+      description:
+        'How many tokens a minute models may read and write in replies to one person; beyond it client tokens begin no more. ' +
+        '0 is no limit.',
+      allowed: 'a whole number from 0 to 100000000',
+    }),
   INTROSPECTION: z.enum(['on', 'off']).prefault('on').register(about, {
     description: 'Whether the schema and GraphiQL are shown. Unset where `NODE_ENV` is `production`: `off`.',
     allowed: 'on or off',
@@ -172,6 +193,9 @@ const config = environment.transform((values) => ({
   maxSubscriptionsPerConnection: values.MAX_SUBSCRIPTIONS_PER_CONNECTION,
   rateLimitPerKey: values.RATE_LIMIT_PER_KEY,
   rateLimitPerContact: values.RATE_LIMIT_PER_CONTACT,
+  maxRunningRepliesPerContact: values.MAX_RUNNING_REPLIES_PER_CONTACT,
+  replyLimitPerContact: values.REPLY_LIMIT_PER_CONTACT,
+  modelTokenLimitPerContact: values.MODEL_TOKEN_LIMIT_PER_CONTACT,
   introspection: values.INTROSPECTION === 'on',
   logLevel: values.LOG_LEVEL,
   allowedOrigins: values.ALLOWED_ORIGINS,

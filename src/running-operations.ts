@@ -5,7 +5,7 @@ const WORTH_KEEPING_MS = 500;
 const MAX_KEPT = 50;
 
 /** One thing that this server does. */
-export interface Operation {
+export interface RunningOperation {
   name: string;
   /** Harmless to repeat. */
   readonly end: () => void;
@@ -13,7 +13,7 @@ export interface Operation {
 
 /** What this server does just now, so that the log can say what ran while nothing else could. */
 export class RunningOperations {
-  private readonly running = new Set<Operation>();
+  private readonly running = new Set<RunningOperation>();
   private ended: { name: string; at: number }[] = [];
   private readonly now: () => number;
 
@@ -22,9 +22,9 @@ export class RunningOperations {
     this.now = now;
   }
 
-  begin(name: string): Operation {
+  begin(name: string): RunningOperation {
     const begun = this.now();
-    const operation: Operation = {
+    const operation: RunningOperation = {
       name,
       end: () => {
         if (!this.running.delete(operation) || this.now() - begun < WORTH_KEEPING_MS) return;

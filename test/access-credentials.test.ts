@@ -114,18 +114,19 @@ describe('a client token is refused', () => {
     }
   });
 
-  test('expired, or of another issuer, or without an end', async () => {
+  test('of another issuer, without an end, or before its time', async () => {
     const { claims, secret } = await genuine();
     const now = Math.floor(Date.now() / 1000);
-    for (const change of [
-      { exp: now - 1 },
-      { iss: 'other' },
-      { exp: undefined },
-      { exp: 'never' },
-      { nbf: now + 60 },
-    ]) {
+    for (const change of [{ iss: 'other' }, { exp: undefined }, { exp: 'never' }, { nbf: now + 60 }]) {
       expect(await codeFor(await forge({ ...claims, ...change }, secret))).toEqual(refused);
     }
+  });
+
+  test('expired, with a code of its own, but only when it was genuine', async () => {
+    const { claims, secret } = await genuine();
+    const expired = { ...claims, exp: Math.floor(Date.now() / 1000) - 1 };
+    expect(await codeFor(await forge(expired, secret))).toEqual([401, 'TOKEN_EXPIRED']);
+    expect(await codeFor(await forge(expired, await secretOf(other.id)))).toEqual(refused);
   });
 
   test('once its conversation is deleted', async () => {
@@ -199,8 +200,9 @@ describe('an open connection', () => {
     const sse = record(conversationEvents(as(key), { conversationId, after: beginning }, subscribeSse));
     await Promise.all([following, sse.until((events) => events.length > 0)]);
     expect(await closed).toBe(4440);
-    await expect(sse.ended()).rejects.toThrow();
-    expect(await codeFor(key)).toEqual(refused);
+    await expect(sse.ended()).rejects.toThrow('TOKEN_EXPIRED');
+    expect(await codeFor(key)).toEqual([401, 'TOKEN_EXPIRED']);
+    expect(await closing(key).closed).toBe(4440);
   });
 
   test('is closed with 4401, and a stream ended, when its key is revoked, those of its tokens too', async () => {
@@ -216,7 +218,7 @@ describe('an open connection', () => {
     ]);
     await revoke(id);
     expect(await Promise.all(sockets.map(({ closed }) => closed))).toEqual([4401, 4401]);
-    for (const stream of streams) await expect(stream.ended()).rejects.toThrow();
+    for (const stream of streams) await expect(stream.ended()).rejects.toThrow('UNAUTHENTICATED');
   });
 
   test('does nothing more for a revoked key, though its peer does not heed the closing', async () => {

@@ -1,3 +1,4 @@
+import { getNamedType, isLeafType, isObjectType, isUnionType } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
@@ -32,7 +33,7 @@ interface Things {
 /** Nobody of these gets through the door, whatever they ask for. */
 const unknown = ['anonymous', 'wrong key', 'revoked key', 'expired key', 'token of a revoked key'] as const;
 /** In the order of the table. `owner` and `guest` hold client tokens, of the person and of the one conversation. */
-const known = ['operator', 'reader', 'owner', 'guest', 'stranger', 'foreigner'] as const;
+const known = ['operator', 'reader', 'writer', 'owner', 'guest', 'stranger', 'foreigner'] as const;
 type Who = (typeof unknown)[number] | (typeof known)[number];
 
 const ok = 'allowed';
@@ -41,15 +42,18 @@ const none = 'null';
 const missing = 'NotFoundError';
 
 /** What each of `known` gets. `only` is for operators; the ids of another organization name nothing. */
-const everybody = [ok, ok, ok, ok, ok, ok];
+const everybody = [ok, ok, ok, ok, ok, ok, ok];
 const only = {
-  reads: [ok, ok, no, no, no, none],
-  readsOwn: [ok, ok, no, no, no, ok],
-  changes: [ok, no, no, no, no, missing],
-  changesOwn: [ok, no, no, no, no, ok],
+  reads: [ok, ok, no, no, no, no, none],
+  readsOwn: [ok, ok, no, no, no, no, ok],
+  changes: [ok, no, ok, no, no, no, missing],
+  changesOwn: [ok, no, ok, no, no, no, ok],
+  /** For keys that may read and write, or manage keys. */
+  grants: [ok, no, no, no, no, no, missing],
+  grantsOwn: [ok, no, no, no, no, no, ok],
 };
-const participants = { read: [ok, ok, ok, ok, none, none], act: [ok, no, ok, ok, missing, missing] };
-const followers = [ok, ok, ok, ok, 'NOT_FOUND', 'NOT_FOUND'];
+const participants = { read: [ok, ok, no, ok, ok, none, none], act: [ok, no, ok, ok, ok, missing, missing] };
+const followers = [ok, ok, no, ok, ok, 'NOT_FOUND', 'NOT_FOUND'];
 
 type Row = [operation: (things: Things) => string, outcomes: string[]];
 
@@ -67,16 +71,16 @@ const subscription = (fields: (things: Things) => string, outcomes: string[]): R
 const table: Record<string, Row> = {
   'Query.agent': query((t) => `result: agent(id: ${q(t.agent)}) { id }`, only.reads),
   'Query.agents': query(() => 'result: agents { nodes { id } }', only.readsOwn),
-  'Query.apiKeys': query(() => 'result: apiKeys { nodes { id } }', [ok, no, no, no, no, ok]),
+  'Query.apiKeys': query(() => 'result: apiKeys { nodes { id } }', only.grantsOwn),
   'Query.conversation': query((t) => `result: conversation(id: ${q(t.conversation)}) { id }`, participants.read),
-  'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, ok, ok, 'empty', ok]),
-  'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, 'empty']),
+  'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, 'empty', ok]),
+  'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
   'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
   'Query.node': query((t) => `result: node(id: ${q(t.message)}) { id }`, participants.read),
   'Query.nodes': query(
     (t) => `result: nodes(ids: [${q(t.conversation)}, ${q(t.reply)}]) { id }`,
-    [ok, ok, ok, ok, 'empty', 'empty'],
+    [ok, ok, no, ok, ok, 'empty', 'empty'],
   ),
   'Query.searchKnowledge': query(
     (t) => `result: searchKnowledge(corpusId: ${q(t.corpus)}, query: "conversation") { __typename }`,
@@ -87,6 +91,7 @@ const table: Record<string, Row> = {
   'Mutation.acceptHandoff': mutation('acceptHandoff', (t) => `conversationId: ${q(t.conversation)}, assignee: "Kim"`, [
     'NotHandedOffError',
     no,
+    'NotHandedOffError',
     no,
     no,
     no,
@@ -103,8 +108,8 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.createAgent': mutation('createAgent', (t) => `name: "Eve", corpusId: ${q(t.corpus)}`, only.changes),
-  'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.changesOwn),
-  'Mutation.createClientToken': mutation('createClientToken', (t) => `contactId: ${q(t.contact)}`, only.changes),
+  'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.grantsOwn),
+  'Mutation.createClientToken': mutation('createClientToken', (t) => `contactId: ${q(t.contact)}`, only.grants),
   'Mutation.createConversation': mutation(
     'createConversation',
     (t) => `contactId: ${q(t.contact)}, action: NONE`,
@@ -114,6 +119,7 @@ const table: Record<string, Row> = {
   'Mutation.deleteAgent': mutation('deleteAgent', (t) => `agentId: ${q(t.agent)}`, [
     'AgentInUseError',
     no,
+    'AgentInUseError',
     no,
     no,
     no,
@@ -134,6 +140,7 @@ const table: Record<string, Row> = {
   'Mutation.endHandoff': mutation('endHandoff', (t) => `conversationId: ${q(t.conversation)}`, [
     'NotHandedOffError',
     no,
+    'NotHandedOffError',
     no,
     no,
     no,
@@ -144,7 +151,7 @@ const table: Record<string, Row> = {
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
     only.changes,
   ),
-  'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.changes),
+  'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
   'Mutation.sendControl': mutation(
     'sendControl',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Psst" }`,
@@ -222,6 +229,7 @@ beforeAll(async () => {
     'token of a revoked key': tokenOfRevoked,
     operator: server.key,
     reader: (await addKey(services, { organizationId, scopes: ['read'] })).secret,
+    writer: (await addKey(services, { organizationId, scopes: ['write'] })).secret,
     owner: await mintToken(server, { contactId: contact }),
     stranger: await mintToken(server, { contactId: await addContact(services, organizationId) }),
     foreigner: foreign.key,
@@ -268,7 +276,7 @@ interface Answer {
   result: unknown;
 }
 
-const statuses: Record<string, number> = { UNAUTHENTICATED: 401, FORBIDDEN: 403 };
+const statuses: Record<string, number> = { UNAUTHENTICATED: 401, TOKEN_EXPIRED: 401, FORBIDDEN: 403 };
 
 /** The answer by HTTP, whose status says the same. */
 async function byHttp(operation: string, key: string | null): Promise<unknown> {
@@ -278,7 +286,13 @@ async function byHttp(operation: string, key: string | null): Promise<unknown> {
   return answer;
 }
 
-/** The first answer of a stream. A socket's closing with 4401 is an answer too. */
+/** What the closing of a socket says. */
+const closings = new Map<unknown, string>([
+  [4401, 'UNAUTHENTICATED'],
+  [4440, 'TOKEN_EXPIRED'],
+]);
+
+/** The first answer of a stream. A socket's closing is an answer too. */
 const byStream =
   (subscribe: typeof subscribeWs): Transport =>
   async (operation, key) => {
@@ -288,8 +302,8 @@ const byStream =
       return { data: value };
     } catch (error) {
       if (error instanceof RefusedError) return { errors: error.errors };
-      if (error instanceof Object && 'code' in error && error.code === 4401)
-        return { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] };
+      const code = error instanceof Object && 'code' in error && closings.get(error.code);
+      if (code) return { errors: [{ extensions: { code } }] };
       throw error;
     } finally {
       await stream.return();
@@ -328,6 +342,9 @@ async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> 
   return settled;
 }
 
+/** What can be done to a thing once only. */
+const once = /^Mutation\.(delete|regenerate|startHandoff)/;
+
 /** What is tried over streams besides subscriptions: there it takes the same way once its sender is known. */
 const sample = [
   'Query.apiKeys',
@@ -346,7 +363,8 @@ describe.each(transports)('over %s', (transport, perform) => {
     const things = await makeThings();
     const guest = await mintToken(server, { conversationId: things.conversation });
     const attempt = async (who: Who): Promise<string> => {
-      const performing = perform(operation(things), who === 'guest' ? guest : credentials[who]);
+      const own = who === 'writer' && once.test(name) ? await makeThings() : things;
+      const performing = perform(operation(own), who === 'guest' ? guest : credentials[who]);
       const answer = name === 'Subscription.conversationChanges' ? whileStirring(things, performing) : performing;
       const { data, errors } = (await answer) as Result<Answer>;
       // Nothing of the first organization's is in an answer to those whose it is not.
@@ -359,7 +377,63 @@ describe.each(transports)('over %s', (transport, perform) => {
     for (const who of [...unknown, ...[...known].reverse()]) seen[who] = await attempt(who);
     expect(seen).toEqual({
       ...Object.fromEntries(unknown.map((who) => [who, 'UNAUTHENTICATED'])),
+      'expired key': 'TOKEN_EXPIRED',
       ...Object.fromEntries(known.map((who, index) => [who, outcomes[index]])),
     });
   });
 });
+
+describe('a key with `write` and without `read`', () => {
+  const as = (scopes: string[]) => async () => ({
+    url: server.url,
+    key: (await addKey(server.services, { organizationId: await firstOrganization(server.services), scopes })).secret,
+  });
+  const writer = as(['write']);
+  const update = (id: string, selection: string, fragments = '') => `mutation {
+    result: updateConversation(input: { conversationId: ${q(id)}, title: "Written" }) {
+      ... on UpdateConversationPayload { ${selection} } ... on UserError { detail }
+    }
+  } ${fragments}`;
+
+  test('gets ids, version, cursor and failures from a mutation', async () => {
+    const { conversation } = await makeThings();
+    const target = await writer();
+    const { data } = await graphql<Answer>(
+      target,
+      update(conversation, 'cursor conversation { __typename id version }'),
+    );
+    expect(data?.result).toMatchObject({ cursor: expect.any(String), conversation: { id: conversation, version: 5 } });
+    const missing = await graphql<Answer>(target, update('conv_00000000000000000000000000', 'cursor'));
+    expect(missing.data?.result).toEqual({ detail: expect.any(String) });
+  });
+
+  test.each([
+    ['conversation { messages { nodes { text } } }', ''],
+    ['conversation { title }', ''],
+    ['... on ConversationPayload { conversation { ...All } }', 'fragment All on Conversation { state { phase } }'],
+  ])('gets nothing that it has not written, and nothing is written: %s', async (selection, fragments) => {
+    const { conversation } = await makeThings();
+    const operation = update(conversation, selection, fragments);
+    const { status, data, errors } = await graphql<Answer>(await writer(), operation);
+    expect([status, data]).toEqual([403, undefined]);
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringMatching(/Conversation\.\w+.*`read`/),
+      extensions: { code: 'FORBIDDEN' },
+    });
+    const { title } = await server.services.prisma.conversation.findUniqueOrThrow({
+      where: { id: decodeId('Conversation', conversation) ?? '' },
+    });
+    expect(title).toBeNull();
+  });
+
+  test('reads no object without an identity either: none is in the result of a mutation, but what failures say', () => {
+    const results = Object.values(schema.getMutationType()?.getFields() ?? {}).map(({ type }) => getNamedType(type));
+    const members = results.flatMap((type) => (isUnionType(type) ? type.getTypes() : isObjectType(type) ? [type] : []));
+    const held = members.flatMap((type) => Object.values(type.getFields()).map((field) => getNamedType(field.type)));
+    const objects = new Set(held.filter((type) => !isLeafType(type)));
+    const unknown = [...objects].filter((type) => !isObjectType(type) || !type.getInterfaces().some(isNode));
+    expect(unknown.map(({ name }) => name)).toEqual(['InputIssue']);
+  });
+});
+
+const isNode = ({ name }: { name: string }) => name === 'Node';

@@ -150,6 +150,20 @@ describe('the answers to web pages of other origins', () => {
       },
     });
 
+  test('let them read the rate limit, and ask beforehand once in two hours', async () => {
+    const { headers } = await preflight('https://app.example.com');
+    expect(headers.get('access-control-max-age')).toBe('7200');
+    for (const authorization of [`Bearer ${server.key}`, 'Bearer wrong']) {
+      const answer = await fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers: { Origin: 'https://app.example.com', 'Content-Type': 'application/json', authorization },
+        body: '{"query":"{ __typename }"}',
+      });
+      const exposed = answer.headers.get('access-control-expose-headers')?.toLowerCase().split(/, */) ?? [];
+      expect(exposed.sort()).toEqual(['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after']);
+    }
+  });
+
   test('let in only those that the settings allow, and never their cookies', async () => {
     const allowed = await preflight('https://app.example.com');
     expect(allowed.headers.get('access-control-allow-origin')).toBe('https://app.example.com');

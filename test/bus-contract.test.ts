@@ -127,6 +127,7 @@ function keepsTheContract(carrier: Carrier): void {
       { kind: 'log', conversationId: 'conv_2', version: 0 },
       { kind: 'fragments', conversationId: 'conv_1', messageId: 'msg_2' },
       textHint({ text: 'Hello', offset: 3 }),
+      { kind: 'revoked', keyId: 'key_1' },
     ];
     for (const hint of hints) a.bus.publish(hint);
     expect(a.heard).toEqual(hints);
@@ -276,7 +277,7 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
     proxy.heal();
     await b.until(() => b.heard.at(-1)?.kind === 'log');
     expect(joined(b.heard).length).toBeLessThanOrEqual(1_048_576);
-    expect(b.heard.filter((hint) => hint.conversationId === 'conv_1999')).not.toEqual([]);
+    expect(b.heard.filter((hint) => 'conversationId' in hint && hint.conversationId === 'conv_1999')).not.toEqual([]);
     expect(lines.map((line) => /"level":"(\w+)".*"msg":"([^"]*)"/.exec(line)?.slice(1))).toEqual([
       ['warn', 'the event bus is cut: readers fall back to polling'],
       ['info', 'the event bus is back'],

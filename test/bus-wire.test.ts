@@ -14,6 +14,7 @@ const hint = (offset: fc.Arbitrary<number>, text: fc.Arbitrary<string>): fc.Arbi
   fc.oneof(
     fc.record({ kind: fc.constant('log' as const), conversationId: id, version: fc.nat() }),
     fc.record({ kind: fc.constant('fragments' as const), conversationId: id, messageId: fc.constant('msg_1') }),
+    fc.record({ kind: fc.constant('revoked' as const), keyId: fc.constantFrom('key_1', 'key_2') }),
     fc.record({
       kind: fc.constant('text' as const),
       conversationId: id,
@@ -78,7 +79,8 @@ describe('hints that wait', () => {
         for (const each of hints) expect(outbox.add(each)).toBe(true);
         const waiting = outbox.take();
         for (const conversationId of ['conv_1', 'conv_2']) {
-          const own = (list: Hint[]) => list.filter((each) => each.conversationId === conversationId);
+          const own = (list: Hint[]) =>
+            list.filter((each) => each.kind !== 'revoked' && each.conversationId === conversationId);
           expect(merged(own(waiting))).toEqual(merged(own(hints)));
         }
         expect(outbox.size).toBe(0);

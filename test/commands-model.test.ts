@@ -194,7 +194,7 @@ class History {
     );
     const id = rows[0]?.id;
     if (!id) return;
-    if (how === 'await') await awaitReply(other.services, this.uuid, id);
+    if (how === 'await') await awaitReply(other.services, viewer, this.uuid, id);
     else await this.call(server.services, { type: 'stopReply', expectedVersion: null, replyId: id }, null);
   }
 

@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hashApiKey } from '../src/access/api-keys.ts';
+import { hashCredential } from '../src/access/api-keys.ts';
 import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { ask, type Target } from './harness/client.ts';
@@ -419,6 +419,8 @@ async function newTarget(organization?: string): Promise<Target> {
     await prisma.agent.create({ data: { id: defaultAgentId, organizationId, name: 'Theirs', runtime: 'patient' } });
   }
   const key = unique('another-key-for-this-test').replace(/\W/g, '-');
-  await prisma.apiKey.create({ data: { id: newId(), organizationId, name: 'Another', secretHash: hashApiKey(key) } });
+  await prisma.apiKey.create({
+    data: { id: newId(), organizationId, name: 'Another', secretHash: hashCredential(key) },
+  });
   return { url: server.url, key };
 }

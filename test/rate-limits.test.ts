@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKey } from '../src/access/api-keys.ts';
 import { mintClientToken } from '../src/access/client-tokens.ts';
-import { openRateLimits } from '../src/access/rate-limits.ts';
-import type { Viewer } from '../src/access/viewer.ts';
+import { openRateWindows } from '../src/access/rate-limits.ts';
+import { RateWindows, type Reservation, type WindowStore } from '../src/access/rate-windows.ts';
 import type { App } from '../src/app.ts';
 import type { Config } from '../src/config.ts';
 import { createLogger } from '../src/logger.ts';
-import { graphql, openSocket } from './harness/client.ts';
+import { graphql, openSocket, subscribeWs } from './harness/client.ts';
 import { useDatabase } from './harness/database.ts';
 import { findRedis } from './harness/redis.ts';
 import { startServer } from './harness/server.ts';
@@ -20,12 +19,12 @@ afterAll(() => redis?.release());
 
 const query = '{ viewer { kind } }';
 
-/** Two servers on the database of this file, for the tests of a block. */
-function useTwoServers(config: Partial<Config>): () => readonly App[] {
-  let apps: readonly App[] = [];
+/** Servers on the database of this file, for the tests of a block. */
+function useServers(count: number, config: Partial<Config>): () => readonly App[] {
+  const apps: App[] = [];
   beforeAll(async () => {
     // One after the other, so that the first makes the organization.
-    apps = [await startServer(database.url, { config }), await startServer(database.url, { config })];
+    while (apps.length < count) apps.push(await startServer(database.url, { config }));
   });
   afterAll(() => Promise.all(apps.map((app) => app.close())));
   return () => apps;
@@ -58,6 +57,10 @@ async function newTokens({ services: { pool, prisma, newId } }: App): Promise<[s
 async function organizationOf(pool: pg.Pool): Promise<string> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM organization ORDER BY created_at LIMIT 1');
   return rows[0]?.id ?? '';
+}
+
+function countConversations({ services: { prisma } }: App): Promise<number> {
+  return prisma.conversation.count();
 }
 
 /** What became of one operation. */
@@ -107,8 +110,8 @@ describe.each([
   ['in the database', null],
   ['in Redis', redis?.url],
 ])('counted %s', (_where, eventsUrl) => {
-  describe.skipIf(eventsUrl === undefined)('a limit of 60 a minute on two servers', () => {
-    const servers = useTwoServers({
+  describe.skipIf(eventsUrl === undefined)('a limit of 60 a minute on three servers', () => {
+    const servers = useServers(3, {
       rateLimitPerKey: 60,
       rateLimitPerContact: 60,
       ...(eventsUrl != null && { eventsUrl }),
@@ -124,6 +127,46 @@ describe.each([
       const { secret } = await newKey(first());
       const outcomes = await Promise.all(repeat(120, (i) => overHttp(server(i % 2), secret)));
       expect(tally(outcomes)).toEqual(half);
+    });
+
+    test('admits 54 to 60, however the operations come to the servers', async () => {
+      const { secret } = await newKey(first());
+      const outcomes: Outcome[] = [];
+      // One after the other, so that each server reserves ahead; then everything to one of them.
+      for (let i = 0; i < 45; i += 1) outcomes.push(await overHttp(server(i % 3), secret));
+      for (let i = 0; i < 30; i += 1) outcomes.push(await overHttp(first(), secret));
+      const { ADMITTED, OTHER } = tally(outcomes);
+      expect(ADMITTED).toBeGreaterThanOrEqual(54);
+      expect(ADMITTED).toBeLessThanOrEqual(60);
+      expect(OTHER).toBe(0);
+    });
+
+    test('counts each root field, and refuses before any is executed what does not fit', async () => {
+      const [key, [token]] = [await newKey(first()), await newTokens(first())];
+      const many = (count: number) =>
+        `mutation { ${repeat(count, (i) => `m${i}: createConversation(input: { action: NONE }) { __typename }`).join(' ')} }`;
+      const before = await countConversations(first());
+      const refused = await graphql({ url: first().url, key: key.secret }, many(61));
+      expect([refused.status, refused.errors?.[0]?.extensions?.code]).toEqual([429, 'RATE_LIMITED']);
+      expect(refused.data).toBeUndefined();
+      expect(await countConversations(first())).toBe(before);
+      // One was counted when it arrived.
+      expect((await graphql({ url: second().url, key: key.secret }, many(20))).status).toBe(200);
+      expect(await countConversations(first())).toBe(before + 20);
+      expect((await graphql({ url: first().url, key: key.secret }, many(40))).status).toBe(429);
+      expect(await countConversations(first())).toBe(before + 20);
+      const aliases = repeat(61, (i) => `...on Query { a${i}: viewer { kind } }`).join(' ');
+      const read = await graphql({ url: first().url, key: token }, `{ ${aliases} }`);
+      expect(read.status).toBe(429);
+      const skipped = repeat(61, (i) => `a${i}: viewer @skip(if: true) { kind }`).join(' ');
+      expect((await graphql({ url: first().url, key: token }, `{ viewer { kind } ${skipped} }`)).status).toBe(200);
+    });
+
+    test('counts each root field over WebSocket too', async () => {
+      const { secret } = await newKey(first());
+      const aliases = repeat(61, (i) => `a${i}: viewer { kind }`).join(' ');
+      const stream = subscribeWs({ url: first().url, key: secret }, `{ ${aliases} }`);
+      await expect(stream.next()).rejects.toThrow('RATE_LIMITED');
     });
 
     test('admits 60 of 120 simultaneous operations over HTTP and WebSocket together', async () => {
@@ -189,7 +232,7 @@ describe.each([
 });
 
 describe('a limit of 0', () => {
-  const servers = useTwoServers({ rateLimitPerKey: 0, rateLimitPerContact: 0 });
+  const servers = useServers(1, { rateLimitPerKey: 0, rateLimitPerContact: 0 });
 
   test('is none, and is not told of', async () => {
     const [app] = servers();
@@ -229,32 +272,123 @@ describe('while the store is away', () => {
 
   test('each server counts for itself and refuses only what is too much (the database)', async () => {
     const proxy = await tcpProxy(database.url);
-    const pool = new pg.Pool({ connectionString: proxy.url });
-    pool.on('error', () => undefined);
-    const logger = createLogger({ level: 'silent' });
-    const limits = await openRateLimits({ pool, redisUrl: null, perKey: 10, perContact: 0, logger });
-    const viewer: Viewer = {
-      kind: 'API_KEY',
-      id: `key:${randomUUID()}`,
-      organizationId: randomUUID(),
-      actor: { kind: 'SYSTEM' },
-      scopes: ['read'],
-      keyId: null,
-      expiresAt: null,
-      contactId: null,
-      confinedTo: null,
-    };
+    const windows = await openWindows(proxy.url);
+    const take = () => windows.take('a key', 10, 1);
     try {
-      expect(await limits.take(viewer)).toMatchObject({ allowed: true, remaining: 9 });
+      expect(await take()).toMatchObject({ allowed: true, remaining: 9 });
       proxy.cut();
-      const taken = await Promise.all(repeat(30, () => limits.take(viewer)));
-      expect(taken.filter((allowance) => allowance?.allowed)).toHaveLength(10);
+      const taken = await Promise.all(repeat(30, take));
+      expect(taken.filter(({ allowed }) => allowed)).toHaveLength(10);
       proxy.heal();
-      expect(await limits.take(viewer)).toMatchObject({ allowed: true, remaining: 8 });
+      // Of the ten, the database knows one.
+      await expect.poll(take, { timeout: 5000 }).toMatchObject({ allowed: true, remaining: 8 });
     } finally {
-      await limits.close();
-      await pool.end();
+      await windows.close();
       await proxy.close();
     }
   });
 });
+
+describe('a row that is locked', () => {
+  test('holds nobody up for as long as that, and other keys not at all', async () => {
+    const [windows, holder] = [await openWindows(database.url), await database.pool.connect()];
+    try {
+      await windows.take('locked', 10, 1);
+      await holder.query("BEGIN; SELECT FROM rate_window WHERE key = 'locked' FOR UPDATE");
+      const decided: string[] = [];
+      const took = (key: string) => windows.take(key, 10, 1).then(({ allowed }) => decided.push(`${key}: ${allowed}`));
+      await Promise.all([took('locked'), took('free'), took('another')]);
+      // What is locked is decided by what this server has counted itself.
+      expect(decided).toEqual(['free: true', 'another: true', 'locked: true']);
+      const further = await Promise.all(repeat(20, () => windows.take('locked', 10, 1)));
+      expect(further.filter(({ allowed }) => allowed)).toHaveLength(9);
+    } finally {
+      await holder.query('ROLLBACK');
+      holder.release();
+      await windows.close();
+    }
+  });
+
+  test('that is being inserted holds nobody up for as long as that', async () => {
+    const [windows, holder] = [await openWindows(database.url), await database.pool.connect()];
+    try {
+      await holder.query("BEGIN; INSERT INTO rate_window VALUES ('new', 1, now() + interval '1 minute')");
+      expect(await windows.take('new', 10, 1)).toMatchObject({ allowed: true });
+    } finally {
+      await holder.query('ROLLBACK');
+      holder.release();
+      await windows.close();
+    }
+  });
+});
+
+describe('what is reserved ahead', () => {
+  /** A store in memory that notes what it is asked. */
+  function recordingStore() {
+    const asked: Reservation[] = [];
+    let spent = 0;
+    const store: WindowStore = {
+      reserve(reservations) {
+        asked.push(...reservations);
+        return Promise.resolve(
+          new Map(
+            reservations.map(({ key, limit, atLeast, atMost }) => {
+              const available = limit - spent;
+              const granted = available >= atLeast ? Math.min(atMost, available) : 0;
+              spent += granted;
+              return [key, { granted, left: available - granted, resetMs: 60_000 }];
+            }),
+          ),
+        );
+      },
+      close: () => Promise.resolve(),
+    };
+    return { store, asked };
+  }
+
+  test('is at most a twentieth of the limit, and so much that a busy key asks seldom', async () => {
+    const { store, asked } = recordingStore();
+    const windows = new RateWindows(store, silent);
+    for (let count = 0; count < 1000; count += 1) expect((await windows.take('key', 6000, 1)).allowed).toBe(true);
+    expect(Math.max(...asked.map(({ atMost }) => atMost))).toBeLessThanOrEqual(300);
+    // So often is a row written for a thousand operations of one second.
+    expect(asked.length).toBeLessThanOrEqual(25);
+    await windows.close();
+  });
+
+  test('is nothing for a key that is seldom used', async () => {
+    const { store, asked } = recordingStore();
+    const windows = new RateWindows(store, silent);
+    expect(await windows.take('key', 6000, 1)).toMatchObject({ remaining: 5999 });
+    expect(asked).toEqual([{ key: 'key', limit: 6000, atLeast: 1, atMost: 1 }]);
+    await windows.close();
+  });
+
+  test('does not serve what is too much at once: that takes nothing, and the rest is left for others', async () => {
+    const { store, asked } = recordingStore();
+    const windows = new RateWindows(store, silent);
+    expect(await windows.take('key', 60, 61)).toMatchObject({ allowed: false, remaining: 60 });
+    expect(asked).toEqual([]);
+    expect(await windows.take('key', 60, 40)).toMatchObject({ allowed: true, remaining: 20 });
+    expect(await windows.take('key', 60, 40)).toMatchObject({ allowed: false, remaining: 20 });
+    expect(await windows.take('key', 60, 20)).toMatchObject({ allowed: true, remaining: 0 });
+    expect(await windows.take('key', 60, 1)).toMatchObject({ allowed: false, remaining: 0 });
+    await windows.close();
+  });
+
+  test('in the next window begins anew', async () => {
+    const { rows } = await database.pool.query<{ past: Date }>("SELECT now() - interval '1 ms' AS past");
+    const windows = await openWindows(database.url);
+    expect(await windows.take('old', 60, 60)).toMatchObject({ allowed: true, remaining: 0 });
+    await database.pool.query("UPDATE rate_window SET ends_at = $1 WHERE key = 'old'", [rows[0]?.past]);
+    const later = await openWindows(database.url);
+    expect(await later.take('old', 60, 1)).toMatchObject({ allowed: true, remaining: 59, resetSeconds: 60 });
+    await Promise.all([windows.close(), later.close()]);
+  });
+});
+
+const silent = createLogger({ level: 'silent' });
+
+function openWindows(databaseUrl: string): Promise<RateWindows> {
+  return openRateWindows({ databaseUrl, redisUrl: null, logger: silent });
+}

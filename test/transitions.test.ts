@@ -251,7 +251,7 @@ async function conversationIn(state: State): Promise<Fixture> {
   let { uuid, script } = await reply();
   await script.begin('An answer.');
   await script.end();
-  await awaitReply(services, created.conversationId, uuid);
+  await awaitReply(services, caller, created.conversationId, uuid);
   if (state === 'running') {
     ({ uuid, script } = await reply());
     await script.begin('Half an');
@@ -472,6 +472,7 @@ describe('with an expected version that is stale', () => {
       await script.end();
       await awaitReply(
         server.services,
+        caller,
         decodeId('Conversation', conversationId) ?? '',
         decodeId('Message', replyId) ?? '',
       );

@@ -8,8 +8,8 @@ export function newSecret(): string {
   return `parley_${randomBytes(24).toString('base64url')}`;
 }
 
-/** What is stored of a key. Keys are random and long, so a plain hash cannot be reversed. */
-export function hashApiKey(key: string): string {
+/** What is kept of a credential. They are random and long, so a plain hash cannot be reversed. */
+export function hashCredential(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
@@ -31,7 +31,7 @@ export async function createApiKey(
   const id = newId();
   await db.query({
     text: `INSERT INTO api_key (id, organization_id, name, secret_hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-    values: [id, organizationId, name, hashApiKey(secret), scopes, expiresAt],
+    values: [id, organizationId, name, hashCredential(secret), scopes, expiresAt],
   });
   return { id, secret };
 }
@@ -53,19 +53,13 @@ interface KeyRow {
   expiresAt: Date | null;
 }
 
-/** The holder of an API key; null when it is none, has expired or was revoked. Notes that it was used. */
+/** The holder of an API key, also after it has expired; null when it is none or was revoked. */
 export async function findViewerByKey(db: Queryable, key: string): Promise<Viewer | null> {
   const { rows } = await db.query<KeyRow>({
     name: 'find-api-key',
-    text: `WITH found AS (
-        SELECT * FROM api_key
-        WHERE secret_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
-      ), used AS (
-        UPDATE api_key SET last_used_at = now() FROM found
-        WHERE api_key.id = found.id AND coalesce(found.last_used_at, '-infinity') < now() - interval '1 minute'
-      )
-      SELECT id, organization_id AS "organizationId", name, scopes, expires_at AS "expiresAt" FROM found`,
-    values: [hashApiKey(key)],
+    text: `SELECT id, organization_id AS "organizationId", name, scopes, expires_at AS "expiresAt"
+      FROM api_key WHERE secret_hash = $1 AND revoked_at IS NULL`,
+    values: [hashCredential(key)],
   });
   const row = rows[0];
   return row ? viewerOf({ ...row, keyId: row.id }) : null;

@@ -23,4 +23,8 @@ export interface Caller {
   id: string;
   /** As the log names it. */
   actor: Author;
+  /** The API key that it is, or that minted it; null for a page that this server signed in by itself. */
+  keyId: string | null;
+  /** From when on its credential is no longer good; null when it does not expire. */
+  expiresAt: Date | null;
 }

@@ -8,6 +8,7 @@ import type { Viewer } from './viewer.ts';
 const ISSUER = 'parley';
 
 const claimsSchema = z.object({
+  iss: z.literal(ISSUER),
   org: z.uuid(),
   /** The API key that minted it; left out by a page that this server signed in. */
   key: z.uuid().optional(),
@@ -56,12 +57,12 @@ interface TokenRow {
   conversationId: string | null;
 }
 
-/** Whether a credential has the form of a token; a key never has. */
-export function looksLikeToken(credential: string): boolean {
-  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(credential);
+/** Whether a credential says of itself that it is a client token of this system. A key may look like any other token. */
+export function isClientToken(credential: string): boolean {
+  return claimsOf(credential) !== undefined;
 }
 
-/** The holder of a client token; null when it is none, has expired, or its key, person or conversation is gone. */
+/** The holder of a client token, also after it has expired; null when it is none, or its key, person or conversation is gone. */
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
@@ -100,6 +101,7 @@ function conversationOf({ conversationId }: TokenRow): Confinement | null {
 
 /** What a token claims, not yet believed. */
 function claimsOf(token: string) {
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
   try {
     return claimsSchema.safeParse(decodeJwt(token)).data;
   } catch {
@@ -112,6 +114,8 @@ async function isSigned(token: string, secret: string): Promise<boolean> {
     await jwtVerify(token, secretOf(secret), { issuer: ISSUER, algorithms: ['HS256'] });
     return true;
   } catch (error) {
+    // Found only in what is signed.
+    if (error instanceof errors.JWTExpired) return true;
     if (error instanceof errors.JOSEError) return false;
     throw error;
   }

@@ -1,31 +1,37 @@
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
+import type { Expiry, Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
 /** How often credentials of open connections are looked at, in milliseconds. */
-const CHECK_MS = 1000;
+const CHECK_MS = 750;
 
-/** Why a connection must end: its credential was good when it was opened. */
-export type Expiry = 'EXPIRED' | 'REVOKED';
+type Holder = Pick<Viewer, 'keyId' | 'expiresAt'>;
 
 interface Connection {
-  viewer: Viewer;
+  viewer: Holder;
   drop: (why: Expiry) => void;
 }
 
-/** The open sockets and streams of this server: so many for each viewer, and none for longer than its credential is good. */
+/**
+ * The open sockets and streams of this server, so many for each viewer, and the requests that wait: none for longer than its
+ * credential is good.
+ */
 export class Connections {
   private readonly db: Queryable;
   private readonly logger: Logger;
+  private readonly standing: Standing;
   private readonly limit: number;
   private readonly open = new Map<string, Set<Connection>>();
+  private readonly waiting = new Set<Connection>();
   private readonly timer: NodeJS.Timeout;
   private checking = false;
 
-  constructor(options: { db: Queryable; logger: Logger; limit: number }) {
+  constructor(options: { db: Queryable; logger: Logger; standing: Standing; limit: number }) {
     this.db = options.db;
     this.logger = options.logger;
+    this.standing = options.standing;
     this.limit = options.limit;
     this.timer = setInterval(() => void this.check(), CHECK_MS);
   }
@@ -43,22 +49,34 @@ export class Connections {
     };
   }
 
+  /** Watches a request that waits, without a place of its own. `drop` is called at most once. */
+  watch(viewer: Holder, drop: (why: Expiry) => void): () => void {
+    const connection = { viewer, drop };
+    this.waiting.add(connection);
+    return () => this.waiting.delete(connection);
+  }
+
+  /** Drops what hangs on this key, at once. */
+  revoke(keyId: string): void {
+    this.standing.revoke(keyId);
+    this.dropFaulty();
+  }
+
   close(): void {
     clearInterval(this.timer);
     this.open.clear();
+    this.waiting.clear();
   }
 
   private async check(): Promise<void> {
-    if (this.checking || this.open.size === 0) return;
+    if (this.checking || this.open.size + this.waiting.size === 0) return;
     this.checking = true;
     try {
-      const now = new Date();
-      this.drop(({ expiresAt }) => expiresAt !== null && expiresAt <= now, 'EXPIRED');
-      const keys = [...this.open.values()].flatMap((connections) => [...connections].map(({ viewer }) => viewer.keyId));
-      const ids = [...new Set(keys)].filter((id) => id !== null);
-      if (ids.length === 0) return;
-      const revoked = await findRevokedKeys(this.db, ids);
-      this.drop(({ keyId }) => keyId !== null && revoked.has(keyId), 'REVOKED');
+      this.dropFaulty();
+      const ids = new Set([...this.all()].flatMap(({ viewer: { keyId } }) => keyId ?? []));
+      if (ids.size === 0) return;
+      for (const id of await findRevokedKeys(this.db, [...ids])) this.standing.revoke(id);
+      this.dropFaulty();
     } catch (error) {
       this.logger.warn({ err: error }, 'could not check the credentials of open connections');
     } finally {
@@ -66,13 +84,19 @@ export class Connections {
     }
   }
 
-  private drop(isOver: (viewer: Viewer) => boolean, why: Expiry): void {
-    for (const connections of [...this.open.values()]) {
+  private dropFaulty(): void {
+    for (const connections of [this.waiting, ...this.open.values()]) {
       for (const connection of [...connections]) {
-        if (!isOver(connection.viewer)) continue;
+        const fault = this.standing.faultOf(connection.viewer);
+        if (!fault) continue;
         connections.delete(connection);
-        connection.drop(why);
+        connection.drop(fault);
       }
     }
+  }
+
+  private *all(): Generator<Connection> {
+    yield* this.waiting;
+    for (const connections of this.open.values()) yield* connections;
   }
 }

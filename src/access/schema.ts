@@ -180,8 +180,8 @@ builder.mutationField('revokeApiKey', (t) =>
     nullable: true,
     authScopes: { admin: true },
     description:
-      'Ends an API key and the client tokens that it minted, for good. Open sockets and streams of theirs are closed within ' +
-      'seconds. Revoking again is harmless.',
+      'Ends an API key and the client tokens that it minted, for good: every server refuses them within a second, and ends ' +
+      'their sockets, streams and waiting requests. Revoking again is harmless.',
     errors: {
       types: [NotFoundError],
       union: { name: 'RevokeApiKeyResult', description: 'What `revokeApiKey` comes to.' },
@@ -190,6 +190,7 @@ builder.mutationField('revokeApiKey', (t) =>
     resolve: async (_root, { input }, { services, viewer: { organizationId } }) => {
       const id = decodeId('ApiKey', input.apiKeyId);
       if (!id || !(await revokeApiKey(services.pool, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
+      services.bus.publish({ kind: 'revoked', keyId: id });
       return { id };
     },
   }),

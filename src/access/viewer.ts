@@ -10,9 +10,6 @@ export type Scope = (typeof keyScopes)[number] | 'participate';
 export interface Viewer extends Caller {
   kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
-  /** The API key that it is, or that minted it; null for a page that this server signed in by itself. */
-  keyId: string | null;
-  expiresAt: Date | null;
   /** The person a client token is for, when it is known. */
   contactId: string | null;
 }

@@ -27,14 +27,14 @@ export class HintBuffer {
 
   /** False when other hints had to give way. */
   add(hint: Hint): boolean {
-    const last = this.#last.get(hint.conversationId);
+    const last = this.#last.get(topicOf(hint));
     if (hint.kind === 'text' && last?.kind === 'text' && continues(last, hint)) {
       last.text += hint.text;
       this.#size += hint.text.length;
     } else {
       const own = { ...hint };
       this.#waiting.add(own);
-      this.#last.set(own.conversationId, own);
+      this.#last.set(topicOf(own), own);
       this.#size += sizeOf(own);
     }
     return this.#shrink();
@@ -53,12 +53,17 @@ export class HintBuffer {
     if (this.#size <= this.#limit) return true;
     for (const oldest of this.#waiting) {
       this.#waiting.delete(oldest);
-      if (this.#last.get(oldest.conversationId) === oldest) this.#last.delete(oldest.conversationId);
+      if (this.#last.get(topicOf(oldest)) === oldest) this.#last.delete(topicOf(oldest));
       this.#size -= sizeOf(oldest);
       if (this.#size <= this.#limit) break;
     }
     return false;
   }
+}
+
+/** Within what the order of hints stays. */
+function topicOf(hint: Hint): string {
+  return hint.kind === 'revoked' ? hint.keyId : hint.conversationId;
 }
 
 function sizeOf(hint: Hint): number {

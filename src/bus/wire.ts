@@ -15,6 +15,7 @@ const hintSchema = z.discriminatedUnion('kind', [
     offset: count,
     text: z.string(),
   }),
+  z.object({ kind: z.literal('revoked'), keyId: name }),
 ]) satisfies z.ZodType<Hint>;
 
 const payloadSchema = z.object({ sender: name, hints: z.array(z.unknown()) });

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Caller } from '../access/caller.ts';
 import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
 import type { Bus } from '../bus/bus.ts';
@@ -21,4 +22,9 @@ export interface ConversationServices {
   serverId(): string;
   /** What is wrong with parameters for a runtime; paths start below the parameters. May take seconds: hold no lock. */
   checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
+  /**
+   * Tells a command that takes long when its caller is not to be served any more, at most once, with what to answer. The
+   * returned function ends the watching.
+   */
+  watchCaller(caller: Caller, end: (error: Error) => void): () => void;
 }

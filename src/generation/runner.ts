@@ -9,7 +9,7 @@ import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
-import type { Operation, RunningOperations } from '../running-operations.ts';
+import type { RunningOperation, RunningOperations } from '../running-operations.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -22,6 +22,8 @@ export interface RunnerOptions extends CheckpointOptions {
   operations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
@@ -93,7 +95,7 @@ export class Runner implements ReplyRunner, HintListener {
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
-    let operation: Operation | undefined;
+    let operation: RunningOperation | undefined;
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
       const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
@@ -124,6 +126,7 @@ export class Runner implements ReplyRunner, HintListener {
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
     await this.settle(run, { ...ending, usage, handoff: handoff && { id: this.options.newId(), ...handoff } }, actor);
+    if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
   /** Goes to a phase that the present one leads to; returns it. */

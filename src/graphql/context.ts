@@ -1,4 +1,6 @@
 import DataLoader from 'dataloader';
+import type { ReplyLimits } from '../access/reply-limits.ts';
+import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
@@ -11,6 +13,8 @@ export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
   schemas: SchemaChecker;
   operations: RunningOperations;
+  standing: Standing;
+  replyLimits: ReplyLimits;
 }
 
 /** What resolvers are given. */

@@ -1,17 +1,20 @@
-import { GraphQLError } from 'graphql';
+import { type ASTNode, GraphQLError } from 'graphql';
+import type { Expiry } from '../access/standing.ts';
 import { InvalidInputError } from '../errors.ts';
 
 /** A GraphQL error of one of the documented kinds, with its HTTP status. */
 export function graphqlError(
   code: ErrorCode,
   message: string,
-  { headers, ...extensions }: { headers?: Record<string, string>; retryAfter?: number } = {},
+  { headers, nodes, ...extensions }: { headers?: Record<string, string>; nodes?: ASTNode; retryAfter?: number } = {},
 ): GraphQLError {
-  return new GraphQLError(message, { extensions: { code, ...extensions, http: { status: statuses[code], headers } } });
+  const http = { status: statuses[code], headers };
+  return new GraphQLError(message, { nodes, extensions: { code, ...extensions, http } });
 }
 
 const statuses = {
   UNAUTHENTICATED: 401,
+  TOKEN_EXPIRED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   BAD_USER_INPUT: 400,
@@ -29,7 +32,20 @@ export function isErrorCode(code: string): code is ErrorCode {
 export const unauthenticated = () =>
   graphqlError('UNAUTHENTICATED', 'Give a valid API key: `Authorization: Bearer <key>`.');
 
+export const tokenExpired = () =>
+  graphqlError('TOKEN_EXPIRED', 'Your credential has expired. Get a new one and go on from where you are.');
+
+/** For a credential that is not good any more. */
+export const noLongerServed = (why: Expiry) => (why === 'EXPIRED' ? tokenExpired() : unauthenticated());
+
 export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+
+export const cannotRead = (field: string, nodes: ASTNode) =>
+  graphqlError(
+    'FORBIDDEN',
+    `\`${field}\` needs the scope \`read\`. Without it a mutation gives ids, versions, cursors and failures.`,
+    { nodes },
+  );
 
 export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', message);
 

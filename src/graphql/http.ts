@@ -1,17 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
+import type { Allowance } from '../access/rate-windows.ts';
+import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
-import type { Operation } from '../running-operations.ts';
+import type { RunningOperation } from '../running-operations.ts';
+import { admit, type Operation } from './admission.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument } from './documents.ts';
-import { badUserInput, rateLimited, tooManyOperations, unauthenticated } from './errors.ts';
+import {
+  badUserInput,
+  noLongerServed,
+  rateLimited,
+  tokenExpired,
+  tooManyOperations,
+  unauthenticated,
+} from './errors.ts';
 import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
-import { faultsOfCost } from './limits.ts';
+import { withLastWord } from './last-word.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
@@ -27,7 +38,7 @@ export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
   /** The request, as one of those that run. */
-  operation?: Operation;
+  operation?: RunningOperation;
   /** Known once the request is authenticated. */
   viewer?: Viewer;
 }
@@ -45,8 +56,7 @@ export function createGraphQLServer(options: {
   allowedOrigins: readonly string[];
   /** Whether the page of GraphiQL is authenticated without a key. */
   graphiqlSignsIn: boolean;
-  /** Null: not authenticated. */
-  authenticate: (req: IncomingMessage) => Promise<Viewer | null>;
+  authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
   const { services, logger, connections, rateLimits, allowedOrigins, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
@@ -55,7 +65,7 @@ export function createGraphQLServer(options: {
     landingPage: false,
     maxRequestBodySize: MAX_REQUEST_BYTES,
     parserAndValidationCache: { documentCache, errorCache },
-    cors: allowedOrigins.length > 0 ? { origin: [...allowedOrigins], credentials: false } : false,
+    cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
     graphiql: options.introspection && graphiqlOptions(options.graphiqlSignsIn),
     renderGraphiQL,
@@ -65,7 +75,7 @@ export function createGraphQLServer(options: {
       requireViewer(authenticate, rateLimits),
       nameOperations,
       checkParameters,
-      limitOperations(options.introspection),
+      limitOperations(options.introspection, rateLimits),
       limitStreams(connections, options.keepAliveSeconds),
       documentedCodes,
     ],
@@ -77,23 +87,28 @@ export function createGraphQLServer(options: {
   });
 }
 
+/** What web pages of other origins may do. A preflight is good for two hours, the longest that browsers keep one. */
+const sharing = {
+  credentials: false,
+  exposedHeaders: ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'Retry-After'],
+  maxAge: 7200,
+};
+
 /** Before anything of the request is read: to others, every request looks alike. */
 function requireViewer(
-  authenticate: (req: IncomingMessage) => Promise<Viewer | null>,
+  authenticate: (req: IncomingMessage) => Promise<Identity>,
   rateLimits: RateLimits,
 ): Plugin<object, ServerContext> {
   return {
     async onRequestParse({ serverContext }) {
       const viewer = await authenticate(serverContext.req);
-      if (!viewer) throw unauthenticated();
+      if (viewer === 'EXPIRED') throw tokenExpired();
+      if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
-      const allowance = await rateLimits.take(viewer);
+      const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
-      const { limit, remaining, resetSeconds, allowed } = allowance;
-      serverContext.res.setHeader('RateLimit-Limit', limit);
-      serverContext.res.setHeader('RateLimit-Remaining', remaining);
-      serverContext.res.setHeader('RateLimit-Reset', resetSeconds);
-      if (!allowed) throw tooManyOperations(allowance);
+      tell(serverContext.res, allowance);
+      if (!allowance.allowed) throw tooManyOperations(allowance);
     },
   };
 }
@@ -110,6 +125,12 @@ const nameOperations: Plugin<ServerContext> = {
     return { onSubscribeResult: () => operation?.end() };
   },
 };
+
+function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {
+  res.setHeader('RateLimit-Limit', limit);
+  res.setHeader('RateLimit-Remaining', remaining);
+  res.setHeader('RateLimit-Reset', resetSeconds);
+}
 
 /** What of a GET request has to be JSON. */
 const checkParameters: Plugin = {
@@ -132,15 +153,16 @@ function isJson(text: string): boolean {
 
 /** What is alike in the beginning of an execution and of a subscription. */
 interface Starting {
-  args: Parameters<typeof faultsOfCost>[1];
+  args: Operation & { contextValue: ServerContext };
   setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
 }
 
-/** Refuses what would cost too much before it runs. */
-function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQLContext> {
-  const refuseExcess = ({ args, setResultAndStopExecution }: Starting) => {
-    const errors = faultsOfCost(schema, args);
-    if (errors.length > 0) setResultAndStopExecution({ errors: errors.map(({ message }) => badUserInput(message)) });
+/** Refuses what would cost too much, or what its viewer may not have, before it runs. */
+function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin<ServerContext & GraphQLContext> {
+  const refuseExcess = async ({ args, setResultAndStopExecution }: Starting) => {
+    const { errors, allowance } = await admit(args, rateLimits);
+    if (allowance) tell(args.contextValue.res, allowance);
+    if (errors.length > 0) setResultAndStopExecution({ errors });
   };
   return {
     onParse({ setParseFn }) {
@@ -154,12 +176,27 @@ function limitOperations(introspection: boolean): Plugin<ServerContext & GraphQL
   };
 }
 
-/** A stream of server-sent events counts as a connection, and ends when its peer takes nothing for a whole interval. */
+/** How long the peer of a stream that must end may take to read why, in milliseconds. */
+const LAST_WORD_MS = 1000;
+
+/**
+ * A stream of server-sent events counts as a connection, ends with an error when its credential is no longer good, and ends
+ * when its peer takes nothing for a whole interval.
+ */
 function limitStreams(connections: Connections, keepAliveSeconds: number): Plugin<ServerContext> {
   return {
     onSubscribe({ args: { contextValue } }) {
       const { viewer, res } = contextValue;
-      const release = viewer && connections.add(viewer, () => res.destroy());
+      const end = new AbortController();
+      let why: Expiry = 'REVOKED';
+      const drop = (fault: Expiry) => {
+        why = fault;
+        end.abort();
+        // Who does not take the last word is not waited for.
+        const giveUp = setTimeout(() => res.destroy(), LAST_WORD_MS);
+        res.once('close', () => clearTimeout(giveUp));
+      };
+      const release = viewer && connections.add(viewer, drop);
       if (!release) throw rateLimited('You have too many connections open. Close some, or try again later.', 5);
       let before: number | undefined;
       const timer = setInterval(() => {
@@ -172,13 +209,20 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
         release();
       });
       return {
-        onSubscribeResult({ result }) {
+        onSubscribeResult({ result, setResult }) {
+          if (!isResults(result)) return;
+          const stream = withLastWord(result, end.signal, () => ({ errors: [noLongerServed(why)] }));
+          setResult(stream);
           // A response that breaks while it waits for its reader would leave the stream open.
-          if (isAsyncIterable(result)) res.once('close', () => void result[Symbol.asyncIterator]().return?.());
+          res.once('close', () => void stream.return?.());
         },
       };
     },
   };
+}
+
+function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {
+  return isAsyncIterable(result);
 }
 
 /** Documents with faults are not worth keeping. */

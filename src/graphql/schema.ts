@@ -1,5 +1,6 @@
 import { builder } from './builder.ts';
 import { enforceOperatorsOnly } from './operators-only.ts';
+import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
 import './node.ts';
@@ -26,4 +27,4 @@ builder.subscriptionType({
     'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
 });
 
-export const schema = enforceOperatorsOnly(builder.toSchema());
+export const schema = enforceStanding(enforceOperatorsOnly(builder.toSchema()));

@@ -1,15 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { execute, GraphQLError, subscribe } from 'graphql';
 import { makeServer } from 'graphql-ws';
-import type { Connections, Expiry } from '../access/connections.ts';
+import type { Identity } from '../access/authenticate.ts';
+import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
+import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import { admit } from './admission.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
 import { MAX_REQUEST_BYTES } from './http.ts';
-import { faultsOfCost } from './limits.ts';
 import { maskError, withoutHttp } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
@@ -17,7 +19,7 @@ import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
 const CLOSE_UNAUTHENTICATED = 4401;
-/** Closes a socket whose client token has expired. With a new one a client goes on from its cursor. */
+/** Closes a socket whose credential has expired. With a new one a client goes on from its cursor. */
 const CLOSE_EXPIRED = 4440;
 /** The standard's "try again later". */
 const CLOSE_TRY_LATER = 1013;
@@ -38,7 +40,7 @@ export function createWebSockets(options: {
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is what the connection's first message gave as `authorization`. */
-  authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Viewer | null>;
+  authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
   const { services, logger, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
   const readDocument = documentReader(options.introspection);
@@ -48,14 +50,16 @@ export function createWebSockets(options: {
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
-        const viewer = await authenticate(request, authorizationIn(connectionParams));
+        const identity = await authenticate(request, authorizationIn(connectionParams));
+        const viewer = typeof identity === 'object' ? identity : null;
         const drop = (why: Expiry) => {
           // A peer that does not heed the closing is not served any more.
           delete extra.viewer;
           socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
         };
         const release = viewer && connections.add(viewer, drop);
-        if (!viewer) socket.close(CLOSE_UNAUTHENTICATED, 'UNAUTHENTICATED');
+        if (identity === 'EXPIRED') socket.close(CLOSE_EXPIRED, 'EXPIRED');
+        else if (!viewer) socket.close(CLOSE_UNAUTHENTICATED, 'UNAUTHENTICATED');
         else if (!release) socket.close(CLOSE_TRY_LATER, 'TOO_MANY_CONNECTIONS');
         else if (socket.readyState !== socket.OPEN) release();
         else {
@@ -77,14 +81,14 @@ export function createWebSockets(options: {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
       try {
-        const allowance = await rateLimits.take(viewer);
+        const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
         const { document, faults } = services.operations.during('reading a document', () => readDocument(params.query));
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
-        const excesses = faultsOfCost(schema, operation);
-        return excesses.length > 0 ? excesses.map(masked) : { schema, ...operation };
+        const { errors } = await admit(operation, rateLimits);
+        return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {
         // A syntax error thrown from here would close the whole socket.
         return [masked(error)];

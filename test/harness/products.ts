@@ -1,5 +1,5 @@
 import type { ReplyPart, Runtime, Turn } from '../../src/agents/runtime.ts';
-import { hashApiKey } from '../../src/access/api-keys.ts';
+import { hashCredential } from '../../src/access/api-keys.ts';
 import type { Prisma } from '../../src/generated/prisma/client.ts';
 import type { Services } from '../../src/graphql/context.ts';
 import { decodeId, encodeId, type IdType } from '../../src/ids.ts';
@@ -73,7 +73,7 @@ export async function addTenant(server: Target & { services: Services }, runtime
     data: {
       id: newId(),
       name: 'Another organization',
-      apiKeys: { create: { id: newId(), name: 'Its key', secretHash: hashApiKey(key) } },
+      apiKeys: { create: { id: newId(), name: 'Its key', secretHash: hashCredential(key) } },
     },
   });
   const agentId = await addAgent(server.services, { organizationId: id, runtime });

@@ -81,7 +81,7 @@ export async function createConversation(
       return { refusal: await checkState(db, row.agentId, row.state, { path: 'state', before }) };
     },
   );
-  if (input.awaitReply && changed.replyId) await awaitReply(services, changed.conversationId, changed.replyId);
+  if (input.awaitReply && changed.replyId) await awaitReply(services, caller, changed.conversationId, changed.replyId);
   return changed;
 }
 

@@ -57,7 +57,7 @@ export async function regenerateReply(
       return { refusal: new InvalidInputError([{ path: ['replyId'], detail }]) };
     },
   );
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
+  if (input.awaitReply && changed.replyId) await awaitReply(services, caller, conversationId, changed.replyId);
   return changed;
 }
 

@@ -56,6 +56,6 @@ export async function sendControl(
     // It answers no message that a person wrote.
     reply: speaks ? { id: services.newId(), inReplyToId: null, supersedesId: null, runtimeParameters } : null,
   });
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
+  if (input.awaitReply && changed.replyId) await awaitReply(services, caller, conversationId, changed.replyId);
   return changed;
 }

@@ -51,6 +51,6 @@ export async function sendMessage(
         ? null
         : { id: services.newId(), inReplyToId: message.id, supersedesId: null, runtimeParameters },
   });
-  if (input.awaitReply && changed.replyId) await awaitReply(services, conversationId, changed.replyId);
+  if (input.awaitReply && changed.replyId) await awaitReply(services, caller, conversationId, changed.replyId);
   return changed;
 }

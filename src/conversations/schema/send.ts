@@ -1,6 +1,9 @@
 import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
+import type { GraphQLContext } from '../../graphql/context.ts';
+import { rateLimited } from '../../graphql/errors.ts';
+import { decodeId } from '../../ids.ts';
 import { addAgentMessage } from '../commands/agent-message.ts';
 import {
   ConversationBusyError,
@@ -61,10 +64,18 @@ builder.mutationField('sendMessage', (t) =>
     resolve: async (_root, { input }, context) => {
       await requireConversation(context, input.conversationId);
       refuseOperatorInput(context.viewer, input);
+      if (input.action !== 'NONE') await takeReply(context, input.conversationId);
       return sendMessage(context.services, context.viewer, input);
     },
   }),
 );
+
+/** Throws `RATE_LIMITED` when no further reply may begin for this person just now. */
+async function takeReply({ services, viewer }: GraphQLContext, conversationId: string): Promise<void> {
+  const id = decodeId('Conversation', conversationId);
+  const refusal = id && (await services.replyLimits.take(viewer, id));
+  if (refusal) throw rateLimited(refusal.message, refusal.retryAfter);
+}
 
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
   description: '`author.kind` says whether an agent or a human wrote it.',

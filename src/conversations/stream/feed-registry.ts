@@ -67,7 +67,7 @@ export class FeedRegistry implements HintListener {
   }
 
   onHint(hint: Hint): void {
-    this.entries.get(hint.conversationId)?.feed.onHint(hint);
+    if (hint.kind !== 'revoked') this.entries.get(hint.conversationId)?.feed.onHint(hint);
   }
 
   /** Fragments of the open reply that were committed here just now. */

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Logger } from '../../logger.ts';
-import type { Hint } from '../../bus/bus.ts';
+import type { ConversationHint } from '../../bus/bus.ts';
 import { GrowingText } from './growing-text.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';
 
@@ -14,7 +14,7 @@ const STORED_MS = 300;
 /** So many hints are kept until the text before them is known. */
 const AHEAD = 1000;
 
-type TextHint = Extract<Hint, { kind: 'text' }>;
+type TextHint = Extract<ConversationHint, { kind: 'text' }>;
 
 /** A fragment with a text that readers look at while it grows. */
 export interface LiveFragment extends Omit<FragmentRow, 'text'> {
@@ -86,7 +86,7 @@ export class Feed {
     this.refreshLater();
   }
 
-  onHint(hint: Hint): void {
+  onHint(hint: ConversationHint): void {
     if (!this.started) return;
     if (hint.kind === 'text') {
       if (this.takeText(hint)) return;

@@ -1,0 +1,42 @@
+import type { DocumentNode, GraphQLError } from 'graphql';
+import type { RateLimits } from '../access/rate-limits.ts';
+import type { Allowance } from '../access/rate-windows.ts';
+import type { GraphQLContext } from './context.ts';
+import { badUserInput, tooManyOperations } from './errors.ts';
+import { faultsOfCost } from './limits.ts';
+import { faultsOfReading } from './reading.ts';
+import { countRootFields } from './root-fields.ts';
+import { schema } from './schema.ts';
+
+/** A valid operation that is about to run. */
+export interface Operation {
+  document: DocumentNode;
+  operationName?: string | null | undefined;
+  variableValues?: Record<string, unknown> | null | undefined;
+  contextValue: GraphQLContext;
+}
+
+/** What became of an operation before it runs. */
+export interface Admission {
+  /** Why it may not run; empty when it may. */
+  errors: GraphQLError[];
+  /** What its viewer may still do, when more of that was used up here. */
+  allowance: Allowance | null;
+}
+
+/**
+ * Decides whether an operation runs at all. It was counted once when it arrived, and is here once more for each further root
+ * field.
+ */
+export async function admit(operation: Operation, rateLimits: RateLimits): Promise<Admission> {
+  const { viewer } = operation.contextValue;
+  const costly = faultsOfCost(schema, operation);
+  if (costly.length > 0) return refused(costly.map(({ message }) => badUserInput(message)));
+  const hidden = faultsOfReading(schema, operation.document, viewer);
+  if (hidden.length > 0) return refused(hidden);
+  const further = countRootFields(operation) - 1;
+  const allowance = further > 0 ? await rateLimits.take(viewer, further) : null;
+  return { errors: allowance?.allowed === false ? [tooManyOperations(allowance)] : [], allowance };
+}
+
+const refused = (errors: GraphQLError[]): Admission => ({ errors, allowance: null });

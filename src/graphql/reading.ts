@@ -1,0 +1,42 @@
+import {
+  type DocumentNode,
+  type GraphQLError,
+  type GraphQLSchema,
+  isObjectType,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+} from 'graphql';
+import type { Viewer } from '../access/viewer.ts';
+import { cannotRead } from './errors.ts';
+
+/** What anybody may have of an object that a mutation answers with, to go on from there. */
+const openFields = ['__typename', 'id', 'version'];
+
+/**
+ * What an operation reads that its viewer may not. A credential that may write and not read gets from a mutation only ids,
+ * versions, cursors and failures; API keys are read by who manages them. Decided before anything runs, so that nothing that
+ * was committed is answered with an error.
+ */
+export function faultsOfReading(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  { scopes }: Pick<Viewer, 'scopes'>,
+): GraphQLError[] {
+  if (scopes.includes('read') || scopes.includes('participate')) return [];
+  const found = new Map<string, GraphQLError>();
+  const types = new TypeInfo(schema);
+  visit(
+    document,
+    visitWithTypeInfo(types, {
+      Field(node) {
+        const type = types.getParentType();
+        if (!isObjectType(type) || openFields.includes(node.name.value)) return;
+        if (type.name === 'ApiKey' && scopes.includes('admin')) return;
+        const field = `${type.name}.${node.name.value}`;
+        if (type.getInterfaces().some(({ name }) => name === 'Node')) found.set(field, cannotRead(field, node));
+      },
+    }),
+  );
+  return [...found.values()];
+}
