@@ -30,6 +30,7 @@ import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
+import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
 import { KeyedGate } from './keyed-gate.ts';
 import type { PoolLimits } from './limited-pool.ts';
@@ -37,6 +38,7 @@ import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { retry } from './retry.ts';
+import { RunningOperations } from './running-operations.ts';
 import { createHttpServer } from './server.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
@@ -82,13 +84,13 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
     const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
     const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, replies go on and this server can say that it is alive.
+    // However many requests wait for the database, replies go on, and those without an owner are found.
     const openOwn = (url: string, limits: PoolLimits) => {
       const own = openPool(url, limits, onIdleError);
       opened.push(() => own.end());
       return own;
     };
-    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
+    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 1 });
     const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
     const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
     const logEpoch = new LogEpoch(pool, logger);
@@ -143,17 +145,24 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
         signal,
         onFailure: (error) => logger.warn({ err: error }, 'could not search the knowledge; trying again'),
       });
-    const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search }),
-      modelRuntime({ search, logger, ...modelOptions(config) }),
-      ...runtimes,
-    ]);
+    const operations = new RunningOperations();
+    const schemas = new SchemaChecker(logger);
+    opened.push(() => schemas.close());
+    const agentRuntimes = new AgentRuntimes(
+      [knowledgeRuntime({ search }), modelRuntime({ search, logger, schemas, ...modelOptions(config) }), ...runtimes],
+      schemas,
+    );
     const lease = new Lease({
-      pool: vital,
+      databaseUrl: directUrl,
       seconds: config.leaseSeconds,
       newId,
       logger,
       onLost: () => runner.fenceAll(),
+      onLag: (milliseconds) =>
+        logger.warn(
+          { milliseconds, ran: operations.lately(milliseconds + 1000) },
+          'the event loop was busy for over a second',
+        ),
     });
     const feedRegistry = new FeedRegistry(pool, bus, logger);
     opened.push(() => feedRegistry.close());
@@ -166,12 +175,13 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       feedRegistry,
       newId,
       runtimes: agentRuntimes,
+      operations,
       silenceSeconds: config.runtimeSilenceSeconds,
       historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
-    await lease.start();
     opened.push(() => lease.stop());
+    await lease.start();
     const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
     recovery.start();
     opened.push(() => recovery.stop());
@@ -193,9 +203,11 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       logger,
       runtimes: agentRuntimes,
       maxEndUserMessageBytes: config.maxEndUserMessageBytes,
+      schemas,
+      operations,
+      serverId: () => lease.claimant(),
       standing,
       replyLimits,
-      serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -215,6 +227,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       keepAliveSeconds: config.keepAliveSeconds,
       logger,
       checkReady: async () => {
+        if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },

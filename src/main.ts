@@ -2,12 +2,15 @@ import { loadRuntimes } from './agents/load-runtimes.ts';
 import { startApp } from './app.ts';
 import { readConfig, SettingsError } from './config.ts';
 import { StartupError } from './errors.ts';
+import { Faults } from './faults.ts';
 import { createLogger } from './logger.ts';
 
 try {
   const config = readConfig();
   const logger = createLogger({ level: config.logLevel });
-  const app = await startApp(config, logger, await loadRuntimes(config.runtimeModules));
+  const faults = new Faults(logger);
+  faults.watch(process);
+  const app = await startApp(config, logger, await loadRuntimes(config.runtimeModules, logger));
   announce(app.url, app.newKey, config.databaseUrl === undefined);
 
   let closing = false;
@@ -16,6 +19,10 @@ try {
     if (closing) process.exit(1);
     closing = true;
     logger.info(`${signal}: shutting down`);
+    const { unhandledRejections, uncaughtExceptions } = faults;
+    if (unhandledRejections + uncaughtExceptions > 0) {
+      logger.warn({ unhandledRejections, uncaughtExceptions }, 'faults that nothing caught, since the start');
+    }
     void app.close().then(() => process.exit(0));
   };
   process.on('SIGTERM', terminate);

@@ -75,7 +75,9 @@ export function createHttpServer(options: ServerOptions): HttpServer {
       const cookie = authenticator.localCookie(req);
       if (cookie) res.setHeader('Set-Cookie', cookie);
     }
-    await yoga(req, res, { req, res });
+    const operation = services.operations.begin(`reading a request (${req.method ?? 'GET'})`);
+    res.once('close', operation.end);
+    await yoga(req, res, { req, res, operation });
   }
 
   async function ready(res: ServerResponse): Promise<void> {

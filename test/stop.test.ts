@@ -150,7 +150,7 @@ describe('stopping a reply', () => {
     };
     const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const logger = createLogger({ level: 'silent' });
-    const lease = new Lease({ pool, seconds: 300, newId, logger, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
     const runner = new Runner({
       pool: slow,

@@ -1,7 +1,8 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { type CallVisibility, DEFAULT_VISIBILITY } from '../access/visible-calls.ts';
-import type { JsonObject } from '../json.ts';
-import type { ValueReader } from '../value-reader.ts';
+import type { InputIssue } from '../errors.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
+import { isJsonObject } from '../json.ts';
+import { ValueReader } from '../value-reader.ts';
 import { type HttpTool, toolsSchema } from './http-tool.ts';
 import { readList } from './read-list.ts';
 
@@ -20,6 +21,28 @@ export interface ToolInput {
 
 /** In bytes of JSON. */
 const MAX_TOOLS = 256 * 1024;
+/** Each may have taken all the time that a schema may. */
+const MAX_FAULTS = 5;
+
+/** What is wrong with the schemas of tools: what the shape of a tool does not tell. Throws `UnavailableError`. */
+export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly ToolInput[]): Promise<InputIssue[]> {
+  const issues: InputIssue[] = [];
+  const reader = new ValueReader();
+  reader.json([], given, MAX_TOOLS);
+  if (reader.issues.length > 0) return [];
+  for (const [index, { parametersSchema: schema }] of given.entries()) {
+    const path = ['tools', String(index), 'parametersSchema'];
+    // Anything else is refused by its shape.
+    if (!isJsonObject(schema) || issues.length >= MAX_FAULTS) continue;
+    if (schema.type !== undefined && schema.type !== 'object') {
+      issues.push({ path, detail: 'Must be of the type `object`, as arguments are.' });
+      continue;
+    }
+    const detail = await schemas.faultOf(schema);
+    if (detail !== null) issues.push({ path, detail });
+  }
+  return issues;
+}
 
 /** Reads the tools that take the place of the stored ones. */
 export function readToolInputs(
@@ -59,21 +82,9 @@ function keptHeaders(
 }
 
 /** What the shape of a tool does not tell. */
-function checkTool(reader: ValueReader, path: string[], { url, parametersSchema }: HttpTool): void {
+function checkTool(reader: ValueReader, path: string[], { url }: HttpTool): void {
   const { username, password } = new URL(url);
   // Everybody who may read the agent sees its URL.
   if (username || password)
     reader.refuse([...path, 'url'], 'Must not hold a password. Give an `Authorization` header.');
-  const fault = schemaFault(parametersSchema);
-  if (fault !== null) reader.refuse([...path, 'parametersSchema'], fault, 'SCHEMA');
-}
-
-function schemaFault(schema: JsonObject): string | null {
-  if (schema.type !== undefined && schema.type !== 'object') return 'Must be of the type `object`, as arguments are.';
-  try {
-    new Ajv2020({ strict: false, logger: false }).compile(schema);
-    return null;
-  } catch (error) {
-    return `Is not a JSON Schema of draft 2020-12: ${error instanceof Error ? error.message : 'it cannot be used'}.`;
-  }
 }

@@ -29,10 +29,10 @@ export interface ConversationServices {
   logger: Logger;
   /** The longest message that a client token may send. */
   maxEndUserMessageBytes: number;
-  /** This server, as the owner of the replies that it generates. */
+  /** This server, as the owner of the replies that it generates. Throws `UnavailableError` while others may think it dead. */
   serverId(): string;
-  /** What is wrong with parameters for a runtime; paths start below the parameters. */
-  checkParameters(runtime: string, parameters: JsonObject): InputIssue[];
+  /** What is wrong with parameters for a runtime; paths start below the parameters. May take seconds: hold no lock. */
+  checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
   /**
    * Tells a command that takes long when its caller is not to be served any more, at most once, with what to answer. The
    * returned function ends the watching.

@@ -25,7 +25,7 @@ export interface CheckpointOptions {
   /** For the text, which waits for nobody. Default: `pool`. */
   checkpointPool?: pg.Pool;
   bus: Bus;
-  lease: Lease;
+  lease: Pick<Lease, 'isHeld'>;
   logger: Logger;
   feedRegistry?: FragmentListener | undefined;
 }
@@ -37,7 +37,7 @@ export interface CheckpointOptions {
 export class Checkpoints {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
-  private readonly lease: Lease;
+  private readonly lease: Pick<Lease, 'isHeld'>;
   private readonly logger: Logger;
   private readonly feedRegistry: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();

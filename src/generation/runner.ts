@@ -10,6 +10,7 @@ import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
 import { retry } from '../retry.ts';
+import type { RunningOperation, RunningOperations } from '../running-operations.ts';
 import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
@@ -19,6 +20,8 @@ import { loadTurn } from './turn.ts';
 export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
+  /** Told what runs. */
+  operations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
   /** How many bytes of the conversation a reply is generated from. */
@@ -100,6 +103,7 @@ export class Runner implements ReplyRunner, HintListener {
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
+    let operation: RunningOperation | undefined;
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
       const loaded = await this.untilDone(run, 'load what to answer', () =>
@@ -110,6 +114,7 @@ export class Runner implements ReplyRunner, HintListener {
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
+      operation = this.options.operations?.begin(`a reply of the runtime ${loaded.runtime}`);
       const turn = turnOf(loaded);
       const parts = runtime.reply(turn, run.abort.signal);
       let { phase } = turn.state;
@@ -126,6 +131,8 @@ export class Runner implements ReplyRunner, HintListener {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
       logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+    } finally {
+      operation?.end();
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;

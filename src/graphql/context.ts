@@ -7,10 +7,14 @@ import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
+import type { RunningOperations } from '../running-operations.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  schemas: SchemaChecker;
+  operations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
 }

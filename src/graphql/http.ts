@@ -9,6 +9,7 @@ import type { Allowance } from '../access/rate-windows.ts';
 import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
@@ -26,6 +27,7 @@ import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -36,6 +38,8 @@ export const GRAPHQL_PATH = '/graphql';
 export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
+  /** The request, as one of those that run. */
+  operation?: RunningOperation;
   /** Known once the request is authenticated. */
   viewer?: Viewer;
 }
@@ -72,6 +76,7 @@ export function createGraphQLServer(options: {
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      nameOperations,
       checkParameters,
       limitOperations(options.introspection, rateLimits),
       limitStreams(connections, options.keepAliveSeconds),
@@ -132,6 +137,19 @@ function limited(request: Request, { Request, TransformStream }: FetchAPI): Requ
   const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
   return new Request(request.url, init);
 }
+
+/** Says what a request is about, and that an open stream is no work. */
+const nameOperations: Plugin<ServerContext> = {
+  onExecute({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+  },
+  onSubscribe({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+    return { onSubscribeResult: () => operation?.end() };
+  },
+};
 
 function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {
   res.setHeader('RateLimit-Limit', limit);

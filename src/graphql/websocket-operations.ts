@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { execute, GraphQLError, subscribe } from 'graphql';
+import { execute, type ExecutionArgs, GraphQLError, subscribe } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
@@ -14,6 +14,7 @@ import { documentReader } from './documents.ts';
 import { rateLimited, tooManyOperations } from './errors.ts';
 import { requestBytes } from './limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
@@ -48,8 +49,10 @@ export function createWebSockets(options: {
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
-    execute: limitWork(execute),
-    subscribe: limitWork(subscribe),
+    execute: limitWork((args: ExecutionArgs) => services.operations.during(nameOfOperation(args), () => execute(args))),
+    subscribe: limitWork((args: ExecutionArgs) =>
+      services.operations.during(nameOfOperation(args), () => subscribe(args)),
+    ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
@@ -86,7 +89,7 @@ export function createWebSockets(options: {
       try {
         const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const { document, faults } = readDocument(params.query);
+        const { document, faults } = services.operations.during('reading a document', () => readDocument(params.query));
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };

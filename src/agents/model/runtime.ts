@@ -124,7 +124,8 @@ class ModelReply {
     signal.throwIfAborted();
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
-      : await callTool(tools, toolName, args, { signal, logger: services.logger });
+      : // As they are now: an earlier call of this step may have changed the phase.
+        await callTool(toolsOf(turn, this.phase, services), toolName, args, { ...services, signal });
     if (outcome.effect) {
       yield outcome.effect;
       if (outcome.effect.type === 'state-change') this.phase = outcome.effect.phase;

@@ -54,7 +54,7 @@ export const HttpToolInput = builder.inputType('HttpToolInput', {
     parametersSchema: t.field({
       type: 'JSONObject',
       description:
-        'The JSON Schema (draft 2020-12) that the arguments must match, of the type `object`. Left out: any arguments.',
+        'The JSON Schema (draft 2020-12) that the arguments must match, of the type `object`. It refers to itself alone, and its patterns are those of RE2. Left out: any arguments.',
     }),
     timeoutSeconds: t.float({
       required: true,

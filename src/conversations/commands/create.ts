@@ -51,7 +51,7 @@ export async function createConversation(
     title: reader.text(['title'], input.title) ?? null,
     state: input.state ? reader.state(['state'], input.state) : {},
     systemPrompt: reader.text(['systemPrompt'], input.systemPrompt, limits.systemText) ?? null,
-    runtimeParameters: readParameters(services, reader, input.runtimeParameters, {
+    runtimeParameters: await readParameters(services, reader, input.runtimeParameters, {
       runtime: agent.runtime,
       agent: agent.defaultRuntimeParameters,
     }),

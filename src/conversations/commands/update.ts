@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import { InvalidInputError } from '../../errors.ts';
+import { NotFoundError } from '../../errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
 import { type Committed, commitUnderLock } from '../log/commit.ts';
 import { logEvents } from '../log/log-events.ts';
@@ -28,21 +28,20 @@ export async function updateConversation(
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
   const searchMetadata = reader.object(['searchMetadata'], input.searchMetadata);
+  const runtimeParameters = await readReplacement(
+    services,
+    caller,
+    reader,
+    target.conversationId,
+    input.runtimeParameters,
+  );
   reader.finish();
 
   return commitUnderLock(services, target, async (db) => {
-    const row = await readRow(db, target.conversationId);
+    const before = await readRow(db, target.conversationId);
     const merged = new InputReader();
-    const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
-    const runtimeParameters =
-      input.runtimeParameters == null
-        ? undefined
-        : readParameters(services, merged, input.runtimeParameters, {
-            runtime: row.runtime,
-            agent: row.defaultRuntimeParameters,
-          });
-    if (merged.issues.length > 0) throw new InvalidInputError(merged.issues);
-    const { runtime: _runtime, defaultRuntimeParameters: _defaults, ...before } = row;
+    const metadata = merged.object(['metadata'], patch && mergePatch(before.metadata, patch));
+    merged.finish();
     const after = {
       title: title === undefined ? before.title : title,
       metadata: metadata ?? before.metadata,
@@ -65,6 +64,23 @@ export async function updateConversation(
   });
 }
 
+async function readReplacement(
+  services: ConversationServices,
+  { organizationId }: Caller,
+  reader: InputReader,
+  id: string,
+  given: unknown,
+): Promise<JsonObject | undefined> {
+  if (given == null) return undefined;
+  const conversation = await services.prisma.conversation.findFirst({
+    where: { id, organizationId },
+    include: { agent: true },
+  });
+  if (!conversation) throw new NotFoundError(['conversationId']);
+  const { runtime, defaultRuntimeParameters } = conversation.agent;
+  return readParameters(services, reader, given, { runtime, agent: defaultRuntimeParameters });
+}
+
 /** JSON Merge Patch, RFC 7396. */
 export function mergePatch(target: Json, patch: Json): Json {
   if (!isJsonObject(patch)) return patch;
@@ -82,13 +98,9 @@ async function readRow(db: pg.PoolClient, conversationId: string) {
     metadata: JsonObject;
     searchMetadata: JsonObject;
     runtimeParameters: JsonObject;
-    runtime: string;
-    defaultRuntimeParameters: JsonObject;
   }>({
-    text: `SELECT title, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters", runtime,
-        default_runtime_parameters AS "defaultRuntimeParameters"
-      FROM conversation JOIN agent ON agent.id = agent_id
-      WHERE conversation.id = $1`,
+    text: `SELECT title, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters"
+      FROM conversation WHERE id = $1`,
     values: [conversationId],
   });
   if (!rows[0]) throw new Error('A conversation was gone under its lock.');
