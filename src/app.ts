@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createAuthenticator } from './access/authenticate.ts';
+import { createAuthenticate } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { Credentials } from './access/credentials.ts';
 import { KeyUses } from './access/key-uses.ts';
+import { LocalSignIn } from './access/local-sign-in.ts';
 import { openRateWindows, RateLimits } from './access/rate-limits.ts';
 import { ReplyLimits } from './access/reply-limits.ts';
 import { Standing } from './access/standing.ts';
@@ -39,10 +39,16 @@ import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { retry } from './retry.ts';
 import { RunningOperations } from './running-operations.ts';
-import { createHttpServer } from './server.ts';
+import { openHttpServer } from './server.ts';
+import { Shutdown, type ShutdownOptions } from './shutdown.ts';
+import { within } from './within.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
-const DRAIN_MS = 1000;
+const LAST_EVENTS_MS = 1000;
+/** What of a shutdown is kept for what comes after the replies, in milliseconds: the last events, the sockets, the rest. */
+const AFTER_REPLIES_MS = 4000;
+/** What of the time for replies is kept for storing those that did not end by themselves. */
+const SETTLE_MS = 3000;
 
 /** What `/ready` gives the database to answer, in milliseconds. */
 const READY_MS = 2000;
@@ -56,29 +62,59 @@ export interface App {
   url: string;
   /** The first organization's key, when this start made the organization. */
   newKey: string | null;
-  /** Ends everything in the reverse order, running replies within the grace period. */
-  close(): Promise<void>;
+  /** Whether any key has been used: otherwise nobody may have noted the first one. */
+  hasUsedKey: boolean;
+  /** Signs a browser on this machine in, once; null where none is. */
+  signInLink: string | null;
+  /** Ends everything in the reverse order, within the time that the settings give for all of it. Never rejects. */
+  close(options?: ShutdownOptions): Promise<void>;
 }
 
-/** Builds the services, opens what they need, and listens. What was opened is closed again when a step fails. */
-export async function startApp(config: Config, logger: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
-  const opened: (() => Promise<void> | void)[] = [];
-  const close = async () => {
+/**
+ * Listens, opens what the services need, and builds them. What was opened is closed again when a step fails, or when `signal`
+ * aborts; then it throws the signal's reason.
+ */
+export async function startApp(
+  config: Config,
+  logger: Logger,
+  runtimes: readonly Runtime[] = [],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<App> {
+  const opened: ((shutdown: Shutdown) => Promise<void> | void)[] = [];
+  const close = async (options: ShutdownOptions = {}) => {
+    const shutdown = new Shutdown(config.shutdownSeconds, options);
     for (const end of opened.splice(0).reverse()) {
-      await Promise.resolve(end()).catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
+      const ended = Promise.resolve(end(shutdown)).catch((error: unknown) => {
+        logger.error({ err: error }, 'could not close a part');
+      });
+      await shutdown.within(ended, shutdown.remainingMs);
     }
   };
+  let stepBegan = performance.now();
+  /** Tells of a step that is done, with the time it took; breaks off the start when that is wanted. */
+  const step = (what: string) => {
+    logger.info(`${what} (${((performance.now() - stepBegan) / 1000).toFixed(1)} s).`);
+    stepBegan = performance.now();
+    signal.throwIfAborted();
+  };
   try {
+    signal.throwIfAborted();
     return await open();
   } catch (error) {
     await close();
-    throw error;
+    throw signal.aborted ? signal.reason : error;
   }
 
   async function open(): Promise<App> {
+    // First: a port that is taken is found out before anything is made.
+    const server = await openHttpServer({ ...config, logger });
+    opened.push(() => server.close());
+    step(`Listens at ${server.url}`);
     const databaseUrl = config.databaseUrl ?? (await openEmbedded());
+    if (!config.databaseUrl) step(`PostgreSQL runs on ${join(config.dataDir, 'postgres')}`);
     const directUrl = config.databaseDirectUrl ?? databaseUrl;
-    await migrate(directUrl, join(root, 'prisma', 'migrations'));
+    const migrations = await migrate(directUrl, join(root, 'prisma', 'migrations'));
+    step(migrations.length > 0 ? `Applied ${migrations.length} migrations` : 'The database is up to date');
     const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
     const pooler = config.databasePooler === 'transaction';
     const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
@@ -97,11 +133,12 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
     await logEpoch.start();
     // The old connections do not survive a failover.
     pool.on('connect', () => logEpoch.readQuietly());
-    const { organizationId, newKey } = await bootstrap(pool, {
+    const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
       corpusDirectory: join(root, 'corpus'),
     });
+    step('Has an organization, an agent and a key');
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
     opened.push(() => bus.close());
@@ -211,37 +248,41 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
-    const server = createHttpServer({
+    const signsIn = !config.databaseUrl && !config.production && config.introspection;
+    const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
+    opened.push(() => localSignIn?.close());
+    server.serve({
       services,
-      authenticator: createAuthenticator({
-        credentials: new Credentials(pool),
-        standing,
-        keyUses,
-        localOrganizationId: config.databaseUrl ? null : organizationId,
-      }),
-      allowedOrigins: config.allowedOrigins,
+      authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
+      localSignIn,
       connections,
       rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
-      keepAliveSeconds: config.keepAliveSeconds,
-      logger,
       checkReady: async () => {
         if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    opened.push(async () => {
+    opened.push(async (shutdown) => {
+      server.drain();
+      const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
+      if (shutdown.drain) await shutdown.patiently(never, Math.min(config.drainSeconds * 1000, spare()));
       server.stopAccepting();
-      await runner.stop(config.graceSeconds * 1000);
-      await feedRegistry.drain(DRAIN_MS);
+      await runner.stop(shutdown, {
+        operations: server.operations.idle(),
+        graceMs: Math.min(config.graceSeconds * 1000, spare()),
+        settleMs: SETTLE_MS,
+      });
+      await feedRegistry.drain(LAST_EVENTS_MS);
       logTail.close();
       await server.close();
       // After the sockets: a stream that ended before them would seem complete.
       feedRegistry.close();
     });
-    return { services, url: await server.listen(config.port, config.host), newKey, close };
+    step('Is ready');
+    return { services, url: server.url, newKey, hasUsedKey, signInLink: localSignIn?.link ?? null, close };
   }
 
   async function openEmbedded(): Promise<string> {
@@ -249,6 +290,7 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       dataDir: join(config.dataDir, 'postgres'),
       durable: true,
       log: (line) => logger.info(line),
+      signal,
     });
     opened.push(() => postgres.stop());
     const url = postgres.url('parley');
@@ -257,21 +299,14 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
   }
 }
 
+const never = new Promise<void>(() => undefined);
+
 function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
   const keyed = (key: string | undefined) => (key === undefined ? undefined : { apiKey: key });
   return {
     settings: { url, apiKey, model, anthropic: keyed(config.anthropicApiKey), google: keyed(config.googleApiKey) },
     allowPrivateAddresses: config.allowPrivateAddresses,
   };
-}
-
-/** Rejects when a promise does not settle in time. */
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  const tooLate = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no answer within ${milliseconds} ms`);
-  });
-  await Promise.race([promise, tooLate]).finally(() => timer.abort());
 }
 
 function cannotReachBus(error: unknown): string {

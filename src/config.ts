@@ -83,6 +83,16 @@ const environment = z.object({
     description: 'How many seconds running replies may take to finish when the server is told to terminate.',
     allowed: 'a whole number from 0 to 300',
   }),
+  DRAIN_SECONDS: whole(0, 300).prefault('2').register(about, {
+    description:
+      'How many seconds a server that gets SIGTERM goes on taking work while `/ready` says 503 and each response closes its connection, so that load balancers turn to others first.',
+    allowed: 'a whole number from 0 to 300',
+  }),
+  SHUTDOWN_SECONDS: whole(1, 900).optional().register(about, {
+    description:
+      'After so many seconds a server that was told to terminate has ended, whatever is left undone; draining and grace are cut to fit. Unset: 8 more than `DRAIN_SECONDS` and `GRACE_SECONDS` together.',
+    allowed: 'a whole number from 1 to 900',
+  }),
   RUNTIME_SILENCE_SECONDS: whole(1, 3600).prefault('120').register(about, {
     description:
       "How many seconds an agent's runtime may take for the next piece of its reply, before the reply ends in an error.",
@@ -157,6 +167,11 @@ const environment = z.object({
     description: 'The most operations that may run on one WebSocket at a time.',
     allowed: 'a whole number from 1 to 100000',
   }),
+  MAX_UNAUTHENTICATED_CONNECTIONS: whole(2, 1_000_000).prefault('4000').register(about, {
+    description:
+      'The most connections to one server that have not shown a credential yet; half of them may come from one address. More are refused with 503.',
+    allowed: 'a whole number from 2 to 1000000',
+  }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
     description:
       'How many operations a minute one API key may send, counted over all servers; each root field counts. 0 is no limit.',
@@ -215,6 +230,8 @@ const config = environment.transform((values) => ({
   bootstrapApiKey: values.BOOTSTRAP_API_KEY,
   leaseSeconds: values.LEASE_SECONDS,
   graceSeconds: values.GRACE_SECONDS,
+  drainSeconds: values.DRAIN_SECONDS,
+  shutdownSeconds: values.SHUTDOWN_SECONDS ?? values.DRAIN_SECONDS + values.GRACE_SECONDS + 8,
   runtimeSilenceSeconds: values.RUNTIME_SILENCE_SECONDS,
   historyBytes: values.HISTORY_BYTES,
   maxEndUserMessageBytes: values.MAX_END_USER_MESSAGE_BYTES,
@@ -229,6 +246,7 @@ const config = environment.transform((values) => ({
   keepAliveSeconds: values.KEEP_ALIVE_SECONDS,
   maxConnectionsPerViewer: values.MAX_CONNECTIONS_PER_VIEWER,
   maxSubscriptionsPerConnection: values.MAX_SUBSCRIPTIONS_PER_CONNECTION,
+  maxUnauthenticatedConnections: values.MAX_UNAUTHENTICATED_CONNECTIONS,
   rateLimitPerKey: values.RATE_LIMIT_PER_KEY,
   rateLimitPerContact: values.RATE_LIMIT_PER_CONTACT,
   maxRunningRepliesPerContact: values.MAX_RUNNING_REPLIES_PER_CONTACT,
@@ -240,7 +258,10 @@ const config = environment.transform((values) => ({
 }));
 
 /** The settings in force. Durations are in seconds, as their names say. */
-export type Config = Readonly<z.output<typeof config>>;
+export type Config = Readonly<z.output<typeof config>> & {
+  /** Whether `NODE_ENV` is `production`. */
+  readonly production: boolean;
+};
 
 export interface Setting {
   /** The environment variable. */
@@ -274,10 +295,11 @@ export class SettingsError extends Error {
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(settings.map(({ name }) => [name, env[name]?.trim() || undefined]));
-  if (env.NODE_ENV === 'production') given.INTROSPECTION ??= 'off';
+  const production = env.NODE_ENV === 'production';
+  if (production) given.INTROSPECTION ??= 'off';
   const { data, error } = config.safeParse(given);
   if (error) throw new SettingsError(faultsIn(error, given));
-  return data;
+  return { ...data, production };
 }
 
 function faultsIn(error: z.ZodError, given: Record<string, string | undefined>): string[] {

@@ -6,6 +6,7 @@ import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -196,7 +197,7 @@ describe('the text of a running reply', () => {
       text: said,
       fragments: [{ text: said }],
     });
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await lease.stop();
   });
 });

@@ -121,7 +121,7 @@ describe('requests that nobody in their right mind would send', () => {
                 { Authorization: `Bearer ${'a'.repeat(5_000)}` },
                 { Authorization: 'Bearer eyJhbGciOiJub25lIn0.eyJvcmciOiIxIn0.x' },
                 { Authorization: `Bearer a.${Buffer.from('{"org":[],"exp":1e999}').toString('base64url')}.c` },
-                { Cookie: 'parley_local=; '.repeat(300) },
+                { Cookie: 'parley=; '.repeat(300) },
                 { Host: 'a:b:c' },
               ]),
             },

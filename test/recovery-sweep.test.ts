@@ -7,6 +7,7 @@ import { Recovery } from '../src/generation/recovery.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -316,7 +317,7 @@ describe('a reply whose claim was not answered', () => {
     recovery = new Recovery({ pool, bus, lease, runner, logger });
   });
   afterEach(async () => {
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await forget(lease.serverId);
     vi.restoreAllMocks();
   });

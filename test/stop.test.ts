@@ -7,6 +7,7 @@ import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send, stop, tryStop } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -170,7 +171,7 @@ describe('stopping a reply', () => {
       onBusy: 'REJECT',
       awaitReply: false,
     });
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await lease.stop();
     expect(reply).not.toHaveBeenCalled();
     reply.mockRestore();

@@ -77,6 +77,9 @@ export const responseTooLarge = ({ bytes, fields }: { bytes: number; fields: num
     `The response would be larger than ${bytes} bytes or hold more than ${fields} fields. Ask for less: smaller pages, fewer fields.`,
   );
 
+export const shuttingDown = () =>
+  serviceUnavailable('The server is shutting down. Try again: another one, or this one when it is back, answers.', 1);
+
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 
 /** Where there is no result union to hold it, input that cannot be used is an error of the request. */

@@ -4,6 +4,7 @@ import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRul
 import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
+import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Allowance } from '../access/rate-windows.ts';
 import type { Expiry } from '../access/standing.ts';
@@ -19,15 +20,17 @@ import {
   noLongerServed,
   rateLimited,
   requestTooLarge,
+  shuttingDown,
   tokenExpired,
   tooManyOperations,
   unauthenticated,
 } from './errors.ts';
-import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
+import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
+import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -55,7 +58,8 @@ export function createGraphQLServer(options: {
   introspection: boolean;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
-  /** Whether the page of GraphiQL is authenticated without a key. */
+  operations: Operations;
+  /** Whether the page of GraphiQL can be signed in by a link. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
@@ -70,8 +74,12 @@ export function createGraphQLServer(options: {
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
-    graphiql: options.introspection && graphiqlOptions(options.graphiqlSignsIn),
-    renderGraphiQL,
+    graphiql: options.introspection && graphiqlOptions,
+    renderGraphiQL: graphiqlRenderer({
+      signsIn: options.graphiqlSignsIn,
+      signInPath: SIGN_IN_PATH,
+      apiPath: GRAPHQL_PATH,
+    }),
     plugins: [
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
@@ -79,6 +87,7 @@ export function createGraphQLServer(options: {
       nameOperations,
       checkParameters,
       limitOperations(options.introspection, rateLimits),
+      countOperations(options.operations),
       limitStreams(connections, options.keepAliveSeconds),
       limitedWork,
       documentedCodes,
@@ -208,6 +217,18 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
     },
     onExecute: refuseExcess,
     onSubscribe: refuseExcess,
+  };
+}
+
+/** Has the shutdown wait for what has begun, and nothing begin after it. */
+function countOperations(operations: Operations): Plugin<ServerContext> {
+  return {
+    onExecute({ executeFn, setExecuteFn }) {
+      setExecuteFn((args) => operations.run((): unknown => executeFn(args)));
+    },
+    onSubscribe({ setResultAndStopExecution }) {
+      if (operations.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });
+    },
   };
 }
 

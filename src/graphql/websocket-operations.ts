@@ -11,10 +11,11 @@ import { admit } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
-import { rateLimited, tooManyOperations } from './errors.ts';
+import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
+import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
@@ -38,18 +39,22 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  operations: Operations;
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is what the connection's first message gave as `authorization`. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const { services, logger, connections, rateLimits, operations, maxSubscriptions, keepAliveSeconds, authenticate } =
+    options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
-    execute: limitWork((args: ExecutionArgs) => services.operations.during(nameOfOperation(args), () => execute(args))),
+    execute: limitWork((args: ExecutionArgs) =>
+      operations.run(() => services.operations.during(nameOfOperation(args), () => execute(args))),
+    ),
     subscribe: limitWork((args: ExecutionArgs) =>
       services.operations.during(nameOfOperation(args), () => subscribe(args)),
     ),
@@ -71,6 +76,7 @@ export function createWebSockets(options: {
         else {
           Object.assign(extra, { viewer, release });
           if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
+          extra.trust();
           return true;
         }
       } catch (error) {
@@ -83,6 +89,7 @@ export function createWebSockets(options: {
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
+      if (operations.isClosed) return [withoutHttp(shuttingDown())];
       if (Object.keys(subscriptions).length > maxSubscriptions) {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
@@ -113,7 +120,6 @@ export function createWebSockets(options: {
     logger,
     maxPayloadBytes: requestBytes.key,
     keepAliveSeconds,
-    extra: (base) => base,
   });
 }
 
