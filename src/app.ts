@@ -20,6 +20,8 @@ import { LogTail } from './conversations/lists/log-tail.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
 import { openDatabase, openPool, poolLimits } from './db.ts';
+import { ConversationSearch } from './conversations/lists/search.ts';
+import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -28,6 +30,7 @@ import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
+import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
 import { KeyedGate } from './keyed-gate.ts';
 import type { PoolLimits } from './limited-pool.ts';
@@ -35,6 +38,7 @@ import type { Logger } from './logger.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import { retry } from './retry.ts';
+import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
 import { Shutdown, type ShutdownOptions } from './shutdown.ts';
 import { within } from './within.ts';
@@ -116,13 +120,13 @@ export async function startApp(
     const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
     const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
     opened.push(() => database.close());
-    // However many requests wait for the database, replies go on and this server can say that it is alive.
+    // However many requests wait for the database, replies go on, and those without an owner are found.
     const openOwn = (url: string, limits: PoolLimits) => {
       const own = openPool(url, limits, onIdleError);
       opened.push(() => own.end());
       return own;
     };
-    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
+    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 1 });
     const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
     const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
     const logEpoch = new LogEpoch(pool, logger);
@@ -178,17 +182,24 @@ export async function startApp(
         signal,
         onFailure: (error) => logger.warn({ err: error }, 'could not search the knowledge; trying again'),
       });
-    const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search }),
-      modelRuntime({ search, logger, ...modelOptions(config) }),
-      ...runtimes,
-    ]);
+    const operations = new RunningOperations();
+    const schemas = new SchemaChecker(logger);
+    opened.push(() => schemas.close());
+    const agentRuntimes = new AgentRuntimes(
+      [knowledgeRuntime({ search }), modelRuntime({ search, logger, schemas, ...modelOptions(config) }), ...runtimes],
+      schemas,
+    );
     const lease = new Lease({
-      pool: vital,
+      databaseUrl: directUrl,
       seconds: config.leaseSeconds,
       newId,
       logger,
       onLost: () => runner.fenceAll(),
+      onLag: (milliseconds) =>
+        logger.warn(
+          { milliseconds, ran: operations.lately(milliseconds + 1000) },
+          'the event loop was busy for over a second',
+        ),
     });
     const feedRegistry = new FeedRegistry(pool, bus, logger);
     opened.push(() => feedRegistry.close());
@@ -201,15 +212,18 @@ export async function startApp(
       feedRegistry,
       newId,
       runtimes: agentRuntimes,
+      operations,
       silenceSeconds: config.runtimeSilenceSeconds,
+      historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
-    await lease.start();
     opened.push(() => lease.stop());
+    await lease.start();
     const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
     recovery.start();
     opened.push(() => recovery.stop());
     opened.push(startForgettingKeys(pool, logger));
+    opened.push(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -220,13 +234,17 @@ export async function startApp(
       logTail,
       logEpoch,
       gate: new KeyedGate(conversationGate),
+      search: new ConversationSearch(pool),
       runner,
       newId,
       logger,
       runtimes: agentRuntimes,
+      maxEndUserMessageBytes: config.maxEndUserMessageBytes,
+      schemas,
+      operations,
+      serverId: () => lease.claimant(),
       standing,
       replyLimits,
-      serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -242,6 +260,7 @@ export async function startApp(
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       checkReady: async () => {
+        if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },

@@ -98,6 +98,16 @@ const environment = z.object({
       "How many seconds an agent's runtime may take for the next piece of its reply, before the reply ends in an error.",
     allowed: 'a whole number from 1 to 3600',
   }),
+  HISTORY_BYTES: whole(1024, 16_777_216).prefault('262144').register(about, {
+    description:
+      'How many bytes of the conversation a reply is generated from: the newest messages, and of the last that fits its beginning, with a mark. Older ones are left out.',
+    allowed: 'a whole number from 1024 to 16777216',
+  }),
+  MAX_END_USER_MESSAGE_BYTES: whole(1, 1_048_576).prefault('65536').register(about, {
+    description:
+      'The longest message that may be sent with a client token, in bytes of its content and of all that goes with it.',
+    allowed: 'a whole number from 1 to 1048576',
+  }),
   RUNTIME_MODULES: z.string().transform(toList).prefault('').register(about, {
     description:
       'Modules with further runtimes, separated by commas: paths, which begin with `.` or `/`, or names of packages. Unset: none.',
@@ -223,6 +233,8 @@ const config = environment.transform((values) => ({
   drainSeconds: values.DRAIN_SECONDS,
   shutdownSeconds: values.SHUTDOWN_SECONDS ?? values.DRAIN_SECONDS + values.GRACE_SECONDS + 8,
   runtimeSilenceSeconds: values.RUNTIME_SILENCE_SECONDS,
+  historyBytes: values.HISTORY_BYTES,
+  maxEndUserMessageBytes: values.MAX_END_USER_MESSAGE_BYTES,
   runtimeModules: values.RUNTIME_MODULES,
   modelUrl: values.PARLEY_MODEL_URL,
   modelApiKey: values.PARLEY_MODEL_API_KEY,

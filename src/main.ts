@@ -13,9 +13,10 @@ await main();
 
 async function main(): Promise<void> {
   const began = performance.now();
-  const [{ readConfig, SettingsError }, { StartupError }, { createLogger, flushLogs }] = await Promise.all([
+  const [{ readConfig, SettingsError }, { StartupError }, { Faults }, { createLogger, flushLogs }] = await Promise.all([
     import('./config.ts'),
     import('./errors.ts'),
+    import('./faults.ts'),
     import('./logger.ts'),
   ]);
   let shutdownSeconds = EARLY_SHUTDOWN_SECONDS;
@@ -33,18 +34,24 @@ async function main(): Promise<void> {
     const config = readConfig();
     ({ shutdownSeconds } = config);
     const logger = createLogger({ level: config.logLevel });
+    const faults = new Faults(logger);
+    faults.watch(process);
     logger.info('Parley is starting.');
     const [{ startApp }, { loadRuntimes }] = await Promise.all([
       import('./app.ts'),
       import('./agents/load-runtimes.ts'),
     ]);
     logger.info(`Loaded the program (${((performance.now() - began) / 1000).toFixed(1)} s).`);
-    const app = await startApp(config, logger, await loadRuntimes(config.runtimeModules), termination.signal);
+    const app = await startApp(config, logger, await loadRuntimes(config.runtimeModules, logger), termination.signal);
     process.stdout.write(announcement(app));
     await aborted(termination.signal);
     logger.info(`${termination.name ?? 'A signal'}: shutting down.`);
     // Who asks at a terminal, or has closed it, does not stand behind a load balancer.
     await app.close({ drain: termination.name === 'SIGTERM', hurry: termination.hurry });
+    const { unhandledRejections, uncaughtExceptions } = faults;
+    if (unhandledRejections + uncaughtExceptions > 0) {
+      logger.warn({ unhandledRejections, uncaughtExceptions }, 'faults that nothing caught, since the start');
+    }
     logger.info('Shut down.');
     await exit(0);
   } catch (error) {

@@ -73,6 +73,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       },
     };
     return {
+      services,
       yoga: createGraphQLServer({ ...common, allowedOrigins, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
@@ -95,7 +96,9 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (operations.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
-    await api.yoga(req, res, { req, res });
+    const operation = api.services.operations.begin(`reading a request (${req.method ?? 'GET'})`);
+    res.once('close', operation.end);
+    await api.yoga(req, res, { req, res, operation });
   }
 
   async function ready(res: ServerResponse): Promise<void> {

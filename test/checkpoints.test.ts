@@ -149,9 +149,18 @@ describe('the text of a running reply', () => {
     const losing = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const viewer = await findViewerByKey(pool, key);
     if (!viewer) throw new Error('The server has no first key.');
-    const lease = new Lease({ pool, seconds: 300, newId, logger, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({ pool: losing, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({
+      pool: losing,
+      bus,
+      lease,
+      logger,
+      newId,
+      runtimes,
+      silenceSeconds: 300,
+      historyBytes: 65_536,
+    });
 
     const { id: conversationId } = await idle();
     const text = 'Say it once.';

@@ -20,6 +20,7 @@ import {
   usageChunk,
 } from './harness/model-server.ts';
 import { replyOf, said, turnOf } from './harness/turn.ts';
+import { schemas } from './harness/schemas.ts';
 
 let server: ModelServer;
 beforeAll(async () => {
@@ -36,6 +37,7 @@ interface Given {
 function runtime({ settings, search = async () => [], allowPrivateAddresses = true }: Given = {}) {
   return modelRuntime({
     search,
+    schemas,
     logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses,
     settings: { url: `${server.url}/v1`, model: 'fake', ...settings },

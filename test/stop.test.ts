@@ -151,9 +151,18 @@ describe('stopping a reply', () => {
     };
     const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const logger = createLogger({ level: 'silent' });
-    const lease = new Lease({ pool, seconds: 300, newId, logger, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({ pool: slow, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({
+      pool: slow,
+      bus,
+      lease,
+      logger,
+      newId,
+      runtimes,
+      silenceSeconds: 300,
+      historyBytes: 65_536,
+    });
     const reply = vi.spyOn(runtime, 'reply');
     const { id: conversationId } = await idle();
     const input = { conversationId, content: { text: 'Forget it.' }, action: 'GENERATE_REPLY' } as const;

@@ -6,13 +6,22 @@ import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
 import { grantClientToken, MAX_TOKEN_SECONDS } from './grant-client-token.ts';
 import { readNewKey } from './read-new-key.ts';
-import { keyScopes, type Viewer } from './viewer.ts';
+import { isKeyScope, type Viewer } from './viewer.ts';
 
 const ViewerKindRef = builder.enumType('ViewerKind', {
   description: 'The kind of a credential.',
   values: {
     API_KEY: { description: "An operator's, for servers." },
     CLIENT_TOKEN: { description: "An end user's, for browsers: short-lived, and confined to what is theirs." },
+  } as const,
+});
+
+const KeyScopeRef = builder.enumType('KeyScope', {
+  description: 'What an API key may be allowed.',
+  values: {
+    READ: { value: 'read', description: 'Read everything of the organization.' },
+    WRITE: { value: 'write', description: 'Change it.' },
+    ADMIN: { value: 'admin', description: 'Manage its API keys.' },
   } as const,
 });
 
@@ -27,9 +36,10 @@ const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
       resolve: (query, { contactId }, _args, { services }) =>
         contactId === null ? null : services.prisma.contact.findUnique({ ...query, where: { id: contactId } }),
     }),
-    scopes: t.stringList({
-      description: `What the credential allows: ${keyScopes.map((scope) => `\`${scope}\``).join(', ')} for keys, \`participate\` for client tokens.`,
-      resolve: ({ scopes }) => [...scopes],
+    scopes: t.field({
+      type: [KeyScopeRef],
+      description: 'What an API key allows. Empty for a client token, with which a person takes part in conversations.',
+      resolve: ({ scopes }) => scopes.filter(isKeyScope),
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
@@ -55,7 +65,11 @@ const ApiKeyRef = builder.prismaNode('ApiKey', {
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'For operators; the log names it as the actor of what it does.' }),
-    scopes: t.stringList({ description: 'What it allows.', resolve: ({ scopes }) => scopes }),
+    scopes: t.field({
+      type: [KeyScopeRef],
+      description: 'What it allows.',
+      resolve: ({ scopes }) => scopes.filter(isKeyScope),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
@@ -105,8 +119,9 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
   description: 'A name is enough.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'For operators. At most 1 KiB.' }),
-    scopes: t.stringList({
-      description: `What it allows, of ${keyScopes.map((scope) => `\`${scope}\``).join(', ')}, and no more than your own credential. Left out: \`read\` and \`write\`.`,
+    scopes: t.field({
+      type: [KeyScopeRef],
+      description: 'What it allows, no more than your own credential. Left out: `READ` and `WRITE`.',
     }),
     expiresAt: t.field({
       type: 'DateTime',
@@ -188,11 +203,19 @@ builder.mutationField('revokeApiKey', (t) =>
   }),
 );
 
-const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
-  description: 'Exactly one of `contactId` and `conversationId`.',
+const ClientTokenSubject = builder.inputType('ClientTokenSubject', {
+  description: 'For whom a client token is; exactly one.',
+  isOneOf: true,
   fields: (t) => ({
-    contactId: t.id({ description: 'For all conversations of this person. `contact_…`' }),
-    conversationId: t.id({ description: 'For this conversation alone. `conv_…`' }),
+    contactId: t.id({ description: 'This person, for all their conversations. `contact_…`' }),
+    conversationId: t.id({ description: 'Whoever takes part in this conversation, for it alone. `conv_…`' }),
+  }),
+});
+
+const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
+  description: 'For whom, and for how long.',
+  fields: (t) => ({
+    for: t.field({ type: ClientTokenSubject, required: true, description: 'For whom it is.' }),
     expiresInSeconds: t.int({
       required: true,
       defaultValue: 900,

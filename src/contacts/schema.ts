@@ -1,5 +1,6 @@
 import { visibleTo } from '../access/visibility.ts';
 import { builder } from '../graphql/builder.ts';
+import { operatorsOnly } from '../graphql/operators-only.ts';
 import { isJsonObject } from '../json.ts';
 
 builder.prismaNode('Contact', {
@@ -16,8 +17,7 @@ builder.prismaNode('Contact', {
     email: t.exposeString('email', { nullable: true, description: 'Where the person can be written to.' }),
     metadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
     }),
   }),

@@ -11,6 +11,8 @@ import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
 import type { Shutdown } from '../shutdown.ts';
 import { retry } from '../retry.ts';
+import type { RunningOperation, RunningOperations } from '../running-operations.ts';
+import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -19,11 +21,18 @@ import { loadTurn } from './turn.ts';
 export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
+  /** Told what runs. */
+  operations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** How many bytes of the conversation a reply is generated from. */
+  historyBytes: number;
   /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
   onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
+
+/** Replies whose conversations are read at once. */
+const LOADING = 4;
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
 export class Runner implements ReplyRunner, HintListener {
@@ -31,6 +40,7 @@ export class Runner implements ReplyRunner, HintListener {
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
+  private readonly loading = new Semaphore(LOADING);
   /** Replies that begin are settled at once. */
   private stopping = false;
   private stopped = false;
@@ -104,13 +114,17 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
-    const { pool, logger, runtimes } = this.options;
+    const { pool, logger, runtimes, historyBytes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
+    let operation: RunningOperation | undefined;
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
-      const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
+      const loaded = await this.untilDone(run, 'load what to answer', () =>
+        // What was interrupted while it waited for its turn has nothing to load.
+        this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn(pool, replyId, historyBytes))),
+      );
       if (!loaded) {
         run.abort.signal.throwIfAborted();
         return;
@@ -118,6 +132,7 @@ export class Runner implements ReplyRunner, HintListener {
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
+      operation = this.options.operations?.begin(`a reply of the runtime ${loaded.runtime}`);
       const turn = turnOf(loaded);
       const parts = runtime.reply(turn, run.abort.signal);
       let { phase } = turn.state;
@@ -134,6 +149,8 @@ export class Runner implements ReplyRunner, HintListener {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
       logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+    } finally {
+      operation?.end();
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;

@@ -2,8 +2,8 @@ import type { DocumentNode, GraphQLError } from 'graphql';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Allowance } from '../access/rate-windows.ts';
 import type { GraphQLContext } from './context.ts';
-import { badUserInput, tooManyOperations } from './errors.ts';
-import { faultsOfCost } from './limits.ts';
+import { tooManyOperations } from './errors.ts';
+import { faultsOfOperation } from './limits.ts';
 import { faultsOfReading } from './reading.ts';
 import { countRootFields } from './root-fields.ts';
 import { schema } from './schema.ts';
@@ -30,8 +30,8 @@ export interface Admission {
  */
 export async function admit(operation: Operation, rateLimits: RateLimits): Promise<Admission> {
   const { viewer } = operation.contextValue;
-  const costly = faultsOfCost(schema, operation);
-  if (costly.length > 0) return refused(costly.map(({ message }) => badUserInput(message)));
+  const costly = faultsOfOperation(schema, operation);
+  if (costly.length > 0) return refused([...costly]);
   const hidden = faultsOfReading(schema, operation.document, viewer);
   if (hidden.length > 0) return refused(hidden);
   const further = countRootFields(operation) - 1;

@@ -1,6 +1,5 @@
 import SchemaBuilder from '@pothos/core';
 import ErrorsPlugin from '@pothos/plugin-errors';
-import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
@@ -10,8 +9,8 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
+import { credentialsFor } from './credentials.ts';
 import { forbidden } from './errors.ts';
-import { costOf } from './limits.ts';
 
 /** The types that every part of the schema is built from. */
 interface SchemaTypes {
@@ -32,7 +31,7 @@ interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin, ComplexityPlugin],
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin],
   defaultFieldNullability: false,
   errors: { directResult: true },
   scopeAuth: {
@@ -43,10 +42,9 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       admin: scopes.includes('admin'),
       participate: scopes.includes('participate'),
     }),
-    unauthorizedError: () => forbidden(),
+    unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
+      forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),
   },
-  // Checked for a whole operation before it runs.
-  complexity: { disabled: true, fieldComplexity: (args, _context, field) => costOf(args, field) },
   prisma: {
     client: ({ services }) => services.prisma,
     dmmf: getDatamodel(),

@@ -126,11 +126,15 @@ export function encodePageCursor(...values: readonly (string | number)[]): strin
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
+/** Characters that no cursor of ours has; a longer one is not decoded. */
+const MAX_CURSOR = 1024;
+
 function plain(value: string | number | Date): string | number {
   return value instanceof Date ? value.getTime() : value;
 }
 
 function parseCursor(cursor: string): unknown {
+  if (cursor.length > MAX_CURSOR) return null;
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString());
   } catch {
@@ -147,6 +151,7 @@ function valueOf(kind: KeyKind, part: unknown): unknown {
 const checks: Record<KeyKind, (value: unknown) => boolean> = {
   text: (value) => typeof value === 'string' && value.isWellFormed() && !value.includes('\0'),
   integer: (value) => Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31,
-  time: (value) => Number.isInteger(value) && Math.abs(Number(value)) <= 8.64e15,
+  // PostgreSQL's years do not go as far back as JavaScript's.
+  time: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < Date.UTC(10_000, 0),
   uuid: (value) => typeof value === 'string' && isUuid(value),
 };

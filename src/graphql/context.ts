@@ -2,14 +2,19 @@ import DataLoader from 'dataloader';
 import type { ReplyLimits } from '../access/reply-limits.ts';
 import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
-import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
+import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import { CommittedChanges } from './committed.ts';
+import { OperationBudget } from './budget.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
+import type { RunningOperations } from '../running-operations.ts';
 
 /** What all operations of this server share. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  schemas: SchemaChecker;
+  operations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
 }
@@ -18,6 +23,8 @@ export interface Services extends ConversationServices {
 export interface GraphQLContext {
   viewer: Viewer;
   services: Services;
+  /** What this operation has left of what one may read and give. */
+  budget: OperationBudget;
   /** Joins the look-ups of one moment; remembers nothing, since a subscription outlives many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
   /** What the operation has committed so far. */
@@ -25,10 +32,14 @@ export interface GraphQLContext {
 }
 
 export function createContext(services: Services, viewer: Viewer): GraphQLContext {
+  const budget = new OperationBudget();
   const load = async (ids: readonly string[]) => {
     const byMessage = new Map<string, FragmentRow[]>(ids.map((id) => [id, []]));
-    for (const row of await readFragments(services.pool, ids)) byMessage.get(row.messageId)?.push(row);
+    const { rows, bytes } = await readFragmentsWithin(services.pool, [...byMessage.keys()], budget.readable);
+    budget.addRead(bytes);
+    for (const row of rows) byMessage.get(row.messageId)?.push(row);
     return ids.map((id) => byMessage.get(id) ?? []);
   };
-  return { viewer, services, fragments: new DataLoader(load, { cache: false }), committed: new CommittedChanges() };
+  const fragments = new DataLoader(load, { cache: false });
+  return { viewer, services, budget, fragments, committed: new CommittedChanges() };
 }

@@ -21,6 +21,7 @@ const statuses = {
   RATE_LIMITED: 429,
   SERVICE_UNAVAILABLE: 503,
   START_OVER: 410,
+  RESPONSE_TOO_LARGE: 400,
   INTERNAL_SERVER_ERROR: 500,
 } as const;
 
@@ -39,12 +40,14 @@ export const tokenExpired = () =>
 /** For a credential that is not good any more. */
 export const noLongerServed = (why: Expiry) => (why === 'EXPIRED' ? tokenExpired() : unauthenticated());
 
-export const forbidden = () => graphqlError('FORBIDDEN', 'Your credential does not allow this.');
+/** `needed` says which credentials would do. */
+export const forbidden = (needed: string) =>
+  graphqlError('FORBIDDEN', `Your credential does not allow this: it is for ${needed}.`);
 
 export const cannotRead = (field: string, nodes: ASTNode) =>
   graphqlError(
     'FORBIDDEN',
-    `\`${field}\` needs the scope \`read\`. Without it a mutation gives ids, versions, cursors and failures.`,
+    `\`${field}\` needs the scope \`READ\`. Without it a mutation gives ids, versions, cursors and failures.`,
     { nodes },
   );
 
@@ -63,6 +66,16 @@ export const startOver = (message: string) => graphqlError('START_OVER', message
 
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
+
+/** Of a client token; with an API key Yoga says the same. */
+export const requestTooLarge = () =>
+  new GraphQLError('Request body too large', { extensions: { code: 'BAD_USER_INPUT', http: { status: 413 } } });
+
+export const responseTooLarge = ({ bytes, fields }: { bytes: number; fields: number }) =>
+  graphqlError(
+    'RESPONSE_TOO_LARGE',
+    `The response would be larger than ${bytes} bytes or hold more than ${fields} fields. Ask for less: smaller pages, fewer fields.`,
+  );
 
 export const shuttingDown = () =>
   serviceUnavailable('The server is shutting down. Try again: another one, or this one when it is back, answers.', 1);

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
@@ -10,6 +10,7 @@ import type { Allowance } from '../access/rate-windows.ts';
 import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
@@ -18,6 +19,7 @@ import {
   badUserInput,
   noLongerServed,
   rateLimited,
+  requestTooLarge,
   shuttingDown,
   tokenExpired,
   tooManyOperations,
@@ -25,7 +27,9 @@ import {
 } from './errors.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
+import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
@@ -33,13 +37,12 @@ import { limitedWork } from './work-limit.ts';
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
 
-/** The largest request, in bytes. */
-export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
-
 /** What the HTTP server hands to Yoga. */
 export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
+  /** The request, as one of those that run. */
+  operation?: RunningOperation;
   /** Known once the request is authenticated. */
   viewer?: Viewer;
 }
@@ -65,7 +68,9 @@ export function createGraphQLServer(options: {
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: MAX_REQUEST_BYTES,
+    maxRequestBodySize: requestBytes.key,
+    // No field takes a file.
+    multipart: false,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
@@ -79,6 +84,7 @@ export function createGraphQLServer(options: {
       // A header that a page of another origin cannot send unasked, or a body that it cannot.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      nameOperations,
       checkParameters,
       limitOperations(options.introspection, rateLimits),
       countOperations(options.operations),
@@ -108,11 +114,15 @@ function requireViewer(
   rateLimits: RateLimits,
 ): Plugin<object, ServerContext> {
   return {
-    async onRequestParse({ serverContext }) {
+    async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
       const viewer = await authenticate(serverContext.req);
       if (viewer === 'EXPIRED') throw tokenExpired();
       if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
+      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
+        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
+        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
+      }
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
       tell(serverContext.res, allowance);
@@ -120,6 +130,35 @@ function requireViewer(
     },
   };
 }
+
+/** The request of a client token, whose body breaks off where it is too long; it need not have said so beforehand. */
+function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
+  if (!request.body || request.headers.has('content-length')) return request;
+  let bytes = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
+      else controller.enqueue(chunk);
+    },
+  });
+  const { method, headers, signal } = request;
+  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
+  return new Request(request.url, init);
+}
+
+/** Says what a request is about, and that an open stream is no work. */
+const nameOperations: Plugin<ServerContext> = {
+  onExecute({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+  },
+  onSubscribe({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+    return { onSubscribeResult: () => operation?.end() };
+  },
+};
 
 function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {
   res.setHeader('RateLimit-Limit', limit);

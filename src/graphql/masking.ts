@@ -45,12 +45,20 @@ export const documentedCodes: Plugin = {
   onResultProcess(payload) {
     const { result } = payload;
     if (Array.isArray(result) || !('errors' in result) || !result.errors) return;
-    payload.setResult({
-      ...result,
-      errors: result.errors.map((error) => (isYogaFault(error) ? clientFault(error) : error)),
-    });
+    const errors = fewErrors(result.errors);
+    payload.setResult({ ...result, errors: errors.map((error) => (isYogaFault(error) ? clientFault(error) : error)) });
   },
 };
+
+/** The most errors of one response; that it is too large is said once. */
+const MAX_ERRORS = 100;
+
+/** The errors that are worth sending: however much is wrong with a request, telling it takes little. */
+export function fewErrors(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  const isExcess = ({ extensions }: GraphQLError) => extensions.code === 'RESPONSE_TOO_LARGE';
+  const first = errors.findIndex(isExcess);
+  return errors.filter((error, index) => index === first || !isExcess(error)).slice(0, MAX_ERRORS);
+}
 
 function isYogaFault({ extensions: { code } }: GraphQLError): boolean {
   return typeof code === 'string' && !isErrorCode(code);
@@ -68,10 +76,15 @@ function clientFault(error: GraphQLError): GraphQLError {
   const { spec, ...plain } = isObject(http) ? http : {};
   // A request that could be read has a status that depends on the media type asked for.
   const status = code === 'BAD_REQUEST' ? plain : { ...plain, spec };
-  return new GraphQLError(error.message, {
+  return new GraphQLError(clipped(error.message), {
     ...located(error),
     extensions: { ...extensions, ...(isObject(http) && { http: status }) },
   });
+}
+
+/** What is wrong is quoted by graphql-js whole, and may be as long as the request. */
+function clipped(message: string): string {
+  return message.length > 1000 ? `${message.slice(0, 1000)}…` : message;
 }
 
 function located({ nodes, source, positions, path }: GraphQLError) {

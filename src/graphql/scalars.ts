@@ -35,7 +35,7 @@ builder.scalarType('EventCursor', {
     'the streams of its replies. Not a pagination cursor.',
   serialize: (value) => value,
   parseValue: (value) => {
-    if (typeof value === 'string') return value;
-    throw badUserInput('An EventCursor is a string.');
+    if (typeof value === 'string' && value.length <= 1024) return value;
+    throw badUserInput('An EventCursor is a string of at most 1024 characters.');
   },
 });

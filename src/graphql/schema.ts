@@ -1,5 +1,7 @@
+import { withinBudget } from './budget.ts';
 import { builder } from './builder.ts';
-import { enforceOperatorsOnly } from './operators-only.ts';
+import { describeCredentials } from './credentials.ts';
+import { hideFromEndUsers } from './operators-only.ts';
 import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
@@ -24,7 +26,7 @@ builder.mutationType({
 builder.subscriptionType({
   description:
     'Over WebSocket (`graphql-transport-ws`) and SSE. Every event is an upsert: folding it twice changes nothing. To follow ' +
-    'from a page you have read, pass `Conversation.cursor` of that same response as `after`.',
+    'from a page you have read, pass its `MessageConnection.eventCursor` as `after`.',
 });
 
-export const schema = enforceStanding(enforceOperatorsOnly(builder.toSchema()));
+export const schema = withinBudget(describeCredentials(enforceStanding(hideFromEndUsers(builder.toSchema()))));

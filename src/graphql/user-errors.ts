@@ -1,4 +1,4 @@
-import { InvalidInputError, NotFoundError, type UserError } from '../errors.ts';
+import { type InputIssueCode, InvalidInputError, NotFoundError, type UserError } from '../errors.ts';
 import { builder } from './builder.ts';
 
 /** The interface of every expected failure. */
@@ -24,12 +24,32 @@ builder.objectType(NotFoundError, {
   }),
 });
 
+const InputIssueCodeRef = builder.enumType('InputIssueCode', {
+  description: 'What is wrong with a part of an input. More may come.',
+  values: {
+    REQUIRED: { description: 'It is missing or empty.' },
+    TOO_LONG: { description: 'A text is too long, or a list has too many entries.' },
+    TOO_LARGE: { description: 'A value is too large in bytes, or nested too deeply.' },
+    MALFORMED: { description: 'It cannot be read or stored as what it should be.' },
+    NOT_ALLOWED: { description: 'It cannot be given here, now, or with this credential.' },
+    NOT_FOUND: { description: 'It names something that does not exist.' },
+    OUT_OF_RANGE: { description: 'A number or a time is too small or too large.' },
+    DUPLICATE: { description: 'It is there already.' },
+    SCHEMA: { description: 'It does not match the JSON Schema that holds for it.' },
+  } satisfies Record<InputIssueCode, object>,
+});
+
 const InputIssueRef = builder.objectRef<InvalidInputError['issues'][number]>('InputIssue').implement({
   description: 'One fault in the input.',
   fields: (t) => ({
     path: t.exposeStringList('path', {
       description:
         'From `input` down, into JSON values too: `["runtimeParameters", "temperature"]`; list indexes in decimal.',
+    }),
+    code: t.field({
+      type: InputIssueCodeRef,
+      description: 'What is wrong, for programs; `detail` is for people.',
+      resolve: ({ code = 'NOT_ALLOWED' }) => code,
     }),
     detail: t.exposeString('detail', { description: 'What is wrong, and what is allowed.' }),
   }),
@@ -42,7 +62,7 @@ builder.objectType(InvalidInputError, {
   fields: (t) => ({
     issues: t.field({
       type: [InputIssueRef],
-      description: 'All faults found, at least one.',
+      description: 'All faults found, at least one, at most 100.',
       resolve: (error) => error.issues,
     }),
   }),

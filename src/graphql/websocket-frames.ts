@@ -8,7 +8,6 @@ import type { Logger } from '../logger.ts';
 const CLOSE_NOT_READING = 4413;
 /** The standard's "message too big". */
 const CLOSE_TOO_BIG = 1009;
-
 /** So many bytes may wait in this process for one peer to read them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
@@ -26,6 +25,8 @@ export interface SocketExtra {
   request: IncomingMessage;
   /** Lifts the limit for strangers. */
   trust: () => void;
+  /** The longest message that this peer may send, where that is less than for all. */
+  maxMessageBytes?: number;
 }
 
 export interface Sockets {
@@ -66,6 +67,7 @@ export function openSockets(
     socket.on('pong', () => void silent.delete(socket));
     // A frame that is too large or broken; `ws` closes the socket with the code for it.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
+    const extra: SocketExtra = { socket, request, trust };
     const send = (data: string) =>
       new Promise<void>((resolve, reject) => {
         if (socket.readyState !== WebSocket.OPEN) return resolve();
@@ -85,13 +87,15 @@ export function openSockets(
         onPing: () => send('{"type":"pong"}'),
         onMessage: (take) =>
           socket.on('message', (data) => {
+            if (sizeOf(data) > (extra.maxMessageBytes ?? Infinity))
+              return socket.close(CLOSE_TOO_BIG, 'Message too big');
             take(textOf(data)).catch((error: unknown) => {
               logger.error({ err: error }, 'could not handle a message on a WebSocket');
               socket.close(CloseCode.InternalServerError, 'Internal error');
             });
           }),
       },
-      { socket, request, trust },
+      extra,
     );
     const end = (code: number, reason: string) => {
       silent.delete(socket);
@@ -117,6 +121,10 @@ export function openSockets(
       clearTimeout(late);
     },
   };
+}
+
+function sizeOf(data: Buffer | ArrayBuffer | Buffer[]): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
 /** Ends a socket whose peer, before it is trusted, sends more than it may, however it is framed, or takes too long. */

@@ -12,8 +12,9 @@ import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
-import { MAX_REQUEST_BYTES } from './http.ts';
-import { maskError, withoutHttp } from './masking.ts';
+import { requestBytes } from './limits.ts';
+import { fewErrors, maskError, withoutHttp } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
 import type { Operations } from './operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
@@ -51,8 +52,12 @@ export function createWebSockets(options: {
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
-    execute: limitWork((args: ExecutionArgs) => operations.run(() => execute(args))),
-    subscribe: limitWork(subscribe),
+    execute: limitWork((args: ExecutionArgs) =>
+      operations.run(() => services.operations.during(nameOfOperation(args), () => execute(args))),
+    ),
+    subscribe: limitWork((args: ExecutionArgs) =>
+      services.operations.during(nameOfOperation(args), () => subscribe(args)),
+    ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
@@ -70,6 +75,7 @@ export function createWebSockets(options: {
         else if (socket.readyState !== socket.OPEN) release();
         else {
           Object.assign(extra, { viewer, release });
+          if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
           extra.trust();
           return true;
         }
@@ -90,7 +96,7 @@ export function createWebSockets(options: {
       try {
         const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const { document, faults } = readDocument(params.query);
+        const { document, faults } = services.operations.during('reading a document', () => readDocument(params.query));
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
@@ -102,7 +108,7 @@ export function createWebSockets(options: {
       }
     },
     onNext(_context, _id, _params, { contextValue }, result) {
-      const errors = result.errors && tellCommitted(result.errors, contextValue);
+      const errors = result.errors && fewErrors(tellCommitted(result.errors, contextValue));
       return errors ? { ...result, errors: errors.map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
@@ -112,7 +118,7 @@ export function createWebSockets(options: {
 
   return openSockets(protocol, {
     logger,
-    maxPayloadBytes: MAX_REQUEST_BYTES,
+    maxPayloadBytes: requestBytes.key,
     keepAliveSeconds,
   });
 }

@@ -1,5 +1,6 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { JsonObject } from '../../json.ts';
 import { isJsonObject } from '../../json.ts';
 import { readTools } from '../http-tool.ts';
@@ -28,44 +29,37 @@ export const AgentRef = builder.prismaNode('Agent', {
     name: t.exposeString('name', { description: 'Shown to people as the author of its messages.' }),
     runtime: t.field({
       type: AgentRuntimeRef,
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: (agent, _args, { services }) =>
         services.runtimes.get(agent.runtime) ?? { name: agent.runtime, parametersSchema: {} },
     }),
     systemPrompt: t.exposeString('systemPrompt', {
-      nullable: true,
-      description: 'OPERATORS ONLY. Null when there is none.',
+      ...operatorsOnly('Null when there is none.'),
     }),
     greeting: t.exposeString('greeting', {
-      nullable: true,
-      description:
-        'OPERATORS ONLY. What it says when it speaks first and its runtime writes no greeting of its own; null when there is none.',
+      ...operatorsOnly(
+        'What it says when it speaks first and its runtime writes no greeting of its own; null when there is none.',
+      ),
     }),
     defaultRuntimeParameters: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY. Apply to each reply unless its conversation or its message overrides them.',
+      ...operatorsOnly('Apply to each reply unless its conversation or its message overrides them.'),
       resolve: (agent): JsonObject =>
         isJsonObject(agent.defaultRuntimeParameters) ? agent.defaultRuntimeParameters : {},
     }),
-    corpus: t.relation('corpus', { nullable: true, description: 'OPERATORS ONLY. Null when there is none.' }),
+    corpus: t.relation('corpus', operatorsOnly('Null when there is none.')),
     playbooks: t.field({
       type: [PlaybookRef],
-      nullable: true,
-      description: 'OPERATORS ONLY. In the order in which they were given.',
+      ...operatorsOnly('In the order in which they were given.'),
       resolve: ({ playbooks }) => readPlaybooks(playbooks),
     }),
     tools: t.field({
       type: [HttpToolRef],
-      nullable: true,
-      description: 'OPERATORS ONLY. Those of its own, beside the tools that every agent has.',
+      ...operatorsOnly('Those of its own, beside the tools that every agent has.'),
       resolve: ({ tools }) => readTools(tools),
     }),
     isDefault: t.boolean({
-      nullable: true,
-      description:
-        'OPERATORS ONLY. Whether it answers the conversations that name no agent and whose inbox names none.',
+      ...operatorsOnly('Whether it answers the conversations that name no agent and whose inbox names none.'),
       select: { organization: { select: { defaultAgentId: true } } },
       resolve: ({ id, organization }) => id === organization.defaultAgentId,
     }),

@@ -1,4 +1,6 @@
+import { DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { builder } from '../../graphql/builder.ts';
+import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
 import type { HttpTool } from '../http-tool.ts';
 
 export const HttpToolRef = builder.objectRef<HttpTool>('HttpTool').implement({
@@ -17,6 +19,11 @@ export const HttpToolRef = builder.objectRef<HttpTool>('HttpTool').implement({
       resolve: ({ parametersSchema }) => parametersSchema,
     }),
     timeoutSeconds: t.exposeFloat('timeoutSeconds', { description: 'How long a call may take.' }),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      description: 'What end users see of its calls.',
+      resolve: ({ visibility }) => visibility ?? DEFAULT_VISIBILITY,
+    }),
   }),
 });
 
@@ -47,12 +54,18 @@ export const HttpToolInput = builder.inputType('HttpToolInput', {
     parametersSchema: t.field({
       type: 'JSONObject',
       description:
-        'The JSON Schema (draft 2020-12) that the arguments must match, of the type `object`. Left out: any arguments.',
+        'The JSON Schema (draft 2020-12) that the arguments must match, of the type `object`. It refers to itself alone, and its patterns are those of RE2. Left out: any arguments.',
     }),
     timeoutSeconds: t.float({
       required: true,
       defaultValue: 10,
       description: 'How long a call may take, 0.1 to 60.',
+    }),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      required: true,
+      defaultValue: DEFAULT_VISIBILITY,
+      description: 'What end users see of its calls.',
     }),
   }),
 });

@@ -1,14 +1,16 @@
 import { rolesFor, visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
-import type { Handoff } from '../../generated/prisma/client.ts';
+import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
-import { Keyset, keysetPage } from '../../graphql/connection.ts';
+import { type ConnectionPage, Keyset, keysetPage } from '../../graphql/connection.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { present } from '../../graphql/present.ts';
 import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
 import { listMessages } from '../lists/list-messages.ts';
 import type { MessageRow } from '../log/rows.ts';
+import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
@@ -36,15 +38,6 @@ export const ConversationRef = builder.prismaNode('Conversation', {
         'Raised by each committed event; a command may raise it several times, so take it from the payload and never compute ' +
         'it. Streamed text does not raise it.',
     }),
-    cursor: t.field({
-      type: 'EventCursor',
-      description:
-        'Follow from here. Never newer than anything else in the same response, so nothing is missed; take it from the ' +
-        'response, not from a cache.',
-      // Of the row that was read first: what is read after it can only be newer.
-      resolve: ({ id, version, runningReplyVersion }, _args, { services }) =>
-        cursorAt(services.logEpoch.current, id, version, runningReplyVersion),
-    }),
     status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
     title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
     agent: t.relation('agent', {
@@ -66,31 +59,31 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     }),
     state: t.field({
       type: ConversationStateRef,
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ playbook, phase, systemMessage, context }) => stateOf({ playbook, phase, systemMessage, context }),
     }),
     systemPrompt: t.exposeString('systemPrompt', {
-      nullable: true,
-      description: "OPERATORS ONLY. Added to the agent's own prompt; null when there is none.",
+      ...operatorsOnly("Added to the agent's own prompt; null when there is none."),
     }),
     corpus: t.relation('corpus', {
-      nullable: true,
-      description: "OPERATORS ONLY. Consulted instead of the agent's own corpus; null when there is none.",
+      ...operatorsOnly("Consulted instead of the agent's own corpus; null when there is none."),
       resolve: (query, { corpusId: id }, _args, { services }) =>
         id === null ? null : services.prisma.corpus.findUnique({ ...query, where: { id } }),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY. Apply to each reply unless its message overrides them.',
+      ...operatorsOnly('Apply to each reply unless its message overrides them.'),
       resolve: ({ runtimeParameters }) => (isJsonObject(runtimeParameters) ? runtimeParameters : {}),
     }),
     metadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
+    }),
+    searchMetadata: t.field({
+      type: 'JSONObject',
+      ...operatorsOnly("Handed to the agent's search with each message, under the message's own `queryMetadata`."),
+      resolve: ({ searchMetadata }) => (isJsonObject(searchMetadata) ? searchMetadata : {}),
     }),
     runningReply: t.prismaField({
       type: 'Message',
@@ -140,31 +133,48 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Also replies that a later one replaces.',
           }),
         },
-        resolve: ({ id }, { roles, includeSuperseded, ...args }, { services, viewer }, info) =>
-          keysetPage(
-            args,
+        resolve: async (conversation, args, { services, viewer }, info) => {
+          const { roles, includeSuperseded, ...page } = args;
+          const messages = await keysetPage(
+            page,
             byPosition,
             (row: MessageRow) => row,
             (slice) =>
               listMessages(services.pool, {
                 ...slice,
-                conversationId: id,
+                conversationId: conversation.id,
                 roles: rolesFor(viewer, roles),
                 includeSuperseded,
                 withFragments: selectsBelow(info, ['fragments', 'text']),
               }),
-          ),
+          );
+          return { ...messages, eventCursor: eventCursorOf(services, conversation, args, messages) };
+        },
       },
-      { name: 'MessageConnection', description: 'A page of messages.' },
+      {
+        name: 'MessageConnection',
+        description: 'A page of messages.',
+        fields: (t) => ({
+          eventCursor: t.field({
+            type: 'EventCursor',
+            nullable: true,
+            description:
+              'Follow the conversation from this page: `after` of `conversationEvents`. Nothing is missed between the two, and ' +
+              'what the page holds already may be told again. Null for a page that does not end with the latest message ' +
+              '(`before`, `after` or `first` given).',
+            resolve: ({ eventCursor }) => eventCursor,
+          }),
+        }),
+      },
       { name: 'MessageEdge', description: 'One of a page.' },
     ),
     messageCount: t.exposeInt('messageCount', {
-      description: 'Messages of the roles USER and AGENT, superseded ones included.',
+      description: 'Messages that end users see, superseded ones included.',
     }),
     lastMessage: t.prismaField({
       type: 'Message',
       nullable: true,
-      description: 'The latest message of the role USER or AGENT.',
+      description: 'The latest message that end users see.',
       resolve: (query, { lastMessageId }, _args, { services }) =>
         lastMessageId ? services.prisma.message.findUnique({ ...query, where: { id: lastMessageId } }) : null,
     }),
@@ -173,3 +183,14 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended.' }),
   }),
 });
+
+/** Of the row that was read before the page, so that the page can only be newer; null unless the page reaches the end. */
+function eventCursorOf(
+  { logEpoch }: Pick<ConversationServices, 'logEpoch'>,
+  { id, version, runningReplyVersion }: Pick<Conversation, 'id' | 'version' | 'runningReplyVersion'>,
+  { first, after, before }: { first?: number | null; after?: string | null; before?: string | null },
+  { pageInfo }: ConnectionPage<object>,
+): string | null {
+  const reachesEnd = first == null && after == null && before == null && !pageInfo.hasNextPage;
+  return reachesEnd ? cursorAt(logEpoch.current, id, version, runningReplyVersion) : null;
+}

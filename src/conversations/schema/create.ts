@@ -28,6 +28,10 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       description: "Over the agent's own; must match the schema of its runtime.",
     }),
     metadata: t.field({ type: 'JSONObject', description: 'For operators. At most 64 KiB.' }),
+    searchMetadata: t.field({
+      type: 'JSONObject',
+      description: "Handed to the agent's search with each message. At most 64 KiB.",
+    }),
     idempotencyKey: fields.idempotencyKey(t),
   }),
 });

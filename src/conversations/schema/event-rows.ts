@@ -1,3 +1,5 @@
+import { type Audience, isShownTo, isToldOf, messagesFor } from '../../access/visibility.ts';
+import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
@@ -21,37 +23,46 @@ type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 /** Finds what the events of one stream show. */
 class Delivery {
   private readonly services: Services;
-  private readonly forEndUser: boolean;
+  private readonly audience: Audience;
   /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
   private reply: MessageRow | null = null;
   private asked: MessageRow | null = null;
 
-  constructor(services: Services, forEndUser: boolean) {
+  constructor(services: Services, audience: Audience) {
     this.services = services;
-    this.forEndUser = forEndUser;
+    this.audience = audience;
   }
 
   /**
-   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
-   * may not know of: control messages and what steers the agent.
+   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what the
+   * audience is not told of.
    */
   async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
-    if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
-    if (event.kind === 'fragment-started') {
-      const { messageId: id } = event.fragment;
-      if (this.reply?.id !== id) {
-        this.reply = await retried(() => this.services.prisma.message.findUnique({ where: { id } }));
-      }
-      return this.reply && { ...event, message: this.reply };
+    // Only text has deltas.
+    if (event.kind === 'fragment-delta') return event;
+    if (event.kind === 'fragment-completed') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      return fragment && { ...event, fragment };
     }
-    if (this.forEndUser && event.event.type === 'StateChanged') return null;
-    const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
-    if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
+    if (event.kind === 'fragment-started') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      const message = fragment && (await this.replyOf(fragment.messageId));
+      return message && { ...event, fragment, message };
+    }
+    if (!isToldOf(this.audience, event.event.type)) return null;
+    const rows = await sharedRowsOf(this.services, this.audience, event.conversationId, event.event);
+    if (!rows) return null;
     if (!rows.message) return { ...event, ...rows };
     return { ...event, ...rows, message: this.remember(rows.message, event.event) };
   }
 
-  /** The message with the one that it answers, which this stream was shown: others share the row and may not have been. */
+  private async replyOf(id: string): Promise<MessageRow | null> {
+    const where = { id, AND: messagesFor(this.audience) };
+    if (this.reply?.id !== id) this.reply = await retried(() => this.services.prisma.message.findFirst({ where }));
+    return this.reply;
+  }
+
+  /** The message with the one that it answers, which this stream was shown. Others of the audience share the row. */
   private remember(row: MessageRow, event: LogEvent): MessageRow {
     const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
     const message = asked ? { ...row, inReplyTo: asked } : row;
@@ -61,23 +72,41 @@ class Delivery {
   }
 }
 
-/** What is being read for all followers that are at the same event: it is read after the event, so it is not older for any. */
-const reading = new WeakMap<LogEvent, Promise<EventRows | null>>();
+/**
+ * What is being read for all followers of one audience that are at the same event: it is read after the event, so it is not
+ * older for any. No row is shared between audiences, and so is nothing that is remembered of a row.
+ */
+const reading: Record<Audience, WeakMap<LogEvent, Promise<EventRows | null>>> = {
+  OPERATORS: new WeakMap(),
+  END_USERS: new WeakMap(),
+};
 
-function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
-  const begun = reading.get(event);
+function sharedRowsOf(
+  services: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<EventRows | null> {
+  const shared = reading[audience];
+  const begun = shared.get(event);
   if (begun) return begun;
-  const rows = rowsOf(services, conversationId, event).finally(() => reading.delete(event));
-  reading.set(event, rows);
+  const rows = rowsOf(services, audience, conversationId, event).finally(() => shared.delete(event));
+  shared.set(event, rows);
   return rows;
 }
 
-async function rowsOf({ pool }: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
+async function rowsOf(
+  { pool }: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<EventRows | null> {
   const { type, messageId, handoffId, beginsReply } = event;
   if (type === 'ConversationDeleted') return {};
   const rows = await retried(() => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }));
   if (!rows) return null;
   const { conversation, message, handoff } = rows;
+  if (message && !isShownTo(audience, message.role)) return null;
   return { conversation, ...(message && { message }), ...(handoff && { handoff }) };
 }
 
@@ -98,9 +127,9 @@ export function delivered(
   services: Services,
   stream: AsyncIterableIterator<StreamEvent>,
   release: () => void,
-  forEndUser: boolean,
+  audience: Audience,
 ): AsyncIterableIterator<DeliveredEvent> {
-  const delivery = new Delivery(services, forEndUser);
+  const delivery = new Delivery(services, audience);
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
       const result = await stream.next();

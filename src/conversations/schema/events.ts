@@ -1,4 +1,5 @@
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { present } from '../../graphql/present.ts';
@@ -11,7 +12,8 @@ import { ConversationRef } from './conversation.ts';
 import { FragmentRef, TextFragmentRef } from './fragment.ts';
 import type { DeliveredEvent } from './event-rows.ts';
 import { HandoffRef } from './handoff.ts';
-import { AuthorRef, asBegun, authorOf, MessageRef } from './message.ts';
+import { ActorRef } from './actor.ts';
+import { asBegun, authorOf, MessageRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
 type LoggedEvent = EventOf<'log'>;
@@ -62,9 +64,8 @@ VersionedEventRef.implement({
         services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }).then(present),
     }),
     actor: t.field({
-      type: AuthorRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. Who did it.',
+      type: ActorRef,
+      ...operatorsOnly('Who did it.'),
       resolve: ({ event }) => authorOf(event.actor),
     }),
   }),
@@ -76,9 +77,7 @@ builder.objectField(ConversationRef, 'events', (t) =>
   t.connection(
     {
       type: VersionedEventRef,
-      nullable: true,
-      description:
-        'OPERATORS ONLY. The log: who did what. Without fragment events. `after` and `before` take pagination cursors.',
+      ...operatorsOnly('The log: who did what. Without fragment events. `after` and `before` take pagination cursors.'),
       resolve: ({ id }, args, { services }) =>
         keysetPage(
           args,

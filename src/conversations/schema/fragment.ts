@@ -1,5 +1,7 @@
 import { FragmentStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
+import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { encodeFragmentId } from '../../ids.ts';
 import { isJsonObject } from '../../json.ts';
 import type { FragmentRow } from '../log/read.ts';
@@ -20,14 +22,18 @@ export const FragmentRef = builder.interfaceRef<FragmentRow>('Fragment').impleme
       description: 'Unique across messages.',
       resolve: ({ messageId, index }) => encodeFragmentId(messageId, index),
     }),
-    index: t.exposeInt('index', { description: 'Order within the message, from 0, without gaps.' }),
+    index: t.exposeInt('index', {
+      description:
+        'Order within the message, from 0. A client token may see numbers skipped: calls that are hidden from it.',
+    }),
     status: t.expose('status', {
       type: FragmentStatusRef,
       description: 'Stays `IN_PROGRESS` for good when its message ended inside it.',
     }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Visible to the end user; citations are here.',
+      description:
+        'Shown to end users, but for that of a call of which they see the name alone. In that of an agent’s text, `citations` says what it rests on.',
       resolve: ({ metadata }) => metadata,
     }),
   }),
@@ -46,23 +52,33 @@ export const TextFragmentRef = builder.objectRef<FragmentRow>('TextFragment').im
 });
 
 builder.objectRef<FragmentRow>('FunctionCallFragment').implement({
-  description: 'The agent asks for a function.',
+  description: 'The agent asks for a function. A client token is shown it as the `visibility` of the tool says.',
   interfaces: [FragmentRef],
   fields: (t) => ({
+    visibility: t.field({
+      type: CallVisibilityRef,
+      ...operatorsOnly('What end users see of it.'),
+      resolve: ({ visibility }) => visibility,
+    }),
     name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
     args: t.field({
       type: 'JSONObject',
       nullable: true,
-      description: 'Null until complete.',
+      description: 'Null until complete, and for a client token that is shown the name alone.',
       resolve: ({ args }) => (isJsonObject(args) ? args : null),
     }),
   }),
 });
 
 builder.objectRef<FragmentRow>('FunctionResponseFragment').implement({
-  description: 'What the function gave.',
+  description: 'What the function gave. A client token is shown it as the `visibility` of the tool says.',
   interfaces: [FragmentRef],
   fields: (t) => ({
+    visibility: t.field({
+      type: CallVisibilityRef,
+      ...operatorsOnly('What end users see of it.'),
+      resolve: ({ visibility }) => visibility,
+    }),
     name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
     callId: t.id({
       nullable: true,
@@ -72,7 +88,7 @@ builder.objectRef<FragmentRow>('FunctionResponseFragment').implement({
     response: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'Null until complete.',
+      description: 'Null until complete, and for a client token that is shown the name alone.',
       resolve: ({ response }) => response,
     }),
     failed: t.exposeBoolean('failed', { description: 'Whether the function failed; `response` then says how.' }),

@@ -1,7 +1,9 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { present } from '../../graphql/present.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { isJsonObject } from '../../json.ts';
+import { AuthorRef, authorOf } from './message.ts';
 
 export const HandoffStatusRef = builder.enumType('HandoffStatus', {
   description: 'How far a handoff has come.',
@@ -27,13 +29,31 @@ export const HandoffRef = builder.prismaNode('Handoff', {
       description: 'How far it has come.',
       resolve: ({ acceptedAt, endedAt }) => (endedAt ? 'ENDED' : acceptedAt ? 'ACCEPTED' : 'WAITING'),
     }),
-    reason: t.exposeString('reason', { nullable: true, description: 'OPERATORS ONLY. Null when none was given.' }),
-    queue: t.exposeString('queue', { nullable: true, description: 'Who should take it.' }),
-    assignee: t.exposeString('assignee', { nullable: true, description: 'Who has taken it.' }),
+    reason: t.exposeString('reason', operatorsOnly('Null when none was given.')),
+    queue: t.exposeString('queue', operatorsOnly('Who should take it.')),
+    assignee: t.exposeString('assignee', operatorsOnly('Who has taken it.')),
+    author: t.field({
+      type: AuthorRef,
+      nullable: true,
+      description: 'The human who is there, as their latest message shows them; null until they have written one.',
+      resolve: async ({ conversationId, startedVersion, endedAt }, _args, { services }) => {
+        const message = await services.prisma.message.findFirst({
+          where: {
+            conversationId,
+            role: 'AGENT',
+            createdVersion: { gt: startedVersion },
+            ...(endedAt && { createdAt: { lte: endedAt } }),
+            author: { path: ['kind'], equals: 'HUMAN_AGENT' },
+          },
+          orderBy: { position: 'desc' },
+          select: { author: true },
+        });
+        return message && authorOf(message.author);
+      },
+    }),
     metadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY.',
+      ...operatorsOnly(),
       resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
     }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When a human was asked for.' }),

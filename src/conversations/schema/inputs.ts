@@ -1,13 +1,21 @@
+import { DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { builder, type BuilderTypes } from '../../graphql/builder.ts';
-import { AuthorKindRef } from './message.ts';
+import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
 
 type InputFields = PothosSchemaTypes.InputFieldBuilder<BuilderTypes, 'InputObject'>;
 
+const fragmentMetadata = (t: InputFields) =>
+  t.field({
+    type: 'JSONObject',
+    description:
+      'For operators to give, shown to end users. Without `citations`, which only agents write. At most 64 KiB.',
+  });
+
 const TextFragmentInput = builder.inputType('TextFragmentInput', {
-  description: 'Text with metadata, for instance citations.',
+  description: 'Text with metadata.',
   fields: (t) => ({
     text: t.string({ required: true, description: 'At least 1 character.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'At most 64 KiB.' }),
+    metadata: fragmentMetadata(t),
   }),
 });
 
@@ -16,7 +24,13 @@ const FunctionCallFragmentInput = builder.inputType('FunctionCallFragmentInput',
   fields: (t) => ({
     name: t.string({ required: true, description: "The function's name." }),
     args: t.field({ type: 'JSONObject', required: true, description: 'What it was called with.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'At most 64 KiB.' }),
+    metadata: fragmentMetadata(t),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      required: true,
+      defaultValue: DEFAULT_VISIBILITY,
+      description: 'What end users see of it.',
+    }),
   }),
 });
 
@@ -27,7 +41,11 @@ const FunctionResponseFragmentInput = builder.inputType('FunctionResponseFragmen
     callIndex: t.int({ description: 'From 0.' }),
     response: t.field({ type: 'JSON', description: 'What it gave.' }),
     failed: t.boolean({ required: true, defaultValue: false, description: 'Whether it failed.' }),
-    metadata: t.field({ type: 'JSONObject', description: 'At most 64 KiB.' }),
+    metadata: fragmentMetadata(t),
+    visibility: t.field({
+      type: CallVisibilityRef,
+      description: `What end users see of it. Left out: as of its call, or \`${DEFAULT_VISIBILITY}\` when it names none.`,
+    }),
   }),
 });
 
@@ -50,13 +68,35 @@ export const ContentInput = builder.inputType('ContentInput', {
   }),
 });
 
-export const AuthorInput = builder.inputType('AuthorInput', {
-  description: 'Left out: as the mutation and the credential say.',
+const authorFields = (t: InputFields) => ({
+  externalId: t.string({ description: "The person's id in your own system. Not shown to end users." }),
+  displayName: t.string({ description: 'To show.' }),
+  avatarUrl: t.field({ type: 'URL', description: 'A picture to show.' }),
+});
+
+const AuthorInput = builder.inputType('AuthorInput', {
+  description: 'The person who wrote a message of the end user.',
+  fields: authorFields,
+});
+
+const AgentAuthorKind = builder.enumType('AgentAuthorKind', {
+  description: 'Who writes in the name of the agent.',
+  values: {
+    AI_AGENT: { description: 'The agent.' },
+    HUMAN_AGENT: { description: "A human, in the agent's place." },
+  } as const,
+});
+
+export const AgentAuthorInput = builder.inputType('AgentAuthorInput', {
+  description: 'Who wrote a message in the name of the agent.',
   fields: (t) => ({
-    kind: t.field({ type: AuthorKindRef, description: '`AI_AGENT` or `HUMAN_AGENT`, for `addAgentMessage` alone.' }),
-    externalId: t.string({ description: "The person's id in your own system." }),
-    displayName: t.string({ description: 'To show.' }),
-    avatarUrl: t.field({ type: 'URL', description: 'A picture to show.' }),
+    kind: t.field({
+      type: AgentAuthorKind,
+      required: true,
+      defaultValue: 'AI_AGENT',
+      description: 'Whether an agent or a human wrote it.',
+    }),
+    ...authorFields(t),
   }),
 });
 
@@ -90,8 +130,12 @@ export const MessageAction = builder.enumType('MessageAction', {
 
 /** What goes with the content of a message. */
 export const companionFields = (t: InputFields) => ({
-  canvas: t.field({ type: CanvasInput, description: 'A document beside the text.' }),
-  metadata: t.field({ type: 'JSONObject', description: 'Visible to the end user. At most 64 KiB.' }),
+  canvas: t.field({ type: CanvasInput, description: 'For operators to give. A document beside the text.' }),
+  metadata: t.field({
+    type: 'JSONObject',
+    description:
+      'For operators to give, shown to end users. Without `citations`, which only agents write. At most 64 KiB.',
+  }),
   contentPayload: t.field({
     type: 'JSONObject',
     description: 'A machine-readable companion to the content. At most 64 KiB.',
@@ -101,10 +145,19 @@ export const companionFields = (t: InputFields) => ({
 /** What a message of the end user is made of. */
 export const userMessageFields = (t: InputFields) => ({
   content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-  author: t.field({ type: AuthorInput, description: 'Who wrote it, when it is not the contact.' }),
-  contactId: t.id({ description: "The person who wrote it, when it is not the conversation's contact." }),
+  author: t.field({
+    type: AuthorInput,
+    description: 'For operators to give. Who wrote it, when it is not the contact.',
+  }),
+  contactId: t.id({
+    description: "For operators to give. The person who wrote it, when it is not the conversation's contact.",
+  }),
   ...companionFields(t),
-  queryMetadata: t.field({ type: 'JSONObject', description: "Handed to the agent's search. At most 64 KiB." }),
+  queryMetadata: t.field({
+    type: 'JSONObject',
+    description:
+      "For operators to give. Handed to the agent's search for this message alone, over `Conversation.searchMetadata`. At most 64 KiB.",
+  }),
 });
 
 export const MessageInput = builder.inputType('MessageInput', {

@@ -16,6 +16,7 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
       type: 'JSONObject',
       description: 'Merged key by key; null removes a key (RFC 7396). At most 64 KiB once merged.',
     }),
+    searchMetadata: t.field({ type: 'JSONObject', description: 'Replaced as a whole. At most 64 KiB.' }),
     runtimeParameters: t.field({ type: 'JSONObject', description: 'Replaced as a whole.' }),
     expectedVersion: fields.expectedVersion(t),
   }),
@@ -28,7 +29,7 @@ builder.mutationField('updateConversation', (t) =>
     type: UpdateConversationPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Changes title, metadata or runtime parameters; also while a reply runs.',
+    description: 'Changes title, metadata, search metadata or runtime parameters; also while a reply runs.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
       union: { name: 'UpdateConversationResult', description: 'What `updateConversation` comes to.' },

@@ -1,7 +1,9 @@
 import { type Author, authorKinds } from '../../access/caller.ts';
-import { visibleTo } from '../../access/visibility.ts';
+import { audienceOf, visibleTo } from '../../access/visibility.ts';
+import { fragmentsFor } from '../../access/visible-calls.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { present } from '../../graphql/present.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
@@ -30,7 +32,7 @@ export const MessageRoleRef = builder.enumType('MessageRole', {
   values: {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
-    [MessageRole.CONTROL]: { description: 'Hidden from end users.' },
+    [MessageRole.CONTROL]: { description: 'For the agent, of operators. No client token ever sees one.' },
   } as const,
 });
 
@@ -44,7 +46,7 @@ const MessageStatusRef = builder.enumType('MessageStatus', {
   } as const,
 });
 
-export const AuthorKindRef = builder.enumType('AuthorKind', {
+const AuthorKindRef = builder.enumType('AuthorKind', {
   description: "Who really wrote it: a message of the role AGENT may be a human's.",
   values: {
     END_USER: { description: 'The person whom the conversation is for.' },
@@ -66,14 +68,12 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       resolve: (author) => author.avatarUrl,
     }),
     externalId: t.string({
-      nullable: true,
-      description: "The person's id in the caller's own system.",
-      resolve: (author) => author.externalId,
+      ...operatorsOnly("The person's id in your own system; null for other kinds than persons."),
+      resolve: ({ kind, externalId }) => (kind === 'SYSTEM' ? null : externalId),
     }),
     contact: t.prismaField({
       type: 'Contact',
-      nullable: true,
-      description: 'OPERATORS ONLY. Null for other kinds than `END_USER`, and for an unknown person.',
+      ...operatorsOnly('Null for other kinds than `END_USER`, and for an unknown person.'),
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
     }),
@@ -96,7 +96,7 @@ const TokenUsageRef = builder.objectRef<{ inputTokens: number; outputTokens: num
 });
 
 const CanvasRef = builder.objectRef<Canvas>('Canvas').implement({
-  description: 'A document that a message shows beside its text.',
+  description: 'A document that a message shows beside its text. Only operators and agents give one.',
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Names it among others.' }),
     type: t.exposeString('type', { description: 'How to show the content.' }),
@@ -126,10 +126,13 @@ export const MessageRef = builder.prismaNode('Message', {
     fragments: t.field({
       type: [FragmentRef],
       description: 'In order of `index`.',
-      resolve: fragmentsOf,
+      extensions: { weight: 5, entries: 10 },
+      resolve: async (message, args, context) =>
+        fragmentsFor(audienceOf(context.viewer), await fragmentsOf(message, args, context)),
     }),
     text: t.string({
       description: 'The text of its text fragments, joined.',
+      extensions: { weight: 5 },
       resolve: async (message, args, context) => {
         const fragments = await fragmentsOf(message, args, context);
         return fragments.map((fragment) => fragment.text).join('');
@@ -138,30 +141,32 @@ export const MessageRef = builder.prismaNode('Message', {
     canvas: t.field({
       type: CanvasRef,
       nullable: true,
+      extensions: { weight: 5 },
       description: 'A document beside the text.',
       resolve: ({ canvas }) => (isCanvas(canvas) ? canvas : null),
     }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Visible to the end user.',
+      description: 'Given by operators, shown to end users.',
       resolve: ({ metadata }) => objectOrNull(metadata) ?? {},
     }),
     contentPayload: t.field({
       type: 'JSONObject',
       nullable: true,
-      description: 'A machine-readable companion to the content.',
+      description:
+        'A machine-readable companion to the content, from whoever wrote the message: an end user can give anything.',
       resolve: ({ contentPayload }) => objectOrNull(contentPayload),
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: "OPERATORS ONLY. Handed to the agent's search; null when there is none.",
+      ...operatorsOnly("Handed to the agent's search; null when there is none."),
       resolve: ({ queryMetadata }) => objectOrNull(queryMetadata),
     }),
     inReplyTo: t.prismaField({
       type: 'Message',
       nullable: true,
-      description: 'For a reply, the message it answers; null when the agent spoke unasked.',
+      description:
+        'The message that it answers; null when the agent spoke unasked, and for a client token that may not see that message.',
       resolve: (query, { inReplyToId: id, inReplyTo }: MessageRow, _args, { services: { prisma }, viewer }) => {
         if (!id || inReplyTo) return inReplyTo;
         // Those of one moment are found in one query, but only where nothing is asked for beside the id.
@@ -188,20 +193,17 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     stateAfter: t.field({
       type: ConversationStateRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. The state after this message, when it changed it.',
+      ...operatorsOnly('The state after this message, when it changed it.'),
       resolve: ({ stateAfter }) => (isJsonObject(stateAfter) ? stateOf(stateAfter) : null),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      nullable: true,
-      description: 'OPERATORS ONLY. For a reply, the merged parameters that it was generated with.',
+      ...operatorsOnly('For a reply, the merged parameters that it was generated with.'),
       resolve: ({ runtimeParameters }) => objectOrNull(runtimeParameters),
     }),
     usage: t.field({
       type: TokenUsageRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. For a reply of a runtime that counts tokens.',
+      ...operatorsOnly('For a reply of a runtime that counts tokens.'),
       resolve: ({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
     }),

@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
-import { listConversations } from '../lists/list-conversations.ts';
+import { searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
@@ -81,10 +81,6 @@ builder.queryField('conversations', (t) =>
         'is given); more is `BAD_USER_INPUT`.',
       args: {
         filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
-        keyword: t.arg.string({
-          description:
-            'Words that all occur in the title, or in one text of a visible message (in its first 100,000 characters).',
-        }),
         orderBy: t.arg({
           type: ConversationOrder,
           required: true,
@@ -92,7 +88,7 @@ builder.queryField('conversations', (t) =>
           description: 'The order.',
         }),
       },
-      resolve: (_root, { filter, keyword, orderBy: order, ...args }, context, info) => {
+      resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
         if (viewer.confinedTo && filter?.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
         return keysetPage(
@@ -100,9 +96,8 @@ builder.queryField('conversations', (t) =>
           byTime,
           (row: Conversation) => ({ at: row[order.field], id: row.id }),
           async (slice) => {
-            const listed = await listConversations(services.pool, viewer, {
+            const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
-              keyword,
               order,
               ...slice,
             }).catch(asBadInput);

@@ -13,7 +13,7 @@ import {
 } from '../failures.ts';
 import { sendMessage } from '../commands/send.ts';
 import {
-  AuthorInput,
+  AgentAuthorInput,
   companionFields,
   ContentInput,
   MessageAction,
@@ -85,11 +85,11 @@ async function takeReply({ services, viewer }: GraphQLContext, conversationId: s
 }
 
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
-  description: '`author.kind` says whether an agent or a human wrote it.',
+  description: '`conversationId` and `content` are enough.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
     content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-    author: t.field({ type: AuthorInput, description: "Left out: the conversation's agent." }),
+    author: t.field({ type: AgentAuthorInput, description: "Left out: the conversation's agent." }),
     inReplyToId: t.id({ description: 'The message of the same conversation that it answers.' }),
     ...companionFields(t),
     stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),

@@ -1,5 +1,5 @@
 import type { StreamEvent } from '../stream/stream-event.ts';
-import { visibleTo } from '../../access/visibility.ts';
+import { audienceOf, visibleTo } from '../../access/visibility.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
@@ -86,7 +86,7 @@ async function following(
     throw notFound(`There is no such ${what}.`);
   }
   try {
-    return delivered(services, await open(held.feed), held.release, viewer.confinedTo !== null);
+    return delivered(services, await open(held.feed), held.release, audienceOf(viewer));
   } catch (error) {
     held.release();
     throw error instanceof BadCursorError ? badUserInput(error.message) : error;

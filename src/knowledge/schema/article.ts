@@ -1,12 +1,13 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 
 export const ArticleRef = builder.prismaNode('Article', {
   description: 'One text of a corpus. An answer cites it by its id.',
   id: { field: 'id', description: 'Of this object, and of no other of any type.' },
   findUnique: (id, { viewer }) => ({ id, corpus: visibleTo(viewer).corpus }),
   fields: (t) => ({
-    corpus: t.relation('corpus', { nullable: true, description: 'OPERATORS ONLY. What it belongs to.' }),
+    corpus: t.relation('corpus', operatorsOnly('What it belongs to.')),
     slug: t.exposeString('slug', {
       description: 'Its name within the corpus: who writes it again by this name updates it.',
     }),

@@ -1,0 +1,88 @@
+import {
+  type GraphQLInputType,
+  type GraphQLSchema,
+  isInputObjectType,
+  isInputType,
+  isListType,
+  isNonNullType,
+  typeFromAST,
+  type VariableDefinitionNode,
+} from 'graphql';
+
+/** What the variables of one operation may hold. */
+export const variableLimits = {
+  /** Entries of a list that the schema knows. Fields may allow fewer, and say so as faults of the input. */
+  list: 2000,
+  /** Values in all: strings, numbers, lists, objects, also inside JSON. */
+  values: 200_000,
+  /** Lists and objects one inside the other. */
+  depth: 100,
+  /** Bytes of an id, an enum value, an instant, a cursor. */
+  name: 1024,
+} as const;
+
+/** Of these types a value can be as long as its field says; of all others it is short. */
+const longTypes = new Set(['String', 'JSON', 'JSONObject', 'URL']);
+
+/**
+ * What is too much in the variables of an operation, before they are made what their types demand; null when nothing is. Says
+ * nothing of values that are not of their type: that is found later.
+ */
+export function faultOfVariables(
+  schema: GraphQLSchema,
+  definitions: readonly VariableDefinitionNode[],
+  values: Readonly<Record<string, unknown>>,
+): string | null {
+  const scale = new Scale();
+  try {
+    for (const { variable, type: node } of definitions) {
+      const name = variable.name.value;
+      const type = typeFromAST(schema, node);
+      scale.weigh([`$${name}`], values[name], isInputType(type) ? type : undefined);
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof TooMuchError) return error.message;
+    throw error;
+  }
+}
+
+class TooMuchError extends Error {
+  override name = 'TooMuchError';
+
+  constructor(path: readonly string[], what: string, limit: number) {
+    super(`\`${path.join('.').slice(0, 200)}\` ${what}; at most ${limit} are allowed.`);
+  }
+}
+
+class Scale {
+  private values = 0;
+
+  /** `type` is undefined inside JSON. Throws `TooMuchError`. */
+  weigh(path: string[], value: unknown, type: GraphQLInputType | undefined): void {
+    this.values += 1;
+    if (this.values > variableLimits.values) {
+      throw new TooMuchError(path.slice(0, 1), 'and the other variables hold too many values', variableLimits.values);
+    }
+    if (path.length > variableLimits.depth) {
+      throw new TooMuchError(path.slice(0, 5), 'is nested too deeply, in levels', variableLimits.depth);
+    }
+    const inner = isNonNullType(type) ? type.ofType : type;
+    if (Array.isArray(value)) {
+      const entry: GraphQLInputType | undefined = isListType(inner) ? inner.ofType : undefined;
+      if (entry && value.length > variableLimits.list) {
+        throw new TooMuchError(path, `has ${value.length} entries`, variableLimits.list);
+      }
+      // One place for all entries: what is too much is seldom in one of them.
+      const at = [...path, '[]'];
+      for (const item of value) this.weigh(at, item, entry);
+    } else if (typeof value === 'object' && value !== null) {
+      const fields = isInputObjectType(inner) ? inner.getFields() : {};
+      for (const [key, item] of Object.entries(value)) this.weigh([...path, key], item, fields[key]?.type);
+    } else if (typeof value === 'string' && inner && 'name' in inner && !longTypes.has(inner.name)) {
+      if (value.length > variableLimits.name) {
+        throw new TooMuchError(path, `is ${value.length} characters long`, variableLimits.name);
+      }
+    }
+  }
+}
