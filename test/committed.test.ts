@@ -34,7 +34,7 @@ function refuse(refused: (statement: { name?: string; text: string }) => boolean
   vi.spyOn(pool, 'query').mockImplementation(((...args: unknown[]) => {
     const [query] = args;
     const statement = typeof query === 'string' ? { text: query } : (query as pg.QueryConfig & { text: string });
-    if (count >= times || !refused(statement as { name?: string; text: string })) return original(...args);
+    if (count >= times || !refused(statement)) return original(...args);
     count += 1;
     return Promise.reject(new Error('The database does not answer.'));
   }) as never);

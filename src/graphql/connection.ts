@@ -91,9 +91,9 @@ export class Keyset<F extends KeyFields> {
 
   private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: Condition<F>[] };
   private beyond(key: Key<F>, side: 'gt' | 'lt'): { OR: object[] } {
-    const alternatives = this.names.map((name, i) => {
-      const same = this.names.slice(0, i).map((earlier) => [earlier, key[earlier]]);
-      return Object.fromEntries([...same, [name, { [side]: key[name] }]]);
+    const alternatives = this.names.map((name, i): object => {
+      const same = this.names.slice(0, i).map((earlier) => [earlier, key[earlier]] as const);
+      return Object.fromEntries<unknown>([...same, [name, { [side]: key[name] }]]);
     });
     return { OR: alternatives };
   }
