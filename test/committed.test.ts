@@ -37,7 +37,7 @@ function refuse(refused: (statement: { name?: string; text: string }) => boolean
     if (count >= times || !refused(statement)) return original(...args);
     count += 1;
     return Promise.reject(new Error('The database does not answer.'));
-  }) as never);
+  }));
   return () => count;
 }
 
