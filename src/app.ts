@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
@@ -19,7 +18,6 @@ import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
-import { openDatabase, openPool, poolLimits } from './db.ts';
 import { ConversationSearch } from './conversations/lists/search.ts';
 import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
@@ -33,14 +31,13 @@ import { newId } from './ids.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { searchKnowledge } from './knowledge/search.ts';
 import { KeyedGate } from './keyed-gate.ts';
-import type { PoolLimits } from './limited-pool.ts';
 import type { Logger } from './logger.ts';
-import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
-import { migrate } from './postgres/migrate.ts';
+import { openDatabases } from './open-databases.ts';
 import { retry } from './retry.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
-import { Shutdown, type ShutdownOptions } from './shutdown.ts';
+import type { ShutdownOptions } from './shutdown.ts';
+import { Startup } from './startup.ts';
 import { within } from './within.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
@@ -53,8 +50,8 @@ const SETTLE_MS = 3000;
 /** What `/ready` gives the database to answer, in milliseconds. */
 const READY_MS = 2000;
 
-/** The package's own folder, beside `src` and `dist`. */
-const root = fileURLToPath(new URL('..', import.meta.url));
+/** Of the package, beside `src` and `dist`. */
+const corpusDirectory = fileURLToPath(new URL('../corpus', import.meta.url));
 
 export interface App {
   services: Services;
@@ -80,55 +77,21 @@ export async function startApp(
   runtimes: readonly Runtime[] = [],
   signal: AbortSignal = new AbortController().signal,
 ): Promise<App> {
-  const opened: ((shutdown: Shutdown) => Promise<void> | void)[] = [];
-  const close = async (options: ShutdownOptions = {}) => {
-    const shutdown = new Shutdown(config.shutdownSeconds, options);
-    for (const end of opened.splice(0).reverse()) {
-      const ended = Promise.resolve(end(shutdown)).catch((error: unknown) => {
-        logger.error({ err: error }, 'could not close a part');
-      });
-      await shutdown.within(ended, shutdown.remainingMs);
-    }
-  };
-  let stepBegan = performance.now();
-  /** Tells of a step that is done, with the time it took; breaks off the start when that is wanted. */
-  const step = (what: string) => {
-    logger.info(`${what} (${((performance.now() - stepBegan) / 1000).toFixed(1)} s).`);
-    stepBegan = performance.now();
-    signal.throwIfAborted();
-  };
+  const startup = new Startup(config.shutdownSeconds, logger, signal);
   try {
     signal.throwIfAborted();
     return await open();
   } catch (error) {
-    await close();
+    await startup.close();
     throw signal.aborted ? signal.reason : error;
   }
 
   async function open(): Promise<App> {
     // First: a port that is taken is found out before anything is made.
     const server = await openHttpServer({ ...config, logger });
-    opened.push(() => server.close());
-    step(`Listens at ${server.url}`);
-    const databaseUrl = config.databaseUrl ?? (await openEmbedded());
-    if (!config.databaseUrl) step(`PostgreSQL runs on ${join(config.dataDir, 'postgres')}`);
-    const directUrl = config.databaseDirectUrl ?? databaseUrl;
-    const migrations = await migrate(directUrl, join(root, 'prisma', 'migrations'));
-    step(migrations.length > 0 ? `Applied ${migrations.length} migrations` : 'The database is up to date');
-    const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
-    const pooler = config.databasePooler === 'transaction';
-    const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
-    opened.push(() => database.close());
-    // However many requests wait for the database, replies go on, and those without an owner are found.
-    const openOwn = (url: string, limits: PoolLimits) => {
-      const own = openPool(url, limits, onIdleError);
-      opened.push(() => own.end());
-      return own;
-    };
-    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 1 });
-    const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
-    const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
+    startup.onClose(() => server.close());
+    startup.step(`Listens at ${server.url}`);
+    const { url: databaseUrl, directUrl, pool, prisma, ...pools } = await openDatabases(config, startup);
     const logEpoch = new LogEpoch(pool, logger);
     await logEpoch.start();
     // The old connections do not survive a failover.
@@ -136,19 +99,19 @@ export async function startApp(
     const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
-      corpusDirectory: join(root, 'corpus'),
+      corpusDirectory,
     });
-    step('Has an organization, an agent and a key');
+    startup.step('Has an organization, an agent and a key');
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
-    opened.push(() => bus.close());
+    startup.onClose(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
     });
 
     const standing = new Standing();
     const connections = new Connections({ db: pool, logger, standing, limit: config.maxConnectionsPerViewer });
-    opened.push(() => connections.close());
+    startup.onClose(() => connections.close());
     bus.subscribe({
       onHint(hint) {
         if (hint.kind === 'revoked') connections.revoke(hint.keyId);
@@ -158,13 +121,13 @@ export async function startApp(
       },
     });
     const keyUses = new KeyUses({ db: pool, logger });
-    opened.push(() => keyUses.close());
+    startup.onClose(() => keyUses.close());
     const windows = await openRateWindows({
       databaseUrl,
       redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
       logger,
     });
-    opened.push(() => windows.close());
+    startup.onClose(() => windows.close());
     const replyLimits = new ReplyLimits({
       db: pool,
       windows,
@@ -182,9 +145,9 @@ export async function startApp(
         signal,
         onFailure: (error) => logger.warn({ err: error }, 'could not search the knowledge; trying again'),
       });
-    const operations = new RunningOperations();
+    const runningOperations = new RunningOperations();
     const schemas = new SchemaChecker(logger);
-    opened.push(() => schemas.close());
+    startup.onClose(() => schemas.close());
     const agentRuntimes = new AgentRuntimes(
       [knowledgeRuntime({ search }), modelRuntime({ search, logger, schemas, ...modelOptions(config) }), ...runtimes],
       schemas,
@@ -197,33 +160,33 @@ export async function startApp(
       onLost: () => runner.fenceAll(),
       onLag: (milliseconds) =>
         logger.warn(
-          { milliseconds, ran: operations.lately(milliseconds + 1000) },
+          { milliseconds, ran: runningOperations.lately(milliseconds + 1000) },
           'the event loop was busy for over a second',
         ),
     });
     const feedRegistry = new FeedRegistry(pool, bus, logger);
-    opened.push(() => feedRegistry.close());
+    startup.onClose(() => feedRegistry.close());
     const runner = new Runner({
-      pool: replies,
-      checkpointPool: checkpoints,
+      pool: pools.replies,
+      checkpointPool: pools.checkpoints,
       bus,
       lease,
       logger,
       feedRegistry,
       newId,
       runtimes: agentRuntimes,
-      operations,
+      runningOperations,
       silenceSeconds: config.runtimeSilenceSeconds,
       historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
-    opened.push(() => lease.stop());
+    startup.onClose(() => lease.stop());
     await lease.start();
-    const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
+    const recovery = new Recovery({ pool: pools.vital, bus, lease, runner, logger });
     recovery.start();
-    opened.push(() => recovery.stop());
-    opened.push(startForgettingKeys(pool, logger));
-    opened.push(startSearchBackfill(pool, logger));
+    startup.onClose(() => recovery.stop());
+    startup.onClose(startForgettingKeys(pool, logger));
+    startup.onClose(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -241,7 +204,7 @@ export async function startApp(
       runtimes: agentRuntimes,
       maxEndUserMessageBytes: config.maxEndUserMessageBytes,
       schemas,
-      operations,
+      runningOperations,
       serverId: () => lease.claimant(),
       standing,
       replyLimits,
@@ -250,7 +213,7 @@ export async function startApp(
     };
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
     const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
-    opened.push(() => localSignIn?.close());
+    startup.onClose(() => localSignIn?.close());
     server.serve({
       services,
       authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
@@ -265,13 +228,13 @@ export async function startApp(
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    opened.push(async (shutdown) => {
+    startup.onClose(async (shutdown) => {
       server.drain();
       const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
       if (shutdown.drain) await shutdown.patiently(never, Math.min(config.drainSeconds * 1000, spare()));
       server.stopAccepting();
       await runner.stop(shutdown, {
-        operations: server.operations.idle(),
+        operations: server.accepted.idle(),
         graceMs: Math.min(config.graceSeconds * 1000, spare()),
         settleMs: SETTLE_MS,
       });
@@ -281,21 +244,15 @@ export async function startApp(
       // After the sockets: a stream that ended before them would seem complete.
       feedRegistry.close();
     });
-    step('Is ready');
-    return { services, url: server.url, newKey, hasUsedKey, signInLink: localSignIn?.link ?? null, close };
-  }
-
-  async function openEmbedded(): Promise<string> {
-    const postgres = await startEmbeddedPostgres({
-      dataDir: join(config.dataDir, 'postgres'),
-      durable: true,
-      log: (line) => logger.info(line),
-      signal,
-    });
-    opened.push(() => postgres.stop());
-    const url = postgres.url('parley');
-    await ensureDatabase(url);
-    return url;
+    startup.step('Is ready');
+    return {
+      services,
+      url: server.url,
+      newKey,
+      hasUsedKey,
+      signInLink: localSignIn?.link ?? null,
+      close: (options) => startup.close(options),
+    };
   }
 }
 

@@ -6,7 +6,7 @@ import type { RateLimits } from './access/rate-limits.ts';
 import type { Services } from './graphql/context.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
-import { Operations } from './graphql/operations.ts';
+import { AcceptedOperations } from './graphql/accepted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { Logger } from './logger.ts';
 import { Listener, refuse } from './server/listener.ts';
@@ -37,7 +37,7 @@ export interface HttpServer {
   /** Where it listens, for instance `http://127.0.0.1:4000`. */
   readonly url: string;
   /** The queries and mutations that run. */
-  readonly operations: Operations;
+  readonly accepted: AcceptedOperations;
   /** Begins to answer: until then everything but `/health` is refused with 503. */
   serve(options: ApiOptions): void;
   /** Says that it is not ready and ends each connection with its response, but goes on taking work. */
@@ -55,7 +55,7 @@ export interface HttpServer {
 export async function openHttpServer(options: ServerOptions): Promise<HttpServer> {
   const { allowedOrigins, keepAliveSeconds, logger } = options;
   const strangers = new Strangers(options.maxUnauthenticatedConnections);
-  const operations = new Operations();
+  const accepted = new AcceptedOperations();
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
@@ -63,7 +63,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     const common = {
       ...rest,
       services,
-      operations,
+      accepted,
       logger,
       keepAliveSeconds,
       async authenticate(req: IncomingMessage, credential?: string) {
@@ -93,10 +93,10 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
-    if (operations.isClosed) return unavailable(res, shuttingDown());
+    if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
-    const operation = api.services.operations.begin(`reading a request (${req.method ?? 'GET'})`);
+    const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
     await api.yoga(req, res, { req, res, operation });
   }
@@ -123,7 +123,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       },
       upgrade(req, socket, head) {
         if (pathOf(req) !== GRAPHQL_PATH) refuse(socket, '404 Not Found');
-        else if (!api || operations.isClosed) refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
+        else if (!api || accepted.isClosed) refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
         else if (!isAllowedOrigin(req, allowedOrigins)) refuse(socket, '403 Forbidden');
         else api.sockets.upgrade(req, socket, head);
       },
@@ -139,11 +139,11 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   };
   const stopAccepting = () => {
     drain();
-    operations.close();
+    accepted.close();
   };
   return {
     url,
-    operations,
+    accepted,
     serve: (apiOptions) => void (api = openApi(apiOptions)),
     drain,
     stopAccepting,

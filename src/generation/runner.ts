@@ -22,7 +22,7 @@ export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
   /** Told what runs. */
-  operations?: RunningOperations;
+  runningOperations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
   /** How many bytes of the conversation a reply is generated from. */
@@ -132,7 +132,7 @@ export class Runner implements ReplyRunner, HintListener {
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
-      operation = this.options.operations?.begin(`a reply of the runtime ${loaded.runtime}`);
+      operation = this.options.runningOperations?.begin(`a reply of the runtime ${loaded.runtime}`);
       const turn = turnOf(loaded);
       const parts = runtime.reply(turn, run.abort.signal);
       let { phase } = turn.state;

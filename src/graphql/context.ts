@@ -14,7 +14,7 @@ import type { RunningOperations } from '../running-operations.ts';
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
   schemas: SchemaChecker;
-  operations: RunningOperations;
+  runningOperations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
 }

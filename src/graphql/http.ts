@@ -30,7 +30,7 @@ import { withLastWord } from './last-word.ts';
 import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
-import type { Operations } from './operations.ts';
+import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -58,7 +58,7 @@ export function createGraphQLServer(options: {
   introspection: boolean;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
-  operations: Operations;
+  accepted: AcceptedOperations;
   /** Whether the page of GraphiQL can be signed in by a link. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
@@ -87,7 +87,7 @@ export function createGraphQLServer(options: {
       nameOperations,
       checkParameters,
       limitOperations(options.introspection, rateLimits),
-      countOperations(options.operations),
+      countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
       limitedWork,
       documentedCodes,
@@ -221,13 +221,13 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
 }
 
 /** Has the shutdown wait for what has begun, and nothing begin after it. */
-function countOperations(operations: Operations): Plugin<ServerContext> {
+function countOperations(accepted: AcceptedOperations): Plugin<ServerContext> {
   return {
     onExecute({ executeFn, setExecuteFn }) {
-      setExecuteFn((args) => operations.run((): unknown => executeFn(args)));
+      setExecuteFn((args) => accepted.run((): unknown => executeFn(args)));
     },
     onSubscribe({ setResultAndStopExecution }) {
-      if (operations.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });
+      if (accepted.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });
     },
   };
 }

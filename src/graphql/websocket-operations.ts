@@ -15,7 +15,7 @@ import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
-import type { Operations } from './operations.ts';
+import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
@@ -39,24 +39,24 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
-  operations: Operations;
+  accepted: AcceptedOperations;
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is what the connection's first message gave as `authorization`. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, operations, maxSubscriptions, keepAliveSeconds, authenticate } =
+  const { services, logger, connections, rateLimits, accepted, maxSubscriptions, keepAliveSeconds, authenticate } =
     options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
     execute: limitWork((args: ExecutionArgs) =>
-      operations.run(() => services.operations.during(nameOfOperation(args), () => execute(args))),
+      accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
     ),
     subscribe: limitWork((args: ExecutionArgs) =>
-      services.operations.during(nameOfOperation(args), () => subscribe(args)),
+      services.runningOperations.during(nameOfOperation(args), () => subscribe(args)),
     ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
@@ -89,14 +89,16 @@ export function createWebSockets(options: {
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
-      if (operations.isClosed) return [withoutHttp(shuttingDown())];
+      if (accepted.isClosed) return [withoutHttp(shuttingDown())];
       if (Object.keys(subscriptions).length > maxSubscriptions) {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
       try {
         const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const { document, faults } = services.operations.during('reading a document', () => readDocument(params.query));
+        const { document, faults } = services.runningOperations.during('reading a document', () =>
+          readDocument(params.query),
+        );
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { StartupError } from '../errors.ts';
 import { type Account, canReach, firstBarrier } from './account.ts';
 import { errorCode } from './error-code.ts';
-import { isAlive } from './is-alive.ts';
+import { isAlive } from './lock-file.ts';
 import { openServiceHome, PROGRAM_ENVIRONMENT, type Programs, SUPERUSER } from './programs.ts';
 
 /** The name of a cluster in the making, with the id of the process that makes it. */

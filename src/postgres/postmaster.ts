@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, fchownSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
-import { isAlive } from './is-alive.ts';
-import { readLockFile } from './lock-file.ts';
+import { isAlive, readLockFile } from './lock-file.ts';
 import { PROGRAM_ENVIRONMENT } from './programs.ts';
 import { createSocketFolder, PORT } from './socket-folder.ts';
 

@@ -1,12 +1,12 @@
 import { type Audience, isShownTo, isToldOf, messagesFor } from '../../access/visibility.ts';
 import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
 import { startOver } from '../../graphql/errors.ts';
 import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
 import { type MessageRow, readRows } from '../log/rows.ts';
+import { retry } from '../../retry.ts';
 import type { ConversationServices } from '../services.ts';
 
 /** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
@@ -58,7 +58,9 @@ class Delivery {
 
   private async replyOf(id: string): Promise<MessageRow | null> {
     const where = { id, AND: messagesFor(this.audience) };
-    if (this.reply?.id !== id) this.reply = await retried(() => this.services.prisma.message.findFirst({ where }));
+    if (this.reply?.id !== id) {
+      this.reply = await retry(() => this.services.prisma.message.findFirst({ where }), passingFault);
+    }
     return this.reply;
   }
 
@@ -103,7 +105,10 @@ async function rowsOf(
 ): Promise<EventRows | null> {
   const { type, messageId, handoffId, beginsReply } = event;
   if (type === 'ConversationDeleted') return {};
-  const rows = await retried(() => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }));
+  const rows = await retry(
+    () => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }),
+    passingFault,
+  );
   if (!rows) return null;
   const { conversation, message, handoff } = rows;
   if (message && !isShownTo(audience, message.role)) return null;
@@ -111,16 +116,7 @@ async function rowsOf(
 }
 
 /** A fault of the database that passes is not the end of a stream: tries for about six seconds. */
-async function retried<T>(read: () => Promise<T>): Promise<T> {
-  for (let wait = 100; ; wait *= 2) {
-    try {
-      return await read();
-    } catch (error) {
-      if (wait > 3200) throw error;
-      await sleep(wait);
-    }
-  }
-}
+const passingFault = { attempts: 7, longestMs: 3200 };
 
 /** A stream as clients are given it. `release` is called once, when it ends in whatever way. */
 export function delivered(

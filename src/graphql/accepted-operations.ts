@@ -2,10 +2,10 @@ import type { ExecutionResult } from 'graphql';
 import { shuttingDown } from './errors.ts';
 
 /**
- * The operations that run on this server, over every transport. Once closed none begins, and those that have begun can be
- * waited for: so what was accepted is carried out, and nothing is accepted that nobody would carry out.
+ * The operations that this server has accepted and carries out, over every transport. Once closed none begins, and those that
+ * have begun can be waited for: so what was accepted is carried out, and nothing is accepted that nobody would carry out.
  */
-export class Operations {
+export class AcceptedOperations {
   private running = 0;
   private closed = false;
   private onIdle: (() => void)[] = [];
