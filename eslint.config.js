@@ -140,7 +140,7 @@ const valueTypes = [
 ];
 const valueSuffixes = [
   ...['Connection', 'Edge', 'Error', 'Payload'],
-  ...['Accepted', 'Changed', 'Completed', 'Created', 'Deleted', 'Ended', 'Started', 'Updated'],
+  ...['Accepted', 'Actor', 'Changed', 'Completed', 'Created', 'Deleted', 'Ended', 'Started', 'Updated'],
 ];
 
 export default defineConfig(

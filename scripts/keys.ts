@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { createApiKey, revokeApiKey } from '../src/access/api-keys.ts';
 import { readNewKey } from '../src/access/read-new-key.ts';
-import { keyScopes } from '../src/access/viewer.ts';
+import { isKeyScope, keyScopes } from '../src/access/viewer.ts';
 import { InvalidInputError } from '../src/errors.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { runWithDatabase, UsageError } from './with-database.ts';
@@ -43,9 +43,11 @@ function create(
   const expiresAt = options.expires === undefined ? null : new Date(options.expires);
   if (expiresAt && Number.isNaN(expiresAt.getTime()))
     throw new UsageError('--expires must be a date, like 2027-01-31.');
-  const key = read(() =>
-    readNewKey({ name, scopes: options.scopes?.split(','), expiresAt }, { scopes: keyScopes, expiresAt: null }),
-  );
+  const scopes = options.scopes?.split(',').map((scope) => {
+    if (isKeyScope(scope)) return scope;
+    throw new UsageError(`--scopes: ${scope} is none of ${keyScopes.join(', ')}.`);
+  });
+  const key = read(() => readNewKey({ name, scopes, expiresAt }, { scopes: keyScopes, expiresAt: null }));
   return async (pool) => {
     const organizationId = await findOrganization(pool, options.organization);
     const { id, secret } = await createApiKey(pool, newId, { organizationId, ...key });

@@ -1,11 +1,10 @@
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createAuthenticator } from './access/authenticate.ts';
+import { createAuthenticate } from './access/authenticate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { Credentials } from './access/credentials.ts';
 import { KeyUses } from './access/key-uses.ts';
+import { LocalSignIn } from './access/local-sign-in.ts';
 import { openRateWindows, RateLimits } from './access/rate-limits.ts';
 import { ReplyLimits } from './access/reply-limits.ts';
 import { Standing } from './access/standing.ts';
@@ -19,7 +18,8 @@ import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
-import { openDatabase, openPool, poolLimits } from './db.ts';
+import { ConversationSearch } from './conversations/lists/search.ts';
+import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
@@ -28,23 +28,30 @@ import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { newId } from './ids.ts';
+import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
 import { KeyedGate } from './keyed-gate.ts';
-import type { PoolLimits } from './limited-pool.ts';
 import type { Logger } from './logger.ts';
-import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
-import { migrate } from './postgres/migrate.ts';
-import { createHttpServer } from './server.ts';
+import { openDatabases } from './open-databases.ts';
+import { RunningOperations } from './running-operations.ts';
+import { openHttpServer } from './server.ts';
+import type { ShutdownOptions } from './shutdown.ts';
+import { Startup } from './startup.ts';
+import { within } from './within.ts';
 
 /** How long readers may take to be told of the last events before the sockets are closed. */
-const DRAIN_MS = 1000;
+const LAST_EVENTS_MS = 1000;
+/** What of a shutdown is kept for what comes after the replies, in milliseconds: the last events, the sockets, the rest. */
+const AFTER_REPLIES_MS = 4000;
+/** What of the time for replies is kept for storing those that did not end by themselves. */
+const SETTLE_MS = 3000;
 
 /** What `/ready` gives the database to answer, in milliseconds. */
 const READY_MS = 2000;
 
-/** The package's own folder, beside `src` and `dist`. */
-const root = fileURLToPath(new URL('..', import.meta.url));
+/** Of the package, beside `src` and `dist`. */
+const corpusDirectory = fileURLToPath(new URL('../corpus', import.meta.url));
 
 export interface App {
   services: Services;
@@ -52,62 +59,59 @@ export interface App {
   url: string;
   /** The first organization's key, when this start made the organization. */
   newKey: string | null;
-  /** Ends everything in the reverse order, running replies within the grace period. */
-  close(): Promise<void>;
+  /** Whether any key has been used: otherwise nobody may have noted the first one. */
+  hasUsedKey: boolean;
+  /** Signs a browser on this machine in, once; null where none is. */
+  signInLink: string | null;
+  /** Ends everything in the reverse order, within the time that the settings give for all of it. Never rejects. */
+  close(options?: ShutdownOptions): Promise<void>;
 }
 
-/** Builds the services, opens what they need, and listens. What was opened is closed again when a step fails. */
-export async function startApp(config: Config, logger: Logger, runtimes: readonly Runtime[] = []): Promise<App> {
-  const opened: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const end of opened.splice(0).reverse()) {
-      await Promise.resolve(end()).catch((error: unknown) => logger.error({ err: error }, 'could not close a part'));
-    }
-  };
+/**
+ * Listens, opens what the services need, and builds them. What was opened is closed again when a step fails, or when `signal`
+ * aborts; then it throws the signal's reason.
+ */
+export async function startApp(
+  config: Config,
+  logger: Logger,
+  runtimes: readonly Runtime[] = [],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<App> {
+  const startup = new Startup(config.shutdownSeconds, logger, signal);
   try {
+    signal.throwIfAborted();
     return await open();
   } catch (error) {
-    await close();
-    throw error;
+    await startup.close();
+    throw signal.aborted ? signal.reason : error;
   }
 
   async function open(): Promise<App> {
-    const databaseUrl = config.databaseUrl ?? (await openEmbedded());
-    const directUrl = config.databaseDirectUrl ?? databaseUrl;
-    await migrate(directUrl, join(root, 'prisma', 'migrations'));
-    const onIdleError = (error: Error) => logger.warn({ err: error }, 'lost an idle database connection');
-    const pooler = config.databasePooler === 'transaction';
-    const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
-    const { pool, prisma, ...database } = openDatabase(databaseUrl, requests, onIdleError);
-    opened.push(() => database.close());
-    // However many requests wait for the database, replies go on and this server can say that it is alive.
-    const openOwn = (url: string, limits: PoolLimits) => {
-      const own = openPool(url, limits, onIdleError);
-      opened.push(() => own.end());
-      return own;
-    };
-    const vital = openOwn(directUrl, { ...poolLimits.checkpoints, size: 2 });
-    const replies = openOwn(databaseUrl, { ...poolLimits.replies, pooler });
-    const checkpoints = openOwn(databaseUrl, { ...poolLimits.checkpoints, pooler });
+    // First: a port that is taken is found out before anything is made.
+    const server = await openHttpServer({ ...config, logger });
+    startup.onClose(() => server.close());
+    startup.step(`Listens at ${server.url}`);
+    const { url: databaseUrl, directUrl, pool, prisma, ...pools } = await openDatabases(config, startup);
     const logEpoch = new LogEpoch(pool, logger);
     await logEpoch.start();
     // The old connections do not survive a failover.
     pool.on('connect', () => logEpoch.readQuietly());
-    const { organizationId, newKey } = await bootstrap(pool, {
+    const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
       apiKey: config.bootstrapApiKey,
       newId,
-      corpusDirectory: join(root, 'corpus'),
+      corpusDirectory,
     });
+    startup.step('Has an organization, an agent and a key');
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
-    opened.push(() => bus.close());
+    startup.onClose(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));
     });
 
     const standing = new Standing();
     const connections = new Connections({ db: pool, logger, standing, limit: config.maxConnectionsPerViewer });
-    opened.push(() => connections.close());
+    startup.onClose(() => connections.close());
     bus.subscribe({
       onHint(hint) {
         if (hint.kind === 'revoked') connections.revoke(hint.keyId);
@@ -117,13 +121,13 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       },
     });
     const keyUses = new KeyUses({ db: pool, logger });
-    opened.push(() => keyUses.close());
+    startup.onClose(() => keyUses.close());
     const windows = await openRateWindows({
       databaseUrl,
       redisUrl: config.eventsUrl?.startsWith('redis') ? config.eventsUrl : null,
       logger,
     });
-    opened.push(() => windows.close());
+    startup.onClose(() => windows.close());
     const replyLimits = new ReplyLimits({
       db: pool,
       windows,
@@ -137,38 +141,52 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
 
     const knowledge = new KnowledgeBase(pool);
     const search = consult(knowledge, logger);
-    const agentRuntimes = new AgentRuntimes([
-      knowledgeRuntime({ search, keepUnanswered: keeper({ pool, newId }, logger) }),
-      modelRuntime({ search, logger, ...modelOptions(config) }),
-      ...runtimes,
-    ]);
+    const runningOperations = new RunningOperations();
+    const schemas = new SchemaChecker(logger);
+    startup.onClose(() => schemas.close());
+    const agentRuntimes = new AgentRuntimes(
+      [
+        knowledgeRuntime({ search, keepUnanswered: keeper({ pool, newId }, logger) }),
+        modelRuntime({ search, logger, schemas, ...modelOptions(config) }),
+        ...runtimes,
+      ],
+      schemas,
+    );
     const lease = new Lease({
-      pool: vital,
+      databaseUrl: directUrl,
       seconds: config.leaseSeconds,
       newId,
       logger,
       onLost: () => runner.fenceAll(),
+      onLag: (milliseconds) =>
+        logger.warn(
+          { milliseconds, ran: runningOperations.lately(milliseconds + 1000) },
+          'the event loop was busy for over a second',
+        ),
     });
     const feedRegistry = new FeedRegistry(pool, bus, logger);
-    opened.push(() => feedRegistry.close());
+    startup.onClose(() => feedRegistry.close());
     const runner = new Runner({
-      pool: replies,
-      checkpointPool: checkpoints,
+      pool: pools.replies,
+      checkpointPool: pools.checkpoints,
       bus,
       lease,
       logger,
       feedRegistry,
       newId,
       runtimes: agentRuntimes,
+      runningOperations,
       silenceSeconds: config.runtimeSilenceSeconds,
+      historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
+    startup.onClose(() => lease.stop());
     await lease.start();
-    opened.push(() => lease.stop());
-    const recovery = new Recovery({ pool: vital, bus, lease, runner, logger });
+    const recovery = new Recovery({ pool: pools.vital, bus, lease, runner, logger });
     recovery.start();
-    opened.push(() => recovery.stop());
-    opened.push(startForgettingKeys(pool, logger));
+    startup.onClose(() => recovery.stop());
+    startup.onClose(startForgettingKeys(pool, logger));
+    startup.onClose(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -179,61 +197,67 @@ export async function startApp(config: Config, logger: Logger, runtimes: readonl
       logTail,
       logEpoch,
       gate: new KeyedGate(conversationGate),
+      search: new ConversationSearch(pool),
       runner,
       newId,
       logger,
       runtimes: agentRuntimes,
       knowledge,
+      maxEndUserMessageBytes: config.maxEndUserMessageBytes,
+      schemas,
+      runningOperations,
+      serverId: () => lease.claimant(),
       standing,
       replyLimits,
-      serverId: () => lease.serverId,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
-    const server = createHttpServer({
+    const signsIn = !config.databaseUrl && !config.production && config.introspection;
+    const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
+    startup.onClose(() => localSignIn?.close());
+    server.serve({
       services,
-      authenticator: createAuthenticator({
-        credentials: new Credentials(pool),
-        standing,
-        keyUses,
-        localOrganizationId: config.databaseUrl ? null : organizationId,
-      }),
-      allowedOrigins: config.allowedOrigins,
+      authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
+      localSignIn,
       connections,
       rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
-      keepAliveSeconds: config.keepAliveSeconds,
-      logger,
       checkReady: async () => {
+        if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
         await within(READY_MS, pool.query('SELECT 1'));
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    opened.push(async () => {
+    startup.onClose(async (shutdown) => {
+      server.drain();
+      const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
+      if (shutdown.drain) await shutdown.patiently(never, Math.min(config.drainSeconds * 1000, spare()));
       server.stopAccepting();
-      await runner.stop(config.graceSeconds * 1000);
-      await feedRegistry.drain(DRAIN_MS);
+      await runner.stop(shutdown, {
+        operations: server.accepted.idle(),
+        graceMs: Math.min(config.graceSeconds * 1000, spare()),
+        settleMs: SETTLE_MS,
+      });
+      await feedRegistry.drain(LAST_EVENTS_MS);
       logTail.close();
       await server.close();
       // After the sockets: a stream that ended before them would seem complete.
       feedRegistry.close();
     });
-    return { services, url: await server.listen(config.port, config.host), newKey, close };
-  }
-
-  async function openEmbedded(): Promise<string> {
-    const postgres = await startEmbeddedPostgres({
-      dataDir: join(config.dataDir, 'postgres'),
-      durable: true,
-      log: (line) => logger.info(line),
-    });
-    opened.push(() => postgres.stop());
-    const url = postgres.url('parley');
-    await ensureDatabase(url);
-    return url;
+    startup.step('Is ready');
+    return {
+      services,
+      url: server.url,
+      newKey,
+      hasUsedKey,
+      signInLink: localSignIn?.link ?? null,
+      close: (options) => startup.close(options),
+    };
   }
 }
+
+const never = new Promise<void>(() => undefined);
 
 function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
   const keyed = (key: string | undefined) => (key === undefined ? undefined : { apiKey: key });
@@ -241,15 +265,6 @@ function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: 
     settings: { url, apiKey, model, anthropic: keyed(config.anthropicApiKey), google: keyed(config.googleApiKey) },
     allowPrivateAddresses: config.allowPrivateAddresses,
   };
-}
-
-/** Rejects when a promise does not settle in time. */
-async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  const timer = new AbortController();
-  const tooLate = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`no answer within ${milliseconds} ms`);
-  });
-  await Promise.race([promise, tooLate]).finally(() => timer.abort());
 }
 
 function cannotReachBus(error: unknown): string {

@@ -1,198 +1,5 @@
-import { z } from 'zod';
-import { logLevels } from './logger.ts';
-
-interface About {
-  description: string;
-  allowed: string;
-  /** A value that must never be shown. */
-  secret?: true;
-}
-
-const about = z.registry<About>();
-
-const printable = 'printable ASCII characters without spaces';
-
-const environment = z.object({
-  PORT: whole(0, 65_535).prefault('4000').register(about, {
-    description: 'The TCP port to listen on. 0 takes any free one.',
-    allowed: 'a whole number from 0 to 65535',
-  }),
-  HOST: z
-    .string()
-    .regex(/^[^\s/]+$/)
-    .prefault('127.0.0.1')
-    .register(about, {
-      description: 'The address to listen on. 0.0.0.0 or :: listens on all.',
-      allowed: 'a host name or an IP address',
-    }),
-  DATABASE_URL: z.string().superRefine(checkDatabaseUrl).optional().register(about, {
-    description: 'The PostgreSQL database, 15 or newer. Unset: an embedded PostgreSQL in `DATA_DIR`.',
-    allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',
-    secret: true,
-  }),
-  DATABASE_DIRECT_URL: z
-    .string()
-    .superRefine(checkDatabaseUrl)
-    .optional()
-    .register(about, {
-      description:
-        'The same database, not through a pooler, where `DATABASE_URL` leads to one: for migrations, and for the connections ' +
-        'that events come by and that tell of this server. Unset: `DATABASE_URL`.',
-      allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',
-      secret: true,
-    }),
-  DATABASE_POOLER: z
-    .enum(['none', 'transaction'])
-    .prefault('none')
-    .register(about, {
-      description:
-        '`transaction` where `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer: statements then have no ' +
-        'names, and limits on their time are for the role to set.',
-      allowed: 'none or transaction',
-    }),
-  DATA_DIR: z.string().prefault('.data').register(about, {
-    description: 'The folder of the embedded database and of everything else that is kept in files.',
-    allowed: 'a path',
-  }),
-  EVENTS_URL: z
-    .string()
-    .superRefine(checkEventsUrl)
-    .optional()
-    .register(about, {
-      description:
-        'What carries events between servers: `redis://` or `rediss://` for Redis, `postgres://` for a database, `memory:` for ' +
-        'one process alone. Unset: `DATABASE_DIRECT_URL`, or else the database.',
-      allowed: 'redis://…, rediss://…, postgres://… or memory:',
-      secret: true,
-    }),
-  BOOTSTRAP_API_KEY: z
-    .string()
-    .min(16, 'is too short')
-    .regex(/^[\x21-\x7e]*$/, 'contains a space or another character that is not printable ASCII')
-    .optional()
-    .register(about, {
-      description: "The first organization's API key on an empty database. Unset: one is made and printed once.",
-      allowed: 'at least 16 printable ASCII characters without spaces',
-      secret: true,
-    }),
-  LEASE_SECONDS: whole(1, 300).prefault('5').register(about, {
-    description: 'After so many seconds without a sign of life, other servers settle the replies of a server.',
-    allowed: 'a whole number from 1 to 300',
-  }),
-  GRACE_SECONDS: whole(0, 300).prefault('10').register(about, {
-    description: 'How many seconds running replies may take to finish when the server is told to terminate.',
-    allowed: 'a whole number from 0 to 300',
-  }),
-  RUNTIME_SILENCE_SECONDS: whole(1, 3600).prefault('120').register(about, {
-    description:
-      "How many seconds an agent's runtime may take for the next piece of its reply, before the reply ends in an error.",
-    allowed: 'a whole number from 1 to 3600',
-  }),
-  RUNTIME_MODULES: z.string().transform(toList).prefault('').register(about, {
-    description:
-      'Modules with further runtimes, separated by commas: paths, which begin with `.` or `/`, or names of packages. Unset: none.',
-    allowed: 'paths and names of packages, separated by commas',
-  }),
-  PARLEY_MODEL_URL: z.string().superRefine(checkWebUrl).optional().register(about, {
-    description:
-      'Where the `model` runtime finds a model: the base URL of an OpenAI-compatible server, such as `http://127.0.0.1:11434/v1` for Ollama. Unset: that provider is off.',
-    allowed: 'http://… or https://…',
-    secret: true,
-  }),
-  PARLEY_MODEL_API_KEY: apiKey().register(about, {
-    description: 'The key for `PARLEY_MODEL_URL`. Unset: none is sent.',
-    allowed: printable,
-    secret: true,
-  }),
-  PARLEY_MODEL: z.string().max(200).optional().register(about, {
-    description: 'The model that agents use whose parameters name none.',
-    allowed: 'the name that the provider gives it, up to 200 characters',
-  }),
-  ANTHROPIC_API_KEY: apiKey().register(about, {
-    description: 'The key for models of Anthropic. Unset: that provider is off.',
-    allowed: printable,
-    secret: true,
-  }),
-  GOOGLE_GENERATIVE_AI_API_KEY: apiKey().register(about, {
-    description: 'The key for models of Google. Unset: that provider is off.',
-    allowed: printable,
-    secret: true,
-  }),
-  ALLOW_PRIVATE_ADDRESSES: z
-    .enum(['true', 'false'])
-    .prefault('false')
-    .transform((value) => value === 'true')
-    .register(about, {
-      description:
-        'Whether the tools of agents may call addresses that are not public: this machine, its private network, the metadata of a cloud.',
-      allowed: 'true or false',
-    }),
-  DATABASE_POOL_SIZE: whole(1, 100)
-    .prefault('10')
-    .register(about, {
-      description:
-        'The most database connections that one server makes for what clients ask. It makes up to ten more for running ' +
-        'replies, the lease and the events.',
-      allowed: 'a whole number from 1 to 100',
-    }),
-  KEEP_ALIVE_SECONDS: whole(1, 300).prefault('12').register(about, {
-    description: 'How often an open WebSocket is probed. A peer that has not answered by the next probe is dropped.',
-    allowed: 'a whole number from 1 to 300',
-  }),
-  MAX_CONNECTIONS_PER_VIEWER: whole(1, 1_000_000).prefault('1000').register(about, {
-    description: 'The most WebSockets and streams that one credential may hold open on one server.',
-    allowed: 'a whole number from 1 to 1000000',
-  }),
-  MAX_SUBSCRIPTIONS_PER_CONNECTION: whole(1, 100_000).prefault('100').register(about, {
-    description: 'The most operations that may run on one WebSocket at a time.',
-    allowed: 'a whole number from 1 to 100000',
-  }),
-  RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
-    description:
-      'How many operations a minute one API key may send, counted over all servers; each root field counts. 0 is no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
-  RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)
-    .prefault('120')
-    .register(about, {
-      description:
-        'How many operations a minute one person may send with client tokens, counted over all servers; each root field ' +
-        'counts. 0 is no limit.',
-      allowed: 'a whole number from 0 to 1000000',
-    }),
-  MAX_RUNNING_REPLIES_PER_CONTACT: whole(0, 1_000_000).prefault('5').register(about, {
-    description: 'The most replies that one person with client tokens may have running at a time. 0 is no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
-  REPLY_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('30').register(about, {
-    description:
-      'How many replies a minute one person may begin with client tokens, counted over all servers. 0 is no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
-  MODEL_TOKEN_LIMIT_PER_CONTACT: whole(0, 100_000_000)
-    .prefault('500000')
-    .register(about, {
-      description:
-        'How many tokens a minute models may read and write in replies to one person; beyond it client tokens begin no more. ' +
-        '0 is no limit.',
-      allowed: 'a whole number from 0 to 100000000',
-    }),
-  INTROSPECTION: z.enum(['on', 'off']).prefault('on').register(about, {
-    description: 'Whether the schema and GraphiQL are shown. Unset where `NODE_ENV` is `production`: `off`.',
-    allowed: 'on or off',
-  }),
-  LOG_LEVEL: z
-    .enum(logLevels)
-    .prefault('info')
-    .register(about, {
-      description: 'How much is written to stderr.',
-      allowed: logLevels.join(', '),
-    }),
-  ALLOWED_ORIGINS: z.string().transform(toOrigins).prefault('').register(about, {
-    description: 'The origins of other web pages that may use the API from a browser. Unset: none.',
-    allowed: 'origins separated by commas, such as https://app.example.com, without a path',
-  }),
-});
+import type { z } from 'zod';
+import { about, environment, settings } from './settings.ts';
 
 const config = environment.transform((values) => ({
   port: values.PORT,
@@ -205,7 +12,11 @@ const config = environment.transform((values) => ({
   bootstrapApiKey: values.BOOTSTRAP_API_KEY,
   leaseSeconds: values.LEASE_SECONDS,
   graceSeconds: values.GRACE_SECONDS,
+  drainSeconds: values.DRAIN_SECONDS,
+  shutdownSeconds: values.SHUTDOWN_SECONDS ?? values.DRAIN_SECONDS + values.GRACE_SECONDS + 8,
   runtimeSilenceSeconds: values.RUNTIME_SILENCE_SECONDS,
+  historyBytes: values.HISTORY_BYTES,
+  maxEndUserMessageBytes: values.MAX_END_USER_MESSAGE_BYTES,
   runtimeModules: values.RUNTIME_MODULES,
   modelUrl: values.PARLEY_MODEL_URL,
   modelApiKey: values.PARLEY_MODEL_API_KEY,
@@ -217,6 +28,7 @@ const config = environment.transform((values) => ({
   keepAliveSeconds: values.KEEP_ALIVE_SECONDS,
   maxConnectionsPerViewer: values.MAX_CONNECTIONS_PER_VIEWER,
   maxSubscriptionsPerConnection: values.MAX_SUBSCRIPTIONS_PER_CONNECTION,
+  maxUnauthenticatedConnections: values.MAX_UNAUTHENTICATED_CONNECTIONS,
   rateLimitPerKey: values.RATE_LIMIT_PER_KEY,
   rateLimitPerContact: values.RATE_LIMIT_PER_CONTACT,
   maxRunningRepliesPerContact: values.MAX_RUNNING_REPLIES_PER_CONTACT,
@@ -228,22 +40,10 @@ const config = environment.transform((values) => ({
 }));
 
 /** The settings in force. Durations are in seconds, as their names say. */
-export type Config = Readonly<z.output<typeof config>>;
-
-export interface Setting {
-  /** The environment variable. */
-  name: string;
-  description: string;
-  allowed: string;
-  /** As it would be written in the environment; null when unset means something of its own. */
-  default: string | null;
-}
-
-/** Every setting, in the order in which they are worth reading about. */
-export const settings: readonly Setting[] = Object.entries(environment.shape).map(([name, schema]) => {
-  const { description = '', allowed = '' } = about.get(schema) ?? {};
-  return { name, description, allowed, default: String(schema.parse(undefined) ?? '') || null };
-});
+export type Config = Readonly<z.output<typeof config>> & {
+  /** Whether `NODE_ENV` is `production`. */
+  readonly production: boolean;
+};
 
 /** Settings that cannot be used. Its message names all of them, a line each, and shows no secrets. */
 export class SettingsError extends Error {
@@ -262,10 +62,11 @@ export class SettingsError extends Error {
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(settings.map(({ name }) => [name, env[name]?.trim() || undefined]));
-  if (env.NODE_ENV === 'production') given.INTROSPECTION ??= 'off';
+  const production = env.NODE_ENV === 'production';
+  if (production) given.INTROSPECTION ??= 'off';
   const { data, error } = config.safeParse(given);
   if (error) throw new SettingsError(faultsIn(error, given));
-  return data;
+  return { ...data, production };
 }
 
 function faultsIn(error: z.ZodError, given: Record<string, string | undefined>): string[] {
@@ -276,60 +77,4 @@ function faultsIn(error: z.ZodError, given: Record<string, string | undefined>):
     const wrong = secret ? issue.message : `is ${JSON.stringify(given[name])}`;
     return [`${name} ${wrong}; allowed: ${allowed}`];
   });
-}
-
-function whole(min: number, max: number) {
-  return z
-    .string()
-    .regex(/^\d{1,9}$/)
-    .transform(Number)
-    .pipe(z.number().min(min).max(max));
-}
-
-/** What a header can carry. */
-function apiKey() {
-  return z
-    .string()
-    .regex(/^[\x21-\x7e]*$/, 'contains a space or another character that is not printable ASCII')
-    .optional();
-}
-
-function checkWebUrl(url: string, context: z.RefinementCtx): void {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) context.addIssue('is not a well-formed http:// or https:// URL');
-  else if (new URL(url).username || new URL(url).password) context.addIssue('contains a user or a password');
-}
-
-function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
-  if (!/^postgres(ql)?:\/\//.test(url)) context.addIssue('does not begin with postgres:// or postgresql://');
-  else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
-}
-
-function checkEventsUrl(url: string, context: z.RefinementCtx): void {
-  if (url === 'memory:') return;
-  if (!/^(rediss?|postgres(ql)?):\/\//.test(url)) context.addIssue('begins with none of what is allowed');
-  else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
-}
-
-/** PostgreSQL allows a URL without a host (`postgres://user@/database?host=/run/postgresql`), the URL standard does not. */
-function isWellFormed(url: string): boolean {
-  return URL.canParse(url.replace('@/', '@localhost/'));
-}
-
-function toList(list: string): string[] {
-  return list
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
-
-function toOrigins(list: string, context: z.RefinementCtx): string[] {
-  const urls = toList(list);
-  for (const url of urls) if (!isOrigin(url)) context.addIssue(`${url} is not an origin`);
-  return urls.filter(isOrigin).map((url) => new URL(url).origin);
-}
-
-function isOrigin(url: string): boolean {
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) return false;
-  const { origin, href } = new URL(url);
-  return href === `${origin}/`;
 }

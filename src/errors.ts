@@ -18,9 +18,26 @@ export class NotFoundError extends UserError {
   }
 }
 
+/** What is wrong with an input, for programs. */
+export const inputIssueCodes = [
+  'REQUIRED',
+  'TOO_LONG',
+  'TOO_LARGE',
+  'MALFORMED',
+  'NOT_ALLOWED',
+  'NOT_FOUND',
+  'OUT_OF_RANGE',
+  'DUPLICATE',
+  'SCHEMA',
+] as const;
+
+export type InputIssueCode = (typeof inputIssueCodes)[number];
+
 export interface InputIssue {
   /** From `input` down, list indexes in decimal. */
   path: string[];
+  /** Left out: `NOT_ALLOWED`. */
+  code?: InputIssueCode;
   detail: string;
 }
 
@@ -47,8 +64,8 @@ export class UnavailableError extends Error {
   readonly retryAfter: number;
 
   /** `message` is shown to the client: what is missing, and what to do. */
-  constructor(message: string, retryAfter: number) {
-    super(message);
+  constructor(message: string, retryAfter: number, options?: ErrorOptions) {
+    super(message, options);
     this.retryAfter = retryAfter;
   }
 }

@@ -27,8 +27,12 @@ export function encodeId(type: IdType, uuid: string): string {
   return fromUUID(uuid, idPrefixes[type]);
 }
 
+/** Longer than any id. */
+const MAX_ID = 100;
+
 /** The type and row id that a public id names; null when it is malformed. */
 export function decodeAnyId(id: string): { type: IdType; uuid: string } | null {
+  if (id.length > MAX_ID) return null;
   const [prefix] = id.split('_', 1);
   for (const [type, candidate] of Object.entries(idPrefixes)) {
     if (candidate !== prefix || !isIdType(type)) continue;

@@ -1,5 +1,6 @@
 import { pino, type DestinationStream } from 'pino';
 import { z } from 'zod';
+import { BoundedOutput } from './bounded-output.ts';
 
 /** Where the program says what it does. `logger.child({ requestId })` marks everything that belongs to a request. */
 export type Logger = pino.Logger;
@@ -13,7 +14,7 @@ const secrets = ['apiKey', 'key', 'token', 'password', 'secret', 'authorization'
 export interface LoggerOptions {
   /** Default `info`. */
   level?: LogLevel;
-  /** Default stderr. */
+  /** Default stderr, which never blocks: see `BoundedOutput`. */
   destination?: DestinationStream;
   /** Lines for people instead of JSON. Default: when stderr is a terminal. */
   plain?: boolean;
@@ -22,7 +23,7 @@ export interface LoggerOptions {
 /** A logger that writes one JSON object per line to stderr, or plain text on a terminal, and hides keys and tokens. */
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level = 'info', plain = process.stderr.isTTY } = options;
-  const destination = options.destination ?? pino.destination({ dest: 2, sync: true });
+  const destination = options.destination ?? standardError(plain);
   return pino(
     {
       level,
@@ -34,6 +35,25 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     },
     plain ? { write: (line) => destination.write(plainLine(line)) } : destination,
   );
+}
+
+let stderr: BoundedOutput | undefined;
+
+/** One for the whole process, since its buffer is. */
+function standardError(plain: boolean): BoundedOutput {
+  stderr ??= new BoundedOutput(process.stderr, {
+    droppedLine: (dropped) => {
+      const msg = 'log lines were dropped, since nobody read them';
+      const line = `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), dropped, msg })}\n`;
+      return plain ? plainLine(line) : line;
+    },
+  });
+  return stderr;
+}
+
+/** Resolves when everything logged to stderr is out, or after `timeoutMs`: a reader that is stuck delays no exit. */
+export async function flushLogs(timeoutMs: number): Promise<void> {
+  await stderr?.flush(timeoutMs);
 }
 
 /** Drivers hang rows, statements and passwords on their errors. */

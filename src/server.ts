@@ -1,63 +1,85 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { Authenticator } from './access/authenticate.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Authenticate } from './access/authenticate.ts';
 import type { Connections } from './access/connections.ts';
+import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
 import type { RateLimits } from './access/rate-limits.ts';
-import { StartupError } from './errors.ts';
 import type { Services } from './graphql/context.ts';
+import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
+import { AcceptedOperations } from './graphql/accepted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { Logger } from './logger.ts';
+import { Listener, refuse } from './server/listener.ts';
+import { Strangers } from './server/strangers.ts';
 
 export interface ServerOptions {
-  services: Services;
-  authenticator: Authenticator;
+  port: number;
+  host: string;
   allowedOrigins: readonly string[];
+  keepAliveSeconds: number;
+  maxUnauthenticatedConnections: number;
+  logger: Logger;
+}
+
+export interface ApiOptions {
+  services: Services;
+  authenticate: Authenticate;
+  localSignIn: LocalSignIn | null;
   connections: Connections;
   rateLimits: RateLimits;
   introspection: boolean;
   maxSubscriptionsPerConnection: number;
-  keepAliveSeconds: number;
-  logger: Logger;
   /** Throws when the server cannot do its work. */
   checkReady: () => Promise<void>;
 }
 
 export interface HttpServer {
-  /** Listens; returns the address as a URL. Throws `StartupError` when it cannot. */
-  listen(port: number, host: string): Promise<string>;
+  /** Where it listens, for instance `http://127.0.0.1:4000`. */
+  readonly url: string;
+  /** The queries and mutations that run. */
+  readonly accepted: AcceptedOperations;
+  /** Begins to answer: until then everything but `/health` is refused with 503. */
+  serve(options: ApiOptions): void;
+  /** Says that it is not ready and ends each connection with its response, but goes on taking work. */
+  drain(): void;
   /** Takes no more work; streams that run go on. */
   stopAccepting(): void;
-  /** Ends the sockets and streams. */
+  /** Ends the sockets and streams, and closes the port. */
   close(): Promise<void>;
 }
 
-/** The API, over HTTP, SSE and WebSocket on one port, and the two health checks. */
-export function createHttpServer(options: ServerOptions): HttpServer {
-  const { services, authenticator, allowedOrigins, keepAliveSeconds, logger } = options;
-  const yoga = createGraphQLServer({
-    services,
-    logger,
-    connections: options.connections,
-    rateLimits: options.rateLimits,
-    introspection: options.introspection,
-    keepAliveSeconds,
-    allowedOrigins,
-    graphiqlSignsIn: authenticator.signsLocalPagesIn,
-    authenticate: (req) => authenticator.authenticate(req),
-  });
-  const sockets = createWebSockets({
-    services,
-    logger,
-    connections: options.connections,
-    rateLimits: options.rateLimits,
-    introspection: options.introspection,
-    maxSubscriptions: options.maxSubscriptionsPerConnection,
-    keepAliveSeconds,
-    authenticate: (req, credential) => authenticator.authenticate(req, credential),
-  });
-  let accepting = true;
+/**
+ * The API, over HTTP, SSE and WebSocket on one port, and the two health checks. Listens at once: throws `StartupError` when it
+ * cannot, before anything else was done.
+ */
+export async function openHttpServer(options: ServerOptions): Promise<HttpServer> {
+  const { allowedOrigins, keepAliveSeconds, logger } = options;
+  const strangers = new Strangers(options.maxUnauthenticatedConnections);
+  const accepted = new AcceptedOperations();
+  let api: ReturnType<typeof openApi> | undefined;
+  let isReady = true;
+
+  function openApi({ services, authenticate, localSignIn, checkReady, ...rest }: ApiOptions) {
+    const common = {
+      ...rest,
+      services,
+      accepted,
+      logger,
+      keepAliveSeconds,
+      async authenticate(req: IncomingMessage, credential?: string) {
+        const identity = await authenticate(req, credential);
+        if (typeof identity === 'object') strangers.know(req.socket);
+        return identity;
+      },
+    };
+    return {
+      services,
+      yoga: createGraphQLServer({ ...common, allowedOrigins, graphiqlSignsIn: localSignIn !== null }),
+      sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
+      localSignIn,
+      checkReady,
+    };
+  }
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     for (const [name, value] of securityHeaders) res.setHeader(name, value);
@@ -68,20 +90,21 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
-    if (path !== GRAPHQL_PATH)
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
-    if (!accepting) return respond(res, 503, { error: 'The server is shutting down. Try again.' });
-    if (req.method === 'GET' && req.headers.accept?.includes('text/html')) {
-      const cookie = authenticator.localCookie(req);
-      if (cookie) res.setHeader('Set-Cookie', cookie);
     }
-    await yoga(req, res, { req, res });
+    if (accepted.isClosed) return unavailable(res, shuttingDown());
+    if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
+    if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
+    const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
+    res.once('close', operation.end);
+    await api.yoga(req, res, { req, res, operation });
   }
 
   async function ready(res: ServerResponse): Promise<void> {
+    if (!api || !isReady) return respond(res, 503, { status: 'not ready' });
     try {
-      if (!accepting) throw new Error('shutting down');
-      await options.checkReady();
+      await api.checkReady();
       respond(res, 200, { status: 'ready' });
     } catch (error) {
       logger.warn({ err: error }, 'not ready');
@@ -89,40 +112,55 @@ export function createHttpServer(options: ServerOptions): HttpServer {
     }
   }
 
-  const server = createServer((req, res) => {
-    handle(req, res).catch((error: unknown) => {
-      logger.error({ err: error }, 'could not answer a request');
-      if (!res.headersSent) respond(res, 500, { error: 'Internal error.' });
-      else res.destroy();
-    });
-  });
-  // A peer that takes nothing of what waits for it, for as long as a WebSocket has to answer a probe.
-  server.setTimeout(2 * keepAliveSeconds * 1000, (socket) => {
-    if (socket.writableLength > 0) socket.destroy();
-  });
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // A socket that breaks before it is upgraded is nobody's concern.
-    socket.on('error', () => socket.destroy());
-    const path = pathOf(req);
-    if (path !== GRAPHQL_PATH) refuse(socket, '404 Not Found');
-    else if (!accepting) refuse(socket, '503 Service Unavailable');
-    else if (!isAllowedOrigin(req, allowedOrigins)) refuse(socket, '403 Forbidden');
-    else sockets.upgrade(req, socket, head);
-  });
-
-  return {
-    listen: (port, host) => listen(server, port, host),
-    stopAccepting() {
-      accepting = false;
+  const listener = new Listener(
+    {
+      request(req, res) {
+        handle(req, res).catch((error: unknown) => {
+          logger.error({ err: error }, 'could not answer a request');
+          if (!res.headersSent) respond(res, 500, { error: 'Internal error.' });
+          else res.destroy();
+        });
+      },
+      upgrade(req, socket, head) {
+        if (pathOf(req) !== GRAPHQL_PATH) refuse(socket, '404 Not Found');
+        else if (!api || accepted.isClosed) refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
+        else if (!isAllowedOrigin(req, allowedOrigins)) refuse(socket, '403 Forbidden');
+        else api.sockets.upgrade(req, socket, head);
+      },
     },
+    // As long as a WebSocket has to answer a probe.
+    { strangers, idleMs: 2 * keepAliveSeconds * 1000 },
+  );
+  const url = await listener.listen(options.port, options.host);
+
+  const drain = () => {
+    isReady = false;
+    listener.drain();
+  };
+  const stopAccepting = () => {
+    drain();
+    accepted.close();
+  };
+  return {
+    url,
+    accepted,
+    serve: (apiOptions) => void (api = openApi(apiOptions)),
+    drain,
+    stopAccepting,
     async close() {
-      await sockets.close();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      stopAccepting();
+      await api?.sockets.close();
+      await listener.close();
     },
   };
+}
+
+function signIn(localSignIn: LocalSignIn | null, req: IncomingMessage, res: ServerResponse): void {
+  res.setHeader('Cache-Control', 'no-store');
+  if (req.method !== 'POST') return respond(res, 405, { error: 'Send the token of a link by POST.' });
+  const session = localSignIn?.exchange(req);
+  if (session) respond(res, 200, { session });
+  else respond(res, 401, { error: 'The link is not, or no longer, good. Print another: npm run sign-in' });
 }
 
 /** Without the query. Anything that is no path leads nowhere. */
@@ -138,30 +176,6 @@ const securityHeaders = [
   ['Content-Security-Policy', "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"],
 ] as const;
 
-function listen(server: Server, port: number, host: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new StartupError(cannotListen(error, port, host)));
-    });
-    server.listen(port, host, () => {
-      const address: string | AddressInfo | null = server.address();
-      const actual = typeof address === 'object' && address ? address.port : port;
-      resolve(`http://${host.includes(':') ? `[${host}]` : host}:${actual}`);
-    });
-  });
-}
-
-function cannotListen(error: NodeJS.ErrnoException, port: number, host: string): string {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one (0 takes any free one).`;
-    case 'EACCES':
-      return `Port ${port} on ${host} may not be used by this account. Set PORT to one above 1023.`;
-    default:
-      return `Cannot listen on ${host}, port ${port}: ${error.message}. Check HOST and PORT.`;
-  }
-}
-
 /** Requests without an origin come from programs, which no page can make. */
 function isAllowedOrigin(req: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin, host } = req.headers;
@@ -172,10 +186,13 @@ function respond(res: ServerResponse, status: number, body: object): void {
   res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function redirect(res: ServerResponse, location: string): void {
-  res.writeHead(302, { Location: location }).end();
+/** As the API itself would refuse. */
+function unavailable(res: ServerResponse, { message, extensions }: ReturnType<typeof serviceUnavailable>): void {
+  const { code, retryAfter } = extensions;
+  res.setHeader('Retry-After', String(retryAfter));
+  respond(res, 503, { errors: [{ message, extensions: { code, retryAfter } }] });
 }
 
-function refuse(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+function redirect(res: ServerResponse, location: string): void {
+  res.writeHead(302, { Location: location }).end();
 }

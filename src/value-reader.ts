@@ -1,4 +1,4 @@
-import { InvalidInputError, type InputIssue } from './errors.ts';
+import { InvalidInputError, type InputIssue, type InputIssueCode } from './errors.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
 /** Limits in bytes of UTF-8, for JSON of its compact form. */
@@ -10,7 +10,12 @@ export const valueLimits = {
   jsonDepth: 64,
 } as const;
 
-/** Reads values of an input, collecting every fault; `finish` throws them together. */
+/** Faults that are told of one input. */
+const MAX_ISSUES = 100;
+/** Characters of a name within the path of a fault. */
+const MAX_NAME = 100;
+
+/** Reads values of an input, collecting faults; `finish` throws them together, and beyond 100 the reading ends at once. */
 export class ValueReader {
   readonly issues: InputIssue[] = [];
 
@@ -19,8 +24,9 @@ export class ValueReader {
     if (this.issues.length > 0) throw new InvalidInputError(this.issues);
   }
 
-  refuse(path: string[], detail: string): void {
-    this.issues.push({ path, detail });
+  refuse(path: string[], detail: string, code: InputIssueCode = 'NOT_ALLOWED'): void {
+    this.issues.push({ path: path.map((name) => name.slice(0, MAX_NAME)), code, detail });
+    if (this.issues.length >= MAX_ISSUES) this.finish();
   }
 
   /** Text that PostgreSQL can hold and JavaScript can slice, within a limit. Undefined when left out or null. */
@@ -28,7 +34,7 @@ export class ValueReader {
     if (value == null) return undefined;
     this.wellFormed(path, value);
     const bytes = Buffer.byteLength(value);
-    if (bytes > max) this.refuse(path, `Is ${bytes} bytes long; at most ${max} are allowed.`);
+    if (bytes > max) this.refuse(path, `Is ${bytes} bytes long; at most ${max} are allowed.`, 'TOO_LONG');
     return value;
   }
 
@@ -37,7 +43,7 @@ export class ValueReader {
     if (value == null) return undefined;
     const json = this.json(path, value, max);
     if (isJsonObject(json)) return json;
-    this.refuse(path, 'Must be a JSON object.');
+    this.refuse(path, 'Must be a JSON object.', 'MALFORMED');
     return undefined;
   }
 
@@ -46,25 +52,33 @@ export class ValueReader {
     const json = this.plain(path, value, 0);
     if (this.issues.length === before) {
       const bytes = Buffer.byteLength(JSON.stringify(json));
-      if (bytes > max) this.refuse(path, `Is ${bytes} bytes of JSON; at most ${max} are allowed.`);
+      if (bytes > max) this.refuse(path, `Is ${bytes} bytes of JSON; at most ${max} are allowed.`, 'TOO_LARGE');
     }
     return json;
   }
 
+  /** Refuses what takes more bytes as JSON, all in all. */
+  atMost(path: string[], value: unknown, max: number): void {
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    if (bytes > max) this.refuse(path, `Is ${bytes} bytes in all; at most ${max} are allowed.`);
+  }
+
   protected wellFormed(path: string[], value: string): void {
-    if (value.includes('\0')) this.refuse(path, 'Contains a NUL character (U+0000), which cannot be stored.');
-    if (!value.isWellFormed()) this.refuse(path, 'Contains half of a surrogate pair: not a valid Unicode text.');
+    if (value.includes('\0'))
+      this.refuse(path, 'Contains a NUL character (U+0000), which cannot be stored.', 'MALFORMED');
+    if (!value.isWellFormed())
+      this.refuse(path, 'Contains half of a surrogate pair: not a valid Unicode text.', 'MALFORMED');
   }
 
   private plain(path: string[], value: unknown, depth: number): Json {
     if (depth > valueLimits.jsonDepth) {
-      this.refuse(path, `Is nested more than ${valueLimits.jsonDepth} levels deep.`);
+      this.refuse(path, `Is nested more than ${valueLimits.jsonDepth} levels deep.`, 'TOO_LARGE');
       return null;
     }
     if (typeof value === 'string') this.wellFormed(path, value);
     if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
     if (typeof value === 'number') {
-      if (!Number.isFinite(value)) this.refuse(path, 'Is not a finite number.');
+      if (!Number.isFinite(value)) this.refuse(path, 'Is not a finite number.', 'MALFORMED');
       return value;
     }
     if (Array.isArray(value)) return value.map((item, index) => this.plain([...path, String(index)], item, depth + 1));
@@ -75,7 +89,7 @@ export class ValueReader {
       });
       return Object.fromEntries(entries);
     }
-    this.refuse(path, 'Is not a JSON value.');
+    this.refuse(path, 'Is not a JSON value.', 'MALFORMED');
     return null;
   }
 }

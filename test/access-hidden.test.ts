@@ -105,6 +105,7 @@ beforeAll(async () => {
         title: 'Bicycle',
         systemPrompt: HUSH,
         metadata: secret,
+        searchMetadata: secret,
         runtimeParameters: { style: HUSH },
         state: { systemMessage: HUSH, context: secret },
         action: 'NONE',
@@ -161,10 +162,21 @@ beforeAll(async () => {
   });
   const { handoff } = await run<{ handoff: { id: string } }>(
     'startHandoff',
-    { conversationId, reason: HUSH, metadata: secret },
+    { conversationId, reason: HUSH, queue: HUSH, metadata: secret },
     'handoff { id }',
   );
-  await run('acceptHandoff', { conversationId, assignee: 'Kim' });
+  await run('acceptHandoff', { conversationId, assignee: HUSH });
+  await run('addAgentMessage', {
+    conversationId,
+    content: {
+      fragments: [
+        { text: { text: 'I am here.' } },
+        { functionCall: { name: 'look', args: {}, visibility: 'FULL' } },
+        { functionResponse: { name: 'look', callIndex: 1 } },
+      ],
+    },
+    author: { kind: 'HUMAN_AGENT', displayName: 'Kim', externalId: HUSH },
+  });
   await run('endHandoff', { conversationId });
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
   const { cursor } = await run<{ cursor: string }>('endConversation', { conversationId });
@@ -188,9 +200,11 @@ const everything = () =>
     conversation(id: $id) {
       title messageCount agent { name } contact { displayName } inbox { agent { name } } lastMessage { id text }
       ...SecretConversation 
-      handoffs { nodes { status ...SecretHandoff } }
+      handoffs { nodes { status author { kind displayName } ...SecretHandoff } }
       all: messages(first: 100, includeSuperseded: true) {
-        nodes { id role text author { displayName externalId ...SecretAuthor } inReplyTo { id text } metadata citations { title ...SecretCitation } ...SecretMessage }
+        nodes { id role text author { displayName ...SecretAuthor } inReplyTo { id text } metadata
+          citations { title ...SecretCitation } ...SecretMessage
+          fragments { ...SecretFunctionCallFragment ...SecretFunctionResponseFragment } }
       }
     }
   }`);
@@ -272,8 +286,8 @@ describe.each([
         nodes(ids: [$control, $corpus]) { id }
         reply: message(id: $reply) { inReplyTo { id } }
         conversation(id: $id) { messages(roles: [CONTROL]) { nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor } } }
-        hidden: conversations(keyword: "${HUSH}") { nodes { id } pageInfo { hasNextPage endCursor } }
-        shown: conversations(keyword: "lights") { nodes { id } }
+        hidden: conversations(filter: { keyword: "${HUSH}" }) { nodes { id } pageInfo { hasNextPage endCursor } }
+        shown: conversations(filter: { keyword: "lights" }) { nodes { id } }
       }`,
       { control: ids.control, corpus: ids.corpus, reply: replyToControl, id: conversationId },
     );
@@ -307,12 +321,12 @@ describe.each([
     for (let more = true; more;) {
       const page: Page = await ask<Page>(target(), read, { id: conversationId, after });
       const { nodes, pageInfo } = page.conversation.messages;
-      expect(page.conversation.messageCount).toBe(4);
+      expect(page.conversation.messageCount).toBe(5);
       expect(nodes).toHaveLength(1);
       roles.push(...nodes.map(({ role }) => role));
       ({ hasNextPage: more, endCursor: after } = pageInfo);
     }
-    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'AGENT']);
+    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'AGENT']);
   });
 
   test.each([
@@ -389,6 +403,13 @@ describe('a client token may not say', () => {
     ['what steers the agent', { stateAfter: { systemMessage: 'Obey.' } }, ['stateAfter']],
     ['the parameters of the reply', { runtimeParameters: {} }, ['runtimeParameters']],
     ['what the search is given', { queryMetadata: {} }, ['queryMetadata']],
+    ['what is shown as a document', { canvas: { name: 'a', type: 'html', title: 'A', content: '<b>' } }, ['canvas']],
+    ['what is shown as metadata', { metadata: { citations: [{ url: 'javascript:alert(1)' }] } }, ['metadata']],
+    [
+      'what its text rests on',
+      { content: { fragments: [{ text: { text: 'Hi', metadata: { citations: [{ url: 'javascript:alert(1)' }] } } }] } },
+      ['content', 'fragments', '0', 'text', 'metadata'],
+    ],
     [
       'that a function was called',
       { content: { fragments: [{ functionCall: { name: 'pay', args: {} } }] } },

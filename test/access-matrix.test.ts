@@ -120,7 +120,11 @@ const table: Record<string, Row> = {
   ),
   'Mutation.createAgent': mutation('createAgent', (t) => `name: "Eve", corpusId: ${q(t.corpus)}`, only.changes),
   'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.grantsOwn),
-  'Mutation.createClientToken': mutation('createClientToken', (t) => `contactId: ${q(t.contact)}`, only.grants),
+  'Mutation.createClientToken': mutation(
+    'createClientToken',
+    (t) => `for: { contactId: ${q(t.contact)} }`,
+    only.grants,
+  ),
   'Mutation.createConversation': mutation(
     'createConversation',
     (t) => `contactId: ${q(t.contact)}, action: NONE`,
@@ -204,9 +208,34 @@ describe('every root field', () => {
     expect(Object.keys(table).sort()).toEqual(rootFields.map(({ name }) => name).sort());
   });
 
-  test.each(rootFields)('$name declares who may use it', ({ field }) => {
-    expect(Object.values(scopesOf(field.extensions))).toContain(true);
+  test.each(rootFields)('$name declares who may use it, and says so', ({ field }) => {
+    const scopes = scopesOf(field.extensions);
+    expect(Object.values(scopes)).toContain(true);
+    const said = field.description?.split('\n\nFor ').at(-1) ?? '';
+    for (const scope of ['read', 'write', 'admin'])
+      expect(said.includes(`\`${scope.toUpperCase()}\``)).toBe(scope in scopes);
+    expect(said.includes('client tokens')).toBe('participate' in scopes);
   });
+});
+
+test('FORBIDDEN says which credentials would do', async () => {
+  const refusals = async (who: Who) => {
+    const operation = `mutation {
+      changeState(input: { conversationId: "conv_", stateAfter: {} }) { __typename }
+      createClientToken(input: { for: { contactId: "contact_" } }) { __typename }
+      createApiKey(input: { name: "Mine" }) { __typename }
+    }`;
+    const { errors = [] } = await graphql(server, operation, {}, { key: who === 'guest' ? null : credentials[who] });
+    return errors.map(({ message }) => message.replace(/.*: it is for /, ''));
+  };
+  const needed = [
+    'API keys with the scope `WRITE`.',
+    'API keys with the scope `READ` and the scope `WRITE`.',
+    'API keys with the scope `ADMIN`.',
+  ];
+  expect(await refusals('reader')).toEqual(needed);
+  expect(await refusals('owner')).toEqual(needed);
+  expect(await refusals('operator')).toEqual([]);
 });
 
 /** What Pothos keeps of `authScopes`. */
@@ -432,7 +461,7 @@ describe('a key with `write` and without `read`', () => {
     const { status, data, errors } = await graphql<Answer>(await writer(), operation);
     expect([status, data]).toEqual([403, undefined]);
     expect(errors?.[0]).toMatchObject({
-      message: expect.stringMatching(/Conversation\.\w+.*`read`/),
+      message: expect.stringMatching(/Conversation\.\w+.*`READ`/),
       extensions: { code: 'FORBIDDEN' },
     });
     const { title } = await server.services.prisma.conversation.findUniqueOrThrow({

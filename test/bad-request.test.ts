@@ -215,3 +215,31 @@ test('an internal fault shows a request id and nothing else', async () => {
     await pool.query('ALTER TABLE hidden RENAME TO fragment');
   }
 });
+
+test.each([-271821, -4713, -1, 10_000, 275_760])('a page cursor of the year %i is BAD_USER_INPUT', async (year) => {
+  const time = new Date(Date.UTC(2000, 5)).setUTCFullYear(year);
+  const id = '0190a8f0-0000-7000-8000-000000000000';
+  const after = Buffer.from(JSON.stringify([time, id])).toString('base64url');
+  for (const list of ['conversations', 'apiKeys']) {
+    const query = `query ($after: String) { ${list}(first: 1, after: $after) { nodes { id } } }`;
+    expect(await ask(query, { after })).toMatchObject({ code: 'BAD_USER_INPUT' });
+  }
+});
+
+test('a request in several parts is refused, whatever its map says', async () => {
+  for (const map of ['{"0":["variables.file"]}', '{"0":["variables.__proto__.x"]}', '{"0":null}', '[[[', '{}']) {
+    const parts = [
+      ['operations', '{"query":"{ viewer { kind } }","variables":{}}'],
+      ['map', map],
+    ];
+    const lines = parts.flatMap(([name = '', value = '']) => [
+      '--x',
+      `Content-Disposition: form-data; name="${name}"`,
+      '',
+      value,
+    ]);
+    const body = [...lines, '--x--', ''].join('\r\n');
+    const { status } = await post(body, { 'Content-Type': 'multipart/form-data; boundary=x' });
+    expect(status).toBe(415);
+  }
+});

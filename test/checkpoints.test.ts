@@ -6,6 +6,7 @@ import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -148,9 +149,18 @@ describe('the text of a running reply', () => {
     const losing = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const viewer = await findViewerByKey(pool, key);
     if (!viewer) throw new Error('The server has no first key.');
-    const lease = new Lease({ pool, seconds: 300, newId, logger, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({ pool: losing, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({
+      pool: losing,
+      bus,
+      lease,
+      logger,
+      newId,
+      runtimes,
+      silenceSeconds: 300,
+      historyBytes: 65_536,
+    });
 
     const { id: conversationId } = await idle();
     const text = 'Say it once.';
@@ -187,7 +197,7 @@ describe('the text of a running reply', () => {
       text: said,
       fragments: [{ text: said }],
     });
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await lease.stop();
   });
 });

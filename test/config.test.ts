@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readConfig, settings, SettingsError } from '../src/config.ts';
+import { readConfig, SettingsError } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 
 function faults(env: Record<string, string>): readonly string[] {
   try {

@@ -12,10 +12,11 @@ import {
 import { describe, expect, it } from 'vitest';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 import { articleLimits } from '../src/knowledge/read-article.ts';
 import { MAX_UNANSWERED } from '../src/knowledge/unanswered.ts';
 import { createLogger } from '../src/logger.ts';
+import { schemas } from './harness/schemas.ts';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -41,6 +42,7 @@ const runtimes = [
   modelRuntime({
     search: () => Promise.reject(new Error('asked')),
     logger: createLogger({ level: 'silent' }),
+    schemas,
     allowPrivateAddresses: false,
     settings: {},
   }),
@@ -61,6 +63,8 @@ const elsewhere: Record<string, string> = {
   RATE_LIMITED: 'src/graphql/errors.ts',
   RateLimit: 'src/graphql/http.ts',
   SERVICE_UNAVAILABLE: 'src/graphql/errors.ts',
+  START_OVER: 'src/graphql/errors.ts',
+  TOKEN_EXPIRED: 'src/graphql/errors.ts',
   INTERNAL_SERVER_ERROR: 'src/graphql/errors.ts',
 };
 
@@ -117,12 +121,12 @@ describe('the articles about Parley', () => {
       ],
       [
         'After 60 seconds it returns the reply as it is then',
-        read('schema.graphql').includes('After 60 seconds it is returned as it is'),
+        read('schema.graphql').includes('at most 60 seconds. A reply still running then is returned as it is'),
       ],
-      ['remembered for at least 24 hours', read('schema.graphql').includes('remembered for at least 24 hours')],
+      ['remembered for at least 24 hours', read('schema.graphql').includes('kept for at least 24 hours')],
       [
         'A text has 1 character to 1 MiB, and a message up to 1000 fragments',
-        read('schema.graphql').includes('1 to 1000, in all at most 1 MiB'),
+        read('schema.graphql').includes('1 to 1000 fragments, at most 1 MiB in total'),
       ],
       [
         'for each key (6,000; `RATE_LIMIT_PER_KEY`)',

@@ -1,25 +1,27 @@
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SIGN_IN_PATH, signInFile } from '../src/access/local-sign-in.ts';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { createLogger } from '../src/logger.ts';
 import { hasChromium, startBrowser } from './harness/browser.ts';
-import { upgradeStatus } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
+import { useDatabase } from './harness/database.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const key = 'key-of-the-graphiql-tests';
+const database = useDatabase();
 const dataDir = createTemporaryFolder();
 /** The embedded default, where pages on this machine sign themselves in. */
-let app: App & { key: string };
+let app: Omit<App, 'signInLink'> & { key: string; signInLink: () => string };
 beforeAll(async () => {
   const config = readConfig({ PORT: '0', DATA_DIR: dataDir, BOOTSTRAP_API_KEY: key, GRACE_SECONDS: '0' });
-  app = { ...(await startApp(config, createLogger({ level: 'silent' }))), key };
+  const started = await startApp(config, createLogger({ level: 'silent' }));
+  // The next one, as `npm run sign-in` prints it.
+  app = { ...started, key, signInLink: () => readFileSync(signInFile(dataDir), 'utf8').trim() };
 });
 afterAll(async () => {
   await app.close();
@@ -41,12 +43,15 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
     const requests: string[] = [];
     page.on('request', (made) => requests.push(made.url()));
     page.on('websocket', (socket) => requests.push(socket.url()));
-    await page.goto(`${app.url}/graphql`);
+    await page.goto(app.signInLink());
     await page.locator('.graphiql-tab').first().waitFor();
     return { page, requests };
   }
 
   const response = (page: Page) => page.locator('.result-window');
+
+  const tab = (page: Page, name: string) => page.locator('.graphiql-tab-button', { hasText: name }).click();
+  const run = (page: Page) => page.getByRole('button', { name: /^Execute query/ }).click();
 
   test('offers its examples, and runs one without being given a key', async () => {
     const { page } = await open();
@@ -57,15 +62,50 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       'Reply',
       'Read',
     ]);
-    await page.getByRole('button', { name: /^Execute query/ }).click();
+    await run(page);
     await response(page).getByText('CreateConversationPayload').waitFor();
     await response(page).getByText('IN_PROGRESS').waitFor();
+    // Also after it was loaded again.
+    await page.goto(`${app.url}/graphql`);
+    // It adds an empty tab then.
+    await tab(page, 'Start');
+    await run(page);
+    await response(page).getByText('IN_PROGRESS').waitFor();
+  });
+
+  test.each([
+    ['Follow', 'FragmentDelta'],
+    ['Send', 'SendMessagePayload'],
+    ['Reply', 'FragmentDelta'],
+    ['Read', 'messageCount'],
+  ])('has an example, %s, that works at the first click, with no id carried by hand', async (name, expected) => {
+    const { page } = await open();
+    await tab(page, name);
+    await run(page);
+    await response(page).getByText(expected).first().waitFor();
+    expect(await page.locator('.graphiql-tab-active').innerText()).toBe(name);
+  });
+
+  test('cuts no line of its examples off in a window of 1,280 pixels', async () => {
+    const { page } = await open();
+    await page.setViewportSize({ width: 1280, height: 800 });
+    for (const name of ['Start', 'Follow', 'Send', 'Reply', 'Read']) {
+      await tab(page, name);
+      const lengths = (await page.locator('.graphiql-query-editor .view-line').allInnerTexts()).map(
+        (line) => line.length,
+      );
+      expect(Math.max(...lengths), name).toBeLessThan(51);
+    }
+  });
+
+  test('says how to sign in when it is not', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${app.url}/graphql`);
+    await page.getByText('npm run sign-in').waitFor();
   });
 
   test('shows the deltas of a subscription that was typed in, and asks no other host for anything', async () => {
     const { page, requests } = await open();
-    const frames: string[] = [];
-    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => frames.push(String(payload))));
     const { conversation, cursor } = await createConversation(app, { action: 'NONE' });
     await page.getByRole('button', { name: 'New tab' }).click();
     await page.locator('.graphiql-query-editor .view-lines').click();
@@ -73,62 +113,79 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
     // In one line: the editor would help with more.
     const events = `conversationEvents(conversationId: "${conversation.id}", after: "${cursor}")`;
     await page.keyboard.insertText(`subscription { ${events} { __typename ... on FragmentDelta { text } } }`);
+    const subscribed = page.waitForResponse((answer) => answer.headers()['content-type'] === 'text/event-stream');
     await page.keyboard.press('ControlOrMeta+Enter');
-    await expect.poll(() => frames, { timeout: 10_000 }).toContainEqual(expect.stringContaining('connection_ack'));
+    await subscribed;
 
     const content = { text: 'How do I stop a reply?' };
     await send(app, { conversationId: conversation.id, content, runtimeParameters: { wordsPerSecond: 10 } });
     await response(page).getByText('FragmentDelta').first().waitFor();
     await response(page).getByText('"text"').first().waitFor();
-    const screenshot = join(tmpdir(), 'parley-graphiql.png');
-    await page.screenshot({ path: screenshot });
-    const told = frames.filter((frame) => frame.includes('FragmentDelta')).join('\n');
-    expect(told).toContain('Stop');
 
     const hosts = new Set(requests.filter((url) => !/^(data|blob):/.test(url)).map((url) => new URL(url).host));
     expect([...hosts]).toEqual([new URL(app.url).host]);
-    expect(requests.filter((url) => url.startsWith('ws:'))).not.toEqual([]);
   });
 });
 
-describe('a page that signs itself in', () => {
-  const port = () => new URL(app.url).port;
-
-  /** As a browser would ask, which unlike `fetch` here says from where and for whom. */
-  async function ask(headers: Record<string, string>, method = 'POST'): Promise<IncomingMessage> {
-    const asking = request(`${app.url}/graphql`, {
-      method,
-      headers: { 'Content-Type': 'application/json', ...headers },
+describe('the link that signs a browser in', () => {
+  /** As any program can ask, which unlike `fetch` here says from where and for whom. */
+  async function post(path: string, credential: string, headers: Record<string, string> = {}) {
+    const asking = request(`${app.url}${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${credential}`, ...headers },
     });
-    asking.end(method === 'POST' ? '{"query":"{ viewer { kind } }"}' : undefined);
+    asking.end(path === SIGN_IN_PATH ? undefined : '{"query":"{ viewer { kind } }"}');
     const [answer] = (await once(asking, 'response')) as [IncomingMessage];
-    answer.resume();
-    return answer;
+    let body = '';
+    for await (const chunk of answer) body += String(chunk);
+    return { status: answer.statusCode, session: /"session":"([^"]+)"/.exec(body)?.[1] ?? '' };
   }
 
-  async function cookieFor(headers: Record<string, string> = {}): Promise<string> {
-    const { headers: given } = await ask({ Accept: 'text/html', ...headers }, 'GET');
-    return given['set-cookie']?.join() ?? '';
-  }
+  const token = () => app.signInLink().split('#sign-in=')[1] ?? '';
+  const strangers: [string, Record<string, string>][] = [
+    ['through a proxy', { Forwarded: 'for=192.0.2.1' }],
+    ['through a proxy that says it otherwise', { 'X-Forwarded-Proto': 'https' }],
+    ['by a name that is not of this machine', { Host: 'evil.example:4000' }],
+    ['from a page of another origin', { Origin: 'http://127.0.0.1:1' }],
+  ];
 
-  test('does so by a cookie that scripts cannot read and other sites do not get', async () => {
-    const cookie = await cookieFor();
-    expect(cookie).toMatch(/; HttpOnly/);
-    expect(cookie).toMatch(/; SameSite=Strict/);
-    expect((await ask({ Cookie: cookie.split(';')[0] ?? '' })).statusCode).toBe(200);
-    expect((await ask({})).statusCode).toBe(401);
-    expect((await ask({ Cookie: 'parley_local=guessed' })).statusCode).toBe(401);
+  test('works once, for a session that lasts; another takes its place, which only this account can read', async () => {
+    const first = token();
+    const { session } = await post(SIGN_IN_PATH, first);
+    expect((await post('/graphql', session)).status).toBe(200);
+    expect((await post(SIGN_IN_PATH, first)).status).toBe(401);
+    expect(token()).not.toBe(first);
+    expect((await post(SIGN_IN_PATH, token())).status).toBe(200);
+    expect(statSync(signInFile(dataDir)).mode & 0o777).toBe(0o600);
   });
 
-  test('is one of this server alone: neither its cookie nor the door is for others', async () => {
-    const [cookie = ''] = (await cookieFor()).split(';');
-    const origin = `http://127.0.0.1:${port()}`;
-    const status = async (headers: Record<string, string>) => (await ask({ Cookie: cookie, ...headers })).statusCode;
-    expect(await status({ Origin: origin })).toBe(200);
-    expect(await status({ Origin: 'http://127.0.0.1:1' })).toBe(401);
-    expect(await status({ Origin: 'https://evil.example' })).toBe(401);
-    expect(await status({ Host: `evil.example:${port()}` })).toBe(401);
-    expect(await cookieFor({ Host: `evil.example:${port()}` })).toBe('');
-    expect(await upgradeStatus(app, { Cookie: cookie, Origin: 'https://evil.example' })).toBe(403);
+  test('is not guessed, and merely to connect signs nobody in', async () => {
+    expect((await post(SIGN_IN_PATH, 'guessed')).status).toBe(401);
+    expect(
+      (await fetch(`${app.url}/graphql`, { headers: { Accept: 'text/html' } })).headers.get('set-cookie'),
+    ).toBeNull();
+    expect((await post('/graphql', 'local_guessed')).status).toBe(401);
+  });
+
+  test.each(strangers)('is not good for whoever comes %s, nor is a session', async (_who, headers) => {
+    expect((await post(SIGN_IN_PATH, token(), headers)).status).toBe(401);
+    const { session } = await post(SIGN_IN_PATH, token());
+    expect((await post('/graphql', session, headers)).status).toBe(401);
+  });
+
+  test('is not there in production, nor with a database of its own', async () => {
+    const links = await Promise.all(
+      [{ NODE_ENV: 'production', INTROSPECTION: 'on' }, { DATABASE_URL: database.url }].map(async (env) => {
+        const folder = createTemporaryFolder();
+        const brief = await startApp(
+          readConfig({ PORT: '0', DATA_DIR: folder, GRACE_SECONDS: '0', ...env }),
+          createLogger({ level: 'silent' }),
+        );
+        await brief.close();
+        rmSync(folder, { recursive: true, force: true });
+        return brief.signInLink;
+      }),
+    );
+    expect(links).toEqual([null, null]);
   });
 });

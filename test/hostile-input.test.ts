@@ -30,9 +30,10 @@ function megabytes(): number {
   return (heapUsed + arrayBuffers) / 1024 / 1024;
 }
 
-describe('10,000 requests that nobody in their right mind would send', () => {
+describe('requests that nobody in their right mind would send', () => {
   const seed = Number(process.env.FUZZ_SEED ?? 20_261_122);
-  const [LANES, HTTP_REQUESTS, WS_MESSAGES] = [4, 3_000, 7_000];
+  /** Ten thousand run beside the suite. */
+  const [LANES, HTTP_REQUESTS, WS_MESSAGES] = [4, 700, 500];
   const agent = new Agent({ keepAlive: true, maxSockets: 2 * LANES });
   afterAll(() => agent.destroy());
 
@@ -120,7 +121,7 @@ describe('10,000 requests that nobody in their right mind would send', () => {
                 { Authorization: `Bearer ${'a'.repeat(5_000)}` },
                 { Authorization: 'Bearer eyJhbGciOiJub25lIn0.eyJvcmciOiIxIn0.x' },
                 { Authorization: `Bearer a.${Buffer.from('{"org":[],"exp":1e999}').toString('base64url')}.c` },
-                { Cookie: 'parley_local=; '.repeat(300) },
+                { Cookie: 'parley=; '.repeat(300) },
                 { Host: 'a:b:c' },
               ]),
             },
@@ -424,7 +425,6 @@ describe('with introspection off', () => {
 describe('a page of another origin', () => {
   const dataDir = createTemporaryFolder();
   let app: App & Target;
-  let cookie: string;
   beforeAll(async () => {
     const local = readConfig({
       PORT: '0',
@@ -433,8 +433,6 @@ describe('a page of another origin', () => {
       GRACE_SECONDS: '0',
     });
     app = { ...(await startApp(local, createLogger({ level: 'silent' }))), key: 'key-of-hostile-input' };
-    const html = await fetch(`${app.url}/graphql`, { headers: { Accept: 'text/html' } });
-    cookie = html.headers.get('Set-Cookie')?.split(';')[0] ?? '';
   });
   afterAll(async () => {
     await app.close();
@@ -444,9 +442,10 @@ describe('a page of another origin', () => {
   const body = JSON.stringify({ query: 'mutation { createConversation(input: { action: NONE }) { __typename } }' });
   const asked = (init: RequestInit, path = '/graphql') => fetch(`${app.url}${path}`, { method: 'POST', body, ...init });
 
-  test('could use the cookie if it could send JSON', async () => {
-    const response = await asked({ headers: { 'Content-Type': 'application/json', Cookie: cookie } });
-    expect(((await response.json()) as Result<unknown>).errors).toBeUndefined();
+  test('finds no cookie that a browser would send for it', async () => {
+    const html = await fetch(`${app.url}/graphql`, { headers: { Accept: 'text/html' } });
+    expect(html.headers.get('Set-Cookie')).toBeNull();
+    expect((await asked({ headers: { 'Content-Type': 'application/json' } })).status).toBe(401);
   });
 
   test.each([
@@ -455,25 +454,20 @@ describe('a page of another origin', () => {
     'TEXT/PLAIN;charset=utf-8',
     'application/x-www-form-urlencoded',
     'multipart/form-data; boundary=x',
-  ])('cannot send %s with the cookie', async (type) => {
+  ])('cannot send %s', async (type) => {
     const before = await countRows(app.services.pool);
-    const response = await asked({ headers: { 'Content-Type': type, Cookie: cookie } });
+    const response = await asked({ headers: { 'Content-Type': type } });
     expect(response.status).toBe(403);
     expect(await countRows(app.services.pool)).toEqual(before);
   });
 
-  test('cannot send a body without a type, or ask by GET, with the cookie', async () => {
+  test('cannot send a body without a type, or ask by GET', async () => {
     const before = await countRows(app.services.pool);
-    const untyped = await asked({ headers: { Cookie: cookie }, body: Buffer.from(body) });
+    const untyped = await asked({ body: Buffer.from(body) });
     expect(untyped.status).toBe(403);
     const query = encodeURIComponent('{ viewer { kind } }');
-    const get = await asked({ method: 'GET', body: null, headers: { Cookie: cookie } }, `/graphql?query=${query}`);
+    const get = await asked({ method: 'GET', body: null }, `/graphql?query=${query}`);
     expect(get.status).toBe(403);
     expect(await countRows(app.services.pool)).toEqual(before);
-  });
-
-  test('is not signed in by the cookie when it says where it is from', async () => {
-    const headers = { 'Content-Type': 'application/json', Cookie: cookie, Origin: 'http://localhost:3000' };
-    expect((await asked({ headers })).status).toBe(401);
   });
 });

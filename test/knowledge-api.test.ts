@@ -467,6 +467,29 @@ describe('a reply', () => {
     }
   });
 
+  test('is narrowed by the search metadata of its conversation, for every message', async () => {
+    const corpusId = await newCorpus();
+    await written({ corpusId, ...parrots });
+    await written({ corpusId, ...finches });
+    const agentId = await addAgent(server.services, { runtime: 'knowledge', corpusId: rowId('Corpus', corpusId) });
+    const conversationId = await start({ agentId, searchMetadata: { tags: ['loud'] } });
+    for (const other of [undefined, { team: 'x' }, undefined]) {
+      expect((await send(conversationId, 'Who sings?', other)).text).toMatch(/^I do not know/);
+    }
+    expect((await send(conversationId, 'Who sings?', { tags: ['birds'] })).text).toContain('They sing');
+    expect((await send(conversationId, 'Who sings?')).text).toMatch(/^I do not know/);
+    const document = `mutation ($id: ID!, $searchMetadata: JSONObject) {
+      updateConversation(input: { conversationId: $id, searchMetadata: $searchMetadata }) {
+        ... on UpdateConversationPayload { conversation { version searchMetadata } }
+      }
+    }`;
+    const update = (searchMetadata: object) => ask(server, document, { id: conversationId, searchMetadata });
+    const updated = await update({ tags: ['birds'] });
+    expect(updated).toMatchObject({ updateConversation: { conversation: { searchMetadata: { tags: ['birds'] } } } });
+    expect(await update({ tags: ['birds'] })).toEqual(updated);
+    expect((await send(conversationId, 'Who sings?')).text).toContain('They sing');
+  });
+
   test('does without a corpus that was deleted: its agent has none then, and its conversation that of the agent', async () => {
     const own = await newCorpus();
     await written({ corpusId: own, ...parrots });

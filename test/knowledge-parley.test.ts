@@ -38,7 +38,7 @@ describe('what the tour, the README and GraphiQL ask', () => {
     'Does closing the window stop the answer?': 'closing-the-window',
     'How do I scale out?': 'several-servers',
     'What is a handoff?': 'handoff-to-a-human',
-    'How do I stop a reply?': 'stop-a-reply',
+    'What is Parley?': 'what-is-parley',
     'Thanks!': '',
   };
 

@@ -1,8 +1,10 @@
+import pg from 'pg';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodePageCursor } from '../src/graphql/connection.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
+import { execute } from './harness/database.ts';
 import { useServer } from './harness/server.ts';
 
 const server = useServer();
@@ -18,14 +20,16 @@ let large: string;
 beforeAll(async () => {
   small = await conversationOf(SMALL);
   large = await conversationOf(LARGE);
-  await server.services.pool.query('VACUUM (ANALYZE) message');
+  await execute(server.databaseUrl, 'VACUUM (ANALYZE) message');
 }, 180_000);
 
 /** A conversation with so many messages, every tenth of which replaces the one before. */
 async function conversationOf(messages: number): Promise<string> {
   const { conversation } = await createConversation(server, { action: 'NONE' });
   const id = decodeId('Conversation', conversation.id);
-  const client = await server.services.pool.connect();
+  // Not of the server's own connections, whose statements have a time limit.
+  const client = new pg.Client(server.databaseUrl);
+  await client.connect();
   try {
     await client.query('BEGIN');
     // Spares a million look-ups of the same conversation.
@@ -41,7 +45,7 @@ async function conversationOf(messages: number): Promise<string> {
     await client.query('UPDATE conversation SET next_position = $2, message_count = $2 WHERE id = $1', [id, messages]);
     await client.query('COMMIT');
   } finally {
-    client.release(true);
+    await client.end();
   }
   return conversation.id;
 }

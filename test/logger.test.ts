@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { z } from 'zod';
 import { createLogger, type LoggerOptions } from '../src/logger.ts';
 
 function logged(options: LoggerOptions) {
@@ -40,4 +44,22 @@ it('can be silent', () => {
   const { lines, logger } = logged({ level: 'silent' });
   logger.fatal('unheard');
   expect(lines).toEqual([]);
+});
+
+it('holds nothing up when nobody reads: it drops lines, says how many, and loses nothing at the end', async () => {
+  const program = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'harness', 'log-flood.ts')]);
+  await once(program.stdout, 'data');
+  let text = '';
+  program.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  program.stdin.end();
+  await once(program, 'close');
+  const line = z.object({ msg: z.string(), dropped: z.number().default(0) });
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .map((json) => line.parse(JSON.parse(json)));
+  const dropped = lines.reduce((sum, each) => sum + each.dropped, 0);
+  expect(dropped).toBeGreaterThan(0);
+  expect(lines.filter(({ msg }) => msg.startsWith('xxx')).length + dropped).toBe(5000);
+  expect(lines.at(-1)?.msg).toBe('the last line');
 });

@@ -70,7 +70,7 @@ interface Seen {
     status: string;
     state: unknown;
     handoff: unknown;
-    events: { nodes: { __typename: string; actor: { kind: string } | null }[] };
+    events: { nodes: { __typename: string; actor: { __typename: string } | null }[] };
   };
   message: { usage: unknown };
 }
@@ -83,7 +83,7 @@ function read(conversationId: string, replyId: string): Promise<Seen> {
         status
         state { playbook phase }
         handoff { reason status }
-        events(last: 20) { nodes { __typename actor { kind } } }
+        events(last: 20) { nodes { __typename actor { __typename } } }
       }
       message(id: $reply) { usage { inputTokens outputTokens } }
     }`,
@@ -156,10 +156,10 @@ test('an agent goes through its playbook, calls a tool and hands over to a human
     'MessageCompleted',
     'HandoffStarted',
   ]);
-  expect(after.conversation.events.nodes.slice(-3).map(({ actor }) => actor?.kind)).toEqual([
-    'AI_AGENT',
-    'AI_AGENT',
-    'AI_AGENT',
+  expect(after.conversation.events.nodes.slice(-3).map(({ actor }) => actor?.__typename)).toEqual([
+    'AgentActor',
+    'AgentActor',
+    'AgentActor',
   ]);
   // The stream has the same events in the same order, with the fragments between them.
   const streamed = events.map(typeOf);

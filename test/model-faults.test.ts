@@ -24,6 +24,7 @@ import { createAgent } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
 import { useDatabase } from './harness/database.ts';
 import { replyOf, turnOf } from './harness/turn.ts';
+import { schemas } from './harness/schemas.ts';
 
 const key = 'sk-planted-secret';
 const secret = { error: { message: `The key ${key} of internal-host is no good.` } };
@@ -138,6 +139,7 @@ describe('when the server of the model', () => {
 function reply(url = model.url) {
   const runtime = modelRuntime({
     search: async () => ({ passages: [], near: [] }),
+    schemas,
     logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses: false,
     settings: { url: `${url}/v1`, apiKey: key, model: 'fake' },

@@ -4,6 +4,7 @@ import type { Turn } from '../src/agents/runtime.ts';
 import { createLogger } from '../src/logger.ts';
 import { anthropicStreams, begins, cuts, googleStreams, ModelServer, refuses } from './harness/model-server.ts';
 import { replyOf, said, turnOf } from './harness/turn.ts';
+import { schemas } from './harness/schemas.ts';
 
 let server: ModelServer;
 beforeAll(async () => {
@@ -17,6 +18,7 @@ function reply(provider: 'anthropic' | 'google', changes: Partial<Turn> = {}) {
   const { url } = server;
   const runtime = modelRuntime({
     search: async () => ({ passages: [], near: [] }),
+    schemas,
     logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses: true,
     settings: { model: 'fake', anthropic: { apiKey: key, url }, google: { apiKey: key, url } },

@@ -20,6 +20,7 @@ import {
   usageChunk,
 } from './harness/model-server.ts';
 import { replyOf, said, turnOf } from './harness/turn.ts';
+import { schemas } from './harness/schemas.ts';
 
 let server: ModelServer;
 beforeAll(async () => {
@@ -40,6 +41,7 @@ function runtime({
 }: Given = {}) {
   return modelRuntime({
     search,
+    schemas,
     logger: createLogger({ level: 'silent' }),
     allowPrivateAddresses,
     settings: { url: `${server.url}/v1`, model: 'fake', ...settings },

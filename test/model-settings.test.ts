@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { parametersSchema } from '../src/agents/model/parameters.ts';
 import { readConfig, SettingsError } from '../src/config.ts';
 
 function faults(env: Record<string, string>): readonly string[] {
@@ -57,4 +59,18 @@ describe('the settings of models and runtimes', () => {
     expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name} .*; allowed: `))]);
     expect(faults({ [name]: value }).join()).not.toContain('hunter2');
   });
+});
+
+describe('the name of a model', () => {
+  const check = new Ajv2020({ strict: false }).compile(parametersSchema);
+
+  test.each(['gpt-4o', 'llama3.2:3b', 'meta-llama/Llama-3.1-8B:free', '@cf/meta/llama', 'hf.co/a/b:Q4_K_M', 'ft:x::1'])(
+    'may be %s',
+    (model) => expect(check({ model })).toBe(true),
+  );
+
+  test.each(['', '../admin', 'models/../../admin', 'a/..', './a', 'a?key=1', 'a#b', 'a%2e%2e', 'a\\b', 'a b', '/a'])(
+    'may not be %j, which would lead elsewhere',
+    (model) => expect(check({ model })).toBe(false),
+  );
 });

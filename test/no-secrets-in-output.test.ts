@@ -76,7 +76,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       expect(conversationId).toMatch(/^conv_/);
       const minted = await tell<{ createClientToken: { token: string } }>(
         `mutation ($id: ID!) {
-        createClientToken(input: { conversationId: $id }) { ... on CreateClientTokenPayload { token } } }`,
+        createClientToken(input: { for: { conversationId: $id } }) { ... on CreateClientTokenPayload { token } } }`,
         { id: conversationId },
       );
       const token = minted.data?.createClientToken.token ?? '';
@@ -86,7 +86,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       const input = {
         conversationId,
         content: { text: canary('message') },
-        metadata: { a: canary('message-metadata') },
+        contentPayload: { a: canary('message-metadata') },
         idempotencyKey: canary(`idempotency-key-${LOG_LEVEL}`),
         awaitReply: true,
       };
@@ -117,7 +117,7 @@ describe.each(levels)('at the level %s', (LOG_LEVEL) => {
       await execute(database.url, 'ALTER TABLE message DROP CONSTRAINT broken');
       expect(broken).toMatchObject({ errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }] });
       await execute(database.url, 'ALTER TABLE conversation RENAME COLUMN title TO gone');
-      const search = `query ($keyword: String) { conversations(keyword: $keyword) { nodes { lastMessage { text } } } }`;
+      const search = `query ($keyword: String) { conversations(filter: { keyword: $keyword }) { nodes { lastMessage { text } } } }`;
       expect(await tell(search, { keyword: canary('keyword') })).toMatchObject({
         errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }],
       });

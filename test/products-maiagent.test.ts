@@ -31,7 +31,7 @@ import { useServer } from './harness/server.ts';
  * 400 for a contact of somebody else      NotFoundError with the path of contactId
  * messages/outgoing                       addAgentMessage
  * citations                               metadata.citations of the reply's text
- * conversations: inbox, keyword           conversations(filter, keyword)
+ * conversations: inbox, keyword           conversations(filter { keyword })
  * cursor, pageSize                        after or before, first or last
  * messages of a conversation              conversation.messages
  */
@@ -94,18 +94,22 @@ interface Page {
   pageInfo: { endCursor: string | null; hasNextPage: boolean };
 }
 
-async function listPage(target: Target, variables: Record<string, unknown>): Promise<Page> {
-  const query = `query ($first: Int, $last: Int, $after: String, $keyword: String, $filter: ConversationFilter) {
+async function listPage(
+  target: Target,
+  { keyword, filter, ...variables }: { keyword?: string; filter?: object; [name: string]: unknown },
+): Promise<Page> {
+  const query = `query ($first: Int, $last: Int, $after: String, $filter: ConversationFilter) {
     conversations(
-      first: $first, last: $last, after: $after, keyword: $keyword, filter: $filter
+      first: $first, last: $last, after: $after, filter: $filter
       orderBy: { field: CREATED_AT, direction: ASC }
     ) { nodes { ${conversation} } pageInfo { endCursor hasNextPage } }
   }`;
-  return (await ask<{ conversations: Page }>(target, query, variables)).conversations;
+  const narrowed = { ...variables, filter: { ...filter, ...(keyword !== undefined && { keyword }) } };
+  return (await ask<{ conversations: Page }>(target, query, narrowed)).conversations;
 }
 
 /** The ids of a list, oldest conversation first. */
-async function list(target: Target, variables: Record<string, unknown>): Promise<string[]> {
+async function list(target: Target, variables: Parameters<typeof listPage>[1]): Promise<string[]> {
   return (await listPage(target, variables)).nodes.map(({ id }) => id);
 }
 
@@ -362,7 +366,7 @@ describe('the list of conversations', () => {
     ['half a surrogate pair as the keyword', { keyword: '\ud83e' }],
   ])('refuses %s', async (_name, variables) => {
     const query = `query ($first: Int, $last: Int, $after: String, $keyword: String) {
-      conversations(first: $first, last: $last, after: $after, keyword: $keyword) { nodes { id } }
+      conversations(first: $first, last: $last, after: $after, filter: { keyword: $keyword }) { nodes { id } }
     }`;
     expect(await graphql(tenant, query, variables)).toMatchObject({
       errors: [{ path: ['conversations'], extensions: { code: 'BAD_USER_INPUT' } }],

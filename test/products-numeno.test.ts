@@ -258,7 +258,7 @@ describe('a message of the role control', () => {
     });
     expect(await transcript(conversationId, ['CONTROL'])).toEqual([`CONTROL: ${secret}`]);
     expect(await transcript(conversationId, ['USER', 'AGENT'])).toEqual([]);
-    const query = 'query ($keyword: String!) { conversations(keyword: $keyword) { nodes { id } } }';
+    const query = 'query ($keyword: String!) { conversations(filter: { keyword: $keyword }) { nodes { id } } }';
     expect(await ask(server, query, { keyword: 'vexillologist' })).toEqual({ conversations: { nodes: [] } });
 
     await command(server, sendMessage, { conversationId, content: { text: 'What am I?' }, awaitReply: true });

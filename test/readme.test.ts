@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { buildSchema, type DocumentNode, isObjectType, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { settings } from '../src/config.ts';
+import { settings } from '../src/settings.ts';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
@@ -70,7 +70,7 @@ describe('the README', () => {
 
   it('names only scripts that there are', () => {
     const { scripts } = z.object({ scripts: z.record(z.string(), z.string()) }).parse(JSON.parse(read('package.json')));
-    const named = [...readme.matchAll(/\bnpm run ([\w:]+)/g)].map(([, name]) => name);
+    const named = [...readme.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name);
     expect(named.filter((name) => name === undefined || !(name in scripts))).toEqual([]);
   });
 

@@ -3,11 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import type { Hint } from '../src/bus/bus.ts';
-import { Lease } from '../src/generation/lease.ts';
 import { Recovery } from '../src/generation/recovery.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -27,10 +27,12 @@ afterAll(() => other.close());
 
 const logger = createLogger({ level: 'silent' });
 
+/** The lease of a server that only looks, and never takes anything on. */
+const onlooker = { seconds: 30, serverId: newId(), isHeld: () => true };
+
 /** The sweep of a server that has just come to life. */
-function recovery({ services: { pool, bus } }: Pick<typeof other, 'services'>): Recovery {
-  const lease = new Lease({ pool, seconds: 5, newId, logger, onLost: () => undefined });
-  return new Recovery({ pool, bus, logger, lease, runner: { start: () => undefined } });
+function recovery({ services: { pool, bus } }: Pick<typeof other, 'services'>, now?: () => number): Recovery {
+  return new Recovery({ pool, bus, logger, lease: onlooker, runner: { start: () => undefined }, ...(now && { now }) });
 }
 
 async function begin(text: string) {
@@ -39,17 +41,32 @@ async function begin(text: string) {
   return { conversationId, replyId: reply?.id ?? '', script: await runtime.replyTo(text) };
 }
 
-/** As if the reply's server had died this many seconds after its last sign of life. */
-async function orphan(conversationId: string, secondsAgo = 60): Promise<string> {
+/** As if others had declared the reply's server dead. */
+async function orphan(conversationId: string): Promise<void> {
+  await server.services.pool.query('UPDATE conversation SET generating_server_id = $1 WHERE id = $2', [
+    newId(),
+    decodeId('Conversation', conversationId),
+  ]);
+}
+
+/** A server of which there is no more than a row, as the release before would write it when told so; it owns the reply. */
+async function silent(conversationId: string, row: { expiresIn?: string; leaseSeconds?: number | null } = {}) {
+  const { expiresIn = '0', leaseSeconds = 30 } = row;
   const serverId = newId();
   await server.services.pool.query(
-    `WITH dead AS (
-      INSERT INTO server (id, started_at, expires_at) VALUES ($1, now() - interval '1 day', now() - make_interval(secs => $2))
-    )
-    UPDATE conversation SET generating_server_id = $1 WHERE id = $3`,
-    [serverId, secondsAgo, decodeId('Conversation', conversationId)],
+    `WITH silent AS (INSERT INTO server (id, expires_at, lease_seconds) VALUES ($1, now() + $2::interval, $3))
+    UPDATE conversation SET generating_server_id = $1 WHERE id = $4`,
+    [serverId, expiresIn, leaseSeconds, decodeId('Conversation', conversationId)],
   );
-  return serverId;
+  return {
+    serverId,
+    exists: async () => {
+      const { rowCount } = await server.services.pool.query('SELECT FROM server WHERE id = $1', [serverId]);
+      return rowCount === 1;
+    },
+    /** Shows a sign of life. The time in it does not matter. */
+    renew: () => server.services.pool.query('UPDATE server SET expires_at = expires_at WHERE id = $1', [serverId]),
+  };
 }
 
 /** Resolves when so many statements wait for a lock. */
@@ -107,14 +124,6 @@ describe('replies of a server that is gone', () => {
     expect(await readMessage(server, replyId)).toEqual(settled);
   });
 
-  test('are settled too when the row of their server is gone', async () => {
-    const { conversationId, replyId } = await begin('Gone without a trace.');
-    const serverId = await orphan(conversationId);
-    await server.services.pool.query('DELETE FROM server WHERE id = $1', [serverId]);
-    expect(await recovery(other).sweep()).toBe(1);
-    expect(await readMessage(server, replyId)).toMatchObject({ status: 'ERROR', text: '', fragments: [] });
-  });
-
   test('are announced to those who follow and to whoever still generates them', async () => {
     const { conversationId, replyId } = await begin('Spread the word.');
     await orphan(conversationId);
@@ -125,14 +134,6 @@ describe('replies of a server that is gone', () => {
     unsubscribe();
     const [uuid, settled] = [decodeId('Conversation', conversationId), decodeId('Message', replyId)];
     expect(hints).toContainEqual({ kind: 'log', conversationId: uuid, version: 4, settled });
-  });
-
-  test('leave no row of their server behind', async () => {
-    const { conversationId } = await begin('Clean up.');
-    const serverId = await orphan(conversationId);
-    await recovery(other).sweep();
-    const { rowCount } = await server.services.pool.query('SELECT FROM server WHERE id = $1', [serverId]);
-    expect(rowCount).toBe(0);
   });
 
   test('are settled though somebody else is at work on one of them, without waiting for it', async () => {
@@ -151,14 +152,6 @@ describe('replies of a server that is gone', () => {
     expect(await readMessage(server, free.replyId)).toMatchObject({ status: 'ERROR' });
     expect(await recovery(other).sweep()).toBe(1);
     expect(await readMessage(server, held.replyId)).toMatchObject({ status: 'ERROR' });
-  });
-
-  test('leave the row of a server that may be about to renew it', async () => {
-    const { conversationId } = await begin('Just late.');
-    const serverId = await orphan(conversationId, 1);
-    expect(await recovery(other).sweep()).toBe(1);
-    const { rowCount } = await server.services.pool.query('SELECT FROM server WHERE id = $1', [serverId]);
-    expect(rowCount).toBe(1);
   });
 
   test('are told to those who follow them elsewhere', async () => {
@@ -181,144 +174,151 @@ test('replies of a living server are left alone', async () => {
   expect(await readMessage(server, replyId)).toMatchObject({ status: 'DONE', text: 'Fine.' });
 });
 
-describe('a lease', () => {
-  /** By the clock of its server, in seconds. */
+describe('a server whose row stands still', () => {
+  /** By the clock of the server that looks, in seconds. */
   let now = 0;
-  let isCut = false;
-  let lost: () => void;
-  let lease: Lease;
-
+  let observer: Recovery;
   beforeEach(() => {
-    const { pool } = server.services;
-    [now, isCut, lost] = [0, false, () => undefined];
-    // Every answer takes three seconds.
-    const query = async (question: pg.QueryConfig | string, values?: unknown[]) => {
-      if (isCut) throw new Error('cut');
-      const result = await pool.query(question, values);
-      now += 3;
-      return result;
-    };
-    const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
-    lease = new Lease({ pool: slow, seconds: 30, newId, logger, onLost: () => lost(), now: () => now * 1000 });
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'], now: 0 });
-  });
-  afterEach(async () => {
-    isCut = false;
-    await lease.stop();
-    vi.useRealTimers();
+    now = 0;
+    observer = recovery(other, () => now * 1000);
   });
 
-  const rowOf = async (serverId: string) =>
-    (
-      await server.services.pool.query<{ isFresh: boolean }>(
-        `SELECT expires_at > clock_timestamp() + interval '20 s' AND expires_at <= clock_timestamp() + interval '31 s' AS "isFresh"
-          FROM server WHERE id = $1`,
-        [serverId],
-      )
-    ).rows;
+  /** Looks four times in a lease, for so many seconds. */
+  async function watch(seconds: number, meanwhile: () => Promise<unknown> = async () => undefined) {
+    for (const end = now + seconds; now < end; now += 7.5) {
+      await observer.look();
+      await meanwhile();
+    }
+    await observer.look();
+  }
 
-  test('is held from when it was asked for, however late the answer came', async () => {
-    expect(lease.isHeld()).toBe(false);
-    await lease.start();
-    now = 29.9;
-    expect(lease.isHeld()).toBe(true);
-    now = 30;
-    expect(lease.isHeld()).toBe(false);
-    await lease.renew();
-    now = 59.9;
-    expect(lease.isHeld()).toBe(true);
+  test('for a lease is dead: its row goes, and its replies are settled', async () => {
+    const { conversationId, replyId } = await begin('Dead?');
+    const { exists } = await silent(conversationId);
+    await watch(22.5);
+    expect(await exists()).toBe(true);
+    await watch(7.5);
+    expect(await exists()).toBe(false);
+    expect(await readMessage(server, replyId)).toMatchObject({ status: 'ERROR' });
   });
 
-  test('is renewed three times in its length, by the clock of the database', async () => {
-    const renew = vi.spyOn(lease, 'renew');
-    await lease.start();
-    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
-    vi.advanceTimersByTime(30_000);
-    expect(renew).toHaveBeenCalledTimes(3);
-    await lease.renew();
-    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
+  test.each([
+    ['an hour ahead', '-1 hour'],
+    ['an hour back', '1 hour'],
+  ])(
+    'for less than a lease lives, and later is dead, also with the clock of the database %s',
+    async (_how, expiresIn) => {
+      const { conversationId, replyId, script } = await begin(`By what clock? ${expiresIn}`);
+      const { exists, renew } = await silent(conversationId, { expiresIn });
+      await watch(90, renew);
+      expect(await exists()).toBe(true);
+      await watch(37.5);
+      expect(await exists()).toBe(false);
+      expect(await readMessage(server, replyId)).toMatchObject({ status: 'ERROR' });
+      await script.aborted;
+    },
+  );
+
+  test('is given the lease that it says it has, and the own one when it says none', async () => {
+    const [patient, plain] = [await begin('Patient.'), await begin('Plain.')];
+    const long = await silent(patient.conversationId, { leaseSeconds: 60 });
+    const none = await silent(plain.conversationId, { leaseSeconds: null });
+    await watch(30);
+    expect([await long.exists(), await none.exists()]).toEqual([true, false]);
+    await watch(30);
+    expect(await long.exists()).toBe(false);
   });
 
-  test('is steady once the database was there for all its length, and not for as long after it was away', async () => {
-    await lease.start();
-    now = 20;
-    await lease.renew();
-    expect(lease.isSteady()).toBe(false);
-    now = 30;
-    expect(lease.isSteady()).toBe(true);
+  test('while the database was away is not blamed for it', async () => {
+    const { conversationId } = await begin('Who was away?');
+    const { exists } = await silent(conversationId);
+    await watch(7.5);
+    // Nobody could write; the look was late, but did not fail.
+    now += 29;
+    await watch(0);
+    expect(await exists()).toBe(true);
+    now += 3600;
+    await watch(22.5);
+    expect(await exists()).toBe(true);
+    await watch(7.5);
+    expect(await exists()).toBe(false);
+  });
+
+  test('is not blamed for looks that failed', async () => {
+    const { conversationId } = await begin('Who saw me?');
+    const { exists } = await silent(conversationId);
+    const { pool, bus } = other.services;
+    let isCut = false;
+    const query = (question: pg.QueryConfig) => (isCut ? Promise.reject(new Error('cut')) : pool.query(question));
+    const cut = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const runner = { start: () => undefined };
+    observer = new Recovery({ pool: cut, bus, logger, lease: onlooker, runner, now: () => now * 1000 });
+    await watch(22.5);
     isCut = true;
-    await lease.renew();
-    expect(lease.isSteady()).toBe(false);
+    await observer.look();
     isCut = false;
-    now = 40;
-    await lease.renew();
-    now = 69;
-    expect(lease.isSteady()).toBe(false);
-    now = 70;
-    expect(lease.isSteady()).toBe(true);
+    await watch(22.5);
+    expect(await exists()).toBe(true);
+    await watch(7.5);
+    expect(await exists()).toBe(false);
   });
 
-  test('lets its server sweep only once it is steady', async () => {
-    const { pool, bus } = server.services;
-    const recovery = new Recovery({ pool, bus, logger, lease, runner: { start: () => undefined } });
-    const sweep = vi.spyOn(recovery, 'sweep').mockResolvedValue(0);
-    const adopt = vi.spyOn(recovery, 'adopt').mockResolvedValue();
-    await lease.start();
-    recovery.start();
-    vi.advanceTimersByTime(30_000);
-    expect(adopt).not.toHaveBeenCalled();
-    now = 30;
-    vi.advanceTimersByTime(30_000);
-    await recovery.stop();
-    expect(sweep).toHaveBeenCalled();
+  test('never judges itself', async () => {
+    const { conversationId } = await begin('Myself?');
+    const { serverId, exists } = await silent(conversationId);
+    const { pool, bus } = other.services;
+    const lease = { ...onlooker, serverId };
+    observer = new Recovery({ pool, bus, logger, lease, runner: { start: () => undefined }, now: () => now * 1000 });
+    await watch(120);
+    expect(await exists()).toBe(true);
+    observer = recovery(other, () => now * 1000);
+    await watch(30);
   });
 
-  test('that others have ended is taken anew under another name, and its replies are dropped', async () => {
-    const { services, key } = server;
-    const { pool, bus, runtimes } = services;
-    const viewer = await findViewerByKey(pool, key);
-    if (!viewer) throw new Error('The server has no first key.');
-    const runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
-    lost = () => runner.fenceAll();
-    await lease.start();
-    const first = lease.serverId;
-    const { id: conversationId } = await idle();
-    const text = 'Whose are you?';
-    const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
-    await sendMessage({ ...services, runner, serverId: () => lease.serverId }, viewer, { ...input, awaitReply: false });
-    const script = await runtime.replyTo(text);
-    await pool.query('DELETE FROM server WHERE id = $1', [first]);
-    await lease.renew();
-    await script.aborted;
-    expect(lease.serverId).not.toBe(first);
-    expect(await rowOf(lease.serverId)).toEqual([{ isFresh: true }]);
-    await script.end();
-    await runner.stop(0);
-    expect(await recovery(other).sweep()).toBe(1);
+  test('lives on when it shows a sign of life at the last moment', async () => {
+    const { conversationId } = await begin('At the last moment.');
+    const { serverId, exists } = await silent(conversationId);
+    await watch(22.5);
+    const client = await server.services.pool.connect();
+    await client.query('BEGIN');
+    await client.query('UPDATE server SET expires_at = expires_at WHERE id = $1', [serverId]);
+    const judged = watch(7.5);
+    await blocked(1);
+    await client.query('COMMIT');
+    client.release();
+    await judged;
+    expect(await exists()).toBe(true);
+    await watch(30);
+    expect(await exists()).toBe(false);
+  });
+
+  test('is swept only by one that has had the database for a lease itself', async () => {
+    const { conversationId } = await begin('Swept when?');
+    await orphan(conversationId);
+    const sweep = vi.spyOn(observer, 'sweep');
+    await watch(22.5);
+    expect(sweep).not.toHaveBeenCalled();
+    await watch(7.5);
+    expect(sweep).toHaveBeenCalledTimes(1);
   });
 });
 
 describe('a reply whose claim was not answered', () => {
-  /** By the clock of its server, in seconds. */
-  let now = 0;
-  let lease: Lease;
+  /** A server that lives, as its row says. */
+  let lease: { seconds: number; serverId: string; isHeld: () => boolean };
   let runner: Runner;
   let recovery: Recovery;
 
   beforeEach(async () => {
     const { pool, bus, runtimes } = server.services;
-    now = 0;
-    lease = new Lease({ pool, seconds: 30, newId, logger, onLost: () => undefined, now: () => now * 1000 });
-    runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    lease = { seconds: 30, serverId: newId(), isHeld: () => true };
+    await register(lease.serverId);
+    runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300, historyBytes: 65_536 });
     recovery = new Recovery({ pool, bus, lease, runner, logger });
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    await lease.start();
   });
   afterEach(async () => {
-    await recovery.stop();
-    await runner.stop(0);
-    await lease.stop();
-    vi.useRealTimers();
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
+    await forget(lease.serverId);
     vi.restoreAllMocks();
   });
 
@@ -349,10 +349,7 @@ describe('a reply whose claim was not answered', () => {
     const reply = vi.spyOn(runtime, 'reply');
     const { conversationId, replyId } = await claim('Is anybody there?');
     expect(start).not.toHaveBeenCalled();
-    recovery.start();
-    now = 30;
-    await lease.renew();
-    vi.advanceTimersByTime(30_000);
+    await recovery.adopt();
     const script = await runtime.replyTo('Is anybody there?');
     // It has said nothing yet, so it is found again; neither then nor later is it begun again.
     await recovery.adopt();
@@ -371,10 +368,12 @@ describe('a reply whose claim was not answered', () => {
   });
 
   const forget = (serverId: string) => server.services.pool.query('DELETE FROM server WHERE id = $1', [serverId]);
+  const register = (serverId: string) =>
+    server.services.pool.query('INSERT INTO server (id, expires_at) VALUES ($1, now())', [serverId]);
 
   test.each<[string, () => unknown]>([
-    ['run out', () => (now = 30)],
-    ['been taken anew', () => forget(lease.serverId).then(() => lease.renew())],
+    ['run out', () => (lease.isHeld = () => false)],
+    ['been taken anew', () => (lease.serverId = newId())],
   ])('is left to others by a server whose lease has %s while it looked', async (how, meanwhile) => {
     const { pool, bus } = server.services;
     const { replyId } = await claim(`Whom do I wait for, if it has ${how}?`);
@@ -392,24 +391,4 @@ describe('a reply whose claim was not answered', () => {
     expect(await recovery.sweep()).toBe(1);
     expect(await readMessage(server, replyId)).toMatchObject({ status: 'ERROR', text: '' });
   });
-});
-
-test('a server renews its lease while its requests have taken all its connections', async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  const busy = await startServer(server.databaseUrl, { config: { ...config, databasePoolSize: 3 } });
-  const { services } = busy;
-  const taken = await Promise.all(Array.from({ length: 3 }, () => services.pool.connect()));
-  const expiresAt = async () => {
-    const id = services.serverId();
-    return (await server.services.prisma.server.findUniqueOrThrow({ where: { id } })).expiresAt.getTime();
-  };
-  try {
-    const first = await expiresAt();
-    vi.advanceTimersByTime((config.leaseSeconds * 1000) / 3);
-    await expect.poll(expiresAt, { timeout: 10_000 }).toBeGreaterThan(first);
-  } finally {
-    for (const client of taken) client.release();
-    await busy.close();
-    vi.useRealTimers();
-  }
 });

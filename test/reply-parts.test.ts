@@ -58,7 +58,7 @@ function read(conversationId: string) {
   return ask<{ conversation: { status: string; state: unknown; handoff: unknown; events: unknown } }>(
     server,
     `query ($id: ID!) { conversation(id: $id) { status state { playbook phase } handoff { reason status }
-      events(last: 10) { nodes { __typename actor { kind } } } } }`,
+      events(last: 10) { nodes { __typename actor { __typename } } } } }`,
     { id: conversationId },
   ).then(({ conversation }) => conversation);
 }
@@ -83,8 +83,8 @@ describe('an agent', () => {
           { __typename: 'ConversationCreated' },
           { __typename: 'MessageCreated' },
           { __typename: 'MessageCreated' },
-          { __typename: 'StateChanged', actor: { kind: 'AI_AGENT' } },
-          { __typename: 'MessageCompleted', actor: { kind: 'AI_AGENT' } },
+          { __typename: 'StateChanged', actor: { __typename: 'AgentActor' } },
+          { __typename: 'MessageCompleted', actor: { __typename: 'AgentActor' } },
         ],
       },
     });

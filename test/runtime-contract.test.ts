@@ -25,6 +25,7 @@ import { record } from './harness/recording.ts';
 import { createAgent } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
 import { replyOf, said, turnOf } from './harness/turn.ts';
+import { schemas } from './harness/schemas.ts';
 
 /** What is answered depends on what is asked: `say: …` that text, `hang: …` after it, `fail: …` with a fault that says it. */
 interface Wish {
@@ -134,6 +135,7 @@ const subjects = [
   new Watched({
     ...modelRuntime({
       search: async () => ({ passages: [], near: [] }),
+      schemas,
       logger: createLogger({ level: 'silent' }),
       allowPrivateAddresses: false,
       settings: { url: `${modelServer.url}/v1`, model: 'fake' },

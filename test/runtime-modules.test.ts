@@ -10,6 +10,9 @@ import { createConversation } from './harness/commands.ts';
 import { execute, useDatabase } from './harness/database.ts';
 import { ModelServer } from './harness/model-server.ts';
 import { fromSources, usePrograms } from './harness/process.ts';
+import { createLogger } from '../src/logger.ts';
+
+const logger = createLogger({ level: 'silent' });
 
 const database = useDatabase();
 // A runtime is written in TypeScript there.
@@ -70,7 +73,11 @@ test('the real program answers by the runtime of a module', { timeout: 90_000 },
 });
 
 test('the real program says which module it cannot use, in one line', { timeout: 60_000 }, async () => {
-  const program = programs.spawn({ DATABASE_URL: database.url, RUNTIME_MODULES: './no-such-runtime.ts' });
+  const program = programs.spawn({
+    DATABASE_URL: database.url,
+    RUNTIME_MODULES: './no-such-runtime.ts',
+    LOG_LEVEL: 'error',
+  });
   expect(await program.exited).toBe(1);
   expect(program.stderr.trim()).toMatch(/^Cannot load \.\/no-such-runtime\.ts of RUNTIME_MODULES: .*\.$/);
 });
@@ -79,8 +86,8 @@ describe('modules with runtimes', () => {
   test('may have one or several, and are loaded in their order', async () => {
     const one = moduleOf('one.mjs', `export default ${runtime('one')}`);
     const several = moduleOf('several.mjs', `export default [${runtime('two')}, ${runtime('three')}]`);
-    expect((await loadRuntimes([several, one])).map(({ name }) => name)).toEqual(['two', 'three', 'one']);
-    expect(await loadRuntimes([])).toEqual([]);
+    expect((await loadRuntimes([several, one], logger)).map(({ name }) => name)).toEqual(['two', 'three', 'one']);
+    expect(await loadRuntimes([], logger)).toEqual([]);
   });
 
   test.each<[string, string | null, RegExp]>([
@@ -95,20 +102,20 @@ describe('modules with runtimes', () => {
     [
       'with a schema that is none',
       `export default { name: 'x', parametersSchema: { type: 7 }, reply() {} }`,
-      /the parametersSchema of x is no JSON Schema/,
+      /the parametersSchema of x cannot be used: Is not a JSON Schema/,
     ],
     ['that takes a name that is taken', `export default ${runtime('model')}`, /already a runtime named model/],
     ['that has a name twice', `export default [${runtime('y')}, ${runtime('y')}]`, /already a runtime named y/],
   ])('are refused: one %s', async (_case, code, reason) => {
     const path = code === null ? join(folder, 'missing.mjs') : moduleOf(`${_case.replaceAll(' ', '-')}.mjs`, code);
-    const error: unknown = await loadRuntimes([path]).catch((thrown: unknown) => thrown);
+    const error: unknown = await loadRuntimes([path], logger).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StartupError);
     expect(error).toMatchObject({ message: expect.stringMatching(reason) });
     expect(String(error)).not.toContain('\n');
   });
 
   test('by the name of a package that is not installed are refused too', async () => {
-    await expect(loadRuntimes(['@nobody/has-this'])).rejects.toThrow(
+    await expect(loadRuntimes(['@nobody/has-this'], logger)).rejects.toThrow(
       /Cannot load @nobody\/has-this of RUNTIME_MODULES: /,
     );
   });

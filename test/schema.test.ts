@@ -52,6 +52,7 @@ const needingAliases = [
   'ConversationPayload.message',
   'ConversationPayload.reply',
   'Node.agent',
+  'Node.author',
   'Node.metadata',
   'Node.status',
   'Node.title',

@@ -254,11 +254,13 @@ describe('reading', () => {
     }
   });
 
-  test('the cursor of a payload and of a read conversation is where a stream goes on', async () => {
+  test('the cursor of a payload and of a page is where a stream goes on', async () => {
     const created = await createConversation(server, { action: 'NONE' });
     const conversationId = created.conversation.id;
-    const query = 'query ($id: ID!) { conversation(id: $id) { cursor version } }';
-    const read = await ask<{ conversation: { cursor: string } }>(server, query, { id: conversationId });
+    const query = 'query ($id: ID!) { conversation(id: $id) { messages(last: 1) { eventCursor } } }';
+    const read = await ask<{ conversation: { messages: { eventCursor: string } } }>(server, query, {
+      id: conversationId,
+    });
     const sent = await send(server, { conversationId, content: { text: 'Follow.' }, action: 'NONE' });
     await send(server, { conversationId, content: { text: 'And again.' }, action: 'NONE' });
     const versionsAfter = async (after: string, count: number) => {
@@ -268,7 +270,7 @@ describe('reading', () => {
       return recording.events.map((event) => ('version' in event ? event.version : null));
     };
     expect(await versionsAfter(created.cursor, 2)).toEqual([2, 3]);
-    expect(await versionsAfter(read.conversation.cursor, 2)).toEqual([2, 3]);
+    expect(await versionsAfter(read.conversation.messages.eventCursor, 2)).toEqual([2, 3]);
     expect(await versionsAfter(sent.cursor, 1)).toEqual([3]);
   });
 });

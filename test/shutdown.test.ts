@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { subscribeSse, subscribeWs, upgradeStatus } from './harness/client.ts';
+import { decodeId } from '../src/ids.ts';
+import { graphql, openSocket, RefusedError, subscribeSse, subscribeWs, upgradeStatus } from './harness/client.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
 import { record } from './harness/recording.ts';
 import { useScriptedServer } from './harness/scripted-server.ts';
 import { startServer } from './harness/server.ts';
+import { tcpProxy } from './harness/tcp-proxy.ts';
 
 // Conversations are made and read on a server that stays; their replies run on one that goes.
 const { server, runtime, idle } = useScriptedServer();
@@ -65,6 +67,95 @@ describe('a server that is told to terminate', () => {
     await closed;
   });
 
+  test('takes no more over a WebSocket that is open already, and says when to try again', async () => {
+    const brief = await startBrief(20);
+    const { conversationId, script } = await begin(brief, 'Keep it open.');
+    const socket = openSocket(brief);
+    const query = `mutation ($id: ID!) { sendMessage(input: { conversationId: $id, content: { text: "Too late?" }, onBusy: INTERRUPT }) { __typename } }`;
+    const ask = (text: string) => async () => {
+      for await (const result of subscribeWs(brief, text, { id: conversationId }, { socket })) return result;
+      return undefined;
+    };
+    // Holds it open.
+    const follower = record(
+      conversationEvents(brief, { conversationId }, (...args) => subscribeWs(args[0], args[1], args[2], { socket })),
+    );
+    expect(await ask('query ($id: ID!) { conversation(id: $id) { id } }')()).toMatchObject({});
+    const closed = brief.close();
+    for (const text of [query, 'subscription ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }']) {
+      const refusal = await ask(text)().catch((error: unknown) => error);
+      expect(refusal).toBeInstanceOf(RefusedError);
+      expect(refusal).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 1 } }] });
+    }
+    await script.end();
+    await closed;
+    await follower.leave();
+    await socket.dispose();
+  });
+
+  test('refuses over HTTP as the API does, and closes the connection with each response', async () => {
+    const brief = await startBrief(20);
+    const { script } = await begin(brief, 'And by HTTP?');
+    const closed = brief.close();
+    const response = await fetch(`${brief.url}/graphql`, { method: 'POST', body: '{"query":"{ viewer { kind } }"}' });
+    expect([response.status, response.headers.get('retry-after'), response.headers.get('connection')]).toEqual([
+      503,
+      '1',
+      'close',
+    ]);
+    expect(await response.json()).toMatchObject({
+      errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 1 } }],
+    });
+    await script.end();
+    await closed;
+  });
+
+  test('goes on taking work while it drains, when it says that it is not ready', async () => {
+    const brief = await startServer(server.databaseUrl, {
+      runtimes: [runtime],
+      config: { graceSeconds: 0, drainSeconds: 60, shutdownSeconds: 120 },
+    });
+    const hurry = new AbortController();
+    const closed = brief.close({ drain: true, hurry: hurry.signal });
+    expect((await fetch(`${brief.url}/ready`)).status).toBe(503);
+    const response = await fetch(`${brief.url}/graphql`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${brief.key}` },
+      body: '{"query":"{ viewer { kind } }"}',
+    });
+    expect([response.status, response.headers.get('connection')]).toEqual([200, 'close']);
+    hurry.abort();
+    await closed;
+  });
+
+  test('carries out what it accepted: a send that commits after its grace is over has its reply settled', async () => {
+    const brief = await startBrief(0);
+    const { id: conversationId } = await idle();
+    const lock = await server.services.pool.connect();
+    await lock.query('BEGIN');
+    await lock.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [decodeId('Conversation', conversationId)]);
+    const sending = graphql<{ sendMessage: { reply: { id: string } } }>(
+      brief,
+      'mutation ($id: ID!) { sendMessage(input: { conversationId: $id, content: { text: "At the last moment." } }) { ... on SendMessagePayload { reply { id } } } }',
+      { id: conversationId },
+    );
+    await expect
+      .poll(async () => {
+        const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        return (await server.services.pool.query(waiting)).rowCount;
+      })
+      .toBeGreaterThan(0);
+    const closed = brief.close();
+    await expect.poll(async () => (await fetch(`${brief.url}/ready`)).status).toBe(503);
+    await lock.query('COMMIT');
+    lock.release();
+    const { data } = await sending;
+    await closed;
+    const reply = await readMessage(server, data?.sendMessage.reply.id ?? '');
+    expect(reply).toMatchObject({ status: 'ERROR' });
+    expect(reply.errorDetail).toMatch(/shut down/);
+  });
+
   test('leaves no lease behind for others to wait for', async () => {
     const { prisma } = server.services;
     const before = await prisma.server.count();
@@ -106,4 +197,16 @@ describe('a server that is told to terminate', () => {
       await resumed.leave();
     },
   );
+
+  test('ends within its time although the database is away', async () => {
+    const proxy = await tcpProxy(server.databaseUrl);
+    const brief = await startServer(proxy.url, {
+      runtimes: [runtime],
+      config: { graceSeconds: 0, shutdownSeconds: 8 },
+    });
+    await begin(brief, 'Nobody stores this.');
+    proxy.silence();
+    await brief.close();
+    await proxy.close();
+  });
 });

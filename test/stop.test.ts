@@ -7,6 +7,7 @@ import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { Shutdown } from '../src/shutdown.ts';
 import { readMessage, send, stop, tryStop } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -150,9 +151,18 @@ describe('stopping a reply', () => {
     };
     const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
     const logger = createLogger({ level: 'silent' });
-    const lease = new Lease({ pool, seconds: 300, newId, logger, onLost: () => undefined });
+    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({ pool: slow, bus, lease, logger, newId, runtimes, silenceSeconds: 300 });
+    const runner = new Runner({
+      pool: slow,
+      bus,
+      lease,
+      logger,
+      newId,
+      runtimes,
+      silenceSeconds: 300,
+      historyBytes: 65_536,
+    });
     const reply = vi.spyOn(runtime, 'reply');
     const { id: conversationId } = await idle();
     const input = { conversationId, content: { text: 'Forget it.' }, action: 'GENERATE_REPLY' } as const;
@@ -161,7 +171,7 @@ describe('stopping a reply', () => {
       onBusy: 'REJECT',
       awaitReply: false,
     });
-    await runner.stop(0);
+    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
     await lease.stop();
     expect(reply).not.toHaveBeenCalled();
     reply.mockRestore();

@@ -288,19 +288,39 @@ describe('a follower that leaves', () => {
   });
 });
 
+test('only a page that ends with the latest message has a cursor to follow from', async () => {
+  const { conversationId, replyId, script } = await begin('Which page?');
+  await script.begin('This one.');
+  await script.end();
+  await record(replyEvents(server, { replyId })).ended();
+  const cursors = async (args: string) => {
+    const query = `query ($id: ID!) { conversation(id: $id) { messages${args} { eventCursor pageInfo { endCursor } } } }`;
+    const { conversation } = await ask<{
+      conversation: { messages: { eventCursor: string | null; pageInfo: { endCursor: string } } };
+    }>(server, query, { id: conversationId });
+    return conversation.messages;
+  };
+  const { eventCursor, pageInfo } = await cursors('(last: 1)');
+  expect(eventCursor).toEqual(expect.any(String));
+  expect((await cursors('')).eventCursor).toBe(eventCursor);
+  for (const args of ['first: 50', `last: 1, before: "${pageInfo.endCursor}"`, `after: "${pageInfo.endCursor}"`]) {
+    expect((await cursors(`(${args})`)).eventCursor).toBeNull();
+  }
+});
+
 test('the cursor of a page that was read in mid-reply brings the whole reply', async () => {
   const { conversationId, replyId, script } = await begin('Join the page.');
   await script.begin('What was ');
   await record(replyEvents(server, { replyId })).until((events) => textOf(events, replyId) === 'What was ');
-  const { conversation } = await ask<{ conversation: { cursor: string; messages: { nodes: { id: string }[] } } }>(
+  const { conversation } = await ask<{ conversation: { messages: { eventCursor: string; nodes: { id: string }[] } } }>(
     server,
-    'query ($id: ID!) { conversation(id: $id) { cursor messages(last: 50) { nodes { id text } } } }',
+    'query ($id: ID!) { conversation(id: $id) { messages(last: 50) { eventCursor nodes { id text } } } }',
     { id: conversationId },
   );
   expect(conversation.messages.nodes.at(-1)).toEqual({ id: replyId, text: expect.stringMatching(/^(What was )?$/) });
   await script.write('said.');
   await script.end();
-  const follower = record(conversationEvents(server, { conversationId, after: conversation.cursor }));
+  const follower = record(conversationEvents(server, { conversationId, after: conversation.messages.eventCursor }));
   await follower.until(completed);
   // The reply itself is on the page already, so the stream does not announce it again.
   expect(names(follower.events)).toEqual(['FragmentStarted', 'FragmentDelta', 'FragmentCompleted', 'MessageCompleted']);

@@ -8,6 +8,8 @@ export interface Bootstrapped {
   organizationId: string;
   /** The first key, in the only moment when it can be shown; null unless one was made up just now. */
   newKey: string | null;
+  /** Whether any key of that organization has been used, or has just been given by the settings. */
+  hasUsedKey: boolean;
 }
 
 /**
@@ -47,7 +49,16 @@ export async function bootstrap(
   if (created.corpusId) {
     await importArticles(pool, created.corpusId, await readArticles(options.corpusDirectory));
   }
-  return { organizationId: created.organizationId, newKey: created.newKey };
+  const { organizationId, newKey } = created;
+  return { organizationId, newKey, hasUsedKey: apiKey !== undefined || (await hasUsedKey(pool, organizationId)) };
+}
+
+async function hasUsedKey(pool: pg.Pool, organizationId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    'SELECT FROM api_key WHERE organization_id = $1 AND last_used_at IS NOT NULL LIMIT 1',
+    [organizationId],
+  );
+  return rowCount !== 0;
 }
 
 /** The default agent's corpus when an earlier start ended before it was filled. */

@@ -10,9 +10,14 @@ import type { Viewer } from './viewer.ts';
 export const MAX_TOKEN_SECONDS = 86_400;
 
 export interface ClientTokenInput {
+  for: ClientTokenSubject;
+  expiresInSeconds: number;
+}
+
+/** Exactly one of the two. */
+interface ClientTokenSubject {
   contactId?: string | null | undefined;
   conversationId?: string | null | undefined;
-  expiresInSeconds: number;
 }
 
 /** Mints a token for a person or a conversation of the viewer's organization. It dies with the viewer's own credential. */
@@ -24,9 +29,9 @@ export async function grantClientToken(
   const { expiresInSeconds } = input;
   if (expiresInSeconds < 1 || expiresInSeconds > MAX_TOKEN_SECONDS) {
     const detail = `Must be from 1 to ${MAX_TOKEN_SECONDS}.`;
-    throw new InvalidInputError([{ path: ['expiresInSeconds'], detail }]);
+    throw new InvalidInputError([{ path: ['expiresInSeconds'], code: 'OUT_OF_RANGE', detail }]);
   }
-  const confinedTo = await confinementOf(services, viewer, input);
+  const confinedTo = await confinementOf(services, viewer, input.for);
   const wanted = Date.now() + expiresInSeconds * 1000;
   // Tokens count in whole seconds.
   const expiresAt = new Date(Math.floor(Math.min(wanted, viewer.expiresAt?.getTime() ?? wanted) / 1000) * 1000);
@@ -37,20 +42,17 @@ export async function grantClientToken(
 async function confinementOf(
   { prisma }: { prisma: PrismaClient },
   { organizationId }: Viewer,
-  { contactId, conversationId }: ClientTokenInput,
+  { contactId, conversationId }: ClientTokenSubject,
 ): Promise<Confinement> {
-  if ((contactId == null) === (conversationId == null)) {
-    throw new InvalidInputError([{ path: [], detail: 'Give exactly one of `contactId` and `conversationId`.' }]);
-  }
   if (contactId != null) {
     const id = decodeId('Contact', contactId);
     const contact = id && (await prisma.contact.findUnique({ where: { id, organizationId }, select: { id: true } }));
-    if (!contact) throw new NotFoundError(['contactId']);
+    if (!contact) throw new NotFoundError(['for', 'contactId']);
     return { contactId: contact.id };
   }
   const id = decodeId('Conversation', conversationId ?? '');
   const conversation =
     id && (await prisma.conversation.findUnique({ where: { id, organizationId }, select: { id: true } }));
-  if (!conversation) throw new NotFoundError(['conversationId']);
+  if (!conversation) throw new NotFoundError(['for', 'conversationId']);
   return { conversationId: conversation.id };
 }

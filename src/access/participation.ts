@@ -27,21 +27,34 @@ export async function requireReply({ services, viewer }: Context, replyId: strin
   if (!found) throw new NotFoundError(['replyId']);
 }
 
-/** What of `sendMessage` is for operators: who wrote it, what steers the agent, and what only a program can have done. */
-const operatorFields = ['author', 'contactId', 'stateAfter', 'runtimeParameters', 'queryMetadata'] as const;
+/**
+ * What of `sendMessage` is for operators: who wrote it, what steers the agent, and what is shown to people as the operator's
+ * word. An end user gives text, and a `contentPayload` for programs that know whose it is.
+ */
+const operatorFields = [
+  'author',
+  'contactId',
+  'stateAfter',
+  'runtimeParameters',
+  'queryMetadata',
+  'canvas',
+  'metadata',
+] as const;
 
 interface SendInput extends Partial<Record<(typeof operatorFields)[number], unknown>> {
-  content: { fragments?: readonly { text?: unknown }[] | null | undefined };
+  content: { fragments?: readonly { text?: { metadata?: unknown } | null | undefined }[] | null | undefined };
 }
 
 /** Throws `InvalidInputError` for what a client token may not say. */
 export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput): void {
   if (!confinedTo) return;
   const given = operatorFields.filter((name) => input[name] != null).map((name) => [name]);
-  const calls = (input.content.fragments ?? []).flatMap((fragment, index) =>
-    fragment.text == null ? [['content', 'fragments', String(index)]] : [],
-  );
-  const issues = [...given, ...calls].map((path) => ({
+  const parts = (input.content.fragments ?? []).flatMap(({ text }, index) => {
+    const path = ['content', 'fragments', String(index)];
+    if (text == null) return [path];
+    return text.metadata == null ? [] : [[...path, 'text', 'metadata']];
+  });
+  const issues = [...given, ...parts].map((path) => ({
     path,
     detail: 'Is for operators: a client token cannot give it.',
   }));

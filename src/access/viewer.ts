@@ -3,8 +3,10 @@ import type { Caller } from './caller.ts';
 /** What an API key may be allowed: to see everything of its organization, to change it, and to manage its keys. */
 export const keyScopes = ['read', 'write', 'admin'] as const;
 
+export type KeyScope = (typeof keyScopes)[number];
+
 /** What a credential may do. A client token may only take part in conversations. */
-export type Scope = (typeof keyScopes)[number] | 'participate';
+export type Scope = KeyScope | 'participate';
 
 /** Who is asking, and for which organization. */
 export interface Viewer extends Caller {
@@ -14,6 +16,6 @@ export interface Viewer extends Caller {
   contactId: string | null;
 }
 
-export function isKeyScope(scope: string): scope is (typeof keyScopes)[number] {
+export function isKeyScope(scope: string): scope is KeyScope {
   return keyScopes.some((known) => known === scope);
 }

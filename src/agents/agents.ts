@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import { inTransaction } from '../db.ts';
-import { NotFoundError } from '../errors.ts';
+import { inTransaction, type Queryable } from '../db.ts';
+import { NotFoundError, UnavailableError } from '../errors.ts';
 import { decodeId, type NewId } from '../ids.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
 import { ValueReader } from '../value-reader.ts';
 import { AgentInUseError, type AgentUse } from './failures.ts';
 import { readTools } from './http-tool.ts';
 import { readPlaybooks } from './playbook.ts';
-import { type AgentData, type AgentInput, readAgent } from './read-agent.ts';
+import { type AgentData, type AgentInput, checkAgent, readAgent } from './read-agent.ts';
 import type { AgentRuntimes } from './runtimes.ts';
 
 /** What the commands on agents are built from. */
@@ -14,6 +16,7 @@ export interface AgentServices {
   pool: pg.Pool;
   newId: NewId;
   runtimes: AgentRuntimes;
+  schemas: SchemaChecker;
 }
 
 /** Whose agents they are. */
@@ -44,9 +47,12 @@ export async function createAgent(
   const id = services.newId();
   const { name, runtime } = input;
   const none = { systemPrompt: null, greeting: null, defaultRuntimeParameters: {}, playbooks: [], tools: [] };
+  const reader = new ValueReader();
+  const agent = readAgent(reader, services.runtimes, input, { name, runtime, ...none });
+  reader.issues.push(...(await checkAgent(services, input, agent)));
+  reader.finish();
   await inTransaction(services.pool, async (db) => {
     const corpusId = (await lockCorpus(db, owner, input.corpusId)) ?? null;
-    const agent = readInput(services, input, { name, runtime, ...none });
     await write(db, owner, { id, corpusId, ...agent });
     if (input.makeDefault) await makeDefault(db, owner, id);
   });
@@ -61,16 +67,31 @@ export async function updateAgent(
 ): Promise<{ agentId: string }> {
   const id = decodeId('Agent', input.agentId);
   if (!id) throw new NotFoundError(['agentId']);
-  await inTransaction(services.pool, async (db) => {
-    // The corpus before the agent: whoever deletes a corpus locks it before the agents that lose it.
-    const corpusId = await lockCorpus(db, owner, input.corpusId);
-    const before = await lockAgent(db, owner, id);
-    const agent = readInput(services, input, before);
-    await write(db, owner, { id, corpusId: corpusId === undefined ? before.corpusId : corpusId, ...agent });
-    if (input.makeDefault) await makeDefault(db, owner, id);
-  });
-  return { agentId: id };
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const expected = readAgent(new ValueReader(), services.runtimes, input, await readRow(services.pool, owner, id));
+    const issues = await checkAgent(services, input, expected);
+    const isWritten = await inTransaction(services.pool, async (db) => {
+      // The corpus before the agent: whoever deletes a corpus locks it before the agents that lose it.
+      const corpusId = await lockCorpus(db, owner, input.corpusId);
+      const before = await readRow(db, owner, id, 'FOR NO KEY UPDATE');
+      const reader = new ValueReader();
+      const agent = readAgent(reader, services.runtimes, input, before);
+      if (!isDeepStrictEqual(checkedOf(agent), checkedOf(expected))) return false;
+      reader.issues.push(...issues);
+      reader.finish();
+      await write(db, owner, { id, corpusId: corpusId === undefined ? before.corpusId : corpusId, ...agent });
+      if (input.makeDefault) await makeDefault(db, owner, id);
+      return true;
+    });
+    if (isWritten) return { agentId: id };
+  }
+  throw new UnavailableError('Others are changing this agent at the same time. Nothing was changed. Try again.', 1);
 }
+
+/** How often an agent may change between the check of its parameters and their writing. */
+const MAX_ATTEMPTS = 5;
+
+const checkedOf = ({ runtime, defaultRuntimeParameters }: AgentData) => ({ runtime, defaultRuntimeParameters });
 
 /** Deletes an agent that nothing refers to. Throws `AgentInUseError` for any other. */
 export async function deleteAgent(
@@ -96,13 +117,6 @@ export async function deleteAgent(
 
 type AgentRow = AgentData & { corpusId: string | null };
 
-function readInput(services: AgentServices, input: AgentInput, before: AgentData): AgentData {
-  const reader = new ValueReader();
-  const agent = readAgent(reader, services.runtimes, input, before);
-  reader.finish();
-  return agent;
-}
-
 /** The row id of a corpus that stays there until the transaction ends; what is no id is returned as it is. */
 async function lockCorpus<T extends null | undefined>(
   db: pg.PoolClient,
@@ -119,11 +133,16 @@ async function lockCorpus<T extends null | undefined>(
   return uuid;
 }
 
-async function lockAgent(db: pg.PoolClient, { organizationId }: AgentOwner, id: string): Promise<AgentRow> {
+async function readRow(
+  db: Queryable,
+  { organizationId }: AgentOwner,
+  id: string,
+  lock: 'FOR NO KEY UPDATE' | '' = '',
+): Promise<AgentRow> {
   const { rows } = await db.query<Omit<AgentRow, 'playbooks' | 'tools'> & { playbooks: unknown; tools: unknown }>({
     text: `SELECT name, runtime, system_prompt AS "systemPrompt", greeting, playbooks, tools, corpus_id AS "corpusId",
         default_runtime_parameters AS "defaultRuntimeParameters"
-      FROM agent WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE`,
+      FROM agent WHERE id = $1 AND organization_id = $2 ${lock}`,
     values: [id, organizationId],
   });
   const row = rows[0];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { callVisibilities } from '../access/visible-calls.ts';
 
 /** The names that belong to the tools that every agent has. */
 export const builtInTools = ['queryKnowledgeBase', 'changePhase', 'requestHandoff'] as const;
@@ -41,6 +42,8 @@ const toolSchema = z.strictObject({
   parametersSchema: z.record(z.string(), z.json()),
   /** How long a call may take, in seconds. */
   timeoutSeconds: z.number().min(0.1).max(60),
+  /** What end users see of a call. Left out: `DEFAULT_VISIBILITY`. */
+  visibility: z.enum(callVisibilities).optional(),
 });
 
 /** Tools as an agent's row holds them. Names are unique. */

@@ -1,8 +1,9 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { StartupError } from '../errors.ts';
+import { SchemaChecker, SchemaError } from '../json-schema/checker.ts';
 import { isJsonObject } from '../json.ts';
+import type { Logger } from '../logger.ts';
 import type { Runtime } from './runtime.ts';
 
 /** The runtimes that every installation has. */
@@ -13,20 +14,25 @@ const ownNames = ['knowledge', 'model'];
  * the working directory and begin with a dot or a slash; anything else is the name of a package.
  * @throws {StartupError} naming the module that cannot be used, and why.
  */
-export async function loadRuntimes(modules: readonly string[]): Promise<Runtime[]> {
+export async function loadRuntimes(modules: readonly string[], logger: Logger): Promise<Runtime[]> {
   const loaded: Runtime[] = [];
   const names = new Set(ownNames);
-  for (const module of modules) {
-    for (const runtime of await load(module)) {
-      if (names.has(runtime.name)) throw unusable(module, `there is already a runtime named ${runtime.name}`);
-      names.add(runtime.name);
-      loaded.push(runtime);
+  const schemas = new SchemaChecker(logger);
+  try {
+    for (const module of modules) {
+      for (const runtime of await load(module, schemas)) {
+        if (names.has(runtime.name)) throw unusable(module, `there is already a runtime named ${runtime.name}`);
+        names.add(runtime.name);
+        loaded.push(runtime);
+      }
     }
+    return loaded;
+  } finally {
+    await schemas.close();
   }
-  return loaded;
 }
 
-async function load(module: string): Promise<Runtime[]> {
+async function load(module: string, schemas: SchemaChecker): Promise<Runtime[]> {
   const isPath = module.startsWith('.') || isAbsolute(module);
   let loaded: unknown;
   try {
@@ -43,11 +49,11 @@ async function load(module: string): Promise<Runtime[]> {
     );
   }
   for (const { name, parametersSchema } of runtimes) {
-    try {
-      new Ajv2020({ strict: false }).compile(parametersSchema);
-    } catch {
-      throw unusable(module, `the parametersSchema of ${name} is no JSON Schema`);
-    }
+    // Whoever runs the server chose its modules: their patterns may be of any kind.
+    await schemas.check(parametersSchema, {}).catch((error: unknown) => {
+      if (!(error instanceof SchemaError)) throw error;
+      throw unusable(module, `the parametersSchema of ${name} cannot be used: ${error.message.replace(/\.$/, '')}`);
+    });
   }
   return runtimes;
 }

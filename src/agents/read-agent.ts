@@ -1,9 +1,11 @@
+import type { InputIssue } from '../errors.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
 import type { JsonObject } from '../json.ts';
 import { type ValueReader, valueLimits } from '../value-reader.ts';
 import type { HttpTool } from './http-tool.ts';
 import { type Playbook, playbooksSchema } from './playbook.ts';
 import { readList } from './read-list.ts';
-import { readToolInputs, type ToolInput } from './read-tools.ts';
+import { faultsOfSchemas, readToolInputs, type ToolInput } from './read-tools.ts';
 import type { AgentRuntimes } from './runtimes.ts';
 
 /** What an agent is made of. */
@@ -33,7 +35,7 @@ const MAX_NAME = 200;
 /** In bytes of JSON. */
 const MAX_PLAYBOOKS = 1024 * 1024;
 
-/** What an agent is after a change. */
+/** What an agent is after a change, as far as the input tells: `checkAgent` tells the rest. */
 export function readAgent(
   reader: ValueReader,
   runtimes: AgentRuntimes,
@@ -56,13 +58,30 @@ export function readAgent(
   };
 }
 
+/**
+ * What is wrong with the schemas of the tools that are given, and with the parameters for the runtime that the agent then has,
+ * whichever of the two is changed. Throws `UnavailableError`. Takes up to seconds, so it holds no lock.
+ */
+export async function checkAgent(
+  { runtimes, schemas }: { runtimes: AgentRuntimes; schemas: SchemaChecker },
+  input: AgentInput,
+  { runtime, defaultRuntimeParameters }: AgentData,
+): Promise<InputIssue[]> {
+  const issues = await faultsOfSchemas(schemas, input.tools ?? []);
+  if (input.runtime === undefined && input.defaultRuntimeParameters === undefined) return issues;
+  // A name that is not known is refused as such.
+  if (!runtimes.get(runtime)) return issues;
+  const faults = await runtimes.checkParameters(runtime, defaultRuntimeParameters);
+  return [...issues, ...faults.map((fault) => ({ ...fault, path: ['defaultRuntimeParameters', ...fault.path] }))];
+}
+
 function readName(reader: ValueReader, given: string | null): string {
   const name = reader.text(['name'], given) ?? '';
-  if (name.length < 1 || name.length > MAX_NAME) reader.refuse(['name'], `Must be 1 to ${MAX_NAME} characters long.`);
+  if (name.length < 1 || name.length > MAX_NAME)
+    reader.refuse(['name'], `Must be 1 to ${MAX_NAME} characters long.`, 'TOO_LONG');
   return name;
 }
 
-/** The parameters must suit the runtime that the agent then has, whichever of the two is changed. */
 function readRuntime(
   reader: ValueReader,
   runtimes: AgentRuntimes,
@@ -74,9 +93,7 @@ function readRuntime(
   const given = input[at];
   const parameters = given === undefined ? before[at] : (reader.object([at], given) ?? {});
   if (input.runtime !== undefined && !runtimes.get(runtime)) {
-    reader.refuse(['runtime'], 'Is not the name of a runtime that this server has.');
-  } else if (input.runtime !== undefined || given !== undefined) {
-    for (const { path, detail } of runtimes.checkParameters(runtime, parameters)) reader.refuse([at, ...path], detail);
+    reader.refuse(['runtime'], 'Is not the name of a runtime that this server has.', 'NOT_FOUND');
   }
   return { runtime, defaultRuntimeParameters: parameters };
 }

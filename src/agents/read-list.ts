@@ -14,7 +14,7 @@ export function readList<T>(
   if (reader.issues.length > faults) return [];
   const { data, error } = schema.safeParse(json);
   for (const { path, message } of error?.issues ?? []) {
-    reader.refuse([field, ...path.map(String)], message.endsWith('.') ? message : `${message}.`);
+    reader.refuse([field, ...path.map(String)], message.endsWith('.') ? message : `${message}.`, 'SCHEMA');
   }
   return data ?? [];
 }

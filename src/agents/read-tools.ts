@@ -1,6 +1,8 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { JsonObject } from '../json.ts';
-import type { ValueReader } from '../value-reader.ts';
+import { type CallVisibility, DEFAULT_VISIBILITY } from '../access/visible-calls.ts';
+import type { InputIssue } from '../errors.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
+import { isJsonObject } from '../json.ts';
+import { ValueReader } from '../value-reader.ts';
 import { type HttpTool, toolsSchema } from './http-tool.ts';
 import { readList } from './read-list.ts';
 
@@ -14,10 +16,33 @@ export interface ToolInput {
   /** Left out: any arguments will do. */
   parametersSchema?: unknown;
   timeoutSeconds: number;
+  visibility: CallVisibility;
 }
 
 /** In bytes of JSON. */
 const MAX_TOOLS = 256 * 1024;
+/** Each may have taken all the time that a schema may. */
+const MAX_FAULTS = 5;
+
+/** What is wrong with the schemas of tools: what the shape of a tool does not tell. Throws `UnavailableError`. */
+export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly ToolInput[]): Promise<InputIssue[]> {
+  const issues: InputIssue[] = [];
+  const reader = new ValueReader();
+  reader.json([], given, MAX_TOOLS);
+  if (reader.issues.length > 0) return [];
+  for (const [index, { parametersSchema: schema }] of given.entries()) {
+    const path = ['tools', String(index), 'parametersSchema'];
+    // Anything else is refused by its shape.
+    if (!isJsonObject(schema) || issues.length >= MAX_FAULTS) continue;
+    if (schema.type !== undefined && schema.type !== 'object') {
+      issues.push({ path, detail: 'Must be of the type `object`, as arguments are.' });
+      continue;
+    }
+    const detail = await schemas.faultOf(schema);
+    if (detail !== null) issues.push({ path, detail });
+  }
+  return issues;
+}
 
 /** Reads the tools that take the place of the stored ones. */
 export function readToolInputs(
@@ -25,11 +50,13 @@ export function readToolInputs(
   given: readonly ToolInput[],
   stored: readonly HttpTool[],
 ): HttpTool[] {
-  const candidates = given.map((tool, index) => ({
+  const candidates = given.map(({ visibility, ...tool }, index) => ({
     ...tool,
     url: tool.url.href,
     headers: tool.headers === undefined ? keptHeaders(reader, tool, index, stored) : (tool.headers ?? {}),
     parametersSchema: tool.parametersSchema ?? { type: 'object', properties: {} },
+    // A server of the release before knows tools without it.
+    ...(visibility !== DEFAULT_VISIBILITY && { visibility }),
   }));
   const tools = readList(reader, 'tools', candidates, toolsSchema, MAX_TOOLS);
   for (const [index, tool] of tools.entries()) checkTool(reader, ['tools', String(index)], tool);
@@ -37,7 +64,12 @@ export function readToolInputs(
 }
 
 /** Secrets must not follow a tool to another server, where whoever changes the URL could read them. */
-function keptHeaders(reader: ValueReader, { name, url }: ToolInput, index: number, stored: readonly HttpTool[]) {
+function keptHeaders(
+  reader: ValueReader,
+  { name, url }: Pick<ToolInput, 'name' | 'url'>,
+  index: number,
+  stored: readonly HttpTool[],
+) {
   const before = stored.find((tool) => tool.name === name);
   if (!before || Object.keys(before.headers).length === 0) return {};
   if (new URL(before.url).origin !== url.origin) {
@@ -50,21 +82,9 @@ function keptHeaders(reader: ValueReader, { name, url }: ToolInput, index: numbe
 }
 
 /** What the shape of a tool does not tell. */
-function checkTool(reader: ValueReader, path: string[], { url, parametersSchema }: HttpTool): void {
+function checkTool(reader: ValueReader, path: string[], { url }: HttpTool): void {
   const { username, password } = new URL(url);
   // Everybody who may read the agent sees its URL.
   if (username || password)
     reader.refuse([...path, 'url'], 'Must not hold a password. Give an `Authorization` header.');
-  const fault = schemaFault(parametersSchema);
-  if (fault !== null) reader.refuse([...path, 'parametersSchema'], fault);
-}
-
-function schemaFault(schema: JsonObject): string | null {
-  if (schema.type !== undefined && schema.type !== 'object') return 'Must be of the type `object`, as arguments are.';
-  try {
-    new Ajv2020({ strict: false, logger: false }).compile(schema);
-    return null;
-  } catch (error) {
-    return `Is not a JSON Schema of draft 2020-12: ${error instanceof Error ? error.message : 'it cannot be used'}.`;
-  }
 }

@@ -1,3 +1,4 @@
+import type { CallVisibility } from '../access/visible-calls.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { HttpTool } from './http-tool.ts';
 import type { Playbook } from './playbook.ts';
@@ -7,7 +8,7 @@ export interface TurnMessage {
   role: 'USER' | 'AGENT' | 'CONTROL';
   text: string;
   metadata: JsonObject;
-  /** For the search; null when the message carries none. */
+  /** For the search: the message's own over the conversation's; null when there is none. */
   queryMetadata: JsonObject | null;
 }
 
@@ -33,7 +34,7 @@ export interface Turn {
 
 /**
  * A piece of a reply, in the order it is produced. Text parts come between `text-start` and `text-end`; a `tool-result`
- * names an earlier `tool-call` of the same reply; `state-change` goes to a phase that the present one leads to;
+ * names an earlier `tool-call` of the same reply, whose `visibility` says what end users see of both (left out: nothing); `state-change` goes to a phase that the present one leads to;
  * `handoff-request` has a human take over once the reply has ended; `usage` adds to what was used before. The stream of a
  * reply that succeeds ends after `finish`.
  */
@@ -41,7 +42,7 @@ export type ReplyPart =
   | { type: 'text-start' }
   | { type: 'text-delta'; text: string }
   | { type: 'text-end'; metadata?: JsonObject }
-  | { type: 'tool-call'; callId: string; name: string; args: JsonObject }
+  | { type: 'tool-call'; callId: string; name: string; args: JsonObject; visibility?: CallVisibility }
   | { type: 'tool-result'; callId: string; response: Json; failed: boolean }
   | { type: 'state-change'; phase: string }
   | { type: 'handoff-request'; reason: string | null }

@@ -1,40 +1,35 @@
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { InputIssue } from '../errors.ts';
+import { type SchemaChecker, SchemaError } from '../json-schema/checker.ts';
 import type { JsonObject } from '../json.ts';
 import type { Runtime } from './runtime.ts';
 
-/** The runtimes of this installation, by name, with their parameter schemas compiled. */
+/** The runtimes of this installation, by name. */
 export class AgentRuntimes {
-  private readonly runtimes = new Map<string, { runtime: Runtime; validate: ValidateFunction }>();
+  private readonly runtimes: ReadonlyMap<string, Runtime>;
+  private readonly schemas: SchemaChecker;
 
-  constructor(runtimes: readonly Runtime[]) {
-    const ajv = new Ajv2020({ allErrors: true, strict: false });
-    for (const runtime of runtimes) {
-      this.runtimes.set(runtime.name, { runtime, validate: ajv.compile(runtime.parametersSchema) });
-    }
+  constructor(runtimes: readonly Runtime[], schemas: SchemaChecker) {
+    this.runtimes = new Map(runtimes.map((runtime) => [runtime.name, runtime]));
+    this.schemas = schemas;
   }
 
   get(name: string): Runtime | undefined {
-    return this.runtimes.get(name)?.runtime;
+    return this.runtimes.get(name);
   }
 
-  /** What is wrong with these parameters, with the path of each fault below them; empty when they are valid. */
-  checkParameters(name: string, parameters: JsonObject): InputIssue[] {
-    const known = this.runtimes.get(name);
-    if (!known) return [{ path: [], detail: `This server has no runtime named ${name}.` }];
-    known.validate(parameters);
-    return (known.validate.errors ?? []).map(issueOf);
+  /** What is wrong with these parameters, with its path below them; empty when they are valid. Throws `UnavailableError`. */
+  async checkParameters(name: string, parameters: JsonObject): Promise<InputIssue[]> {
+    const runtime = this.runtimes.get(name);
+    if (!runtime) return [{ path: [], detail: `This server has no runtime named ${name}.` }];
+    try {
+      const fault = await this.schemas.check(runtime.parametersSchema, parameters);
+      if (!fault) return [];
+      const { path, message, unknownProperty } = fault;
+      if (unknownProperty) return [{ path, detail: 'Is not a parameter of this runtime.' }];
+      return [{ path, detail: `${message.charAt(0).toUpperCase()}${message.slice(1)}.` }];
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error;
+      return [{ path: [], detail: `The schema of the parameters of the runtime ${name}: ${error.message}` }];
+    }
   }
-}
-
-function issueOf(error: ErrorObject): InputIssue {
-  const path = error.instancePath
-    .split('/')
-    .slice(1)
-    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
-  const params: Record<string, unknown> = error.params;
-  const extra = params.additionalProperty ?? params.unevaluatedProperty;
-  if (typeof extra === 'string') return { path: [...path, extra], detail: 'Is not a parameter of this runtime.' };
-  const text = error.message ?? 'is not valid';
-  return { path, detail: `${text.charAt(0).toUpperCase()}${text.slice(1)}.` };
 }

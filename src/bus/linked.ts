@@ -77,14 +77,14 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   }
 
   async function openLink(): Promise<void> {
-    let current: Link | undefined;
+    const arrived: { link?: Link } = {};
     let early: Error | undefined;
     const opened = await open({
       onPayload: (payload) => {
         for (const hint of decodeHints(sender, payload)) listeners.hint(hint);
       },
       onLost: (reason) => {
-        if (current) lose(current, reason);
+        if (arrived.link) lose(arrived.link, reason);
         else early = reason;
       },
     });
@@ -92,7 +92,7 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
       await opened.close();
       throw early ?? new Error('the event bus is closed');
     }
-    current = opened;
+    arrived.link = opened;
     state = { is: 'open', link: opened, probing: probeLater(opened) };
     inTrouble = false;
     flush();

@@ -1,4 +1,5 @@
 import type { Author } from '../access/caller.ts';
+import type { CallVisibility } from '../access/visible-calls.ts';
 import type { Json, JsonObject } from '../json.ts';
 
 /** What steers the agent. */
@@ -15,7 +16,7 @@ export type StatePatch = Partial<State>;
 /** A fragment as the caller gives it: always complete. */
 export type NewFragment =
   | { kind: 'TEXT'; text: string; metadata: JsonObject }
-  | { kind: 'FUNCTION_CALL'; name: string; args: JsonObject; metadata: JsonObject }
+  | { kind: 'FUNCTION_CALL'; name: string; args: JsonObject; metadata: JsonObject; visibility: CallVisibility }
   | {
       kind: 'FUNCTION_RESPONSE';
       name: string;
@@ -23,6 +24,7 @@ export type NewFragment =
       response: Json;
       failed: boolean;
       metadata: JsonObject;
+      visibility: CallVisibility;
     };
 
 /** A document beside a message's text. */

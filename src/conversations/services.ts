@@ -11,6 +11,7 @@ import type { ReplyRunner } from './reply-runner.ts';
 import type { LogEpoch } from './log/epoch.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
+import type { ConversationSearch } from './lists/search.ts';
 
 /** What the commands on conversations are built from. */
 export interface ConversationServices {
@@ -20,15 +21,18 @@ export interface ConversationServices {
   feedRegistry: FeedRegistry;
   logTail: LogTail;
   logEpoch: LogEpoch;
+  search: ConversationSearch;
   runner: ReplyRunner;
   /** Passed by every command, by conversation. */
   gate: KeyedGate;
   newId: NewId;
   logger: Logger;
-  /** This server, as the owner of the replies that it generates. */
+  /** The longest message that a client token may send. */
+  maxEndUserMessageBytes: number;
+  /** This server, as the owner of the replies that it generates. Throws `UnavailableError` while others may think it dead. */
   serverId(): string;
-  /** What is wrong with parameters for a runtime; paths start below the parameters. */
-  checkParameters(runtime: string, parameters: JsonObject): InputIssue[];
+  /** What is wrong with parameters for a runtime; paths start below the parameters. May take seconds: hold no lock. */
+  checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
   /**
    * Tells a command that takes long when its caller is not to be served any more, at most once, with what to answer. The
    * returned function ends the watching.

@@ -25,7 +25,7 @@ export interface CheckpointOptions {
   /** For the text, which waits for nobody. Default: `pool`. */
   checkpointPool?: pg.Pool;
   bus: Bus;
-  lease: Lease;
+  lease: Pick<Lease, 'isHeld'>;
   logger: Logger;
   feedRegistry?: FragmentListener | undefined;
 }
@@ -37,7 +37,7 @@ export interface CheckpointOptions {
 export class Checkpoints {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
-  private readonly lease: Lease;
+  private readonly lease: Pick<Lease, 'isHeld'>;
   private readonly logger: Logger;
   private readonly feedRegistry: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();
@@ -212,11 +212,14 @@ WITH claim AS (
   WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply
   FOR SHARE OF c SKIP LOCKED
 ), begun AS (
-  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata)
+  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata,
+    visibility)
   SELECT held.reply, f.index, f.kind::"FragmentKind", f.status::"FragmentStatus", f.text, f.units, f.name,
-    nullif(f.args, 'null'), f."callIndex", f.response, f.failed, f.metadata
+    nullif(f.args, 'null'), f."callIndex", f.response, f.failed, f.metadata,
+    f.visibility::"CallVisibility"
   FROM held JOIN jsonb_to_recordset($2::jsonb) AS f(reply uuid, index int, kind text, status text, text text, units int,
-    name text, args jsonb, "callIndex" int, response jsonb, failed boolean, metadata jsonb) ON f.reply = held.reply
+    name text, args jsonb, "callIndex" int, response jsonb, failed boolean, metadata jsonb,
+    visibility text) ON f.reply = held.reply
   ON CONFLICT DO NOTHING
 ), ended AS (
   UPDATE fragment SET status = 'DONE', metadata = e.metadata

@@ -1,3 +1,4 @@
+import type { CallVisibility } from '../access/visible-calls.ts';
 import type { ReplyPart, Usage } from '../agents/runtime.ts';
 import { GrowingText } from '../conversations/stream/growing-text.ts';
 import type { Json, JsonObject } from '../json.ts';
@@ -16,6 +17,7 @@ export interface DraftFragment {
   response: Json;
   failed: boolean;
   metadata: JsonObject;
+  visibility: CallVisibility;
 }
 
 /** A runtime broke the order of parts, or its limits. The message is safe to show. */
@@ -56,8 +58,8 @@ export class Draft {
       case 'tool-call': {
         this.between(part.type);
         if (this.calls.has(part.callId)) throw new BadPartError("The agent's runtime used a call id twice.");
-        const { name, args } = part;
-        const call = this.add({ kind: 'FUNCTION_CALL', name: cleanText(name), args: clean(args) });
+        const { name, args, visibility = 'HIDDEN' } = part;
+        const call = this.add({ kind: 'FUNCTION_CALL', name: cleanText(name), args: clean(args), visibility });
         this.calls.set(part.callId, call);
         return call;
       }
@@ -72,6 +74,7 @@ export class Draft {
           callIndex: call.index,
           response: clean(response),
           failed,
+          visibility: call.visibility,
         });
       }
       case 'state-change':
@@ -109,6 +112,7 @@ export class Draft {
       response: null,
       failed: false,
       metadata: {},
+      visibility: 'HIDDEN',
       ...fragment,
       index: this.fragments.length,
     };

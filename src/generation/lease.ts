@@ -1,40 +1,48 @@
-import type pg from 'pg';
+import type { Worker } from 'node:worker_threads';
+import { UnavailableError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
 import type { Logger } from '../logger.ts';
+import { startWorker } from '../worker-thread.ts';
+import type { FromLeaseWorker, LeaseWorkerData, ToLeaseWorker } from './lease-protocol.ts';
+
+/** A main loop that answers later than this is worth a line in the log, in milliseconds. */
+const LAG_MS = 1000;
+
+export interface LeaseOptions {
+  databaseUrl: string;
+  /** How long others wait for a sign of life. */
+  seconds: number;
+  newId: NewId;
+  logger: Logger;
+  /** Others have declared this server dead; its replies are no longer its own. */
+  onLost: () => void;
+  /** The main loop did not turn for so many milliseconds. */
+  onLag?: (milliseconds: number) => void;
+  /** After so many seconds in which the main loop does not turn, the process is ended. Default 15. */
+  hungSeconds?: number;
+}
 
 /**
- * This server's claim to be alive: one row, renewed every third of the lease by the database's clock. Replies name the server
- * that generates them, and any server settles the replies of one whose lease has run out.
+ * This server's claim to be alive: one row, which changes three times in a lease. Replies name the server that generates them,
+ * and any server settles the replies of one whose row stands still. It is renewed by a worker, for as long as the main loop
+ * turns.
  */
 export class Lease {
   readonly seconds: number;
-  private readonly pool: pg.Pool;
-  private readonly newId: NewId;
-  private readonly logger: Logger;
-  private readonly now: () => number;
-  private readonly onLost: () => void;
+  private readonly options: LeaseOptions;
+  private readonly heldUntil = new BigInt64Array(new SharedArrayBuffer(8));
   private id: string;
-  private renewedAt = -Infinity;
-  private steadySince: number | null = null;
-  private timer: NodeJS.Timeout | null = null;
-  private renewing: Promise<void> | null = null;
+  private worker: Worker | null = null;
+  private restart: NodeJS.Timeout | null = null;
+  /** Ends the wait for the first answer. */
+  private first: { resolve(): void; reject(error: Error): void } | null = null;
+  private stopped: (() => void) | null = null;
+  private isStopping = false;
 
-  /** `onLost` is called when others have declared this server dead; its replies are no longer its own. `now` is monotonic, in ms. */
-  constructor(options: {
-    pool: pg.Pool;
-    seconds: number;
-    newId: NewId;
-    logger: Logger;
-    onLost: () => void;
-    now?: () => number;
-  }) {
-    this.pool = options.pool;
+  constructor(options: LeaseOptions) {
+    this.options = options;
     this.seconds = options.seconds;
-    this.newId = options.newId;
-    this.logger = options.logger;
-    this.onLost = options.onLost;
-    this.now = options.now ?? (() => performance.now());
-    this.id = this.newId();
+    this.id = options.newId();
   }
 
   /** Changes when the lease was lost and taken anew. */
@@ -42,73 +50,92 @@ export class Lease {
     return this.id;
   }
 
-  /** False once others may think this server dead: it must not publish any more. */
+  /** False once others may think this server dead: it must neither publish nor take replies any more. */
   isHeld(): boolean {
-    return this.now() < this.renewedAt + this.seconds * 1000;
+    return process.hrtime.bigint() < Atomics.load(this.heldUntil, 0);
   }
 
-  /**
-   * Whether this server has had the database for a whole lease. Before that, another server's stale lease may only mean that
-   * the database was away from both.
-   */
-  isSteady(): boolean {
-    return this.steadySince !== null && this.now() >= this.steadySince + this.seconds * 1000;
-  }
-
-  async start(): Promise<void> {
-    await this.register();
-    this.timer = setInterval(() => void this.renew(), (this.seconds * 1000) / 3);
-  }
-
-  /** Extends the lease; never throws. */
-  renew(): Promise<void> {
-    this.renewing ??= this.tryRenew().finally(() => {
-      this.renewing = null;
-    });
-    return this.renewing;
-  }
-
-  /** Gives the lease back, so that nobody has to wait for it to run out. */
-  async stop(): Promise<void> {
-    if (this.timer) clearInterval(this.timer);
-    await this.renewing;
-    await this.pool.query('DELETE FROM server WHERE id = $1', [this.id]);
-  }
-
-  private async tryRenew(): Promise<void> {
-    const asked = this.now();
-    try {
-      const { rowCount } = await this.pool.query({
-        name: 'renew-lease',
-        text: 'UPDATE server SET expires_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1',
-        values: [this.id, this.seconds],
-      });
-      if (rowCount === 0) {
-        this.logger.warn('others have declared this server dead; its replies were settled');
-        this.onLost();
-        await this.register();
-      } else {
-        this.held(asked);
-      }
-    } catch (error) {
-      this.steadySince = null;
-      this.logger.warn({ err: error }, 'could not renew the lease');
-    }
-  }
-
-  private async register(): Promise<void> {
-    const asked = this.now();
-    const id = this.newId();
-    await this.pool.query(
-      'INSERT INTO server (id, expires_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))',
-      [id, this.seconds],
+  /** This server's id, for what it takes on. Throws `UnavailableError` while the lease is not held. */
+  claimant(): string {
+    if (this.isHeld()) return this.id;
+    throw new UnavailableError(
+      'This server has lost touch with its database and takes nothing on. Nothing was done. Try again.',
+      Math.max(1, Math.ceil(this.seconds / 3)),
     );
-    this.id = id;
-    this.held(asked);
   }
 
-  private held(asked: number): void {
-    this.renewedAt = asked;
-    this.steadySince ??= asked;
+  /** Resolves when the lease is held; rejects when the database cannot be reached. */
+  async start(): Promise<void> {
+    const first = new Promise<void>((resolve, reject) => (this.first = { resolve, reject }));
+    this.open();
+    await first;
+  }
+
+  /** Gives the lease back, or lets it run out when the database does not answer in time. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    if (this.restart) clearTimeout(this.restart);
+    const { worker } = this;
+    if (!worker) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.stopped = resolve;
+      timer = setTimeout(resolve, 2 * this.seconds * 1000);
+      this.tell({ type: 'stop' });
+    });
+    clearTimeout(timer);
+    this.worker = null;
+    await worker.terminate();
+  }
+
+  private open(): void {
+    const { databaseUrl, hungSeconds = 15 } = this.options;
+    const { buffer: heldUntil } = this.heldUntil;
+    const data: LeaseWorkerData = { databaseUrl, leaseSeconds: this.seconds, hungSeconds, heldUntil };
+    const worker = startWorker('generation/lease-worker', data);
+    this.worker = worker;
+    worker.on('message', (message: FromLeaseWorker) => this.hear(message));
+    worker.on('error', (error) => this.options.logger.error({ err: error }, 'the worker that renews the lease failed'));
+    worker.on('exit', () => {
+      this.stopped?.();
+      this.first?.reject(new Error('The worker that renews the lease ended.'));
+      if (this.worker !== worker || this.isStopping) return;
+      this.worker = null;
+      this.restart = setTimeout(() => this.open(), (this.seconds * 1000) / 10);
+    });
+    this.tell({ type: 'take', id: this.id });
+  }
+
+  private tell(message: ToLeaseWorker): void {
+    this.worker?.postMessage(message);
+  }
+
+  private hear(message: FromLeaseWorker): void {
+    const { logger, newId, onLost, onLag } = this.options;
+    switch (message.type) {
+      case 'held':
+        this.first?.resolve();
+        this.first = null;
+        return;
+      case 'lost':
+        logger.warn('others have declared this server dead; its replies were settled');
+        onLost();
+        this.id = newId();
+        this.tell({ type: 'take', id: this.id });
+        return;
+      case 'failed':
+        this.first?.reject(new Error(`Cannot take a lease: ${message.message}`));
+        this.first = null;
+        logger.warn({ reason: message.message }, 'could not renew the lease');
+        return;
+      case 'stopped':
+        this.stopped?.();
+        return;
+      case 'ask': {
+        this.tell({ type: 'answer' });
+        const lag = Number((process.hrtime.bigint() - message.at) / 1_000_000n);
+        if (lag > LAG_MS) onLag?.(lag);
+      }
+    }
   }
 }

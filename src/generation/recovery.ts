@@ -5,52 +5,90 @@ import { inTransaction } from '../db.ts';
 import type { Bus } from '../bus/bus.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
+import { type ServerRow, ServerWatch } from './server-watch.ts';
 
 const detail = 'The server that generated this reply stopped working. The text so far is kept; send again to go on.';
 
-/** Settles the replies of servers whose lease has run out, each once, however many servers notice. */
+/** Ends servers that show no sign of life and settles their replies, each once, however many servers notice. */
 export class Recovery {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
-  private readonly lease: Lease;
+  private readonly lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
   private readonly runner: Pick<ReplyRunner, 'start'>;
   private readonly logger: Logger;
+  private readonly now: () => number;
+  private readonly watch: ServerWatch;
   private timer: NodeJS.Timeout | null = null;
-  private sweeping: Promise<void> | null = null;
+  private looking: Promise<void> | null = null;
 
-  constructor(options: { pool: pg.Pool; bus: Bus; lease: Lease; runner: Pick<ReplyRunner, 'start'>; logger: Logger }) {
+  /** `now` is monotonic, in milliseconds. */
+  constructor(options: {
+    pool: pg.Pool;
+    bus: Bus;
+    lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
+    runner: Pick<ReplyRunner, 'start'>;
+    logger: Logger;
+    now?: () => number;
+  }) {
     this.pool = options.pool;
     this.bus = options.bus;
     this.lease = options.lease;
     this.runner = options.runner;
     this.logger = options.logger;
+    this.now = options.now ?? (() => performance.now());
+    this.watch = new ServerWatch(options.lease.seconds);
   }
 
   start(): void {
-    this.timer = setInterval(
-      () => {
-        if (this.lease.isSteady()) void this.sweepQuietly();
-      },
-      (this.lease.seconds * 1000) / 4,
-    );
+    this.timer = setInterval(() => void this.look(), (this.lease.seconds * 1000) / 4);
   }
 
   async stop(): Promise<void> {
     if (this.timer) clearInterval(this.timer);
-    await this.sweeping;
+    await this.looking;
   }
 
-  /** Settles every reply without a living owner; returns how many. */
+  /** Looks at the rows of all servers once, and does what they tell it to; to be called four times in a lease. Never throws. */
+  look(): Promise<void> {
+    this.looking ??= this.tryLook()
+      .catch((error: unknown) => {
+        this.watch.forget();
+        this.logger.warn({ err: error }, 'could not look for replies without an owner');
+      })
+      .finally(() => {
+        this.looking = null;
+      });
+    return this.looking;
+  }
+
+  /** Settles every reply whose server has no row; returns how many. */
   async sweep(): Promise<number> {
     let count = 0;
     while (await this.settleOne()) count += 1;
-    // Only leases long past: a row that has just run out may belong to a server about to renew it.
-    await this.pool.query({
-      text: `DELETE FROM server WHERE expires_at < clock_timestamp() - make_interval(secs => $1)
-        AND NOT EXISTS (SELECT FROM conversation WHERE generating_server_id = server.id)`,
-      values: [this.lease.seconds],
-    });
+    if (count > 0) this.logger.info({ count }, 'settled the replies of a server that stopped working');
     return count;
+  }
+
+  private async tryLook(): Promise<void> {
+    const begun = this.now();
+    const { rows } = await this.pool.query<ServerRow>({
+      text: 'SELECT id, xmin::text AS version, lease_seconds AS "leaseSeconds" FROM server',
+    });
+    const dead = this.watch.look(rows, begun, this.now(), this.lease.serverId);
+    if (dead.length > 0) await this.end(dead);
+    if (!this.watch.isSteady()) return;
+    await this.adopt();
+    await this.sweep();
+  }
+
+  /** A server that has shown a sign of life since lives on: its row is not the one that stood still. */
+  private async end(dead: readonly ServerRow[]): Promise<void> {
+    const { rowCount } = await this.pool.query({
+      text: `DELETE FROM server USING unnest($1::uuid[], $2::text[]) AS dead(id, version)
+        WHERE server.id = dead.id AND server.xmin::text = dead.version`,
+      values: [dead.map(({ id }) => id), dead.map(({ version }) => version)],
+    });
+    if (rowCount) this.logger.warn({ count: rowCount }, 'servers have shown no sign of life for a lease');
   }
 
   /** Starts replies that were claimed for this server when the answer to that claim was lost: nobody else would. */
@@ -66,27 +104,12 @@ export class Recovery {
     for (const reply of rows) this.runner.start(reply);
   }
 
-  private sweepQuietly(): Promise<void> {
-    this.sweeping ??= this.adopt()
-      .then(() => this.sweep())
-      .then(
-        (count) => {
-          if (count > 0) this.logger.info({ count }, 'settled the replies of a server that stopped working');
-        },
-        (error: unknown) => this.logger.warn({ err: error }, 'could not look for replies without an owner'),
-      )
-      .finally(() => {
-        this.sweeping = null;
-      });
-    return this.sweeping;
-  }
-
   private async settleOne(): Promise<boolean> {
     const settled = await inTransaction(this.pool, async (db) => {
       const { rows } = await db.query<{ conversationId: string; replyId: string; agentId: string }>({
         text: `SELECT id AS "conversationId", generating_message_id AS "replyId", agent_id AS "agentId" FROM conversation
-          WHERE generating_server_id IS NOT NULL AND NOT EXISTS (
-            SELECT FROM server WHERE server.id = generating_server_id AND expires_at >= clock_timestamp())
+          WHERE generating_server_id IS NOT NULL
+            AND NOT EXISTS (SELECT FROM server WHERE server.id = generating_server_id)
           LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED`,
       });
       const orphan = rows[0];

@@ -1,5 +1,5 @@
 import type { Author } from '../access/caller.ts';
-import { setImmediate as immediate, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { nextPhases } from '../agents/playbook.ts';
 import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
@@ -9,7 +9,10 @@ import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/bus.ts';
 import type { NewId } from '../ids.ts';
+import type { Shutdown } from '../shutdown.ts';
 import { retry } from '../retry.ts';
+import type { RunningOperation, RunningOperations } from '../running-operations.ts';
+import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { Run } from './run.ts';
@@ -18,11 +21,18 @@ import { loadTurn } from './turn.ts';
 export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
+  /** Told what runs. */
+  runningOperations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** How many bytes of the conversation a reply is generated from. */
+  historyBytes: number;
   /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
   onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
+
+/** Replies whose conversations are read at once. */
+const LOADING = 4;
 
 /** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
 export class Runner implements ReplyRunner, HintListener {
@@ -30,7 +40,10 @@ export class Runner implements ReplyRunner, HintListener {
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
+  private readonly loading = new Semaphore(LOADING);
+  /** Replies that begin are settled at once. */
   private stopping = false;
+  private stopped = false;
 
   constructor(options: RunnerOptions) {
     this.options = options;
@@ -40,8 +53,9 @@ export class Runner implements ReplyRunner, HintListener {
 
   /** Does nothing for a reply that runs already. */
   start(reply: { conversationId: string; replyId: string }): void {
-    if (this.stopping || this.runs.has(reply.replyId)) return;
+    if (this.stopped || this.runs.has(reply.replyId)) return;
     const run = new Run(reply);
+    if (this.stopping) run.abort.abort(new ShutdownError());
     const ended = this.drive(run).finally(() => this.runs.delete(run.replyId));
     this.runs.set(run.replyId, { run, ended });
   }
@@ -72,34 +86,53 @@ export class Runner implements ReplyRunner, HintListener {
     for (const { run } of this.runs.values()) run.fence();
   }
 
-  /** Gives running replies this long to end by themselves, then settles them with the text they have. */
-  async stop(graceMs: number): Promise<void> {
+  /**
+   * Gives running replies, and operations that may yet begin some, a while to end by themselves. Then settles the replies
+   * with the text they have, and gives up on those that cannot be settled in time: other servers will. In milliseconds.
+   */
+  async stop(
+    shutdown: Shutdown,
+    options: { operations: Promise<void>; graceMs: number; settleMs: number },
+  ): Promise<void> {
+    const ended = options.operations.then(() => this.allEnded());
+    await shutdown.patiently(ended, options.graceMs);
     this.stopping = true;
-    const ended = Promise.allSettled([...this.runs.values()].map((entry) => entry.ended));
-    const timer = new AbortController();
-    await Promise.race([ended, sleep(graceMs, undefined, { signal: timer.signal }).catch(() => undefined)]);
-    timer.abort();
     for (const { run } of this.runs.values()) {
       run.resume();
       run.abort.abort(new ShutdownError());
     }
-    await ended;
+    await shutdown.within(ended, options.settleMs);
+    this.stopped = true;
+    if (this.runs.size > 0) this.options.logger.error(`could not settle ${this.runs.size} replies; other servers will`);
+    this.fenceAll();
     this.unsubscribe();
     this.checkpoints.stop();
   }
 
+  private async allEnded(): Promise<void> {
+    while (this.runs.size > 0) await Promise.allSettled([...this.runs.values()].map((entry) => entry.ended));
+  }
+
   private async drive(run: Run): Promise<void> {
-    const { pool, logger, runtimes } = this.options;
+    const { pool, logger, runtimes, historyBytes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
+    let operation: RunningOperation | undefined;
     try {
       // A database that is away only delays the reply: nobody else may settle it while this server lives.
-      const loaded = await this.untilDone(run, 'load what to answer', () => loadTurn(pool, replyId));
-      if (!loaded) return;
+      const loaded = await this.untilDone(run, 'load what to answer', () =>
+        // What was interrupted while it waited for its turn has nothing to load.
+        this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn(pool, replyId, historyBytes))),
+      );
+      if (!loaded) {
+        run.abort.signal.throwIfAborted();
+        return;
+      }
       actor = { kind: 'AI_AGENT', agentId: loaded.agentId };
       const runtime = runtimes.get(loaded.runtime);
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
+      operation = this.options.runningOperations?.begin(`a reply of the runtime ${loaded.runtime}`);
       const turn = turnOf(loaded);
       const parts = runtime.reply(turn, run.abort.signal);
       let { phase } = turn.state;
@@ -116,6 +149,8 @@ export class Runner implements ReplyRunner, HintListener {
       if (run.fenced) return;
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
       logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
+    } finally {
+      operation?.end();
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
-import { readFragments } from '../conversations/log/read.ts';
 import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -14,44 +14,79 @@ export interface LoadedTurn extends TurnSource {
   agentId: string;
 }
 
-/** Null when the reply is no longer running. */
-export async function loadTurn(pool: pg.Pool, replyId: string): Promise<LoadedTurn | null> {
+/** The history takes at most `historyBytes`. Null when the reply is no longer running. */
+export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: number): Promise<LoadedTurn | null> {
   const { rows } = await pool.query<ReplyRow>({ name: 'load-turn', text: turnSql, values: [replyId] });
-  return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0]) } : null;
+  return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0], historyBytes) } : null;
 }
 
-type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number };
+type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number; searchMetadata: JsonObject };
 
-async function loadHistory(pool: pg.Pool, reply: ReplyRow): Promise<TurnMessage[]> {
-  const { rows } = await pool.query<{
-    id: string;
-    role: MessageRole;
-    metadata: JsonObject;
-    queryMetadata: JsonObject | null;
-  }>({
+interface HistoryRow {
+  role: MessageRole;
+  metadata: JsonObject;
+  queryMetadata: JsonObject | null;
+  /** At most as many characters as bytes are left for it. */
+  text: string;
+  /** Bytes of the whole text. */
+  bytes: number;
+  /** Bytes that are left for the text. */
+  left: number;
+}
+
+async function loadHistory(pool: pg.Pool, reply: ReplyRow, historyBytes: number): Promise<TurnMessage[]> {
+  const { rows } = await pool.query<HistoryRow>({
     name: 'load-history',
-    text: `SELECT id, role, metadata, query_metadata AS "queryMetadata" FROM message m
-      WHERE conversation_id = $1 AND position < $2
-        AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
-      ORDER BY position DESC LIMIT $3`,
-    values: [reply.conversationId, reply.position, HISTORY],
+    text: historySql,
+    values: [reply.conversationId, reply.position, HISTORY, historyBytes, promptRoles],
   });
-  const texts = new Map<string, string>();
-  for (const fragment of await readFragments(
-    pool,
-    rows.map((row) => row.id),
-  )) {
-    texts.set(fragment.messageId, (texts.get(fragment.messageId) ?? '') + fragment.text);
-  }
-  return rows
-    .reverse()
-    .map(({ id, role, metadata, queryMetadata }) => ({ role, text: texts.get(id) ?? '', metadata, queryMetadata }));
+  return rows.reverse().map(({ role, metadata, queryMetadata, ...row }) => {
+    const search = { ...reply.searchMetadata, ...queryMetadata };
+    return {
+      role,
+      text: withinBudget(row),
+      metadata,
+      queryMetadata: Object.keys(search).length > 0 ? search : null,
+    };
+  });
+}
+
+/** The beginning of a text that is too long, and a mark that says so. */
+function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' | 'left'>): string {
+  if (bytes <= left) return text;
+  // What a cut leaves of a character is dropped.
+  const kept = new TextDecoder().decode(Buffer.from(text).subarray(0, left), { stream: true });
+  return `${kept}\n[Cut here: ${bytes - Buffer.byteLength(kept)} more bytes are not shown.]`;
 }
 
 const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
+SELECT c.id AS "conversationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
   coalesce(c.corpus_id, a.corpus_id) AS "corpusId"
 FROM message m JOIN conversation c ON c.id = m.conversation_id JOIN agent a ON a.id = c.agent_id
 WHERE m.id = $1 AND c.generating_message_id = m.id`;
+
+/**
+ * Newest first, until the budget is spent: the last text of those that fit is cut. The newest message is always there,
+ * whatever its metadata takes. Of a text that is not shown only the length is looked at, which is stored beside it.
+ */
+const historySql = /* sql */ `
+WITH recent AS (
+  SELECT id, position, role, metadata, query_metadata FROM message m
+  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[])
+    AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
+  ORDER BY position DESC LIMIT $3
+), weighed AS (
+  SELECT recent.*, octet_length(metadata::text) + coalesce(octet_length(query_metadata::text), 0) AS beside,
+    coalesce((SELECT sum(octet_length(f.text)) FROM fragment f WHERE f.message_id = recent.id), 0) AS bytes
+  FROM recent
+), placed AS (
+  SELECT weighed.*, $4::int8 - sum(beside + bytes) OVER (ORDER BY position DESC) + bytes AS room,
+    position = max(position) OVER () AS newest
+  FROM weighed
+)
+SELECT role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
+  coalesce((SELECT left(string_agg(f.text, '' ORDER BY f.index), greatest(room, 0)::int) FROM fragment f
+    WHERE f.message_id = placed.id), '') AS text
+FROM placed WHERE room >= 0 OR newest ORDER BY position DESC`;

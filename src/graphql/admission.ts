@@ -2,8 +2,8 @@ import type { DocumentNode, GraphQLError } from 'graphql';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Allowance } from '../access/rate-windows.ts';
 import type { GraphQLContext } from './context.ts';
-import { badUserInput, tooManyOperations } from './errors.ts';
-import { faultsOfCost } from './limits.ts';
+import { tooManyOperations } from './errors.ts';
+import { faultsOfOperation } from './limits.ts';
 import { faultsOfReading } from './reading.ts';
 import { countRootFields } from './root-fields.ts';
 import { schema } from './schema.ts';
@@ -16,22 +16,22 @@ export interface Operation {
   contextValue: GraphQLContext;
 }
 
-/** What became of an operation before it runs. */
+/** The decision on whether an operation may run. */
 export interface Admission {
-  /** Why it may not run; empty when it may. */
+  /** Why the operation may not run. Empty if it may. */
   errors: GraphQLError[];
-  /** What its viewer may still do, when more of that was used up here. */
+  /** What the viewer may still do, if this operation used up some of it here. */
   allowance: Allowance | null;
 }
 
 /**
- * Decides whether an operation runs at all. It was counted once when it arrived, and is here once more for each further root
+ * Decides whether an operation may run. It was counted once on arrival; here it is counted once more for each further root
  * field.
  */
 export async function admit(operation: Operation, rateLimits: RateLimits): Promise<Admission> {
   const { viewer } = operation.contextValue;
-  const costly = faultsOfCost(schema, operation);
-  if (costly.length > 0) return refused(costly.map(({ message }) => badUserInput(message)));
+  const costly = faultsOfOperation(schema, operation);
+  if (costly.length > 0) return refused([...costly]);
   const hidden = faultsOfReading(schema, operation.document, viewer);
   if (hidden.length > 0) return refused(hidden);
   const further = countRootFields(operation) - 1;

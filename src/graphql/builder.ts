@@ -1,6 +1,5 @@
 import SchemaBuilder from '@pothos/core';
 import ErrorsPlugin from '@pothos/plugin-errors';
-import ComplexityPlugin from '@pothos/plugin-complexity';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
@@ -10,10 +9,10 @@ import { getDatamodel } from '../generated/pothos.ts';
 import { encodeId, type IdType } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { GraphQLContext } from './context.ts';
+import { credentialsFor } from './credentials.ts';
 import { forbidden } from './errors.ts';
-import { costOf } from './limits.ts';
 
-/** The types that every part of the schema is built from. */
+/** The types that all parts of the schema are built from. */
 interface SchemaTypes {
   PrismaTypes: PrismaTypes;
   Context: GraphQLContext;
@@ -32,7 +31,7 @@ interface SchemaTypes {
 }
 
 export const builder = new SchemaBuilder<SchemaTypes>({
-  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin, ComplexityPlugin],
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, PrismaPlugin, RelayPlugin],
   defaultFieldNullability: false,
   errors: { directResult: true },
   scopeAuth: {
@@ -43,10 +42,9 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       admin: scopes.includes('admin'),
       participate: scopes.includes('participate'),
     }),
-    unauthorizedError: () => forbidden(),
+    unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
+      forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),
   },
-  // Checked for a whole operation before it runs.
-  complexity: { disabled: true, fieldComplexity: (args, _context, field) => costOf(args, field) },
   prisma: {
     client: ({ services }) => services.prisma,
     dmmf: getDatamodel(),
@@ -57,29 +55,33 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     encodeGlobalID: (type, id) => encodeId(type as IdType, String(id)),
     nodeQueryOptions: false,
     nodesQueryOptions: false,
-    idFieldOptions: { description: 'Of this object, and of no other of any type.' },
-    firstArgOptions: { description: 'The first so many, 1 to 100.' },
-    lastArgOptions: { description: 'The last so many, 1 to 100.' },
-    afterArgOptions: { description: 'Those after this pagination cursor.' },
-    beforeArgOptions: { description: 'Those before this pagination cursor.' },
-    edgesFieldOptions: { description: 'Each with its pagination cursor.' },
-    nodeFieldOptions: { description: 'What the list is of.', nullable: false },
+    idFieldOptions: { description: 'Globally unique ID.' },
+    firstArgOptions: { description: 'Return the first N, 1 to 100.' },
+    lastArgOptions: { description: 'Return the last N, 1 to 100.' },
+    afterArgOptions: { description: 'Return what comes after this pagination cursor.' },
+    beforeArgOptions: { description: 'Return what comes before this pagination cursor.' },
+    edgesFieldOptions: { description: 'The entries of the page, each with its pagination cursor.' },
+    nodeFieldOptions: { description: 'The entry itself.', nullable: false },
     cursorFieldOptions: {
-      description: 'A pagination cursor, for `after` and `before` of the same list in the same order.',
+      description: 'A pagination cursor. Pass it as `after` or `before` to the same list in the same order.',
     },
-    pageInfoFieldOptions: { description: 'Where the page stands.' },
-    hasNextPageFieldOptions: { description: 'Whether more follow; when read backwards, whether `before` was given.' },
+    pageInfoFieldOptions: { description: 'The ends of the page, and whether there are further pages.' },
+    hasNextPageFieldOptions: {
+      description: 'Whether more entries follow. When paging backwards: whether `before` was given.',
+    },
     hasPreviousPageFieldOptions: {
-      description: 'Whether more precede; when read forwards, whether `after` was given.',
+      description: 'Whether entries precede this page. When paging forwards: whether `after` was given.',
     },
-    startCursorFieldOptions: { description: 'Of the first; null on an empty page.' },
-    endCursorFieldOptions: { description: 'Of the last; null on an empty page.' },
-    nodeTypeOptions: { description: 'An object with a globally unique id.' },
-    pageInfoTypeOptions: { description: "Relay's. No `totalCount`: no page ever counts rows." },
-    nodesOnConnection: { description: 'What the list is of, without cursors.' },
+    startCursorFieldOptions: { description: 'The cursor of the first entry. Null on an empty page.' },
+    endCursorFieldOptions: { description: 'The cursor of the last entry. Null on an empty page.' },
+    nodeTypeOptions: { description: 'An object with a globally unique ID.' },
+    pageInfoTypeOptions: {
+      description: 'Page information as Relay defines it. There is no `totalCount`: a page never counts rows.',
+    },
+    nodesOnConnection: { description: 'The entries of the page without cursors.' },
     defaultConnectionFieldOptions: { nullable: false },
   },
 });
 
-/** `SchemaTypes` as the builder completes them, for the types of refs. */
+/** `SchemaTypes` with the builder's defaults, for the types of refs. */
 export type BuilderTypes = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes>;

@@ -2,35 +2,46 @@ import DataLoader from 'dataloader';
 import type { ReplyLimits } from '../access/reply-limits.ts';
 import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
-import { type FragmentRow, readFragments } from '../conversations/log/read.ts';
+import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
+import { OperationBudget } from './budget.ts';
+import type { SchemaChecker } from '../json-schema/checker.ts';
+import type { RunningOperations } from '../running-operations.ts';
 
-/** What all operations of this server share. */
+/** Shared by all operations of this server. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
+  schemas: SchemaChecker;
   knowledge: KnowledgeBase;
+  runningOperations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
 }
 
-/** What resolvers are given. */
+/** The context of a resolver. */
 export interface GraphQLContext {
   viewer: Viewer;
   services: Services;
-  /** Joins the look-ups of one moment; remembers nothing, since a subscription outlives many changes. */
+  /** What this operation may still read and return. */
+  budget: OperationBudget;
+  /** Batches look-ups made at the same time. It caches nothing, since a subscription lives through many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
   /** What the operation has committed so far. */
   committed: CommittedChanges;
 }
 
 export function createContext(services: Services, viewer: Viewer): GraphQLContext {
+  const budget = new OperationBudget();
   const load = async (ids: readonly string[]) => {
     const byMessage = new Map<string, FragmentRow[]>(ids.map((id) => [id, []]));
-    for (const row of await readFragments(services.pool, ids)) byMessage.get(row.messageId)?.push(row);
+    const { rows, bytes } = await readFragmentsWithin(services.pool, [...byMessage.keys()], budget.readable);
+    budget.addRead(bytes);
+    for (const row of rows) byMessage.get(row.messageId)?.push(row);
     return ids.map((id) => byMessage.get(id) ?? []);
   };
-  return { viewer, services, fragments: new DataLoader(load, { cache: false }), committed: new CommittedChanges() };
+  const fragments = new DataLoader(load, { cache: false });
+  return { viewer, services, budget, fragments, committed: new CommittedChanges() };
 }

@@ -1,29 +1,34 @@
 import type { GraphiQLOptions } from 'graphql-yoga';
+import { type PageSettings, pageScript } from './graphiql-page.ts';
 
-/** A page that loads nothing from elsewhere. Imported when first asked for: it is large. */
-export async function renderGraphiQL(options?: GraphiQLOptions): Promise<string> {
-  const page = await import('@graphql-yoga/render-graphiql');
-  return page.renderGraphiQL(options);
+/** The GraphiQL page, which loads nothing from other servers. It is large, so it is imported on first use. */
+export function graphiqlRenderer(settings: PageSettings): (options?: GraphiQLOptions) => Promise<string> {
+  return async (options) => {
+    const page = await import('@graphql-yoga/render-graphiql');
+    return page.renderGraphiQL(options).replace('<head>', () => `<head>${pageScript(settings)}`);
+  };
 }
 
-/**
- * Where the page signs itself in, subscriptions run over WebSocket. Elsewhere the key is in the page's headers, which only
- * requests carry, so they run over SSE.
- */
-export function graphiqlOptions(signsIn: boolean): GraphiQLOptions {
-  return { ...options, subscriptionsProtocol: signsIn ? 'WS' : 'SSE' };
-}
-
-const options: GraphiQLOptions = {
+/** Subscriptions run over SSE, because the page can send its credential only in the headers of requests. */
+export const graphiqlOptions: GraphiQLOptions = {
   title: 'Parley',
   credentials: 'same-origin',
   shouldPersistHeaders: true,
+  subscriptionsProtocol: 'SSE',
   defaultTabs: [
     {
-      query: `# 1. Start a conversation. The answer is generated while you read this.
-#    Copy the conversation's id and the reply's id for the other tabs.
+      query: `# 1. Start a conversation. The agent answers
+#    slowly: watch it in the next tab.
+#    Variables left out are filled in for you.
 mutation Start {
-  createConversation(input: { message: { content: { text: "How do I stop a reply?" } } }) {
+  createConversation(
+    input: {
+      message: {
+        content: { text: "What is Parley?" }
+      }
+      runtimeParameters: { wordsPerSecond: 6 }
+    }
+  ) {
     __typename
     ... on CreateConversationPayload {
       conversation { id version }
@@ -36,48 +41,74 @@ mutation Start {
 `,
     },
     {
-      query: `# 2. Follow a conversation: leave this running, then send in the next tab.
-subscription Follow($conversationId: ID!, $after: EventCursor) {
-  conversationEvents(conversationId: $conversationId, after: $after) {
+      query: `# 2. Follow the conversation from the cursor
+#    of Start: what you missed, then live.
+subscription Follow(
+  $conversationId: ID!
+  $after: EventCursor
+) {
+  conversationEvents(
+    conversationId: $conversationId
+    after: $after
+  ) {
     __typename
     cursor
-    ... on MessageCreated { message { id role status text } }
-    ... on FragmentStarted { fragment { id index __typename } }
-    ... on FragmentDelta { fragmentId offset text }
-    ... on FragmentCompleted { fragment { id __typename ... on FunctionCallFragment { name args } } }
-    ... on MessageCompleted { message { id status text } }
+    ... on MessageCreated {
+      message { id role text }
+    }
+    ... on FragmentStarted {
+      fragment { id index __typename }
+    }
+    ... on FragmentDelta { offset text }
+    ... on FragmentCompleted { fragment { id } }
+    ... on MessageCompleted {
+      message { id status text }
+    }
   }
 }
 `,
-      variables: '{ "conversationId": "conv_…" }',
     },
     {
-      query: `# 3. Send, and wait for the whole answer. While a reply runs you get a ConversationBusyError,
-#    which names the reply in the way.
+      query: `# 3. Send, and wait for the whole answer.
+#    INTERRUPT ends a reply that still runs; by
+#    default you get a ConversationBusyError.
 mutation Send($conversationId: ID!) {
   sendMessage(
-    input: { conversationId: $conversationId, content: { text: "What is a handoff?" }, awaitReply: true }
+    input: {
+      conversationId: $conversationId
+      content: { text: "What is a handoff?" }
+      runtimeParameters: { wordsPerSecond: 50 }
+      onBusy: INTERRUPT
+      awaitReply: true
+    }
   ) {
     __typename
-    ... on SendMessagePayload { conversation { version } reply { id status text } }
-    ... on ConversationBusyError { detail currentVersion runningReply { id } }
+    ... on SendMessagePayload {
+      conversation { id version }
+      reply { id status text }
+    }
+    ... on ConversationBusyError {
+      currentVersion
+      runningReply { id }
+    }
     ... on UserError { detail }
   }
 }
 `,
-      variables: '{ "conversationId": "conv_…" }',
     },
     {
-      query: `# 4. Follow one reply from its beginning, also long after it ended.
+      query: `# 4. Follow the last reply from its beginning,
+#    also when it has ended.
 subscription Reply($replyId: ID!) {
   replyEvents(replyId: $replyId) {
     __typename
     ... on FragmentDelta { offset text }
-    ... on MessageCompleted { message { status text } }
+    ... on MessageCompleted {
+      message { status text }
+    }
   }
 }
 `,
-      variables: '{ "replyId": "msg_…" }',
     },
     {
       query: `# 5. Read.
@@ -89,7 +120,13 @@ query Read {
       status
       messageCount
       messages(last: 10) {
-        nodes { id role status text fragments { __typename index status } }
+        nodes {
+          id
+          role
+          status
+          text
+          fragments { __typename index status }
+        }
       }
     }
   }

@@ -1,14 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
+import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Allowance } from '../access/rate-windows.ts';
 import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
+import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
@@ -17,33 +19,37 @@ import {
   badUserInput,
   noLongerServed,
   rateLimited,
+  requestTooLarge,
+  shuttingDown,
   tokenExpired,
   tooManyOperations,
   unauthenticated,
 } from './errors.ts';
-import { graphiqlOptions, renderGraphiQL } from './graphiql.ts';
+import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
+import { requestBytes } from './limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
+import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
 
-/** The largest request, in bytes. */
-export const MAX_REQUEST_BYTES = 10 * 1024 * 1024;
-
-/** What the HTTP server hands to Yoga. */
+/** The context that the HTTP server passes to Yoga. */
 export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
-  /** Known once the request is authenticated. */
+  /** The request's entry among the running operations. */
+  operation?: RunningOperation;
+  /** Set once the request is authenticated. */
   viewer?: Viewer;
 }
 
 export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
 
-/** The API over HTTP and SSE. Who is not authenticated gets no further than the door. */
+/** The API over HTTP and SSE. Requests are authenticated before anything else. */
 export function createGraphQLServer(options: {
   services: Services;
   logger: Logger;
@@ -52,7 +58,8 @@ export function createGraphQLServer(options: {
   introspection: boolean;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
-  /** Whether the page of GraphiQL is authenticated without a key. */
+  accepted: AcceptedOperations;
+  /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
@@ -61,18 +68,26 @@ export function createGraphQLServer(options: {
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: MAX_REQUEST_BYTES,
+    maxRequestBodySize: requestBytes.key,
+    // No field takes a file.
+    multipart: false,
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
-    graphiql: options.introspection && graphiqlOptions(options.graphiqlSignsIn),
-    renderGraphiQL,
+    graphiql: options.introspection && graphiqlOptions,
+    renderGraphiQL: graphiqlRenderer({
+      signsIn: options.graphiqlSignsIn,
+      signInPath: SIGN_IN_PATH,
+      apiPath: GRAPHQL_PATH,
+    }),
     plugins: [
-      // A header that a page of another origin cannot send unasked, or a body that it cannot.
+      // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      nameOperations,
       checkParameters,
       limitOperations(options.introspection, rateLimits),
+      countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
       limitedWork,
       documentedCodes,
@@ -86,24 +101,28 @@ export function createGraphQLServer(options: {
   });
 }
 
-/** What web pages of other origins may do. A preflight is good for two hours, the longest that browsers keep one. */
+/** CORS for pages of other origins. A preflight is valid for two hours, the longest that browsers allow. */
 const sharing = {
   credentials: false,
   exposedHeaders: ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'Retry-After'],
   maxAge: 7200,
 };
 
-/** Before anything of the request is read: to others, every request looks alike. */
+/** Authenticates before the request is read, so that strangers get the same answer to every request. */
 function requireViewer(
   authenticate: (req: IncomingMessage) => Promise<Identity>,
   rateLimits: RateLimits,
 ): Plugin<object, ServerContext> {
   return {
-    async onRequestParse({ serverContext }) {
+    async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
       const viewer = await authenticate(serverContext.req);
       if (viewer === 'EXPIRED') throw tokenExpired();
       if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
+      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
+        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
+        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
+      }
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
       tell(serverContext.res, allowance);
@@ -112,13 +131,42 @@ function requireViewer(
   };
 }
 
+/** Limits the body of a client token's request. It is cut off at the limit, whatever length it declared. */
+function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
+  if (!request.body || request.headers.has('content-length')) return request;
+  let bytes = 0;
+  const count = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
+      else controller.enqueue(chunk);
+    },
+  });
+  const { method, headers, signal } = request;
+  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
+  return new Request(request.url, init);
+}
+
+/** Names the operation of a request. A stream, once open, no longer counts as work. */
+const nameOperations: Plugin<ServerContext> = {
+  onExecute({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+  },
+  onSubscribe({ args }) {
+    const { operation } = args.contextValue;
+    if (operation) operation.name = nameOfOperation(args);
+    return { onSubscribeResult: () => operation?.end() };
+  },
+};
+
 function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {
   res.setHeader('RateLimit-Limit', limit);
   res.setHeader('RateLimit-Remaining', remaining);
   res.setHeader('RateLimit-Reset', resetSeconds);
 }
 
-/** What of a GET request has to be JSON. */
+/** Checks that the JSON parameters of a GET request are well formed. */
 const checkParameters: Plugin = {
   onRequestParse({ url }) {
     for (const name of ['variables', 'extensions']) {
@@ -137,7 +185,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Before errors are masked. */
+/** Must come before errors are masked. */
 const useCommitted: Plugin = {
   onExecute: ({ args }) => ({
     onExecuteDone({ result, setResult }) {
@@ -147,13 +195,13 @@ const useCommitted: Plugin = {
   }),
 };
 
-/** What is alike in the beginning of an execution and of a subscription. */
+/** What the starts of an execution and of a subscription have in common. */
 interface Starting {
   args: Operation & { contextValue: ServerContext };
   setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
 }
 
-/** Refuses what would cost too much, or what its viewer may not have, before it runs. */
+/** Refuses an operation, before it runs, that costs too much or that its viewer may not run. */
 function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin<ServerContext & GraphQLContext> {
   const refuseExcess = async ({ args, setResultAndStopExecution }: Starting) => {
     const { errors, allowance } = await admit(args, rateLimits);
@@ -172,12 +220,24 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
   };
 }
 
-/** How long the peer of a stream that must end may take to read why, in milliseconds. */
+/** Lets the shutdown wait for operations that have begun, and lets none begin after it. */
+function countOperations(accepted: AcceptedOperations): Plugin<ServerContext> {
+  return {
+    onExecute({ executeFn, setExecuteFn }) {
+      setExecuteFn((args) => accepted.run((): unknown => executeFn(args)));
+    },
+    onSubscribe({ setResultAndStopExecution }) {
+      if (accepted.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });
+    },
+  };
+}
+
+/** How long a peer may take to read why its stream ends, in milliseconds. */
 const LAST_WORD_MS = 1000;
 
 /**
- * A stream of server-sent events counts as a connection, ends with an error when its credential is no longer good, and ends
- * when its peer takes nothing for a whole interval.
+ * A stream of server-sent events counts as a connection. It ends with an error when its credential is no longer valid, and ends
+ * when its peer reads nothing for a whole interval.
  */
 function limitStreams(connections: Connections, keepAliveSeconds: number): Plugin<ServerContext> {
   return {
@@ -188,7 +248,7 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
       const drop = (fault: Expiry) => {
         why = fault;
         end.abort();
-        // Who does not take the last word is not waited for.
+        // A peer that does not read the last error in time is cut off.
         const giveUp = setTimeout(() => res.destroy(), LAST_WORD_MS);
         res.once('close', () => clearTimeout(giveUp));
       };
@@ -209,7 +269,7 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
           if (!isResults(result)) return;
           const stream = withLastWord(result, end.signal, () => ({ errors: [noLongerServed(why)] }));
           setResult(stream);
-          // A response that breaks while it waits for its reader would leave the stream open.
+          // Otherwise a response that breaks while it waits for its reader would leave the stream open.
           res.once('close', () => void stream.return?.());
         },
       };
@@ -221,5 +281,5 @@ function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {
   return isAsyncIterable(result);
 }
 
-/** Documents with faults are not worth keeping. */
+/** Invalid documents are not cached. */
 const errorCache = { get: () => undefined, set: () => undefined };

@@ -1,50 +1,58 @@
-import { createComplexityRule } from '@pothos/plugin-complexity';
-import { type DocumentNode, GraphQLError, type GraphQLSchema, validate } from 'graphql';
-import type { GraphQLContext } from './context.ts';
+import { type DocumentNode, getOperationAST, type GraphQLError, type GraphQLSchema } from 'graphql';
+import { costOfOperation } from './cost.ts';
+import { badUserInput } from './errors.ts';
+import { faultOfVariables } from './variables.ts';
 
-/** What one operation may be. */
+const MiB = 1024 * 1024;
+
+/** The largest size of a request, in bytes. */
+export const requestBytes = {
+  /** With an API key. */
+  key: 10 * MiB,
+  /** With a client token. */
+  clientToken: MiB,
+} as const;
+
+/** Limits of one operation. */
 export const operationLimits = {
   /** Lexical tokens of a document. */
   tokens: 2000,
-  /** Fields one below the other. */
+  /** Levels of nested fields. */
   depth: 16,
-  /** Fields in all, with their aliases, each time a fragment is spread. */
+  /** Number of fields. Aliases and each spread of a fragment count. */
   fields: 1000,
-  /** Fields times the sizes of the pages that they are in. */
+  /** The sum of the fields' weights, each times the sizes of the pages around it. */
   cost: 20_000,
+  /** How often one selection may hold the same field under different names. */
+  repeats: 20,
+  /** Characters of an alias. */
+  alias: 100,
 } as const;
 
-/** What is too much in an operation that is valid; it depends on its variables, so it cannot be remembered with the document. */
-export function faultsOfCost(
+/** The limits that a valid operation exceeds. It depends on the variables, so it is not cached with the document. */
+export function faultsOfOperation(
   schema: GraphQLSchema,
   operation: {
     document: DocumentNode;
     operationName?: string | null | undefined;
     variableValues?: Record<string, unknown> | null | undefined;
-    contextValue: GraphQLContext;
   },
 ): readonly GraphQLError[] {
-  const { document, operationName = null, variableValues, contextValue } = operation;
-  const rule = createComplexityRule({
-    context: contextValue,
-    variableValues: variableValues ?? {},
-    operationName,
-    validate({ complexity, depth, breadth }, report) {
-      const refuse = (what: string, is: number, limit: number) => {
-        if (is > limit) report(new GraphQLError(`The operation ${what} ${is}; at most ${limit} are allowed.`));
-      };
-      refuse('nests its fields to a depth of', depth, operationLimits.depth);
-      refuse('selects too many fields:', breadth, operationLimits.fields);
-      refuse('costs too much, counted as fields times page sizes:', complexity, operationLimits.cost);
-    },
-  });
-  return validate(schema, document, [rule]);
-}
-
-/** What a field costs: each of a page, or of the ids that are asked for. */
-export function costOf(args: Record<string, unknown>, field: { args: readonly { name: string }[] }) {
-  const pages = field.args.some(({ name }) => name === 'first');
-  const { first, last, ids } = args;
-  const size = Array.isArray(ids) ? ids.length : pages ? (first ?? last ?? 50) : 1;
-  return { field: 1, multiplier: typeof size === 'number' ? Math.max(1, size) : 1 };
+  const { document, operationName } = operation;
+  const variables = operation.variableValues ?? {};
+  const asked = costOfOperation(schema, document, operationName, variables);
+  if (!asked) return [];
+  const faults: string[] = [];
+  const refuse = (what: string, is: number, limit: number) => {
+    if (is > limit) faults.push(`The operation ${what} ${is}; at most ${limit} are allowed.`);
+  };
+  refuse('nests its fields to a depth of', asked.depth, operationLimits.depth);
+  refuse('selects too many fields:', asked.fields, operationLimits.fields);
+  refuse('costs too much, counted as fields times page sizes:', asked.cost, operationLimits.cost);
+  refuse(`selects \`${asked.repeats.field}\` too often in one place:`, asked.repeats.times, operationLimits.repeats);
+  refuse('has too long an alias, in characters:', asked.longestAlias, operationLimits.alias);
+  const { variableDefinitions = [] } = getOperationAST(document, operationName) ?? {};
+  const fault = faultOfVariables(schema, variableDefinitions, variables);
+  if (fault !== null) faults.push(fault);
+  return faults.map(badUserInput);
 }

@@ -1,21 +1,51 @@
-import { defaultFieldResolver, type GraphQLSchema, isNonNullType, isObjectType } from 'graphql';
+import {
+  defaultFieldResolver,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  isIntrospectionType,
+  isNonNullType,
+  isObjectType,
+} from 'graphql';
+import { endUserFields } from '../access/visible-fields.ts';
 import type { GraphQLContext } from './context.ts';
+import { graphqlError } from './errors.ts';
+
+/** Options of a field that end users may not see. It is null for a client token, and its description says so. */
+export function operatorsOnly(description = '') {
+  return {
+    nullable: true,
+    description: `OPERATORS ONLY. ${description}`.trimEnd(),
+    extensions: { operatorsOnly: true },
+  } as const;
+}
 
 /**
- * Makes true what descriptions say: a field whose description begins with "OPERATORS ONLY." is null for a client token. So
- * that it can be, it must be nullable.
+ * Hides from client tokens every field of every object that is not in the list of end users' fields. So a new field
+ * is hidden until somebody lists it. Throws for a field that is both listed and made with `operatorsOnly`.
  */
-export function enforceOperatorsOnly(schema: GraphQLSchema): GraphQLSchema {
+export function hideFromEndUsers(schema: GraphQLSchema): GraphQLSchema {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   for (const type of Object.values(schema.getTypeMap())) {
-    if (!isObjectType(type)) continue;
+    if (!isObjectType(type) || isIntrospectionType(type) || roots.includes(type)) continue;
     for (const field of Object.values(type.getFields())) {
-      if (!field.description?.startsWith('OPERATORS ONLY.')) continue;
-      if (isNonNullType(field.type))
-        throw new Error(`${type.name}.${field.name} is for operators only and not nullable`);
-      const { resolve = defaultFieldResolver } = field;
-      field.resolve = (source, args, context: GraphQLContext, info) =>
-        context.viewer.confinedTo ? null : resolve(source, args, context, info);
+      const name = `${type.name}.${field.name}`;
+      if (!isListed(type, field.name)) {
+        const { resolve = defaultFieldResolver } = field;
+        const cannotBeNull = isNonNullType(field.type);
+        field.resolve = (source, args, context: GraphQLContext, info) => {
+          if (!context.viewer.confinedTo) return resolve(source, args, context, info);
+          if (cannotBeNull) throw graphqlError('FORBIDDEN', `\`${name}\` is for operators.`);
+          return null;
+        };
+      } else if (field.extensions.operatorsOnly === true) {
+        throw new Error(`${name} is for operators, and listed among the fields of end users`);
+      }
     }
   }
   return schema;
+}
+
+/** Whether the list names the field, for its type or for an interface of its type. */
+function isListed(type: GraphQLObjectType, field: string): boolean {
+  return [type, ...type.getInterfaces()].some(({ name }) => endUserFields[name]?.includes(field));
 }

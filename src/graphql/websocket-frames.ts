@@ -4,16 +4,29 @@ import { CloseCode, handleProtocols, type Server } from 'graphql-ws';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Logger } from '../logger.ts';
 
-/** Closes a socket whose peer does not read, or is gone. It may reconnect and go on from its cursor. */
+/** Closes a socket whose peer does not read or is gone. A client may reconnect and continue from its cursor. */
 const CLOSE_NOT_READING = 4413;
-
-/** So many bytes may wait in this process for one peer to read them. */
+/** The standard's "message too big". */
+const CLOSE_TOO_BIG = 1009;
+/** The most bytes that may wait in this process for one peer to read them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
-/** What the protocol knows of its connection. */
+/** The most bytes that a peer may send before its connection is acknowledged. */
+const MAX_BYTES_OF_STRANGERS = 16 * 1024;
+/** How long a peer may take until the acknowledgement, and a refused socket until it is closed, in milliseconds. */
+const STRANGER_MS = 10_000;
+
+/** How long peers may take to answer a close frame when the server shuts down, in milliseconds. */
+const CLOSING_MS = 1000;
+
+/** What the protocol implementation knows of its connection. */
 export interface SocketExtra {
   socket: WebSocket;
   request: IncomingMessage;
+  /** Lifts the limits for peers that are not yet acknowledged. */
+  trust: () => void;
+  /** The longest message that this peer may send, if shorter than the general limit. */
+  maxMessageBytes?: number;
 }
 
 export interface Sockets {
@@ -24,23 +37,23 @@ export interface Sockets {
 }
 
 /**
- * WebSockets that speak the protocol, each probed once an interval and dropped when it has not answered by the next probe.
+ * WebSockets that speak the protocol. Each is pinged once an interval, and dropped if it has not answered by the next ping.
  * Sending resolves when the system has taken the frame, so that a stream waits for its reader.
  */
-export function openSockets<E extends SocketExtra>(
-  protocol: Server<E>,
-  options: { logger: Logger; maxPayloadBytes: number; keepAliveSeconds: number; extra: (base: SocketExtra) => E },
+export function openSockets(
+  protocol: Server<SocketExtra>,
+  options: { logger: Logger; maxPayloadBytes: number; keepAliveSeconds: number },
 ): Sockets {
   const { logger, keepAliveSeconds } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxPayloadBytes, handleProtocols });
-  /** What ends the streams of each socket. */
+  /** Functions that end the streams of each socket. */
   const streams = new Map<WebSocket, (code: number, reason: string) => void>();
   const silent = new Set<WebSocket>();
 
   const timer = setInterval(() => {
     for (const [socket, end] of streams) {
       if (silent.has(socket)) {
-        // The code waits behind what was not read, until `ws` gives up on it after 30 seconds; the streams do not.
+        // The close frame waits behind unread data, until `ws` gives up after 30 seconds. The streams end at once.
         end(CLOSE_NOT_READING, 'NOT_READING');
         socket.close(CLOSE_NOT_READING, 'NOT_READING');
       } else {
@@ -50,33 +63,39 @@ export function openSockets<E extends SocketExtra>(
     }
   }, keepAliveSeconds * 1000);
 
-  sockets.on('connection', (socket: WebSocket, request: IncomingMessage) => {
+  function serve(socket: WebSocket, request: IncomingMessage, trust: () => void): void {
     socket.on('pong', () => void silent.delete(socket));
-    // A frame that is too large or broken; `ws` closes the socket with the code for it.
+    // The frame is too large or broken; `ws` closes the socket with the right code.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
+    const extra: SocketExtra = { socket, request, trust };
+    const send = (data: string) =>
+      new Promise<void>((resolve, reject) => {
+        if (socket.readyState !== WebSocket.OPEN) return resolve();
+        if (socket.bufferedAmount > MAX_WAITING_BYTES) {
+          socket.terminate();
+          return resolve();
+        }
+        // A socket that broke meanwhile ends its streams itself.
+        socket.send(data, (error) => (error && socket.readyState === WebSocket.OPEN ? reject(error) : resolve()));
+      });
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
-        send: (data) =>
-          new Promise((resolve, reject) => {
-            if (socket.readyState !== WebSocket.OPEN) return resolve();
-            if (socket.bufferedAmount > MAX_WAITING_BYTES) {
-              socket.terminate();
-              return resolve();
-            }
-            // A socket that broke meanwhile ends its streams by itself.
-            socket.send(data, (error) => (error && socket.readyState === WebSocket.OPEN ? reject(error) : resolve()));
-          }),
+        send,
         close: (code, reason) => socket.close(code, reason),
+        // Does not echo the ping's payload, which may be anything.
+        onPing: () => send('{"type":"pong"}'),
         onMessage: (take) =>
           socket.on('message', (data) => {
+            if (sizeOf(data) > (extra.maxMessageBytes ?? Infinity))
+              return socket.close(CLOSE_TOO_BIG, 'Message too big');
             take(textOf(data)).catch((error: unknown) => {
               logger.error({ err: error }, 'could not handle a message on a WebSocket');
               socket.close(CloseCode.InternalServerError, 'Internal error');
             });
           }),
       },
-      options.extra({ socket, request }),
+      extra,
     );
     const end = (code: number, reason: string) => {
       silent.delete(socket);
@@ -84,18 +103,48 @@ export function openSockets<E extends SocketExtra>(
     };
     streams.set(socket, end);
     socket.once('close', (code, reason) => end(code, reason.toString()));
-  });
+  }
 
   return {
-    upgrade(req, socket, head) {
-      sockets.handleUpgrade(req, socket, head, (ws) => sockets.emit('connection', ws, req));
+    upgrade(req, raw, head) {
+      sockets.handleUpgrade(req, raw, head, (socket) => {
+        serve(socket, req, limitStranger(socket, raw));
+      });
     },
     async close() {
       clearInterval(timer);
       for (const socket of sockets.clients) socket.close(1001, 'Going away');
+      const late = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, CLOSING_MS);
       await new Promise<void>((resolve) => sockets.close(() => resolve()));
+      clearTimeout(late);
     },
   };
+}
+
+function sizeOf(data: Buffer | ArrayBuffer | Buffer[]): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
+}
+
+/** Ends a socket whose peer, before it is acknowledged, sends too many bytes or takes too long. Framing does not matter. */
+function limitStranger(socket: WebSocket, raw: Duplex): () => void {
+  let received = 0;
+  const count = (chunk: Buffer) => {
+    received += chunk.length;
+    if (received <= MAX_BYTES_OF_STRANGERS) return;
+    raw.off('data', count);
+    socket.close(CLOSE_TOO_BIG, 'Too much before the acknowledgement');
+    raw.end(() => raw.destroy());
+  };
+  const trust = () => {
+    raw.off('data', count);
+    clearTimeout(timer);
+  };
+  const timer = setTimeout(() => socket.terminate(), STRANGER_MS);
+  raw.on('data', count);
+  raw.once('close', trust);
+  return trust;
 }
 
 function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {

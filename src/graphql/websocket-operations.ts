@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { execute, GraphQLError, subscribe } from 'graphql';
+import { execute, type ExecutionArgs, GraphQLError, subscribe } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
@@ -11,23 +11,25 @@ import { admit } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
-import { rateLimited, tooManyOperations } from './errors.ts';
-import { MAX_REQUEST_BYTES } from './http.ts';
-import { maskError, withoutHttp } from './masking.ts';
+import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
+import { requestBytes } from './limits.ts';
+import { fewErrors, maskError, withoutHttp } from './masking.ts';
+import { nameOfOperation } from './operation-name.ts';
+import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
-/** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
+/** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
-/** Closes a socket whose credential has expired. With a new one a client goes on from its cursor. */
+/** Closes a socket whose credential has expired. A client continues from its cursor with a new one. */
 const CLOSE_EXPIRED = 4440;
 /** The standard's "try again later". */
 const CLOSE_TRY_LATER = 1013;
 
 type Extra = SocketExtra & {
   viewer?: Viewer;
-  /** Gives the connection's place back. */
+  /** Stops counting the connection. */
   release?: () => void;
 };
 
@@ -37,26 +39,32 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  accepted: AcceptedOperations;
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
-  /** `credential` is what the connection's first message gave as `authorization`. */
+  /** `credential` is the `authorization` from the connection's first message. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, maxSubscriptions, keepAliveSeconds, authenticate } = options;
+  const { services, logger, connections, rateLimits, accepted, maxSubscriptions, keepAliveSeconds, authenticate } =
+    options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
-    execute: limitWork(execute),
-    subscribe: limitWork(subscribe),
+    execute: limitWork((args: ExecutionArgs) =>
+      accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
+    ),
+    subscribe: limitWork((args: ExecutionArgs) =>
+      services.runningOperations.during(nameOfOperation(args), () => subscribe(args)),
+    ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
       try {
         const identity = await authenticate(request, authorizationIn(connectionParams));
         const viewer = typeof identity === 'object' ? identity : null;
         const drop = (why: Expiry) => {
-          // A peer that does not heed the closing is not served any more.
+          // A peer that ignores the close frame is no longer served.
           delete extra.viewer;
           socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
         };
@@ -67,6 +75,8 @@ export function createWebSockets(options: {
         else if (socket.readyState !== socket.OPEN) release();
         else {
           Object.assign(extra, { viewer, release });
+          if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
+          extra.trust();
           return true;
         }
       } catch (error) {
@@ -79,25 +89,28 @@ export function createWebSockets(options: {
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
+      if (accepted.isClosed) return [withoutHttp(shuttingDown())];
       if (Object.keys(subscriptions).length > maxSubscriptions) {
         return [withoutHttp(rateLimited(`At most ${maxSubscriptions} operations may run on one WebSocket.`, 1))];
       }
       try {
         const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
-        const { document, faults } = readDocument(params.query);
+        const { document, faults } = services.runningOperations.during('reading a document', () =>
+          readDocument(params.query),
+        );
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
         const { errors } = await admit(operation, rateLimits);
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {
-        // A syntax error thrown from here would close the whole socket.
+        // A syntax error thrown here would close the whole socket.
         return [masked(error)];
       }
     },
     onNext(_context, _id, _params, { contextValue }, result) {
-      const errors = result.errors && tellCommitted(result.errors, contextValue);
+      const errors = result.errors && fewErrors(tellCommitted(result.errors, contextValue));
       return errors ? { ...result, errors: errors.map(masked) } : result;
     },
     onError(_context, _id, _params, errors) {
@@ -107,13 +120,12 @@ export function createWebSockets(options: {
 
   return openSockets(protocol, {
     logger,
-    maxPayloadBytes: MAX_REQUEST_BYTES,
+    maxPayloadBytes: requestBytes.key,
     keepAliveSeconds,
-    extra: (base) => base,
   });
 }
 
-/** From `authorization`, however it is spelled, as HTTP would carry it. */
+/** The value of `authorization`, whatever its case, as in an HTTP header. */
 function authorizationIn(params: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
   return typeof entry?.[1] === 'string' ? entry[1] : undefined;

@@ -27,7 +27,11 @@ export async function answerWithArticle(
   const reader = new ValueReader();
   const ids = [...new Set(input.unansweredQuestionIds)];
   if (ids.length === 0 || ids.length > MAX_ANSWERED) {
-    reader.refuse(['unansweredQuestionIds'], `Must name 1 to ${MAX_ANSWERED} questions, not ${ids.length}.`);
+    reader.refuse(
+      ['unansweredQuestionIds'],
+      `Must name 1 to ${MAX_ANSWERED} questions, not ${ids.length}.`,
+      'OUT_OF_RANGE',
+    );
   }
   reader.finish();
   return inTransaction(pool, async (db) => {
@@ -43,7 +47,7 @@ export async function answerWithArticle(
     const questions = [...new Set([...article.questions, ...asked.map(({ text }) => text)])];
     if (questions.length > articleLimits.questions) {
       const detail = `The article would have ${questions.length} questions; at most ${articleLimits.questions} are allowed.`;
-      reader.refuse(['unansweredQuestionIds'], detail);
+      reader.refuse(['unansweredQuestionIds'], detail, 'TOO_LARGE');
     }
     reader.finish();
     await writeArticles(db, corpusId, [{ ...article, questions }]);

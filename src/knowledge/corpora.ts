@@ -25,7 +25,7 @@ export async function createCorpus(
 ): Promise<{ corpusId: string }> {
   const reader = new ValueReader();
   const name = reader.text(['name'], input.name) ?? '';
-  if (name.trim() === '') reader.refuse(['name'], 'Must not be empty.');
+  if (name.trim() === '') reader.refuse(['name'], 'Must not be empty.', 'REQUIRED');
   reader.finish();
   const corpusId = newId();
   await pool.query('INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, $3)', [

@@ -40,7 +40,7 @@ export interface ArticleInput {
 export function readArticle(reader: ValueReader, input: ArticleInput): Article {
   const required = (name: 'slug' | 'title' | 'body') => {
     const text = reader.text([name], input[name], articleLimits[name]) ?? '';
-    if (text.trim() === '') reader.refuse([name], 'Must not be empty.');
+    if (text.trim() === '') reader.refuse([name], 'Must not be empty.', 'REQUIRED');
     return text;
   };
   const article = {
@@ -54,7 +54,11 @@ export function readArticle(reader: ValueReader, input: ArticleInput): Article {
   if (Buffer.byteLength(article.body) > articleLimits.body) return article;
   const passages = splitPassages(article.body).length;
   if (passages > articleLimits.passages) {
-    reader.refuse(['body'], `Has ${passages} sections with text; at most ${articleLimits.passages} are allowed.`);
+    reader.refuse(
+      ['body'],
+      `Has ${passages} sections with text; at most ${articleLimits.passages} are allowed.`,
+      'TOO_LARGE',
+    );
   }
   return article;
 }
@@ -62,7 +66,7 @@ export function readArticle(reader: ValueReader, input: ArticleInput): Article {
 function readUrl(reader: ValueReader, value: string): string {
   const url = reader.text(['url'], value, articleLimits.url) ?? '';
   if (!/^https?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) {
-    reader.refuse(['url'], 'Must be an absolute http: or https: URL.');
+    reader.refuse(['url'], 'Must be an absolute http: or https: URL.', 'MALFORMED');
   }
   return url;
 }
@@ -74,13 +78,13 @@ function readList(
   maxBytes: number,
 ): string[] {
   if (values.length > articleLimits[name]) {
-    reader.refuse([name], `Holds ${values.length} ${name}; at most ${articleLimits[name]} are allowed.`);
+    reader.refuse([name], `Holds ${values.length} ${name}; at most ${articleLimits[name]} are allowed.`, 'TOO_LONG');
     return [];
   }
   const read = values.map((value, index) => {
     const path = [name, String(index)];
     const text = reader.text(path, value, maxBytes) ?? '';
-    if (text.trim() === '') reader.refuse(path, 'Must not be empty.');
+    if (text.trim() === '') reader.refuse(path, 'Must not be empty.', 'REQUIRED');
     return text;
   });
   return [...new Set(read)];

@@ -21,7 +21,8 @@ export async function searchCorpus(
   const reader = new ValueReader();
   reader.text(['query'], query, valueLimits.systemText);
   tags?.forEach((tag, index) => reader.text(['tags', String(index)], tag));
-  if (first < 1 || first > MAX_PASSAGES) reader.refuse(['first'], `Must be 1 to ${MAX_PASSAGES}, not ${first}.`);
+  if (first < 1 || first > MAX_PASSAGES)
+    reader.refuse(['first'], `Must be 1 to ${MAX_PASSAGES}, not ${first}.`, 'OUT_OF_RANGE');
   reader.finish();
   const corpusId = decodeId('Corpus', id);
   const corpus = await pool.query({

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { StartupError } from '../errors.ts';
 import { type Account, canReach, firstBarrier, isRoot, serviceAccount } from './account.ts';
-import { createCluster } from './create-cluster.ts';
+import { createCluster, type Creation } from './create-cluster.ts';
 import { errorCode } from './error-code.ts';
 import { locatePrograms, type Programs } from './programs.ts';
 
@@ -32,7 +32,10 @@ export interface Cluster {
  * there. Any number of processes may call this at once: the first to finish wins, and all get its cluster.
  * @throws an Error that says what to do when it cannot be created, read or run.
  */
-export async function openCluster(dataDir: string, durable: boolean, log: (line: string) => void): Promise<Cluster> {
+export async function openCluster(
+  dataDir: string,
+  options: Pick<Creation, 'durable' | 'log' | 'signal'>,
+): Promise<Cluster> {
   const path = join(dataDir, 'data');
   try {
     mkdirSync(dataDir, { recursive: true });
@@ -46,7 +49,7 @@ export async function openCluster(dataDir: string, durable: boolean, log: (line:
   const account = found ? ownerOf(found.folder) : isRoot() ? serviceAccount() : undefined;
   const programs = await locatePrograms(account);
   if (!found) {
-    const failure = await createCluster(path, { account, programs, durable, log }).catch((error: unknown) => error);
+    const failure = await createCluster(path, { ...options, account, programs }).catch((error: unknown) => error);
     found = findCluster(path);
     // It may have failed because another process was first.
     if (!found) throw failure;

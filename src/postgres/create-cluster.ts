@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { StartupError } from '../errors.ts';
 import { type Account, canReach, firstBarrier } from './account.ts';
 import { errorCode } from './error-code.ts';
-import { isAlive } from './is-alive.ts';
+import { isAlive } from './lock-file.ts';
 import { openServiceHome, PROGRAM_ENVIRONMENT, type Programs, SUPERUSER } from './programs.ts';
 
 /** The name of a cluster in the making, with the id of the process that makes it. */
@@ -18,6 +18,8 @@ export interface Creation {
   /** Whether it is on disk when this returns. */
   durable: boolean;
   log: (line: string) => void;
+  /** Breaks it off. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -59,7 +61,7 @@ function link(folder: string, path: string): void {
   symlinkSync(folder, path);
 }
 
-async function initialise(folder: string, { account, programs, durable }: Creation): Promise<void> {
+async function initialise(folder: string, { account, programs, durable, signal }: Creation): Promise<void> {
   const options = [
     `--username=${SUPERUSER}`,
     '--auth-local=trust',
@@ -76,8 +78,10 @@ async function initialise(folder: string, { account, programs, durable }: Creati
       ...account,
       cwd: '/',
       env: PROGRAM_ENVIRONMENT,
+      ...(signal && { signal }),
     });
   } catch (cause) {
+    signal?.throwIfAborted();
     throw new StartupError(`${programs.initdb} could not create a database in ${folder}. ${explain(cause)}`, { cause });
   }
 }

@@ -6,7 +6,7 @@ import { type Cluster, openCluster } from './cluster.ts';
 import { removeUnfinished } from './create-cluster.ts';
 import { OWNER_NAME, takeOwnership } from './ownership.ts';
 import { type Connection, connectOrStart, findServer, type StartOptions } from './connect-or-start.ts';
-import { stopServer } from './postmaster.ts';
+import { interruptServer, stopServer } from './postmaster.ts';
 import { SUPERUSER } from './programs.ts';
 import { PORT, removeSocketFolder } from './socket-folder.ts';
 
@@ -17,6 +17,8 @@ export interface EmbeddedPostgresOptions {
   durable: boolean;
   /** Told in a line what happens to the server. */
   log?: (line: string) => void;
+  /** Breaks off the start; nothing is left running then. */
+  signal?: AbortSignal;
 }
 
 export interface EmbeddedPostgres {
@@ -32,19 +34,24 @@ export interface EmbeddedPostgres {
  * @throws an Error that says what to do when another process runs on the data, or PostgreSQL cannot run here.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { durable, log = () => {} } = options;
+  const { durable, log = () => {}, signal = new AbortController().signal } = options;
   const dataDir = resolve(options.dataDir);
-  const cluster = await openCluster(dataDir, durable, log);
+  const cluster = await openCluster(dataDir, { durable, log, signal });
   const closing = new AbortController();
   const startOptions = { durable, applicationName: OWNER_NAME, signal: closing.signal, log };
 
-  const first = await own(cluster, dataDir, startOptions);
+  const first = await own(cluster, dataDir, { ...startOptions, signal });
   const { socketFolder } = first;
   if (!first.started) log(`Took over the PostgreSQL that an earlier Parley has left running on ${dataDir}.`);
   removeUnfinished(cluster.path);
   let owner: pg.Client | undefined = first.client;
   let recovery = Promise.resolve();
   superviseOwner(first.client);
+  // However this process ends, unless it is killed: PostgreSQL does not outlive it.
+  const stopAtExit = () => {
+    if (owner) interruptServer(cluster);
+  };
+  process.once('exit', stopAtExit);
 
   /** The owner's connection ends when PostgreSQL does, or restarts. */
   function superviseOwner(client: pg.Client): void {
@@ -75,11 +82,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     closing.abort();
     await recovery;
     const held = owner;
-    if (!held) return;
-    // Held to the end, so that nobody takes over a server that is about to stop.
-    await stopServer(cluster);
-    await held.end();
-    removeSocketFolder(socketFolder);
+    if (held) {
+      // Held to the end, so that nobody takes over a server that is about to stop.
+      await stopServer(cluster);
+      await held.end();
+      removeSocketFolder(socketFolder);
+    }
+    process.off('exit', stopAtExit);
   }
 
   return {
@@ -91,7 +100,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 /** As `startEmbeddedPostgres`, but beside the Parley that runs on `dataDir`, when one does: then its server is left running. */
 export async function borrowEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { dataDir, durable, log = () => {} } = options;
-  const cluster = await openCluster(resolve(dataDir), durable, log);
+  const cluster = await openCluster(resolve(dataDir), { durable, log });
   const found = await findServer(cluster, undefined, OWNER_NAME);
   if (found && found !== 'busy') {
     const { client, socketFolder } = found;

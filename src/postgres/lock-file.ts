@@ -25,6 +25,15 @@ export function readLockFile({ folder }: Cluster): LockFile | undefined {
   }
 }
 
+/** Whether a process of this id runs, whoever's it is. */
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
+}
+
 /** Whether PostgreSQL gave up since another one is there, or seems to be: a killed one leaves its lock file behind. */
 export function isOccupied(output: string): boolean {
   return /lock file ".*" already exists|pre-existing shared memory block|another postmaster/.test(output);

@@ -45,7 +45,9 @@ export async function migrate(connectionString: string, directory: string): Prom
   try {
     await client.query('SET statement_timeout = 0');
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await client.query(CREATE_TABLE);
+    // A role that may not create tables may still start a server on a database that has them all.
+    const { rows } = await client.query("SELECT FROM pg_class WHERE oid = to_regclass('_prisma_migrations')");
+    if (rows.length === 0) await client.query(CREATE_TABLE);
     const applied = await readApplied(client);
     const pending = findPending(migrations, applied);
     for (const migration of pending) await apply(client, migration);

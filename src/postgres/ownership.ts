@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { isAlive } from './is-alive.ts';
+import { isAlive } from './lock-file.ts';
 
 /** The key of the advisory lock, in database `postgres`, that the cluster's owner holds: "PARLEY" in ASCII. */
 const OWNER_LOCK = String(0x5041524c4559);

@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, fchownSync, openSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
-import { isAlive } from './is-alive.ts';
-import { readLockFile } from './lock-file.ts';
+import { isAlive, readLockFile } from './lock-file.ts';
 import { PROGRAM_ENVIRONMENT } from './programs.ts';
 import { createSocketFolder, PORT } from './socket-folder.ts';
 
@@ -69,14 +68,21 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
   };
 }
 
+/** Tells the cluster's server to stop, which it does by itself; returns its process id, or undefined when none runs. */
+export function interruptServer(cluster: Cluster): number | undefined {
+  const pid = readLockFile(cluster)?.pid;
+  if (pid === undefined || !isAlive(pid)) return undefined;
+  process.kill(pid, 'SIGINT');
+  return pid;
+}
+
 /**
  * Stops the cluster's server, which closes its connections and settles its data. Does nothing when none runs.
  * @throws an Error when it takes too long; it goes on stopping.
  */
 export async function stopServer(cluster: Cluster): Promise<void> {
-  const pid = readLockFile(cluster)?.pid;
-  if (pid === undefined || !isAlive(pid)) return;
-  process.kill(pid, 'SIGINT');
+  const pid = interruptServer(cluster);
+  if (pid === undefined) return;
   const deadline = Date.now() + STOP_TIMEOUT_MS;
   // Not `pg_ctl stop`: that would also wait for a server that another process starts next.
   while (readLockFile(cluster)?.pid === pid && isAlive(pid)) {

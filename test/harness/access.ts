@@ -46,14 +46,14 @@ export async function addContact({ prisma, newId }: Services, organizationId: st
 /** Mints a client token; throws when that fails. */
 export async function mintToken(
   target: Target,
-  input: { contactId?: string; conversationId?: string; expiresInSeconds?: number },
+  { expiresInSeconds, ...subject }: { contactId?: string; conversationId?: string; expiresInSeconds?: number },
 ): Promise<string> {
   const { result } = await ask<{ result: { token?: string; detail?: string } }>(
     target,
     `mutation ($input: CreateClientTokenInput!) {
       result: createClientToken(input: $input) { ... on CreateClientTokenPayload { token } ... on UserError { detail } }
     }`,
-    { input },
+    { input: { for: subject, ...(expiresInSeconds !== undefined && { expiresInSeconds }) } },
   );
   if (result.token === undefined) throw new Error(result.detail);
   return result.token;

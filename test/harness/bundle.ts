@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -9,23 +9,28 @@ const root = join(import.meta.dirname, '..', '..');
 export interface Bundle {
   /** What Node runs. */
   readonly file: string;
-  remove(): void;
+  readonly remove: () => void;
 }
 
-/** Makes a program one file, which starts several times faster than its sources do. The caller removes it. */
+/** What runs in threads of its own, by its path below `src`. */
+const workers = ['json-schema/worker', 'generation/lease-worker'];
+
+/** Makes a program and each of its workers one file, which start several times faster than their sources do. The caller removes it. */
 export async function bundle(entry: string): Promise<Bundle> {
-  const folder = join(root, 'node_modules', '.cache', 'parley-test');
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${basename(entry, '.ts')}-${randomUUID()}.mjs`);
+  const folder = join(root, 'node_modules', '.cache', 'parley-test', `${basename(entry, '.ts')}-${randomUUID()}`);
   await build({
-    entryPoints: [join(root, entry)],
-    outfile: file,
+    entryPoints: {
+      main: join(root, entry),
+      ...Object.fromEntries(workers.map((worker) => [worker, join(root, 'src', `${worker}.ts`)])),
+    },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
     bundle: true,
     packages: 'external',
     platform: 'node',
     format: 'esm',
-    // The sources find other files of the repository from where they are.
+    // The sources find other files of the repository from where they are; workers are found from the one file.
     define: { 'import.meta.url': JSON.stringify(pathToFileURL(join(root, 'src', 'main.ts')).href) },
   });
-  return { file, remove: () => rmSync(file, { force: true }) };
+  return { file: join(folder, 'main.mjs'), remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

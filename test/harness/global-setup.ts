@@ -57,7 +57,7 @@ async function ownServer(): Promise<TestServer> {
   const dataDir = createTemporaryFolder();
   const server = await startEmbeddedPostgres({ dataDir, durable: false });
   return {
-    url: server.url,
+    url: (name) => server.url(name),
     async stop() {
       await server.stop();
       rmSync(dataDir, { recursive: true, force: true });

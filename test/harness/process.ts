@@ -7,6 +7,7 @@ import { type afterAll, afterEach, inject } from 'vitest';
 export interface Program {
   /** Where it says it listens; empty before. */
   readonly url: string;
+  readonly pid: number;
   readonly stdout: string;
   readonly stderr: string;
   /** Its exit code, or the signal that ended it. */
@@ -80,6 +81,10 @@ class Running implements Program {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     // Not `exit`, which may come before the last output.
     this.exited = once(child, 'close').then(() => child.exitCode ?? child.signalCode ?? 'SIGKILL');
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
   }
 
   get url(): string {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { newId } from '../../src/ids.ts';
 import { createConversation, isSent, trySend } from './commands.ts';
 import { Deferred } from './deferred.ts';
@@ -40,6 +41,8 @@ export interface Talk {
 /** Has a conversation with a storyteller on any of the servers, each message sent as soon as somebody heard the reply's end. */
 export async function talk(options: Talking): Promise<Talk> {
   const { fleet, agentId, random, turns, running, signal } = options;
+  // Every follower listens, for as long as it follows.
+  setMaxListeners(0, signal);
   const name = newId();
   const telling: Telling = { words: random.between(15, 40), wordsPerSecond: 20 };
   const { conversation, cursor } = await fleet.ask(random, (server) =>

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isAlive } from '../../src/postgres/is-alive.ts';
+import { isAlive } from '../../src/postgres/lock-file.ts';
 
 /** The name of a folder, with the id of the process whose tests use it. */
 const NAME = /^parley-test-(\d+)-/;

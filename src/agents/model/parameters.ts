@@ -9,10 +9,16 @@ const parametersSchemaSource = z
       title: 'Provider',
       description: 'Who runs the model. Unset: the first of these that the settings configure.',
     }),
-    model: z.string().min(1).max(200).optional().meta({
-      title: 'Model',
-      description: 'The model, by the name that its provider gives it. Unset: the setting `PARLEY_MODEL`.',
-    }),
+    // It becomes a part of an address, whose folders it must not leave.
+    model: z
+      .string()
+      .max(200)
+      .regex(/^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[\w@][\w@.:/+-]*$/)
+      .optional()
+      .meta({
+        title: 'Model',
+        description: 'The model, by the name that its provider gives it. Unset: the setting `PARLEY_MODEL`.',
+      }),
     temperature: z.number().min(0).max(2).optional().meta({
       title: 'Temperature',
       description: 'How freely the model chooses its words; 0 is the least. Unset: the provider decides.',

@@ -14,18 +14,29 @@ export class PrivateAddressError extends Error {
   override name = 'PrivateAddressError';
 }
 
+/** Where clouds keep services of their own for each machine, at addresses that look public. */
+const ofPlatforms = [
+  // Azure: the wire server, DHCP, DNS and health probes.
+  '168.63.129.16/32',
+  // IBM Cloud: DNS, mirrors and private endpoints.
+  '161.26.0.0/16',
+  '166.8.0.0/14',
+].map((block) => ipaddr.parseCIDR(block));
+
 /** The block that global IPv6 addresses are given out of. */
 const globalIPv6 = ipaddr.parseCIDR('2000::/3');
 
 /**
  * Whether an IP address is one of the public internet: not private, loopback, link-local (where clouds keep their metadata),
- * multicast, reserved, nor an IPv6 address that leads to an IPv4 one by translation or a tunnel.
+ * multicast, reserved, a cloud's own, nor an IPv6 address that leads to an IPv4 one by translation or a tunnel.
  */
 export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false;
   // An IPv4 address in IPv6 clothes counts as what it is.
   const parsed = ipaddr.process(address);
-  return parsed.range() === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(globalIPv6));
+  if (parsed.range() !== 'unicast') return false;
+  if (parsed.kind() === 'ipv6') return parsed.match(globalIPv6);
+  return !ofPlatforms.some((block) => parsed.match(block));
 }
 
 /** A `lookup` for sockets that are to reach public addresses only. What it has checked is what the socket connects to. */

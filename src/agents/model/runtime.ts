@@ -111,12 +111,21 @@ class ModelReply {
     const args = readArguments(input);
     this.calls += 1;
     const callId = `call_${this.calls}`;
-    yield { type: 'tool-call', callId, name: toolName.slice(0, 100), args: args ?? {} };
+    // As they are now: an earlier call of this step may have changed the phase.
+    const tools = toolsOf(turn, this.phase, services);
+    const visibility = tools.find(({ definition }) => definition.name === toolName)?.visibility;
+    yield {
+      type: 'tool-call',
+      callId,
+      name: toolName.slice(0, 100),
+      args: args ?? {},
+      ...(visibility && { visibility }),
+    };
     signal.throwIfAborted();
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
       : // As they are now: an earlier call of this step may have changed the phase.
-        await callTool(toolsOf(turn, this.phase, services), toolName, args, { signal, logger: services.logger });
+        await callTool(toolsOf(turn, this.phase, services), toolName, args, { ...services, signal });
     if (outcome.effect) {
       yield outcome.effect;
       if (outcome.effect.type === 'state-change') this.phase = outcome.effect.phase;

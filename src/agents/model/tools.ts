@@ -1,5 +1,7 @@
 import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { type CallVisibility, DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
+import { UnavailableError } from '../../errors.ts';
+import { type SchemaChecker, SchemaError } from '../../json-schema/checker.ts';
 import type { Json, JsonObject } from '../../json.ts';
 import type { Logger } from '../../logger.ts';
 import type { HttpTool } from '../http-tool.ts';
@@ -11,7 +13,7 @@ import { callHttpTool, type HttpCallOptions, ToolError } from './http-call.ts';
 
 /** What a call came to. */
 export interface Outcome {
-  /** For the conversation: the user may see it. */
+  /** For the conversation; what end users see of it, the tool's visibility says. */
   response: Json;
   failed: boolean;
   /** For the model, when it is to know something else than the conversation shows. */
@@ -25,11 +27,14 @@ export interface Outcome {
 /** Something that the model may call. */
 export interface Tool {
   definition: LanguageModelV3FunctionTool;
+  /** What end users see of its calls; left out: nothing. */
+  visibility?: CallVisibility;
   call(args: JsonObject, signal: AbortSignal): Promise<Outcome>;
 }
 
 export interface ToolServices extends HttpCallOptions {
   search: KnowledgeSearch;
+  schemas: SchemaChecker;
   logger: Logger;
 }
 
@@ -48,14 +53,14 @@ export async function callTool(
   tools: readonly Tool[],
   name: string,
   args: JsonObject | null,
-  { signal, logger }: { signal: AbortSignal; logger: Logger },
+  { signal, logger, schemas }: Pick<ToolServices, 'logger' | 'schemas'> & { signal: AbortSignal },
 ): Promise<Outcome> {
   const tool = tools.find(({ definition }) => definition.name === name);
   if (!tool) return failure('There is no such tool.');
   if (!args) return failure('The arguments are not a JSON object.');
   try {
-    const faults = faultsOf(args, tool.definition.inputSchema);
-    if (faults !== null) return failure(`The arguments are not valid: ${faults}.`);
+    const fault = await faultOf(schemas, args, tool.definition.inputSchema);
+    if (fault !== null) return failure(`The arguments are not valid: ${fault}.`);
     return await tool.call(args, signal);
   } catch (error) {
     signal.throwIfAborted();
@@ -153,8 +158,9 @@ const handoffTool: Tool = {
 };
 
 function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
-  const { name, description, parametersSchema } = tool;
+  const { name, description, parametersSchema, visibility = DEFAULT_VISIBILITY } = tool;
   return {
+    visibility,
     definition: {
       type: 'function',
       name,
@@ -168,17 +174,16 @@ function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
   };
 }
 
-/** What is wrong with the arguments; null when nothing is. */
-function faultsOf(args: JsonObject, schema: JSONSchema7): string | null {
-  // Checking the schema itself would take thirty times as long, and whoever wrote it was told then.
-  const ajv = new Ajv2020({ allErrors: true, strict: false, logger: false, meta: false, validateSchema: false });
-  let validate;
+/** What is wrong with the arguments; null when nothing is. Throws `ToolError` when they cannot be checked. */
+async function faultOf(schemas: SchemaChecker, args: JsonObject, schema: object): Promise<string | null> {
   try {
-    validate = ajv.compile(schema);
+    const fault = await schemas.check(schema, args);
+    return fault && `${['arguments', ...fault.path].join('/')} ${fault.message}`.slice(0, 1000);
   } catch (error) {
-    throw new ToolError('The schema of its parameters cannot be used.', { cause: error });
+    if (error instanceof UnavailableError) throw new ToolError(error.message);
+    if (!(error instanceof SchemaError)) throw error;
+    throw new ToolError(`The arguments cannot be checked. The schema of the tool's parameters: ${error.message}`);
   }
-  return validate(args) ? null : ajv.errorsText(validate.errors, { dataVar: 'arguments' }).slice(0, 1000);
 }
 
 /** A value that its schema says is text. */

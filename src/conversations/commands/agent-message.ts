@@ -3,13 +3,14 @@ import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
-import { InputReader, type StateInput } from './input.ts';
+import { type AuthorInput, InputReader, type StateInput } from './input.ts';
 import { type MessageInput, readContent } from './message-input.ts';
 import type { ConversationServices } from '../services.ts';
 import { ruleFor } from '../log/transitions.ts';
 
-export interface AddAgentMessageInput extends Omit<MessageInput, 'contactId' | 'queryMetadata'> {
+export interface AddAgentMessageInput extends Omit<MessageInput, 'author' | 'contactId' | 'queryMetadata'> {
   conversationId: string;
+  author?: (AuthorInput & { kind: 'AI_AGENT' | 'HUMAN_AGENT' }) | null | undefined;
   inReplyToId?: string | null | undefined;
   stateAfter?: StateInput | null | undefined;
   onBusy: 'REJECT' | 'INTERRUPT';
@@ -28,9 +29,6 @@ export async function addAgentMessage(
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
   const kind = input.author?.kind ?? 'AI_AGENT';
-  if (kind !== 'AI_AGENT' && kind !== 'HUMAN_AGENT') {
-    reader.refuse(['author', 'kind'], 'Must be AI_AGENT or HUMAN_AGENT.');
-  }
   const author = { ...(input.author && reader.author(['author'], input.author)), kind };
   const content = readContent(reader, [], input);
   const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;

@@ -27,6 +27,7 @@ export interface CreateConversationInput {
   corpusId?: string | null | undefined;
   runtimeParameters?: unknown;
   metadata?: unknown;
+  searchMetadata?: unknown;
   idempotencyKey?: string | null | undefined;
 }
 
@@ -50,11 +51,12 @@ export async function createConversation(
     title: reader.text(['title'], input.title) ?? null,
     state: input.state ? reader.state(['state'], input.state) : {},
     systemPrompt: reader.text(['systemPrompt'], input.systemPrompt, limits.systemText) ?? null,
-    runtimeParameters: readParameters(services, reader, input.runtimeParameters, {
+    runtimeParameters: await readParameters(services, reader, input.runtimeParameters, {
       runtime: agent.runtime,
       agent: agent.defaultRuntimeParameters,
     }),
     metadata: reader.object(['metadata'], input.metadata) ?? {},
+    searchMetadata: reader.object(['searchMetadata'], input.searchMetadata) ?? {},
   };
   const message = input.message ? await readUserMessage(services, caller, reader, ['message'], input.message) : null;
   reader.finish();
@@ -97,6 +99,7 @@ interface ConversationRow {
   systemPrompt: string | null;
   runtimeParameters: JsonObject;
   metadata: JsonObject;
+  searchMetadata: JsonObject;
 }
 
 /** Which field of the input a foreign key of the row comes from. */
@@ -113,8 +116,8 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
   const inserted = db.query({
     name: 'insert-conversation',
     text: `INSERT INTO conversation (id, organization_id, agent_id, contact_id, inbox_id, corpus_id, title, playbook, phase,
-        system_message, context, system_prompt, runtime_parameters, metadata)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14)`,
+        system_message, context, system_prompt, runtime_parameters, metadata, search_metadata)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14, $15)`,
     values: [
       row.id,
       organizationId,
@@ -130,6 +133,7 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
       row.systemPrompt,
       JSON.stringify(row.runtimeParameters),
       JSON.stringify(row.metadata),
+      JSON.stringify(row.searchMetadata),
     ],
   });
   await inserted.catch((error: unknown) => {

@@ -42,7 +42,7 @@ export async function acceptHandoff(
   const reader = new InputReader();
   const target = targetOf(caller, 'acceptHandoff', input);
   const assignee = reader.text(['assignee'], input.assignee) ?? '';
-  if (assignee === '') reader.refuse(['assignee'], 'Must not be empty.');
+  if (assignee === '') reader.refuse(['assignee'], 'Must not be empty.', 'REQUIRED');
   reader.finish();
   return commitUnderLock(services, target, async (db, { handoffId }) => {
     if (handoffId === null || (await acceptedBy(db, handoffId)) === assignee) return;

@@ -1,4 +1,6 @@
 import type { Author } from '../../access/caller.ts';
+import { type CallVisibility, DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
+import type { JsonObject } from '../../json.ts';
 import { ValueReader, valueLimits } from '../../value-reader.ts';
 import type { NewFragment, StatePatch } from '../model.ts';
 
@@ -19,15 +21,22 @@ export interface ContentInput {
 /** What `FragmentInput` holds: exactly one of the three. */
 export interface FragmentInput {
   text?: { text: string; metadata?: unknown } | null | undefined;
-  functionCall?: { name: string; args: unknown; metadata?: unknown } | null | undefined;
+  functionCall?: { name: string; args: unknown; metadata?: unknown; visibility: CallVisibility } | null | undefined;
   functionResponse?:
-    | { name: string; callIndex?: number | null | undefined; response?: unknown; failed: boolean; metadata?: unknown }
+    | {
+        name: string;
+        callIndex?: number | null | undefined;
+        response?: unknown;
+        failed: boolean;
+        metadata?: unknown;
+        /** Left out: as of its call. */
+        visibility?: CallVisibility | null | undefined;
+      }
     | null
     | undefined;
 }
 
 export interface AuthorInput {
-  kind?: Author['kind'] | null | undefined;
   externalId?: string | null | undefined;
   displayName?: string | null | undefined;
   avatarUrl?: string | URL | null | undefined;
@@ -45,21 +54,22 @@ export class InputReader extends ValueReader {
   content(path: string[], content: ContentInput): NewFragment[] {
     if (content.text != null) {
       const text = this.text([...path, 'text'], content.text, limits.content) ?? '';
-      if (text === '') this.refuse([...path, 'text'], 'Must not be empty.');
+      if (text === '') this.refuse([...path, 'text'], 'Must not be empty.', 'REQUIRED');
       return [{ kind: 'TEXT', text, metadata: {} }];
     }
     const inputs = content.fragments ?? [];
     const at = [...path, 'fragments'];
-    if (inputs.length === 0) this.refuse(at, 'Must hold at least one fragment.');
+    if (inputs.length === 0) this.refuse(at, 'Must hold at least one fragment.', 'REQUIRED');
     if (inputs.length > limits.fragments) {
-      this.refuse(at, `Holds ${inputs.length} fragments; at most ${limits.fragments} are allowed.`);
+      this.refuse(at, `Holds ${inputs.length} fragments; at most ${limits.fragments} are allowed.`, 'TOO_LONG');
       return [];
     }
     const fragments = inputs.map((input, index) =>
       this.fragment([...at, String(index)], input, inputs.slice(0, index)),
     );
     const bytes = Buffer.byteLength(JSON.stringify(fragments));
-    if (bytes > limits.content) this.refuse(at, `Are ${bytes} bytes in all; at most ${limits.content} are allowed.`);
+    if (bytes > limits.content)
+      this.refuse(at, `Are ${bytes} bytes in all; at most ${limits.content} are allowed.`, 'TOO_LARGE');
     return fragments;
   }
 
@@ -69,7 +79,7 @@ export class InputReader extends ValueReader {
       const at = [...path, 'avatarUrl'];
       avatarUrl = this.text(at, String(input.avatarUrl), 2048);
       if (!/^https?:$/.test(URL.canParse(avatarUrl ?? '') ? new URL(avatarUrl ?? '').protocol : '')) {
-        this.refuse(at, 'Must be an absolute http: or https: URL.');
+        this.refuse(at, 'Must be an absolute http: or https: URL.', 'MALFORMED');
       }
     }
     const author = {
@@ -95,8 +105,15 @@ export class InputReader extends ValueReader {
     if (value == null) return null;
     const path = ['idempotencyKey'];
     this.wellFormed(path, value);
-    if (value.length < 1 || value.length > 255) this.refuse(path, 'Must be 1 to 255 characters long.');
+    if (value.length < 1 || value.length > 255) this.refuse(path, 'Must be 1 to 255 characters long.', 'TOO_LONG');
     return value;
+  }
+
+  /** Metadata of a message or a fragment, which end users see. What an answer rests on, only agents say. */
+  metadata(path: string[], value: unknown): JsonObject {
+    const metadata = this.object(path, value) ?? {};
+    if ('citations' in metadata) this.refuse([...path, 'citations'], 'Is written by agents alone.');
+    return metadata;
   }
 
   private fragment(path: string[], input: FragmentInput, earlier: FragmentInput[]): NewFragment {
@@ -106,14 +123,20 @@ export class InputReader extends ValueReader {
         kind: 'FUNCTION_CALL',
         name: this.name([...at, 'name'], input.functionCall.name),
         args: this.object([...at, 'args'], input.functionCall.args, limits.content) ?? {},
-        metadata: this.object([...at, 'metadata'], input.functionCall.metadata) ?? {},
+        metadata: this.metadata([...at, 'metadata'], input.functionCall.metadata),
+        visibility: input.functionCall.visibility,
       };
     }
     if (input.functionResponse) {
       const at = [...path, 'functionResponse'];
       const { callIndex = null, response = null, failed } = input.functionResponse;
-      if (callIndex !== null && !earlier[callIndex]?.functionCall) {
-        this.refuse([...at, 'callIndex'], 'Must be the index of a function call earlier in the same list.');
+      const call = callIndex === null ? null : earlier[callIndex]?.functionCall;
+      if (callIndex !== null && !call) {
+        this.refuse(
+          [...at, 'callIndex'],
+          'Must be the index of a function call earlier in the same list.',
+          'OUT_OF_RANGE',
+        );
       }
       return {
         kind: 'FUNCTION_RESPONSE',
@@ -121,18 +144,19 @@ export class InputReader extends ValueReader {
         callIndex,
         response: this.json([...at, 'response'], response, limits.content),
         failed,
-        metadata: this.object([...at, 'metadata'], input.functionResponse.metadata) ?? {},
+        metadata: this.metadata([...at, 'metadata'], input.functionResponse.metadata),
+        visibility: input.functionResponse.visibility ?? call?.visibility ?? DEFAULT_VISIBILITY,
       };
     }
     const at = [...path, 'text'];
     const text = this.text([...at, 'text'], input.text?.text ?? '', limits.content) ?? '';
-    if (text === '') this.refuse([...at, 'text'], 'Must not be empty.');
-    return { kind: 'TEXT', text, metadata: this.object([...at, 'metadata'], input.text?.metadata) ?? {} };
+    if (text === '') this.refuse([...at, 'text'], 'Must not be empty.', 'REQUIRED');
+    return { kind: 'TEXT', text, metadata: this.metadata([...at, 'metadata'], input.text?.metadata) };
   }
 
   private name(path: string[], value: string): string {
     const name = this.text(path, value) ?? '';
-    if (name === '') this.refuse(path, 'Must not be empty.');
+    if (name === '') this.refuse(path, 'Must not be empty.', 'REQUIRED');
     return name;
   }
 }

@@ -25,16 +25,15 @@ export async function readUserMessage(
   input: MessageInput,
 ): Promise<NewMessage> {
   const given = input.author ? reader.author([...path, 'author'], input.author) : null;
-  if (input.author?.kind != null && input.author.kind !== 'END_USER') {
-    reader.refuse([...path, 'author', 'kind'], 'Must be END_USER or left out: this message is written by an end user.');
-  }
   const contact =
     input.contactId == null ? null : await findContact(services, caller, [...path, 'contactId'], input.contactId);
+  const content = readContent(reader, path, input);
+  if (caller.confinedTo) reader.atMost(path, content, services.maxEndUserMessageBytes);
   return {
     id: services.newId(),
     role: 'USER',
     author: contact || given ? { kind: 'END_USER', ...contact, ...given } : null,
-    ...readContent(reader, path, input),
+    ...content,
   };
 }
 
@@ -47,7 +46,7 @@ export function readContent(
   const canvasAt = [...path, 'canvas'];
   return {
     fragments: reader.content([...path, 'content'], input.content),
-    metadata: reader.object([...path, 'metadata'], input.metadata) ?? {},
+    metadata: reader.metadata([...path, 'metadata'], input.metadata),
     contentPayload: reader.object([...path, 'contentPayload'], input.contentPayload) ?? null,
     queryMetadata: reader.object([...path, 'queryMetadata'], input.queryMetadata) ?? null,
     canvas: input.canvas

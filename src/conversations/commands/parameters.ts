@@ -12,17 +12,17 @@ export interface ParameterSources {
 }
 
 /** Reads `runtimeParameters` and reports each fault of the merged result with its path. */
-export function readParameters(
+export async function readParameters(
   services: ConversationServices,
   reader: InputReader,
   given: unknown,
   sources: ParameterSources,
-): JsonObject {
+): Promise<JsonObject> {
   const path = ['runtimeParameters'];
   const parameters = reader.object(path, given) ?? {};
   const merged = Object.assign({}, objectOf(sources.agent), objectOf(sources.conversation), parameters);
-  for (const issue of services.checkParameters(sources.runtime, merged)) {
-    reader.refuse([...path, ...issue.path], issue.detail);
+  for (const issue of await services.checkParameters(sources.runtime, merged)) {
+    reader.refuse([...path, ...issue.path], issue.detail, 'SCHEMA');
   }
   return parameters;
 }

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { endUserRoles } from '../../access/visibility.ts';
 import type pg from 'pg';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -60,13 +61,13 @@ export async function regenerateReply(
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
-/** The latest message, control messages aside, when it is a generated reply. */
+/** The latest message of those that end users see, when it is a generated reply. */
 async function latestReply(db: pg.PoolClient, conversationId: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string; generated: boolean }>({
     name: 'latest-reply',
     text: `SELECT id, runtime_parameters IS NOT NULL AS generated FROM message
-      WHERE conversation_id = $1 AND role <> 'CONTROL' ORDER BY position DESC LIMIT 1`,
-    values: [conversationId],
+      WHERE conversation_id = $1 AND role = ANY($2::"MessageRole"[]) ORDER BY position DESC LIMIT 1`,
+    values: [conversationId, endUserRoles],
   });
   return rows[0]?.generated ? rows[0].id : null;
 }

@@ -33,12 +33,12 @@ export async function sendControl(
   const speaks = input.action === 'GENERATE_REPLY';
   if (!input.content && !input.stateAfter && !speaks) {
     const detail = 'Give at least one of `content`, `stateAfter` and `action: GENERATE_REPLY`.';
-    throw new InvalidInputError([{ path: [], detail }]);
+    throw new InvalidInputError([{ path: [], code: 'REQUIRED', detail }]);
   }
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
   const fragments = input.content ? reader.content(['content'], input.content) : [];
-  const metadata = reader.object(['metadata'], input.metadata) ?? {};
+  const metadata = reader.metadata(['metadata'], input.metadata);
   const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
   const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();

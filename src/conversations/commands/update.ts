@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import { InvalidInputError } from '../../errors.ts';
+import { NotFoundError } from '../../errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
 import { type Committed, commitUnderLock } from '../log/commit.ts';
 import { logEvents } from '../log/log-events.ts';
@@ -13,10 +13,11 @@ import { type ConversationInput, targetOf } from './target.ts';
 export interface UpdateConversationInput extends ConversationInput {
   title?: string | null | undefined;
   metadata?: unknown;
+  searchMetadata?: unknown;
   runtimeParameters?: unknown;
 }
 
-/** Changes title, metadata (merged, RFC 7396) or runtime parameters (replaced); also while a reply runs. */
+/** Changes title, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced); also while a reply runs. */
 export async function updateConversation(
   services: ConversationServices,
   caller: Caller,
@@ -26,38 +27,58 @@ export async function updateConversation(
   const reader = new InputReader();
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
+  const searchMetadata = reader.object(['searchMetadata'], input.searchMetadata);
+  const runtimeParameters = await readReplacement(
+    services,
+    caller,
+    reader,
+    target.conversationId,
+    input.runtimeParameters,
+  );
   reader.finish();
 
   return commitUnderLock(services, target, async (db) => {
-    const row = await readRow(db, target.conversationId);
+    const before = await readRow(db, target.conversationId);
     const merged = new InputReader();
-    const metadata = merged.object(['metadata'], patch && mergePatch(row.metadata, patch));
-    const runtimeParameters =
-      input.runtimeParameters == null
-        ? undefined
-        : readParameters(services, merged, input.runtimeParameters, {
-            runtime: row.runtime,
-            agent: row.defaultRuntimeParameters,
-          });
-    if (merged.issues.length > 0) throw new InvalidInputError(merged.issues);
-    const { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters } = row;
-    const next = {
-      title: title === undefined ? oldTitle : title,
-      metadata: metadata ?? oldMetadata,
-      runtimeParameters: runtimeParameters ?? oldParameters,
+    const metadata = merged.object(['metadata'], patch && mergePatch(before.metadata, patch));
+    merged.finish();
+    const after = {
+      title: title === undefined ? before.title : title,
+      metadata: metadata ?? before.metadata,
+      searchMetadata: searchMetadata ?? before.searchMetadata,
+      runtimeParameters: runtimeParameters ?? before.runtimeParameters,
     };
-    if (isDeepStrictEqual(next, { title: oldTitle, metadata: oldMetadata, runtimeParameters: oldParameters })) return;
+    if (isDeepStrictEqual(after, before)) return;
     await db.query({
-      text: 'UPDATE conversation SET title = $2, metadata = $3, runtime_parameters = $4 WHERE id = $1',
+      text: `UPDATE conversation SET title = $2, metadata = $3, search_metadata = $4, runtime_parameters = $5
+        WHERE id = $1`,
       values: [
         target.conversationId,
-        next.title,
-        JSON.stringify(next.metadata),
-        JSON.stringify(next.runtimeParameters),
+        after.title,
+        JSON.stringify(after.metadata),
+        JSON.stringify(after.searchMetadata),
+        JSON.stringify(after.runtimeParameters),
       ],
     });
     await logEvents(db, target, [{ type: 'ConversationUpdated' }]);
   });
+}
+
+async function readReplacement(
+  services: ConversationServices,
+  { organizationId }: Caller,
+  reader: InputReader,
+  id: string,
+  given: unknown,
+): Promise<JsonObject | undefined> {
+  if (given == null) return undefined;
+  const conversation = await services.prisma.conversation.findFirst({
+    where: { id, organizationId },
+    include: { agent: true },
+  });
+  if (!conversation) throw new NotFoundError(['conversationId']);
+  const { runtime, defaultRuntimeParameters } = conversation.agent;
+  return readParameters(services, reader, given, { runtime, agent: defaultRuntimeParameters });
 }
 
 /** JSON Merge Patch, RFC 7396. */
@@ -75,14 +96,11 @@ async function readRow(db: pg.PoolClient, conversationId: string) {
   const { rows } = await db.query<{
     title: string | null;
     metadata: JsonObject;
+    searchMetadata: JsonObject;
     runtimeParameters: JsonObject;
-    runtime: string;
-    defaultRuntimeParameters: JsonObject;
   }>({
-    text: `SELECT title, metadata, runtime_parameters AS "runtimeParameters", runtime,
-        default_runtime_parameters AS "defaultRuntimeParameters"
-      FROM conversation JOIN agent ON agent.id = agent_id
-      WHERE conversation.id = $1`,
+    text: `SELECT title, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters"
+      FROM conversation WHERE id = $1`,
     values: [conversationId],
   });
   if (!rows[0]) throw new Error('A conversation was gone under its lock.');

@@ -1,8 +1,10 @@
 import type { Caller } from '../../access/caller.ts';
 import type pg from 'pg';
 import type { ConversationStatus } from '../../generated/prisma/enums.ts';
+import type { Queryable } from '../../db.ts';
 import { decodeId, type IdType } from '../../ids.ts';
 import { ValueReader } from '../../value-reader.ts';
+import type { ConversationSearch, Found } from './search.ts';
 
 /** All that is given must hold. */
 export interface ConversationFilter {
@@ -10,7 +12,9 @@ export interface ConversationFilter {
   contactId?: string | null | undefined;
   inboxId?: string | null | undefined;
   status?: readonly ConversationStatus[] | null | undefined;
-  handoffStatus?: readonly ('WAITING' | 'ACCEPTED' | 'ENDED')[] | null | undefined;
+  handoffStatus?: readonly ('WAITING' | 'ACCEPTED')[] | null | undefined;
+  /** Words that all occur in the title, or in one text of a message that end users see. */
+  keyword?: string | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
   updated?: DateTimeRange | null | undefined;
@@ -38,19 +42,35 @@ export interface ListPlace {
   id: string;
 }
 
+/** A page of the conversations that match, and in which the words of the keyword stand. Throws as `ConversationSearch.run`. */
+export async function searchConversations(
+  { pool, search }: { pool: pg.Pool; search: ConversationSearch },
+  caller: Lister,
+  query: ListQuery,
+): Promise<ListedConversation[]> {
+  const { keyword } = query.filter;
+  // Blank is as good as none.
+  if (!keyword?.trim()) return listConversations(pool, caller, query);
+  return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
+}
+
+type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
+
+interface ListQuery {
+  filter: ConversationFilter;
+  order: ListOrder;
+  after: ListPlace | null;
+  before: ListPlace | null;
+  limit: number;
+  inverted: boolean;
+}
+
 /** The ids of a page, in its order. Reads along the index of the order and stops at the limit. */
 export async function listConversations(
-  pool: pg.Pool,
-  { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
-  query: {
-    filter: ConversationFilter;
-    keyword?: string | null | undefined;
-    order: ListOrder;
-    after: ListPlace | null;
-    before: ListPlace | null;
-    limit: number;
-    inverted: boolean;
-  },
+  db: Queryable,
+  { organizationId, confinedTo }: Lister,
+  query: ListQuery,
+  found: Found | null = null,
 ): Promise<ListedConversation[]> {
   const { order, after, before, inverted } = query;
   const where = new Conditions();
@@ -58,17 +78,17 @@ export async function listConversations(
   if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
   else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
   where.addFilter(query.filter);
-  if (query.keyword != null) where.addKeyword(query.keyword, organizationId);
+  if (found) where.addFound(found);
   const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
   const [later, earlier] = order.direction === 'asc' ? ['>', '<'] : ['<', '>'];
   if (after) where.add(`(${column}, c.id) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
   if (before) where.add(`(${column}, c.id) ${earlier} (${where.value(before.at)}, ${where.value(before.id)}::uuid)`);
   const way = (order.direction === 'asc') === inverted ? 'DESC' : 'ASC';
-  const { rows } = await pool.query<ListedConversation>(
-    `SELECT c.id, c.created_at AS "createdAt", c.updated_at AS "updatedAt" FROM conversation c
+  const { rows } = await db.query<ListedConversation>({
+    text: `SELECT c.id, c.created_at AS "createdAt", c.updated_at AS "updatedAt" FROM conversation c
       WHERE ${where.sql()} ORDER BY ${column} ${way}, c.id ${way} LIMIT ${where.value(query.limit)}`,
-    where.values,
-  );
+    values: where.values,
+  });
   return rows;
 }
 
@@ -89,9 +109,6 @@ export async function matchingConversations(
   );
   return new Set(rows.map((row) => row.id));
 }
-
-/** The most words of a keyword that count. */
-const KEYWORDS = 20;
 
 class Conditions {
   readonly values: unknown[] = [];
@@ -130,16 +147,12 @@ class Conditions {
     this.addRange('c.updated_at', filter.updated);
   }
 
-  addKeyword(keyword: string, organizationId: string): void {
-    const reader = new ValueReader();
-    const words = reader.text(['keyword'], keyword);
-    reader.finish();
-    const phrases = words?.split(/\s+/).filter(Boolean).slice(0, KEYWORDS) ?? [];
-    if (phrases.length === 0) return;
-    const wanted = phrases.map((phrase) => `list_phrase(${this.value(phrase)})`).join(' && ');
-    this.add(`(list_words(coalesce(c.title, '')) @@ (${wanted}) OR c.id IN (
-      SELECT m.conversation_id FROM fragment f JOIN message m ON m.id = f.message_id
-      WHERE list_words(f.text) @@ (${wanted}) AND m.role <> 'CONTROL' AND m.organization_id = ${this.value(organizationId)}))`);
+  addFound(found: Found): void {
+    if ('conversationIds' in found) this.add(`c.id = ANY(${this.value(found.conversationIds)}::uuid[])`);
+    else {
+      this.add(`EXISTS (SELECT FROM search_text s
+        WHERE s.conversation_id = c.id AND s.words @@ ${this.value(found.query)}::tsquery)`);
+    }
   }
 
   /** An id that names nothing matches nothing. */

@@ -12,6 +12,7 @@
  * in `access/`; for a live list, `moving` in `lists/live-list.ts`; for frontends, `client/`; `schema.graphql` and the documents.
  */
 import type { Author } from '../../access/caller.ts';
+import { endUserRoles } from '../../access/visibility.ts';
 import type { Queryable } from '../../db.ts';
 import type { JsonObject } from '../../json.ts';
 import type { IdempotencyKey, NewMessage, NewReply, StatePatch } from '../model.ts';
@@ -112,6 +113,9 @@ function withUnits(fragment: NewMessage['fragments'][number]) {
 const stateOf = (row: string) =>
   `jsonb_build_object('playbook', ${row}.playbook, 'phase', ${row}.phase, 'systemMessage', ${row}.system_message, 'context', ${row}.context)`;
 
+/** The roles of messages that count. */
+const shown = endUserRoles.map((role) => `'${role}'`).join(', ');
+
 /** Takes the row's lock, unless the key was used before; says what the rule makes of the row, and what will be written. */
 const lockAndDecide = /* sql */ `
 input AS (
@@ -150,10 +154,10 @@ changed AS (
   UPDATE conversation c SET
     version = c.version + p.events,
     next_position = c.next_position + p.says + p.generates,
-    message_count = c.message_count + (p.says = 1 AND message->>'role' <> 'CONTROL')::int + p.generates,
+    message_count = c.message_count + (p.says = 1 AND message->>'role' IN (${shown}))::int + p.generates,
     last_message_id = CASE
       WHEN p.generates = 1 THEN (reply->>'id')::uuid
-      WHEN message->>'role' <> 'CONTROL' THEN (message->>'id')::uuid
+      WHEN message->>'role' IN (${shown}) THEN (message->>'id')::uuid
       ELSE c.last_message_id END,
     generating_message_id = CASE WHEN p.generates = 1 THEN (reply->>'id')::uuid ELSE c.generating_message_id END,
     generating_server_id = CASE WHEN p.generates = 1 THEN $15::uuid ELSE c.generating_server_id END,
@@ -193,10 +197,12 @@ said AS (
   FROM changed c, input WHERE c.says = 1
   RETURNING *
 ), written AS (
-  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata)
+  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata,
+    visibility)
   SELECT (message->>'id')::uuid, f.place - 1, (f.value->>'kind')::"FragmentKind", 'DONE', coalesce(f.value->>'text', ''),
     coalesce((f.value->>'units')::int, 0), f.value->>'name', f.value->'args', (f.value->>'callIndex')::int,
-    f.value->'response', coalesce((f.value->>'failed')::boolean, false), coalesce(f.value->'metadata', '{}')
+    f.value->'response', coalesce((f.value->>'failed')::boolean, false), coalesce(f.value->'metadata', '{}'),
+    coalesce(f.value->>'visibility', 'HIDDEN')::"CallVisibility"
   FROM changed c, input, jsonb_array_elements($13::jsonb) WITH ORDINALITY AS f(value, place) WHERE c.says = 1
   RETURNING *
 )`;

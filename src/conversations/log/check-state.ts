@@ -48,5 +48,5 @@ function unknownPhase(playbook: string | null): string {
 }
 
 function refusal(path: string[], detail: string): InvalidInputError {
-  return new InvalidInputError([{ path, detail }]);
+  return new InvalidInputError([{ path, code: 'NOT_FOUND', detail }]);
 }

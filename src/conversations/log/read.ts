@@ -1,4 +1,5 @@
 import type { Author } from '../../access/caller.ts';
+import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';
 import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
@@ -31,6 +32,7 @@ export interface FragmentRow {
   response: Json;
   failed: boolean;
   metadata: JsonObject;
+  visibility: CallVisibility;
 }
 
 /** Events in `(after, upTo]`, oldest first, at most `limit`. */
@@ -89,15 +91,46 @@ function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beg
 export async function readFragments(pool: pg.Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
   const { rows } = await pool.query<FragmentRow>({
     name: 'read-fragments',
-    text: `SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
-        f.response, f.failed, f.metadata,
-        f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
-          WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
-      FROM fragment f WHERE f.message_id = ANY($1::uuid[]) ORDER BY f.message_id, f.index`,
+    text: fragmentsSql('true'),
     values: [messageIds],
   });
   return rows;
 }
+
+/** As `readFragments`, with how many bytes they hold. When that is more than `most`, nothing but the number is read. */
+export async function readFragmentsWithin(
+  pool: pg.Pool,
+  messageIds: readonly string[],
+  most: number,
+): Promise<{ rows: FragmentRow[]; bytes: number }> {
+  const { rows } = await pool.query<(FragmentRow | NoFragment) & { bytes: number }>({
+    name: 'read-fragments-within',
+    text: `WITH weighed AS (
+        SELECT (coalesce((SELECT sum(octet_length(text) + octet_length(metadata::text)
+              + coalesce(octet_length(args::text), 0) + coalesce(octet_length(response::text), 0))
+            FROM fragment WHERE message_id = ANY($1::uuid[])), 0)
+          + coalesce((SELECT sum(octet_length(reversed)) FROM chunk WHERE message_id = ANY($1::uuid[])), 0))::int8 AS bytes
+      )
+      SELECT weighed.bytes::float8 AS bytes, shown.*
+      FROM weighed LEFT JOIN LATERAL (${fragmentsSql('weighed.bytes <= $2')}) shown ON true ORDER BY "messageId", index`,
+    values: [messageIds, most],
+  });
+  // A row without a fragment tells only the number.
+  const fragments = rows.filter((row) => row.messageId !== null);
+  return { rows: fragments, bytes: rows[0]?.bytes ?? 0 };
+}
+
+/** What a join gives where there is none. */
+interface NoFragment {
+  messageId: null;
+}
+
+const fragmentsSql = (condition: string) => /* sql */ `
+SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f.call_index AS "callIndex",
+  f.response, f.failed, f.metadata, f.visibility,
+  f.text || coalesce((SELECT string_agg(reverse(c.reversed), '' ORDER BY c."offset") FROM chunk c
+    WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
+FROM fragment f WHERE f.message_id = ANY($1::uuid[]) AND ${condition} ORDER BY f.message_id, f.index`;
 
 /** Where a conversation's log stands, and the reply that is open there. */
 export interface Head {

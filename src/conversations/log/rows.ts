@@ -51,6 +51,7 @@ const conversationColumns: Columns<Conversation> = {
   corpusId: 'corpus_id',
   runtimeParameters: 'runtime_parameters',
   metadata: 'metadata',
+  searchMetadata: 'search_metadata',
   nextPosition: 'next_position',
   messageCount: 'message_count',
   lastMessageId: 'last_message_id',
@@ -113,6 +114,7 @@ const fragmentColumns: Columns<FragmentRow> = {
   response: 'response',
   failed: 'failed',
   metadata: 'metadata',
+  visibility: 'visibility',
 };
 
 function jsonOf(columns: Record<string, string>, row: string, values: Record<string, string> = {}): string {

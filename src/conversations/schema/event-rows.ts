@@ -1,13 +1,15 @@
+import { type Audience, isShownTo, isToldOf, messagesFor } from '../../access/visibility.ts';
+import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
 import { startOver } from '../../graphql/errors.ts';
 import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
 import { type MessageRow, readRows } from '../log/rows.ts';
+import { retry } from '../../retry.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
+/** An event with the rows that it shows. They are read on delivery and may be deleted later. */
 export type DeliveredEvent = StreamEvent & EventRows;
 
 interface EventRows {
@@ -18,40 +20,51 @@ interface EventRows {
 
 type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 
-/** Finds what the events of one stream show. */
+/** Reads the rows that the events of one stream show. */
 class Delivery {
   private readonly services: Services;
-  private readonly forEndUser: boolean;
-  /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
+  private readonly audience: Audience;
+  /** The reply shown last. A running reply's row does not change, so it need not be read again for each fragment. */
   private reply: MessageRow | null = null;
   private asked: MessageRow | null = null;
 
-  constructor(services: Services, forEndUser: boolean) {
+  constructor(services: Services, audience: Audience) {
     this.services = services;
-    this.forEndUser = forEndUser;
+    this.audience = audience;
   }
 
   /**
-   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what an end user
-   * may not know of: control messages and what steers the agent.
+   * Null when the rows have been deleted meanwhile; ConversationDeleted follows then. Null also for an event that the
+   * audience may not see.
    */
   async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
-    if (event.kind === 'fragment-delta' || event.kind === 'fragment-completed') return event;
-    if (event.kind === 'fragment-started') {
-      const { messageId: id } = event.fragment;
-      if (this.reply?.id !== id) {
-        this.reply = await retried(() => this.services.prisma.message.findUnique({ where: { id } }));
-      }
-      return this.reply && { ...event, message: this.reply };
+    // Only text has deltas.
+    if (event.kind === 'fragment-delta') return event;
+    if (event.kind === 'fragment-completed') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      return fragment && { ...event, fragment };
     }
-    if (this.forEndUser && event.event.type === 'StateChanged') return null;
-    const rows = await sharedRowsOf(this.services, event.conversationId, event.event);
-    if (!rows || (this.forEndUser && rows.message?.role === 'CONTROL')) return null;
+    if (event.kind === 'fragment-started') {
+      const fragment = fragmentFor(this.audience, event.fragment);
+      const message = fragment && (await this.replyOf(fragment.messageId));
+      return message && { ...event, fragment, message };
+    }
+    if (!isToldOf(this.audience, event.event.type)) return null;
+    const rows = await sharedRowsOf(this.services, this.audience, event.conversationId, event.event);
+    if (!rows) return null;
     if (!rows.message) return { ...event, ...rows };
     return { ...event, ...rows, message: this.remember(rows.message, event.event) };
   }
 
-  /** The message with the one that it answers, which this stream was shown: others share the row and may not have been. */
+  private async replyOf(id: string): Promise<MessageRow | null> {
+    const where = { id, AND: messagesFor(this.audience) };
+    if (this.reply?.id !== id) {
+      this.reply = await retry(() => this.services.prisma.message.findFirst({ where }), passingFault);
+    }
+    return this.reply;
+  }
+
+  /** The message together with the one it answers, if this stream has shown that. Other streams share the row. */
   private remember(row: MessageRow, event: LogEvent): MessageRow {
     const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
     const message = asked ? { ...row, inReplyTo: asked } : row;
@@ -61,46 +74,58 @@ class Delivery {
   }
 }
 
-/** What is being read for all followers that are at the same event: it is read after the event, so it is not older for any. */
-const reading = new WeakMap<LogEvent, Promise<EventRows | null>>();
+/**
+ * Reads in progress, shared by all followers of one audience at the same event. They begin after the event, so their rows are
+ * not older than it. Audiences share no rows, and so nothing that is cached by row either.
+ */
+const reading: Record<Audience, WeakMap<LogEvent, Promise<EventRows | null>>> = {
+  OPERATORS: new WeakMap(),
+  END_USERS: new WeakMap(),
+};
 
-function sharedRowsOf(services: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
-  const begun = reading.get(event);
+function sharedRowsOf(
+  services: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<EventRows | null> {
+  const shared = reading[audience];
+  const begun = shared.get(event);
   if (begun) return begun;
-  const rows = rowsOf(services, conversationId, event).finally(() => reading.delete(event));
-  reading.set(event, rows);
+  const rows = rowsOf(services, audience, conversationId, event).finally(() => shared.delete(event));
+  shared.set(event, rows);
   return rows;
 }
 
-async function rowsOf({ pool }: Services, conversationId: string, event: LogEvent): Promise<EventRows | null> {
+async function rowsOf(
+  { pool }: Services,
+  audience: Audience,
+  conversationId: string,
+  event: LogEvent,
+): Promise<EventRows | null> {
   const { type, messageId, handoffId, beginsReply } = event;
   if (type === 'ConversationDeleted') return {};
-  const rows = await retried(() => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }));
+  const rows = await retry(
+    () => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }),
+    passingFault,
+  );
   if (!rows) return null;
   const { conversation, message, handoff } = rows;
+  if (message && !isShownTo(audience, message.role)) return null;
   return { conversation, ...(message && { message }), ...(handoff && { handoff }) };
 }
 
-/** A fault of the database that passes is not the end of a stream: tries for about six seconds. */
-async function retried<T>(read: () => Promise<T>): Promise<T> {
-  for (let wait = 100; ; wait *= 2) {
-    try {
-      return await read();
-    } catch (error) {
-      if (wait > 3200) throw error;
-      await sleep(wait);
-    }
-  }
-}
+/** A transient database failure does not end a stream: retries for about six seconds. */
+const passingFault = { attempts: 7, longestMs: 3200 };
 
-/** A stream as clients are given it. `release` is called once, when it ends in whatever way. */
+/** A stream with the rows that clients are shown. `release` is called once, however the stream ends. */
 export function delivered(
   services: Services,
   stream: AsyncIterableIterator<StreamEvent>,
   release: () => void,
-  forEndUser: boolean,
+  audience: Audience,
 ): AsyncIterableIterator<DeliveredEvent> {
-  const delivery = new Delivery(services, forEndUser);
+  const delivery = new Delivery(services, audience);
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
       const result = await stream.next();

@@ -52,9 +52,10 @@ export async function* follow(
     conversationId: feed.conversationId,
     cursor: encodeCursor(feed.conversationId, { epoch: feed.epoch, version, running: text && text.place() }),
   });
+  const isOver = () => signal.aborted || feed.closed;
   for (;;) {
     if (feed.failure) throw feed.failure;
-    if (signal.aborted || feed.closed) return;
+    if (isOver()) return;
     const { revision } = feed;
     const events = version === feed.version ? [] : await persistently(() => feed.eventsAfter(version), signal, []);
     for (const event of events) {
@@ -63,7 +64,7 @@ export async function* follow(
         const { messageId } = text;
         const rows = await persistently(() => feed.settledFragments(messageId), signal, []);
         // Whoever has left is not told of an end before the text.
-        if (signal.aborted) return;
+        if (isOver()) return;
         for (let part = text.next(rows, true); part; part = text.next(rows, true)) yield { ...stamp(), ...part };
       }
       version = event.version;

@@ -1,6 +1,7 @@
 import { visibleTo } from '../../access/visibility.ts';
 import { fragmentsOf, MessageRef } from '../../conversations/schema/message.ts';
 import { builder } from '../../graphql/builder.ts';
+import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { decodeId } from '../../ids.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
 import { ArticleRef } from './article.ts';
@@ -27,8 +28,7 @@ const CitationRef = builder.objectRef<Citation>('Citation').implement({
     }),
     article: t.prismaField({
       type: ArticleRef,
-      nullable: true,
-      description: 'OPERATORS ONLY. The article as it is now; null when it was deleted.',
+      ...operatorsOnly('The article as it is now; null when it was deleted.'),
       resolve: (query, { articleId }, _args, { services, viewer }) =>
         articleId === null
           ? null

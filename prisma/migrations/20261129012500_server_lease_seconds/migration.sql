@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "server" ADD COLUMN     "lease_seconds" INTEGER;

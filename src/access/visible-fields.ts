@@ -1,0 +1,92 @@
+/**
+ * Every field that an end user can read. A field that is not in this list is hidden from client tokens: it is null, or an
+ * error where it cannot be null. The fields of an interface hold for each type that implements it. What a root field allows
+ * stands with the root field, as `authScopes`.
+ */
+export const endUserFields: Readonly<Record<string, readonly string[]>> = {
+  Node: ['id'],
+  PageInfo: ['endCursor', 'hasNextPage', 'hasPreviousPage', 'startCursor'],
+  Viewer: ['contact', 'expiresAt', 'kind', 'scopes'],
+
+  Agent: ['name'],
+  Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
+  Contact: ['avatarUrl', 'displayName', 'email', 'externalId'],
+  Inbox: ['agent', 'channel', 'name'],
+
+  Conversation: [
+    'agent',
+    'contact',
+    'createdAt',
+    'endedAt',
+    'handoff',
+    'handoffs',
+    'inbox',
+    'lastMessage',
+    'messageCount',
+    'messages',
+    'runningReply',
+    'status',
+    'title',
+    'updatedAt',
+    'version',
+  ],
+  ConversationConnection: ['edges', 'nodes', 'pageInfo'],
+  ConversationEdge: ['cursor', 'node'],
+
+  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
+  HandoffConnection: ['edges', 'nodes', 'pageInfo'],
+  HandoffEdge: ['cursor', 'node'],
+
+  Message: [
+    'author',
+    'canvas',
+    'citations',
+    'completedAt',
+    'contentPayload',
+    'conversation',
+    'createdAt',
+    'errorDetail',
+    'fragments',
+    'inReplyTo',
+    'metadata',
+    'position',
+    'role',
+    'status',
+    'supersededBy',
+    'supersedes',
+    'text',
+  ],
+  MessageConnection: ['edges', 'eventCursor', 'nodes', 'pageInfo'],
+  MessageEdge: ['cursor', 'node'],
+  Citation: ['heading', 'title', 'url'],
+  Canvas: ['content', 'name', 'title', 'type'],
+
+  Fragment: ['id', 'index', 'metadata', 'status'],
+  TextFragment: ['text'],
+  FunctionCallFragment: ['args', 'name'],
+  FunctionResponseFragment: ['callId', 'failed', 'name', 'response'],
+
+  ConversationEvent: ['conversationId', 'cursor', 'occurredAt'],
+  VersionedEvent: ['conversation', 'version'],
+  MessageCreated: ['message'],
+  MessageCompleted: ['message'],
+  FragmentStarted: ['fragment', 'message'],
+  FragmentDelta: ['fragment', 'fragmentId', 'messageId', 'offset', 'text'],
+  FragmentCompleted: ['fragment', 'messageId'],
+  HandoffStarted: ['handoff'],
+  HandoffAccepted: ['handoff'],
+  HandoffEnded: ['handoff'],
+
+  ConversationPayload: ['conversation', 'cursor'],
+  SendMessagePayload: ['message', 'reply'],
+  StopReplyPayload: ['reply'],
+
+  UserError: ['detail'],
+  NotFoundError: ['path'],
+  InvalidInputError: ['issues'],
+  InputIssue: ['code', 'detail', 'path'],
+  ConversationBusyError: ['conversation', 'currentVersion', 'runningReply'],
+  ConversationEndedError: ['conversation'],
+  IdempotencyMismatchError: ['idempotencyKey'],
+  VersionConflictError: ['conversation', 'currentVersion', 'expectedVersion'],
+};

@@ -1,0 +1,60 @@
+import type { Writable } from 'node:stream';
+
+/** So many characters may wait for a reader of the output that is slow or gone. */
+const MAX_WAITING = 1024 * 1024;
+
+export interface BoundedOutputOptions {
+  /** How many characters may wait. Default 1 Mi. */
+  maxWaiting?: number;
+  /** The line that says how many lines were dropped before it. */
+  droppedLine: (count: number) => string;
+}
+
+/**
+ * Writes lines to a stream without ever waiting for it. What does not fit into the buffer is dropped and counted, and a line
+ * says so as soon as there is room again. (Node writes to a pipe or a socket without blocking; files and terminals take what
+ * they are given.)
+ */
+export class BoundedOutput {
+  private readonly stream: Writable;
+  private readonly maxWaiting: number;
+  private readonly droppedLine: (count: number) => string;
+  private dropped = 0;
+
+  constructor(stream: Writable, options: BoundedOutputOptions) {
+    this.stream = stream;
+    this.maxWaiting = options.maxWaiting ?? MAX_WAITING;
+    this.droppedLine = options.droppedLine;
+    // Nobody reads any more; there is nowhere left to say so.
+    stream.on('error', () => undefined);
+    stream.on('drain', () => this.reportDropped());
+  }
+
+  write(line: string): void {
+    if (this.stream.writableLength + line.length > this.maxWaiting) {
+      this.dropped += 1;
+      return;
+    }
+    this.reportDropped();
+    this.stream.write(line);
+  }
+
+  /** Resolves when all that was written is out, or after `timeoutMs`. */
+  flush(timeoutMs: number): Promise<void> {
+    this.reportDropped();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.stream.write('', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  private reportDropped(): void {
+    if (this.dropped === 0) return;
+    const count = this.dropped;
+    this.dropped = 0;
+    this.stream.write(this.droppedLine(count));
+  }
+}

@@ -1,0 +1,104 @@
+import type pg from 'pg';
+import type { Caller } from '../../access/caller.ts';
+import { inTransaction } from '../../db.ts';
+import { UnavailableError } from '../../errors.ts';
+import { errorCode } from '../../postgres/error-code.ts';
+import { Semaphore } from '../../semaphore.ts';
+import { ValueReader } from '../../value-reader.ts';
+
+/** The most words of a keyword that count. */
+const KEYWORDS = 20;
+/** More conversations than this are not listed before the page is read: they are met often enough on the way. */
+const FEW = 1000;
+/** Searches that run at once on one server: the other connections are for everything else. */
+const AT_ONCE = 2;
+/** Searches of one organization that run or wait on one server. */
+const OF_ONE_ORGANIZATION = 4;
+/** Searches that wait on one server. */
+const WAITING = 20;
+
+/** Conversations that a keyword finds: these, or all in which the words stand. */
+export type Found = { conversationIds: readonly string[] } | { query: string };
+
+/** Finds conversations by words in their titles and visible texts. It never takes more than its own part of the pool. */
+export class ConversationSearch {
+  private readonly pool: pg.Pool;
+  private readonly statementMs: number;
+  private readonly turns = new Semaphore(AT_ONCE);
+  private readonly present = new Map<string, number>();
+
+  /** `statementMs` is how long one statement of a search may take, in milliseconds. */
+  constructor(pool: pg.Pool, statementMs = 3000) {
+    this.pool = pool;
+    this.statementMs = statementMs;
+  }
+
+  /**
+   * Runs `list` with what the keyword finds, on a connection whose statements have a time limit.
+   * @throws {UnavailableError} when too many searches wait, or one takes too long.
+   * @throws {InvalidInputError} when the keyword is no text, or too long.
+   */
+  async run<T>(
+    { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
+    keyword: string,
+    list: (client: pg.PoolClient, found: Found) => Promise<T>,
+  ): Promise<T> {
+    const phrases = readPhrases(keyword);
+    const present = this.present.get(organizationId) ?? 0;
+    if (present >= OF_ONE_ORGANIZATION || this.turns.queued >= WAITING)
+      throw new UnavailableError('Too many searches run. Try again soon.', 1);
+    this.present.set(organizationId, present + 1);
+    try {
+      return await this.turns.run(() =>
+        inTransaction(this.pool, async (client) => {
+          await client.query(`SET LOCAL statement_timeout = ${this.statementMs}; ${planSql}`);
+          // An end user's own conversations are read one by one: an index shared with others tells of them by its time.
+          return list(client, await find(client, confinedTo ? null : organizationId, phrases));
+        }),
+      );
+    } catch (error) {
+      if (errorCode(error) !== QUERY_CANCELED) throw error;
+      throw new UnavailableError('The search took too long. Look for rarer words.', 5, { cause: error });
+    } finally {
+      const left = (this.present.get(organizationId) ?? 1) - 1;
+      if (left > 0) this.present.set(organizationId, left);
+      else this.present.delete(organizationId);
+    }
+  }
+}
+
+/** The code of PostgreSQL for a statement that took too long. */
+const QUERY_CANCELED = '57014';
+
+/** Texts are reached through their conversation or their words, never by reading those of all organizations. */
+const planSql = 'SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off';
+
+function readPhrases(keyword: string): string[] {
+  const reader = new ValueReader();
+  const words = reader.text(['keyword'], keyword) ?? '';
+  reader.finish();
+  return words.split(/\s+/).filter(Boolean).slice(0, KEYWORDS);
+}
+
+async function find(client: pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
+  const [wanted] = (
+    await client.query<{ query: string; words: string[] }>(
+      `SELECT (${phrases.map((_, i) => `list_phrase($${i + 1})`).join(' && ') || "''::tsquery"})::text AS query,
+        tsvector_to_array(list_words(concat_ws(' ', ${phrases.map((_, i) => `$${i + 1}::text`).join(', ') || 'NULL'}))) AS words`,
+      phrases,
+    )
+  ).rows;
+  if (!wanted || wanted.words.length === 0) return { conversationIds: [] };
+  const { query, words } = wanted;
+  if (organizationId === null) return { query };
+  const terms = words.map((word) => `${organizationId}:${word}`);
+  // The index knows words and not their order; the order is looked up in what it finds.
+  const { rows } = await client.query<{ id: string }>(
+    `SELECT DISTINCT conversation_id AS id FROM (
+      SELECT conversation_id FROM search_text
+      WHERE search_terms(organization_id, words) @> $1::text[] AND words @@ $2::tsquery LIMIT ${FEW + 1}
+    ) found`,
+    [terms, query],
+  );
+  return rows.length > FEW ? { query } : { conversationIds: rows.map(({ id }) => id) };
+}

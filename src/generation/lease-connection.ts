@@ -1,0 +1,71 @@
+import { Socket } from 'node:net';
+import pg from 'pg';
+
+/** One connection for statements that must be answered in time: one that is silent is given up for a new one. */
+export class LeaseConnection {
+  private readonly url: string;
+  private readonly limitMs: number;
+  private open: { socket: Socket; client: Promise<pg.Client> } | null = null;
+
+  /** `limitMs`: how long connecting and a statement may take together. */
+  constructor(url: string, limitMs: number) {
+    this.url = url;
+    this.limitMs = limitMs;
+  }
+
+  /**
+   * Runs a statement without parameters, which must be harmless to repeat; returns how many rows it changed. Settles within
+   * twice the limit: a connection from before may be half dead, so what fails on it is tried on a new one.
+   */
+  async run(statement: string): Promise<number> {
+    if (this.open) {
+      try {
+        return await this.attempt(statement);
+      } catch {
+        // Told by the attempt that follows, should it fail too.
+      }
+    }
+    return this.attempt(statement);
+  }
+
+  close(): void {
+    this.open?.socket.destroy();
+    this.open = null;
+  }
+
+  private async attempt(statement: string): Promise<number> {
+    const connection = (this.open ??= this.connect());
+    const late = new Error(`The database did not answer within ${this.limitMs} ms.`);
+    const deadline = setTimeout(() => connection.socket.destroy(late), this.limitMs);
+    try {
+      const client = await connection.client;
+      // In the statement's own transaction, since a pooler refuses settings of the connection.
+      const results: unknown = await client.query(`SET LOCAL statement_timeout = ${this.limitMs}; ${statement}`);
+      return changedBy(Array.isArray(results) ? results.at(-1) : results);
+    } catch (error) {
+      this.close();
+      throw connection.socket.errored ?? error;
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  private connect(): { socket: Socket; client: Promise<pg.Client> } {
+    const socket = new Socket();
+    const client = new pg.Client({
+      connectionString: this.url,
+      application_name: 'parley lease',
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      stream: () => socket,
+    });
+    // What is under way fails with the connection; between two statements the next one finds out.
+    client.on('error', () => undefined);
+    return { socket, client: client.connect().then(() => client) };
+  }
+}
+
+function changedBy(result: unknown): number {
+  const hasCount = typeof result === 'object' && result !== null && 'rowCount' in result;
+  return hasCount && typeof result.rowCount === 'number' ? result.rowCount : 0;
+}

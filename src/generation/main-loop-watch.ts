@@ -1,0 +1,39 @@
+/** How often the main loop is asked, in milliseconds. */
+export const ASK_EVERY_MS = 100;
+
+/**
+ * Judges from another thread whether the main loop still turns: it is asked, and counts as silent for as long as that thread
+ * itself has run without an answer, so that a process that was stopped for a while is not taken for one that hangs.
+ */
+export class MainLoopWatch {
+  private readonly ask: () => void;
+  private readonly limitMs: number;
+  private isAsked = false;
+  private silentMs = 0;
+  private before: number;
+
+  /** `now` in milliseconds, on a clock that does not jump. */
+  constructor(options: { ask: () => void; limitMs: number; now: number }) {
+    this.ask = options.ask;
+    this.limitMs = options.limitMs;
+    this.before = options.now;
+  }
+
+  answered(): void {
+    this.isAsked = false;
+    this.silentMs = 0;
+  }
+
+  /** To be called about every `ASK_EVERY_MS`. True once the main loop has been silent for the limit. */
+  tick(now: number): boolean {
+    const passed = now - this.before;
+    this.before = now;
+    if (!this.isAsked) {
+      this.isAsked = true;
+      this.ask();
+      return false;
+    }
+    this.silentMs += Math.min(passed, 10 * ASK_EVERY_MS);
+    return this.silentMs >= this.limitMs;
+  }
+}

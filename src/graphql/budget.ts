@@ -1,0 +1,116 @@
+import {
+  defaultFieldResolver,
+  getNamedType,
+  type GraphQLResolveInfo,
+  type GraphQLSchema,
+  isLeafType,
+  isObjectType,
+  OperationTypeNode,
+} from 'graphql';
+import { Semaphore } from '../semaphore.ts';
+import type { GraphQLContext } from './context.ts';
+import { responseTooLarge } from './errors.ts';
+
+/** Limits on the response of one operation, or of each event of a subscription. */
+export const responseLimits = {
+  /** Bytes of the response. */
+  bytes: 8 * 1024 * 1024,
+  /** Fields of all objects in the response. */
+  fields: 50_000,
+  /** Bytes of fragments read for the response. */
+  read: 16 * 1024 * 1024,
+  /** Pages read at the same time. */
+  pages: 5,
+} as const;
+
+/** What one operation has left of its limits. Throws `RESPONSE_TOO_LARGE` when nothing is left. */
+export class OperationBudget {
+  /** Limits how many pages are read at the same time. */
+  readonly pages = new Semaphore(responseLimits.pages);
+  private bytes = 0;
+  private fields = 0;
+  private read = 0;
+
+  /** Starts afresh for the next event of a subscription. */
+  renew(): void {
+    this.bytes = 0;
+    this.fields = 0;
+    this.read = 0;
+  }
+
+  /** How many bytes may still be read. */
+  get readable(): number {
+    return responseLimits.read - this.read;
+  }
+
+  addRead(bytes: number): void {
+    this.read += bytes;
+    if (this.read > responseLimits.read) throw responseTooLarge(responseLimits);
+  }
+
+  addField(name: string): void {
+    this.fields += 1;
+    // The name with its quotes, colon and comma.
+    this.bytes += name.length + 4;
+    this.check();
+  }
+
+  addValue(value: unknown): void {
+    this.bytes += weigh(value, responseLimits.bytes - this.bytes);
+    this.check();
+  }
+
+  private check(): void {
+    if (this.bytes > responseLimits.bytes || this.fields > responseLimits.fields) {
+      throw responseTooLarge(responseLimits);
+    }
+  }
+}
+
+/** About how many bytes a value takes in a response. Stops counting beyond `most`. */
+function weigh(value: unknown, most: number): number {
+  // A UTF-16 unit takes one to three bytes. For short strings an exact count costs more than it is worth.
+  if (typeof value === 'string') return value.length > 1024 ? Buffer.byteLength(value) : value.length + 2;
+  if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof URL) return 8;
+  let bytes = 2;
+  const entries = Array.isArray(value) ? value.entries() : Object.entries(value);
+  for (const [key, item] of entries) {
+    bytes += typeof key === 'string' ? key.length + 4 : 1;
+    bytes += weigh(item, most - bytes);
+    if (bytes > most) break;
+  }
+  return bytes;
+}
+
+/** Makes every field of the schema count against the budget of its operation before its value is serialized. */
+export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (!isObjectType(type) || type.name.startsWith('__')) continue;
+    for (const field of Object.values(type.getFields())) {
+      const { resolve = defaultFieldResolver } = field;
+      const isPage = field.args.some(({ name }) => name === 'first');
+      const isLeaf = isLeafType(getNamedType(field.type));
+      field.resolve = (source, args, context: GraphQLContext, info): unknown => {
+        const { budget } = context;
+        if (isEvent(info)) budget.renew();
+        budget.addField(String(info.path.key));
+        if (isPage) return budget.pages.run((): unknown => resolve(source, args, context, info));
+        const value: unknown = resolve(source, args, context, info);
+        if (!isLeaf) return value;
+        if (value instanceof Promise) return value.then((settled: unknown) => counted(budget, settled));
+        return counted(budget, value);
+      };
+    }
+  }
+  return schema;
+}
+
+function counted(budget: OperationBudget, value: unknown): unknown {
+  budget.addValue(value);
+  return value;
+}
+
+/** Whether this field begins the execution of an event. */
+function isEvent({ path, operation }: GraphQLResolveInfo): boolean {
+  return path.prev === undefined && operation.operation === OperationTypeNode.SUBSCRIPTION;
+}

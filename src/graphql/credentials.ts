@@ -1,0 +1,48 @@
+import type { GraphQLField, GraphQLSchema } from 'graphql';
+import { isKeyScope, type Scope } from '../access/viewer.ts';
+
+/** The scopes that a root field requires: all of them, or any. */
+interface Requirement {
+  all: boolean;
+  scopes: Scope[];
+}
+
+/** Adds to the description of every root field which credentials may use it. Throws for a field that does not declare it. */
+export function describeCredentials(schema: GraphQLSchema): GraphQLSchema {
+  for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
+    for (const field of Object.values(type?.getFields() ?? {})) {
+      const needed = credentialsFor(field);
+      if (needed === null) throw new Error(`${type?.name ?? ''}.${field.name} does not declare who may use it`);
+      field.description = `${field.description ?? ''}\n\nFor ${needed}.`;
+    }
+  }
+  return schema;
+}
+
+/** Which credentials may use a field, in words, derived from the rule that is enforced. Null if the field has no rule. */
+export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined): string | null {
+  const { all, scopes } = requirementOf(field?.extensions);
+  if (scopes.length === 0) return null;
+  const keyScopes = scopes.filter(isKeyScope).map((scope) => `\`${scope.toUpperCase()}\``);
+  const kinds = [
+    keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
+    scopes.includes('participate') && 'client tokens',
+  ];
+  return kinds.filter(Boolean).join(', and for ');
+}
+
+/** Reads `authScopes` as Pothos stores them, in both forms: any of the scopes, or `$all` of them. */
+function requirementOf(extensions: unknown): Requirement {
+  const { authScopes } = objectOf(objectOf(extensions).pothosOptions);
+  const { $all: every } = objectOf(authScopes);
+  const named = Object.entries(objectOf(every ?? authScopes)).filter(([, holds]) => holds === true);
+  return { all: every !== undefined, scopes: named.map(([scope]) => scope).filter(isScope) };
+}
+
+function isScope(name: string): name is Scope {
+  return name === 'participate' || isKeyScope(name);
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

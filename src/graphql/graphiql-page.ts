@@ -1,0 +1,114 @@
+/** The settings of the script. */
+export interface PageSettings {
+  /** Whether the server exchanges the token of a link for a session. */
+  signsIn: boolean;
+  signInPath: string;
+  apiPath: string;
+}
+
+/**
+ * A style and a script for the head of the GraphiQL page. They run before the page does. The script exchanges the token of a
+ * link for a session, and fills in the ids that the examples need.
+ *
+ * The session is stored for this origin only. A cookie would also be sent to every other port of this machine.
+ */
+export function pageScript(settings: PageSettings): string {
+  return `<style>${style}</style><script>(${script})(${JSON.stringify(settings)});</script>`;
+}
+
+/** Without this a tab moves away under the pointer when pressed, and the click is lost. */
+const style = 'li.graphiql-tab.graphiql-tab { transform: none !important; }';
+
+/** JavaScript, for browsers. */
+const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
+  const ask = window.fetch.bind(window);
+  const SESSION = 'parley:session';
+  const SUBJECT = 'parley:subject';
+
+  /** The conversation and the reply that the examples use. */
+  let subject = JSON.parse(sessionStorage.getItem(SUBJECT) ?? 'null');
+  function setSubject(next) {
+    subject = next;
+    sessionStorage.setItem(SUBJECT, JSON.stringify(next));
+  }
+
+  async function signIn() {
+    const token = new URLSearchParams(location.hash.slice(1)).get('sign-in');
+    if (!token) return;
+    history.replaceState(null, '', location.pathname + location.search);
+    const response = await ask(signInPath, { method: 'POST', headers: { Authorization: 'Bearer ' + token } });
+    if (response.ok) localStorage.setItem(SESSION, (await response.json()).session);
+  }
+
+  function showNotice() {
+    if (document.getElementById('parley-notice')) return;
+    const notice = document.createElement('div');
+    notice.id = 'parley-notice';
+    notice.textContent =
+      'This page is not signed in. Open the link that the server printed, print another with: npm run sign-in – ' +
+      'or give an API key in the Headers pane.';
+    notice.style.cssText =
+      'position:fixed;bottom:0;left:0;right:0;z-index:99;padding:10px 16px;font:14px sans-serif;background:#fff3bf;color:#222';
+    document.body.append(notice);
+  }
+
+  const start =
+    'mutation { createConversation(input: { message: { content: { text: "What is Parley?" } }, ' +
+    'runtimeParameters: { wordsPerSecond: 6 } }) { ... on CreateConversationPayload { conversation { id } cursor reply { id } } } }';
+
+  /** The page sends queries in the body and subscriptions in the URL. */
+  function operationIn(url, init) {
+    if (typeof init?.body === 'string') return JSON.parse(init.body);
+    if (!url.searchParams.has('query')) return null;
+    const variables = JSON.parse(url.searchParams.get('variables') ?? '{}');
+    return { ...Object.fromEntries(url.searchParams), variables, extensions: undefined };
+  }
+
+  async function post(headers, body, init) {
+    const response = await ask(apiPath, { ...init, method: 'POST', headers, body: JSON.stringify(body) });
+    if (response.status === 401 && signsIn) {
+      localStorage.removeItem(SESSION);
+      showNotice();
+    }
+    if (response.headers.get('content-type')?.includes('json')) {
+      const { data, errors } = (await response.clone().json().catch(() => null)) ?? {};
+      const begun = data?.createConversation;
+      if (begun?.conversation?.id) setSubject({ conversationId: begun.conversation.id, after: begun.cursor, replyId: begun.reply?.id });
+      const reply = data?.sendMessage?.reply;
+      if (reply?.id && subject) setSubject({ ...subject, replyId: reply.id });
+      // The conversation may have been deleted.
+      if (errors?.some(({ extensions }) => extensions?.code === 'NOT_FOUND')) setSubject(null);
+      if (data?.sendMessage?.__typename === 'NotFoundError') setSubject(null);
+    }
+    return response;
+  }
+
+  const ready = signIn().catch(() => undefined);
+
+  window.fetch = async (input, init) => {
+    await ready;
+    const url = new URL(String(input), location.href);
+    const body = url.pathname === apiPath ? operationIn(url, init) : null;
+    if (!body) return ask(input, init);
+    const headers = new Headers(init?.headers);
+    const session = localStorage.getItem(SESSION);
+    if (session && !headers.has('Authorization')) headers.set('Authorization', 'Bearer ' + session);
+    headers.set('Content-Type', 'application/json');
+    const wanted = ['conversationId', 'replyId', 'after'].filter(
+      (name) => body.query?.includes('$' + name) && body.variables?.[name] == null,
+    );
+    if (wanted.length > 0) {
+      if (!subject) {
+        const json = new Headers(headers);
+        json.set('Accept', 'application/json');
+        await post(json, { query: start });
+      }
+      const given = wanted.filter((name) => subject?.[name]).map((name) => [name, subject[name]]);
+      body.variables = { ...body.variables, ...Object.fromEntries(given) };
+    }
+    return post(headers, body, init);
+  };
+
+  await ready;
+  if (signsIn && !localStorage.getItem(SESSION)) showNotice();
+}`;

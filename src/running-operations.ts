@@ -1,0 +1,65 @@
+/** So many names are told at most. */
+const MAX_NAMES = 20;
+/** What ended is kept when it took this long, in milliseconds, and only the latest of it. */
+const WORTH_KEEPING_MS = 500;
+const MAX_KEPT = 50;
+
+/** One thing that this server does. */
+export interface RunningOperation {
+  name: string;
+  /** Harmless to repeat. */
+  readonly end: () => void;
+}
+
+/** What this server does just now, so that the log can say what ran while nothing else could. */
+export class RunningOperations {
+  private readonly running = new Set<RunningOperation>();
+  private ended: { name: string; at: number }[] = [];
+  private readonly now: () => number;
+
+  /** `now` is monotonic, in milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now;
+  }
+
+  begin(name: string): RunningOperation {
+    const begun = this.now();
+    const operation: RunningOperation = {
+      name,
+      end: () => {
+        if (!this.running.delete(operation) || this.now() - begun < WORTH_KEEPING_MS) return;
+        this.ended.push({ name: operation.name, at: this.now() });
+        if (this.ended.length > MAX_KEPT) this.ended.shift();
+      },
+    };
+    this.running.add(operation);
+    return operation;
+  }
+
+  /** Runs `work` as an operation. */
+  during<T>(name: string, work: () => T): T {
+    const operation = this.begin(name);
+    try {
+      const result = work();
+      if (result instanceof Promise) void result.then(operation.end, operation.end);
+      else operation.end();
+      return result;
+    } catch (error) {
+      operation.end();
+      throw error;
+    }
+  }
+
+  /** What ran at some time in the last so many milliseconds, with how often, what just ended after a long time first. */
+  lately(milliseconds: number): string[] {
+    const since = this.now() - milliseconds;
+    const counts = new Map<string, number>();
+    const names = [
+      ...this.ended.filter(({ at }) => at >= since).map(({ name }) => name),
+      ...[...this.running].reverse().map(({ name }) => name),
+    ];
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+    const told = [...counts].slice(0, MAX_NAMES).map(([name, count]) => (count === 1 ? name : `${name} (${count})`));
+    return counts.size > MAX_NAMES ? [...told, `and ${counts.size - MAX_NAMES} more`] : told;
+  }
+}

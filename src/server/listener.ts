@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { StartupError } from '../errors.ts';
+import type { Strangers } from './strangers.ts';
+
+/** How long a request may take to arrive, in milliseconds: its headers, and all of it. */
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 60_000;
+/** How often that is looked at. */
+const CHECK_MS = 2000;
+/** How long responses may take to reach their readers when the server closes, in milliseconds. */
+const CLOSING_MS = 1000;
+
+export interface Handlers {
+  request(req: IncomingMessage, res: ServerResponse): void;
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export interface ListenerOptions {
+  strangers: Strangers;
+  /** For so long a connection may be idle, or a peer take nothing of what waits for it. In milliseconds. */
+  idleMs: number;
+}
+
+/** The port: its connections, and how each of them ends. What is said on them is its handlers' affair. */
+export class Listener {
+  private readonly server: Server;
+  private readonly responses = new Set<ServerResponse>();
+  private draining = false;
+
+  constructor(handlers: Handlers, { strangers, idleMs }: ListenerOptions) {
+    const limits = { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS };
+    this.server = createServer(limits, (req, res) => {
+      this.responses.add(res);
+      res.once('close', () => this.responses.delete(res));
+      if (this.draining) res.setHeader('Connection', 'close');
+      handlers.request(req, res);
+    });
+    this.server.on('connection', (socket: Socket) => {
+      if (strangers.admit(socket)) return;
+      socket.on('error', () => undefined);
+      refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
+    });
+    // With a listener Node closes no idle connection by itself. One that waits for its response is not idle.
+    this.server.setTimeout(idleMs, (socket) => {
+      const waits = [...this.responses].some((res) => res.socket === socket);
+      if (!waits || socket.writableLength > 0) socket.destroy();
+    });
+    this.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // A socket that breaks before it is upgraded is nobody's concern.
+      socket.on('error', () => socket.destroy());
+      handlers.upgrade(req, socket, head);
+    });
+  }
+
+  /** Returns the address as a URL. Throws `StartupError` when it cannot listen there. */
+  listen(port: number, host: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', (error: NodeJS.ErrnoException) => {
+        reject(new StartupError(cannotListen(error, port, host)));
+      });
+      this.server.listen(port, host, () => {
+        const address = this.server.address();
+        const actual = typeof address === 'object' && address ? address.port : port;
+        resolve(`http://${host.includes(':') ? `[${host}]` : host}:${actual}`);
+      });
+    });
+  }
+
+  /** From now on every connection ends with its response, so that clients go elsewhere with their next request. */
+  drain(): void {
+    this.draining = true;
+    for (const res of this.responses) if (!res.headersSent) res.setHeader('Connection', 'close');
+  }
+
+  /** Lets responses reach their readers, breaks streams off, and closes the port. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    // A stream that was completed would mean that nothing more comes.
+    for (const res of this.responses) if (isStream(res)) res.destroy();
+    const timer = new AbortController();
+    await Promise.race([closed, sleep(CLOSING_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
+    timer.abort();
+    this.server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** Answers on a socket that nothing else writes to, and closes it. */
+export function refuse(socket: Duplex, status: string, headers = ''): void {
+  socket.end(`HTTP/1.1 ${status}\r\n${headers}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
+
+function isStream(res: ServerResponse): boolean {
+  return String(res.getHeader('Content-Type') ?? '').startsWith('text/event-stream');
+}
+
+function cannotListen(error: NodeJS.ErrnoException, port: number, host: string): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one (0 takes any free one).`;
+    case 'EACCES':
+      return `Port ${port} on ${host} may not be used by this account. Set PORT to one above 1023.`;
+    default:
+      return `Cannot listen on ${host}, port ${port}: ${error.message}. Check HOST and PORT.`;
+  }
+}

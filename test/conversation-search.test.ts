@@ -1,0 +1,146 @@
+import { describe, expect, test } from 'vitest';
+import { ConversationSearch } from '../src/conversations/lists/search.ts';
+import { startSearchBackfill } from '../src/conversations/lists/search-backfill.ts';
+import { UnavailableError } from '../src/errors.ts';
+import { createLogger } from '../src/logger.ts';
+import { addOrganization, mintToken } from './harness/access.ts';
+import { ask, graphql, type Target } from './harness/client.ts';
+import { createConversation, send, stop } from './harness/commands.ts';
+import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
+import { useServer } from './harness/server.ts';
+
+const runtime = new ScriptedRuntime();
+const server = useServer({ runtimes: [runtime] });
+
+async function find(target: Target, keyword: string): Promise<string[]> {
+  const query = 'query ($keyword: String!) { conversations(filter: { keyword: $keyword }) { nodes { id } } }';
+  const { conversations } = await ask<{ conversations: { nodes: { id: string }[] } }>(target, query, { keyword });
+  return conversations.nodes.map(({ id }) => id);
+}
+
+async function saying(target: Target, text: string, input: Record<string, unknown> = {}): Promise<string> {
+  const { conversation } = await createConversation(target, { action: 'NONE', ...input });
+  await send(target, { conversationId: conversation.id, content: { text }, action: 'NONE' });
+  return conversation.id;
+}
+
+describe('a keyword finds', () => {
+  test('a title as it is now, and not as it was', async () => {
+    const { conversation } = await createConversation(server, { action: 'NONE', title: 'About walruses' });
+    expect(await find(server, 'walruses')).toEqual([conversation.id]);
+    await ask(
+      server,
+      'mutation ($input: UpdateConversationInput!) { updateConversation(input: $input) { __typename } }',
+      {
+        input: { conversationId: conversation.id, title: 'About otters' },
+      },
+    );
+    expect(await find(server, 'walruses')).toEqual([]);
+    expect(await find(server, 'otters')).toEqual([conversation.id]);
+  });
+
+  test('nothing of a conversation that is deleted', async () => {
+    const id = await saying(server, 'A pelican came by.');
+    expect(await find(server, 'pelican')).toEqual([id]);
+    await ask(
+      server,
+      'mutation ($input: DeleteConversationInput!) { deleteConversation(input: $input) { __typename } }',
+      {
+        input: { conversationId: id },
+      },
+    );
+    expect(await find(server, 'pelican')).toEqual([]);
+    const { rows } = await server.services.pool.query("SELECT FROM search_text WHERE words @@ 'pelican'");
+    expect(rows).toEqual([]);
+  });
+
+  test('a phrase only where its words stand so, also for an end user', async () => {
+    const contact = await addOrganization(server.services);
+    const target = { url: server.url, key: contact.key };
+    const right = await saying(target, 'Nous cherchons une entrée-principale.', {
+      contactId: contact.contactId,
+    });
+    await saying(target, 'Une principale, puis une entrée.', { contactId: contact.contactId });
+    expect(await find(target, 'entrée-principale')).toEqual([right]);
+    const token = await mintToken(target, { contactId: contact.contactId });
+    expect(await find({ url: server.url, key: token }, 'entrée-principale')).toEqual([right]);
+  });
+
+  test('what a reply says once it has ended, however it grew', async () => {
+    const agentId = await createAgent(server.services, runtime.name);
+    const { conversation } = await createConversation(server, { agentId, action: 'NONE' });
+    const { reply } = await send(server, { conversationId: conversation.id, content: { text: 'Go on.' } });
+    const script = await runtime.replyTo('Go on.');
+    await script.begin('The first capybara ');
+    const count = async (rows: string) => (await server.services.pool.query(`SELECT FROM ${rows}`)).rowCount;
+    const soon = { timeout: 10_000 };
+    await expect.poll(() => count("fragment WHERE status = 'IN_PROGRESS'"), soon).toBe(1);
+    await script.write('sang, ');
+    await expect.poll(() => count('chunk'), soon).toBe(1);
+    expect(await find(server, 'capybara')).toEqual([]);
+    await script.write('met an armadillo.');
+    await stop(server, reply?.id ?? '');
+    expect(await find(server, 'capybara armadillo')).toEqual([conversation.id]);
+  });
+
+  test('what is older than the table of the words, once a server has gone through it', async () => {
+    const { pool } = server.services;
+    const id = await saying(server, 'An axolotl smiled.', { title: 'A quokka' });
+    await pool.query('DELETE FROM search_text');
+    await pool.query('UPDATE search_backfill SET done_to = NULL, finished_at = NULL');
+    expect(await find(server, 'axolotl')).toEqual([]);
+    const stopFilling = startSearchBackfill(pool, createLogger({ level: 'silent' }));
+    await expect.poll(() => find(server, 'axolotl'), { timeout: 10_000 }).toEqual([id]);
+    expect(await find(server, 'quokka')).toEqual([id]);
+    await expect
+      .poll(async () => (await pool.query('SELECT FROM search_backfill WHERE finished_at IS NULL')).rowCount)
+      .toBe(0);
+    await stopFilling();
+  });
+});
+
+test('the words of one organization and those of another have no entry of the index in common', async () => {
+  const { pool } = server.services;
+  const neighbour = await addOrganization(server.services);
+  await saying(server, 'A platypus.');
+  await saying({ url: server.url, key: neighbour.key }, 'A platypus.');
+  const { rows } = await pool.query<{ most: number }>(
+    `SELECT count(DISTINCT organization_id)::int AS most FROM search_text, unnest(search_terms(organization_id, words)) term
+      GROUP BY term ORDER BY 1 DESC LIMIT 1`,
+  );
+  expect(rows).toEqual([{ most: 1 }]);
+  const { rows: indexes } = await pool.query<{ indexdef: string }>(
+    "SELECT indexdef FROM pg_indexes WHERE indexname = 'search_text_terms_idx'",
+  );
+  expect(indexes[0]?.indexdef).toContain('search_terms(organization_id, words)');
+});
+
+test('searches that hang take only their own part of the server, and more than a few are refused', async () => {
+  const { pool } = server.services;
+  const id = await saying(server, 'A wombat.');
+  const blocker = await pool.connect();
+  await blocker.query('BEGIN; LOCK TABLE search_text IN ACCESS EXCLUSIVE MODE');
+  const query = '{ conversations(filter: { keyword: "wombat" }) { nodes { id } } }';
+  const searches = Array.from({ length: 12 }, () => graphql<unknown>(server, query));
+  const first = await Promise.race(searches);
+  expect(first).toMatchObject({
+    status: 503,
+    errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 1 } }],
+  });
+  expect(await find(server, ' ')).toContain(id);
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  const results = await Promise.all(searches);
+  expect(results.filter(({ errors }) => errors === undefined)).toHaveLength(4);
+  expect(await find(server, 'wombat')).toEqual([id]);
+});
+
+test('a search that takes too long is ended, and says so', async () => {
+  const { pool } = server.services;
+  const search = new ConversationSearch(pool, 20);
+  const organization = await addOrganization(server.services);
+  const caller = { organizationId: organization.id, confinedTo: null };
+  const slow = search.run(caller, 'anything', (client) => client.query('SELECT pg_sleep(10)'));
+  await expect(slow).rejects.toThrow(UnavailableError);
+  expect(await search.run(caller, 'anything', async (_client, found) => found)).toEqual({ conversationIds: [] });
+});

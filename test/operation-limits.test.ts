@@ -1,0 +1,182 @@
+import { getIntrospectionQuery } from 'graphql';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { once } from 'node:events';
+import { decodeId } from '../src/ids.ts';
+import { addContact, firstOrganization, mintToken } from './harness/access.ts';
+import { graphql, subscribeWs, type Target } from './harness/client.ts';
+import { createConversation, send, trySend } from './harness/commands.ts';
+import { countRows } from './harness/rows.ts';
+import { useServer } from './harness/server.ts';
+
+const server = useServer({ config: { rateLimitPerContact: 0 } });
+const MiB = 1024 * 1024;
+let conversationId: string;
+let messageId: string;
+let guest: Target;
+
+beforeAll(async () => {
+  const contactId = await addContact(server.services, await firstOrganization(server.services));
+  const { conversation } = await createConversation(server, { contactId, action: 'NONE' });
+  conversationId = conversation.id;
+  const content = { text: 'x'.repeat(MiB) };
+  messageId = (await send(server, { conversationId, content, action: 'NONE' })).message.id;
+  guest = { url: server.url, key: await mintToken(server, { contactId }) };
+});
+
+const aliases = (count: number, field: string, prefix = 'a') =>
+  Array.from({ length: count }, (_, i) => `${prefix}${i}: ${field}`).join(' ');
+const isBadInput = { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] };
+const isTooLarge = { errors: [{ extensions: { code: 'RESPONSE_TOO_LARGE' } }] };
+
+/** The first result of a query, or why there is none. */
+async function overWebSocket(target: Target, query: string, variables?: Record<string, unknown>): Promise<unknown> {
+  try {
+    for await (const data of subscribeWs<unknown>(target, query, variables)) return { data };
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+describe('a response', () => {
+  test('is at most 8 MiB, whatever names a text is asked for by', async () => {
+    const query = (count: number) => `query ($id: ID!) { message(id: $id) { ${aliases(count, 'text')} } }`;
+    expect(await graphql(guest, query(7), { id: messageId })).toMatchObject({ data: { message: {} } });
+    expect(await graphql(guest, query(9), { id: messageId })).toMatchObject(isTooLarge);
+    expect(await overWebSocket(guest, query(9), { id: messageId })).toMatchObject(isTooLarge);
+  });
+
+  test('says once that it is too large', async () => {
+    const query = `query ($id: ID!) { ${aliases(20, 'message(id: $id) { text }')} }`;
+    const { errors, data } = await graphql<Record<string, unknown>>(guest, query, { id: messageId });
+    expect(errors).toHaveLength(1);
+    // What fits is there.
+    expect(Object.values(data ?? {}).filter((message) => message !== null)).toHaveLength(7);
+  });
+
+  test('is not read from the database when what it takes is too much', async () => {
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    for (let i = 0; i < 17; i += 1) {
+      await send(server, { conversationId: conversation.id, content: { text: 'y'.repeat(MiB) }, action: 'NONE' });
+    }
+    const query = 'query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { text } } } }';
+    expect(await graphql(server, query, { id: conversation.id })).toMatchObject(isTooLarge);
+  });
+
+  test('has at most 50,000 fields', async () => {
+    const { pool } = server.services;
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    const fragments = Array.from({ length: 1000 }, () => ({ text: { text: 'z' } }));
+    for (let i = 0; i < 20; i += 1) {
+      await send(server, { conversationId: conversation.id, content: { fragments }, action: 'NONE' });
+    }
+    const query = (fields: string) =>
+      `query ($id: ID!) { conversation(id: $id) { messages(first: 20) { nodes { fragments { ${fields} } } } } }`;
+    expect(await graphql(server, query('index'), { id: conversation.id })).toMatchObject({ data: {} });
+    expect(await graphql(server, query('id index status'), { id: conversation.id })).toMatchObject(isTooLarge);
+    await pool.query('DELETE FROM conversation WHERE id = $1', [decodeId('Conversation', conversation.id)]);
+  });
+});
+
+describe('is refused before anything runs:', () => {
+  const roles = Array.from({ length: 1_000_000 }, () => 'USER');
+  test.each<[string, string, Record<string, unknown>]>([
+    [
+      'a list of a million roles',
+      'query ($v: [MessageRole!]) { agents { nodes { id } } conversation(id: "") { messages(roles: $v) { nodes { id } } } }',
+      { v: roles },
+    ],
+    [
+      'two million values of JSON',
+      'mutation ($v: JSONObject) { createConversation(input: { metadata: $v }) { __typename } }',
+      { v: { a: Array.from({ length: 2_000_000 }, () => 1) } },
+    ],
+    ['a field under 21 names', `{ ${aliases(21, 'viewer { kind }')} }`, {}],
+    [
+      'a field under 21 names in fragments',
+      `{ ...A ...B } fragment A on Query { ${aliases(11, 'viewer { kind }')} } fragment B on Query { ${aliases(10, 'viewer { kind }', 'b')} }`,
+      {},
+    ],
+    [
+      'a field under 21 names in an object that is asked for twice',
+      `{ viewer { ${aliases(11, 'kind')} } viewer { ${aliases(10, 'kind', 'b')} } }`,
+      {},
+    ],
+    ['a long alias', `{ ${'a'.repeat(101)}: viewer { kind } }`, {}],
+    ['a long id', 'query ($v: ID!) { node(id: $v) { id } }', { v: 'a'.repeat(7 * MiB) }],
+    [
+      'a long page cursor',
+      'query ($v: String) { conversations(after: $v) { nodes { id } } }',
+      { v: 'a'.repeat(7 * MiB) },
+    ],
+    [
+      'fragments of many messages',
+      'query { conversations(first: 20) { nodes { messages(first: 100) { nodes { fragments { id } } } } } }',
+      {},
+    ],
+    [
+      'an introspection that goes in circles',
+      `{ __schema { types { fields { type { fields { ${aliases(20, 'name')} ${aliases(20, 'description', 'b')} ${aliases(20, 'isDeprecated', 'c')} } } } } } }`,
+      {},
+    ],
+  ])('%s', async (_what, query, variables) => {
+    const before = await countRows(server.services.pool);
+    expect(await graphql(server, query, variables)).toMatchObject(isBadInput);
+    expect(await countRows(server.services.pool)).toEqual(before);
+  });
+
+  test('more than 1 MiB with a client token, over HTTP with a length and without, and over WebSocket', async () => {
+    const body = JSON.stringify({ query: '{ viewer { kind } }', variables: { a: 'x'.repeat(MiB) } });
+    const post = (key: string, chunked: boolean) =>
+      fetch(`${server.url}/graphql`, {
+        method: 'POST',
+        headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' },
+        body: chunked ? new Blob([body]).stream() : body,
+        duplex: 'half',
+      } as RequestInit);
+    for (const chunked of [false, true]) {
+      const response = await post(guest.key, chunked);
+      expect(response.status).toBe(413);
+      expect(await response.json()).toMatchObject(isBadInput);
+      expect((await post(server.key, chunked)).status).toBe(200);
+    }
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    await once(socket, 'open');
+    socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${guest.key}` } }));
+    await once(socket, 'message');
+    const closed = once(socket, 'close');
+    socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: JSON.parse(body) as unknown }));
+    expect((await closed)[0]).toBe(1009);
+  });
+});
+
+test('the whole schema can still be read', async () => {
+  expect(
+    (await graphql(server, getIntrospectionQuery({ descriptions: true, inputValueDeprecation: true }))).errors,
+  ).toBe(undefined);
+});
+
+test('faults of an input are told up to 100, with paths that are not longer for long names', async () => {
+  const metadata = { ['n'.repeat(50_000)]: Array.from({ length: 500 }, () => '\0') };
+  const refused = await trySend(server, { conversationId, content: { text: 'Hi.' }, action: 'NONE', metadata });
+  if (!('issues' in refused)) throw new Error('was not refused');
+  expect(refused.issues).toHaveLength(100);
+  expect(JSON.stringify(refused).length).toBeLessThan(100_000);
+});
+
+test('what is wrong with a value is not quoted whole', async () => {
+  const value = 'x'.repeat(900);
+  const query = 'query ($v: [MessageRole!]) { conversation(id: "") { messages(roles: $v) { nodes { id } } } }';
+  const result = await graphql(server, query, { v: Array.from({ length: 2000 }, () => value) });
+  expect(JSON.stringify(result).length).toBeLessThan(200_000);
+});
+
+test('a message of an end user is at most 64 KiB, with all that goes with it', async () => {
+  const message = (bytes: number) => ({ conversationId, content: { text: 'x'.repeat(bytes) }, action: 'NONE' });
+  expect(await trySend(guest, message(65_000))).toMatchObject({ __typename: 'SendMessagePayload' });
+  expect(await trySend(guest, message(66_000))).toMatchObject({ __typename: 'InvalidInputError' });
+  const beside = { ...message(40_000), contentPayload: { a: 'x'.repeat(40_000) } };
+  expect(await trySend(guest, beside)).toMatchObject({ __typename: 'InvalidInputError' });
+  expect(await trySend(server, message(66_000))).toMatchObject({ __typename: 'SendMessagePayload' });
+});
