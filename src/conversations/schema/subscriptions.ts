@@ -5,7 +5,7 @@ import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodeId } from '../../ids.ts';
 import type { Feed } from '../stream/feed.ts';
-import { BadCursorError } from '../stream/follow.ts';
+import { BadCursorError } from '../stream/event-order.ts';
 import { conversationStream, replyStream } from '../stream/stream.ts';
 import { type DeliveredEvent, delivered } from './event-rows.ts';
 import { ConversationEventRef } from './events.ts';
