@@ -22,7 +22,7 @@ export const poolLimits = {
   /** For what clients ask. */
   requests: { size: 10, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000, counts: true },
   /** For the beginnings and ends of replies, which no request may hold up. */
-  replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000 },
+  replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000, keep: true },
   /** For the text of running replies: one statement at a time, and another connection when the first is dead. */
   checkpoints: { size: 2, statementMs: 3_000, lockMs: 1_000, waitMs: 3_000, keep: true },
   /** For a command line, where a person waits and sees. */

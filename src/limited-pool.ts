@@ -144,8 +144,13 @@ export class WatchedClient extends pg.Client {
     super({ ...config, stream: () => socket });
     this.socket = socket;
     socket.on('timeout', () => {
-      this.isSilent = true;
-      socket.destroy(silent());
+      // When this process stood still, its timers run before what came meanwhile is read.
+      const { bytesRead } = socket;
+      setImmediate(() => {
+        if (socket.bytesRead > bytesRead) return;
+        this.isSilent = true;
+        socket.destroy(silent());
+      });
     });
   }
 

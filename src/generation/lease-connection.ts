@@ -36,7 +36,11 @@ export class LeaseConnection {
   private async attempt(statement: string): Promise<number> {
     const connection = (this.open ??= this.connect());
     const late = new Error(`The database did not answer within ${this.limitMs} ms.`);
-    const deadline = setTimeout(() => connection.socket.destroy(late), this.limitMs);
+    let giveUp: NodeJS.Immediate | undefined;
+    // When this process stood still, its timers run before what came meanwhile is read.
+    const deadline = setTimeout(() => {
+      giveUp = setImmediate(() => connection.socket.destroy(late));
+    }, this.limitMs);
     try {
       const client = await connection.client;
       // In the statement's own transaction, since a pooler refuses settings of the connection.
@@ -47,6 +51,7 @@ export class LeaseConnection {
       throw connection.socket.errored ?? error;
     } finally {
       clearTimeout(deadline);
+      clearImmediate(giveUp);
     }
   }
 

@@ -16,11 +16,14 @@ export interface StreamPosition {
   running: ({ version: number } & FragmentPlace) | null;
 }
 
-/** The opaque form. It carries a mark of its conversation, so that a cursor of another one is refused. */
+/**
+ * The opaque form. It carries a mark of its conversation, so that a cursor of another one is refused. The epoch stands after a
+ * `=`, which ends Base64: servers of the release before read no further, and take the cursor for one of theirs.
+ */
 export function encodeCursor(conversationId: string, { epoch, version, running }: StreamPosition): string {
   const numbers = running ? [version, running.version, running.fragment, encodePlace(running)] : [version];
-  const fields = epoch === undefined ? numbers : [`e${epoch}`, ...numbers];
-  return Buffer.from([markOf(conversationId), ...fields].join('.')).toString('base64url');
+  const place = Buffer.from([markOf(conversationId), ...numbers].join('.')).toString('base64url');
+  return epoch === undefined ? place : `${place}=${epoch}`;
 }
 
 /** The cursor just after a version; of a reply that runs there, nothing was delivered yet. */
@@ -37,18 +40,19 @@ export function cursorAt(
 
 /** Null when it is malformed or belongs to another conversation. */
 export function decodeCursor(conversationId: string, cursor: string): StreamPosition | null {
-  const [mark, ...fields] = Buffer.from(cursor, 'base64url').toString('latin1').split('.');
-  if (mark !== markOf(conversationId)) return null;
-  const epoch = fields[0]?.startsWith('e') ? numberIn(fields.shift()?.slice(1)) : undefined;
+  const [place = '', ...rest] = cursor.split('=');
+  const [mark, ...fields] = Buffer.from(place, 'base64url').toString('latin1').split('.');
+  if (mark !== markOf(conversationId) || rest.length > 1) return null;
+  const epoch = rest.length === 1 ? numberIn(rest[0]) : undefined;
   const numbers = fields.map(numberIn);
   if ([epoch ?? 0, ...numbers].some((n) => !(n <= 2 ** 31 - 1))) return null;
-  const [version, runningVersion, fragment, place] = numbers;
+  const [version, runningVersion, fragment, inFragment] = numbers;
   if (version === undefined) return null;
   if (numbers.length === 1) return { epoch, version, running: null };
-  if (numbers.length !== 4 || runningVersion === undefined || fragment === undefined || place === undefined)
+  if (numbers.length !== 4 || runningVersion === undefined || fragment === undefined || inFragment === undefined)
     return null;
   if (runningVersion > version) return null;
-  return { epoch, version, running: { version: runningVersion, fragment, ...decodePlace(place) } };
+  return { epoch, version, running: { version: runningVersion, fragment, ...decodePlace(inFragment) } };
 }
 
 /** 0: the start was not delivered; 1 + n: n units of the text were. */
