@@ -1,5 +1,5 @@
 import { getIntrospectionQuery } from 'graphql';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { once } from 'node:events';
 import { decodeId } from '../src/ids.ts';
@@ -170,6 +170,44 @@ test('what is wrong with a value is not quoted whole', async () => {
   const query = 'query ($v: [MessageRole!]) { conversation(id: "") { messages(roles: $v) { nodes { id } } } }';
   const result = await graphql(server, query, { v: Array.from({ length: 2000 }, () => value) });
   expect(JSON.stringify(result).length).toBeLessThan(200_000);
+});
+
+test('input with many unknown fields is refused without quoting what stands beside them', async () => {
+  const query = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename } }';
+  const input = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`x${i}`, 'y'.repeat(200)]));
+  const few = await graphql(server, query, { input: input(2) });
+  expect(few.errors?.some(({ message }) => message.includes('"x1" is not defined'))).toBe(true);
+  const many = await graphql(server, query, { input: input(50) });
+  expect(many).toMatchObject(isBadInput);
+  expect(many.errors).toHaveLength(1);
+  expect(JSON.stringify(many).length).toBeLessThan(1000);
+  expect(await overWebSocket(server, query, { input: input(50) })).toMatchObject(isBadInput);
+});
+
+test('fragments that are spread in one another beyond what can be validated are refused', async () => {
+  const chain = Array.from({ length: 150 }, (_, i) => `fragment F${i} on Query { ...F${i + 1} }`);
+  const back = Array.from({ length: 100 }, (_, i) => `...F${i}`).join(' ');
+  const query = `{ ...F0 } ${chain.join(' ')} fragment F150 on Query { ${back} }`;
+  expect((await graphql(server, query)).errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
+  expect(await overWebSocket(server, query)).toMatchObject(isBadInput);
+});
+
+test('a hundred nodes take one statement for each of their types', async () => {
+  const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
+  const ids = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? messageId : conversationId));
+  const asked = vi.spyOn(server.services.pool, 'query');
+  onTestFinished(() => asked.mockRestore());
+  const { data } = await graphql<{ nodes: { id: string }[] }>(guest, query, { ids });
+  expect(data?.nodes.map(({ id }) => id)).toEqual(ids);
+  expect(asked.mock.calls.length).toBeLessThan(10);
+});
+
+test('a subscription is begun with at most 64 Ki characters: they are held for as long as it runs', async () => {
+  const query = 'subscription ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }';
+  const beside = { id: conversationId, padding: 'x'.repeat(66_000) };
+  expect(await overWebSocket(guest, query, beside)).toMatchObject(isBadInput);
+  expect(await graphql(guest, query, beside)).toMatchObject(isBadInput);
 });
 
 test('a message of an end user is at most 64 KiB, with all that goes with it', async () => {

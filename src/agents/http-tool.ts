@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import { callVisibilities } from '../access/visible-calls.ts';
 
 /** The names that belong to the tools that every agent has. */
@@ -39,7 +40,7 @@ const toolSchema = z.strictObject({
       .regex(/^[\t\x20-\x7e]*$/, 'Must be printable ASCII.'),
   ),
   /** The JSON Schema (draft 2020-12) that the arguments must match. */
-  parametersSchema: z.record(z.string(), z.json()),
+  parametersSchema: z.custom<JsonObject>(isJsonObject, 'Must be a JSON object.'),
   /** How long a call may take, in seconds. */
   timeoutSeconds: z.number().min(0.1).max(60),
   /** What end users see of a call. Left out: `DEFAULT_VISIBILITY`. */

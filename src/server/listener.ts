@@ -10,6 +10,8 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
 /** How often that is looked at. */
 const CHECK_MS = 2000;
+/** So many requests of one connection may wait for their responses. Who sends more is not listened to any longer. */
+const MAX_PIPELINED = 20;
 /** How long responses may take to reach their readers when the server closes, in milliseconds. */
 const CLOSING_MS = 1000;
 
@@ -28,18 +30,25 @@ export interface ListenerOptions {
 export class Listener {
   private readonly server: Server;
   private readonly responses = new Set<ServerResponse>();
+  private readonly pipelines = new WeakMap<Socket, Set<ServerResponse>>();
   private draining = false;
 
   constructor(handlers: Handlers, { strangers, idleMs }: ListenerOptions) {
     const limits = { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS };
     this.server = createServer(limits, (req, res) => {
-      this.responses.add(res);
-      res.once('close', () => this.responses.delete(res));
+      const pipeline = this.pipelines.get(req.socket);
+      // What had arrived in one piece is told of also after the end.
+      if (!pipeline || req.socket.destroyed) return;
+      if (pipeline.size >= MAX_PIPELINED) return void req.socket.destroy();
+      for (const set of [this.responses, pipeline]) {
+        set.add(res);
+        res.once('close', () => set.delete(res));
+      }
       if (this.draining) res.setHeader('Connection', 'close');
       handlers.request(req, res);
     });
     this.server.on('connection', (socket: Socket) => {
-      if (strangers.admit(socket)) return;
+      if (strangers.admit(socket)) return this.watch(socket);
       socket.on('error', () => undefined);
       refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
     });
@@ -52,6 +61,15 @@ export class Listener {
       // A socket that breaks before it is upgraded is nobody's concern.
       socket.on('error', () => socket.destroy());
       handlers.upgrade(req, socket, head);
+    });
+  }
+
+  private watch(socket: Socket): void {
+    const pipeline = new Set<ServerResponse>();
+    this.pipelines.set(socket, pipeline);
+    socket.once('close', () => {
+      // Node itself tells only the response whose turn it is.
+      for (const res of [...pipeline]) if (!res.socket) res.emit('close');
     });
   }
 
