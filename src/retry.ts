@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface RetryOptions {
-  /** Ends the trying, also while it waits. */
+  /** Stops retrying, even during a wait. */
   signal: AbortSignal;
-  /** Told of each failure. */
+  /** Called for each failure. */
   onFailure?: (error: unknown) => void;
-  /** The first wait, in milliseconds; each is twice as long as the one before. Default 100. */
+  /** The first wait, in milliseconds. Each wait is twice as long as the one before. Default: 100. */
   firstMs?: number;
-  /** The longest wait, in milliseconds. Default 2,000. */
+  /** The longest wait, in milliseconds. Default: 2,000. */
   longestMs?: number;
-  /** Waits before the first attempt too, and makes waits up to half shorter, so that many do not try at once. */
+  /** Also waits before the first attempt, and makes waits up to half shorter, so that many clients do not retry at the same time. */
   spread?: boolean;
 }
 
-/** Tries until it succeeds. Rejects with the reason of the abort when the signal aborts. */
+/** Retries until success. Rejects with the signal's reason when the signal aborts. */
 export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, onFailure, firstMs = 100, longestMs = 2000, spread = false } = options;
   const pause = async (wait: number) => {
