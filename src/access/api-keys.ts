@@ -3,17 +3,17 @@ import type { Queryable } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { isKeyScope, keyScopes, type Viewer } from './viewer.ts';
 
-/** A new secret key, to be shown once: only its hash is stored. */
+/** A new secret key. It is shown once, since only its hash is stored. */
 export function newSecret(): string {
   return `parley_${randomBytes(24).toString('base64url')}`;
 }
 
-/** What is kept of a credential. They are random and long, so a plain hash cannot be reversed. */
+/** The stored form of a credential. Credentials are long and random, so a plain hash cannot be reversed. */
 export function hashCredential(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** A key as it is made. */
+/** A key to be created. */
 export interface NewApiKey {
   organizationId: string;
   name: string;
@@ -21,7 +21,7 @@ export interface NewApiKey {
   expiresAt?: Date | null | undefined;
 }
 
-/** Stores a key; returns its id and the secret, which nobody can read again. */
+/** Stores a key. Returns its id and the secret, which cannot be read again. */
 export async function createApiKey(
   db: Queryable,
   newId: NewId,
@@ -36,7 +36,7 @@ export async function createApiKey(
   return { id, secret };
 }
 
-/** Ends a key for good, and with it the client tokens that it minted. False when the organization has no such key. */
+/** Revokes a key for good, and with it the client tokens issued with it. False if the organization has no such key. */
 export async function revokeApiKey(db: Queryable, key: { id: string; organizationId: string }): Promise<boolean> {
   const { rowCount } = await db.query({
     text: 'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND organization_id = $2',
@@ -53,7 +53,7 @@ interface KeyRow {
   expiresAt: Date | null;
 }
 
-/** The holder of an API key, also after it has expired; null when it is none or was revoked. */
+/** The viewer of an API key, even after it has expired. Null if the key is unknown or revoked. */
 export async function findViewerByKey(db: Queryable, key: string): Promise<Viewer | null> {
   const { rows } = await db.query<KeyRow>({
     name: 'find-api-key',
@@ -65,7 +65,7 @@ export async function findViewerByKey(db: Queryable, key: string): Promise<Viewe
   return row ? viewerOf({ ...row, keyId: row.id }) : null;
 }
 
-/** A viewer with what its API key allows; `keyId` is null for a page that signed itself in. */
+/** A viewer with what its API key allows. `keyId` is null for a page that the server signed in. */
 export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
   return {
     kind: 'API_KEY',
@@ -80,7 +80,7 @@ export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
   };
 }
 
-/** Which of these keys must not be honoured any more. */
+/** Those of these keys that are no longer valid. */
 export async function findRevokedKeys(db: Queryable, ids: readonly string[]): Promise<Set<string>> {
   const { rows } = await db.query<{ id: string }>({
     name: 'find-revoked-keys',

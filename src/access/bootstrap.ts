@@ -6,14 +6,14 @@ import { createApiKey } from './api-keys.ts';
 
 export interface Bootstrapped {
   organizationId: string;
-  /** The first key, in the only moment when it can be shown; null unless one was made up just now. */
+  /** The first key, if one was generated just now. It cannot be shown later. */
   newKey: string | null;
-  /** Whether any key of that organization has been used, or has just been given by the settings. */
+  /** Whether any key of that organization has been used, or was just given in the settings. */
   hasUsedKey: boolean;
 }
 
 /**
- * On an empty database: an organization with a key, a corpus about Parley, and an agent that answers from it. Any number of
+ * On an empty database, creates an organization with a key, a corpus about Parley, and an agent that answers from it. Any number of
  * servers may do this at once. Returns the first organization.
  */
 export async function bootstrap(
@@ -61,7 +61,7 @@ async function hasUsedKey(pool: pg.Pool, organizationId: string): Promise<boolea
   return rowCount !== 0;
 }
 
-/** The default agent's corpus when an earlier start ended before it was filled. */
+/** The default agent's corpus if an earlier start ended before filling it. */
 async function emptyCorpus(db: pg.PoolClient, organizationId: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string }>(
     `SELECT agent.corpus_id AS id FROM organization JOIN agent ON agent.id = organization.default_agent_id

@@ -6,7 +6,7 @@ import { decodeId } from '../ids.ts';
 import { mintClientToken } from './client-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
-/** The longest life of a client token. */
+/** The longest lifetime of a client token, in seconds. */
 export const MAX_TOKEN_SECONDS = 86_400;
 
 export interface ClientTokenInput {
@@ -14,13 +14,13 @@ export interface ClientTokenInput {
   expiresInSeconds: number;
 }
 
-/** Exactly one of the two. */
+/** Exactly one field is given. */
 interface ClientTokenSubject {
   contactId?: string | null | undefined;
   conversationId?: string | null | undefined;
 }
 
-/** Mints a token for a person or a conversation of the viewer's organization. It dies with the viewer's own credential. */
+/** Issues a token for a person or a conversation of the viewer's organization. It expires with the viewer's own credential. */
 export async function grantClientToken(
   services: { pool: pg.Pool; prisma: PrismaClient },
   viewer: Viewer,
@@ -33,7 +33,7 @@ export async function grantClientToken(
   }
   const confinedTo = await confinementOf(services, viewer, input.for);
   const wanted = Date.now() + expiresInSeconds * 1000;
-  // Tokens count in whole seconds.
+  // Tokens hold times in whole seconds.
   const expiresAt = new Date(Math.floor(Math.min(wanted, viewer.expiresAt?.getTime() ?? wanted) / 1000) * 1000);
   const { organizationId, keyId } = viewer;
   return { token: await mintClientToken(services.pool, { organizationId, keyId, confinedTo, expiresAt }), expiresAt };

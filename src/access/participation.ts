@@ -9,7 +9,7 @@ interface Context {
   viewer: Viewer;
 }
 
-/** Throws `NotFoundError` when a client token names a conversation that is not its own. Whose it is never changes. */
+/** Throws `NotFoundError` if a client token names a conversation that it may not use. The owner of a conversation never changes. */
 export async function requireConversation({ services, viewer }: Context, conversationId: string): Promise<void> {
   if (!viewer.confinedTo) return;
   const id = decodeId('Conversation', conversationId);
@@ -18,7 +18,7 @@ export async function requireConversation({ services, viewer }: Context, convers
   if (!found) throw new NotFoundError(['conversationId']);
 }
 
-/** Throws `NotFoundError` when a client token names a reply that is not in a conversation of its own. */
+/** Throws `NotFoundError` if a client token names a reply in a conversation that it may not use. */
 export async function requireReply({ services, viewer }: Context, replyId: string): Promise<void> {
   if (!viewer.confinedTo) return;
   const id = decodeId('Message', replyId);
@@ -28,8 +28,8 @@ export async function requireReply({ services, viewer }: Context, replyId: strin
 }
 
 /**
- * What of `sendMessage` is for operators: who wrote it, what steers the agent, and what is shown to people as the operator's
- * word. An end user gives text, and a `contentPayload` for programs that know whose it is.
+ * Fields of `sendMessage` for operators only: who wrote the message, what steers the agent, and what people see as the operator's
+ * word. An end user may give text, and a `contentPayload` for programs that know not to trust it.
  */
 const operatorFields = [
   'author',
@@ -45,7 +45,7 @@ interface SendInput extends Partial<Record<(typeof operatorFields)[number], unkn
   content: { fragments?: readonly { text?: { metadata?: unknown } | null | undefined }[] | null | undefined };
 }
 
-/** Throws `InvalidInputError` for what a client token may not say. */
+/** Throws `InvalidInputError` for fields that a client token may not give. */
 export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput): void {
   if (!confinedTo) return;
   const given = operatorFields.filter((name) => input[name] != null).map((name) => [name]);

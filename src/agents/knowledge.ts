@@ -2,11 +2,11 @@ import { setImmediate as immediate, setTimeout as timeout } from 'node:timers/pr
 import type { JsonObject } from '../json.ts';
 import type { ReplyPart, Runtime, Turn } from './runtime.ts';
 
-/** A passage of a corpus, as the search returns it. */
+/** A passage of a corpus, as returned by the search. */
 export interface FoundPassage {
   articleId: string;
   title: string;
-  /** Empty for what stands before the first heading. */
+  /** Empty before the first heading. */
   heading: string;
   text: string;
   url: string | null;
@@ -14,7 +14,7 @@ export interface FoundPassage {
   score: number;
 }
 
-/** Looks a question up in a corpus, best passage first; none when it does not know. */
+/** Looks up a question in a corpus. Returns the best passage first, and none if the corpus has no answer. */
 export type KnowledgeSearch = (
   request: { corpusId: string; query: string; queryMetadata: JsonObject | null; limit: number },
   signal: AbortSignal,
@@ -37,12 +37,12 @@ const defaultWordsPerSecond = 40;
 const parametersSchema: JsonObject = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'Parameters of the knowledge runtime',
-  description: 'How an agent answers that looks questions up in its corpus.',
+  description: 'Parameters of an agent that answers from its corpus.',
   type: 'object',
   properties: {
     wordsPerSecond: {
       title: 'Words per second',
-      description: 'How fast the answer is typed. 0 is as fast as possible.',
+      description: 'How fast the answer is written. 0 is as fast as possible.',
       type: 'number',
       minimum: 0,
       default: defaultWordsPerSecond,
@@ -51,7 +51,7 @@ const parametersSchema: JsonObject = {
   additionalProperties: false,
 };
 
-/** Answers from a corpus of articles and names its sources. Needs no language model, and says so when it does not know. */
+/** Answers from a corpus of articles and names its sources. Needs no language model. Says so if it does not know. */
 export function knowledgeRuntime({ search, clock = realClock }: { search: KnowledgeSearch; clock?: Clock }): Runtime {
   async function* reply(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
     signal.throwIfAborted();
@@ -60,7 +60,7 @@ export function knowledgeRuntime({ search, clock = realClock }: { search: Knowle
     if (question && turn.corpusId !== null) {
       const { text: query, queryMetadata } = question;
       const callId = 'call_1';
-      // The arguments are public and the query metadata are not.
+      // End users may see the arguments, but never the query metadata.
       yield { type: 'tool-call', callId, name: 'queryKnowledgeBase', args: { query } };
       signal.throwIfAborted();
       const request = { corpusId: turn.corpusId, query, queryMetadata, limit: 5 };
@@ -94,7 +94,7 @@ function compose(turn: Turn, question: string | undefined, passages: FoundPassag
   if (!best) return { text: question === undefined || isGreeting(question) ? greeting(turn) : unknown, sources: [] };
   const sources = [best];
   let answer = `**${label(best)}**\n\n${best.text}`;
-  // What the same article says elsewhere belongs to the answer when it fits about equally well.
+  // Another passage of the same article is added if it fits about equally well.
   const more = passages.find((other) => other !== best && other.articleId === best.articleId);
   if (more && more.score > best.score - 0.05) {
     sources.push(more);
@@ -127,7 +127,7 @@ function link(title: string, url: string | null): string {
     : `[${title.replace(/[[\]\\]/g, '\\$&')}](<${url.replace(/[<>]/g, encodeURIComponent)}>)`;
 }
 
-/** A passage in the result of a look-up, abridged. */
+/** A passage in the result of a look-up, shortened. */
 export function summarize({ title, heading, text, url }: FoundPassage): JsonObject {
   return { title, heading, excerpt: excerpt(text), url };
 }
@@ -144,19 +144,19 @@ function excerpt(text: string): string {
   return start.length < plain.length ? `${start.trimEnd()}…` : plain;
 }
 
-/** Splits a text into words that join to it exactly. Runs without spaces, as in Chinese, are split between code points. */
+/** Splits a text into words whose concatenation is the text. Text without spaces, as in Chinese, is split between code points. */
 function words(text: string): string[] {
   return text.match(/\s*\S{1,24}|\s+/gu) ?? [];
 }
 
-/** Yields each item at its time, counted from the first, so that delays do not add up. Lets others run when it is behind. */
+/** Yields each item at its time, counted from the first, so that delays do not add up. Yields to other work when late. */
 async function* paced<T>(items: T[], perSecond: number, clock: Clock, signal: AbortSignal): AsyncGenerator<T> {
   const start = clock.now();
   for (const [index, item] of items.entries()) {
     const due = perSecond > 0 ? start + (index * 1000) / perSecond : start;
     let early = due - clock.now();
     if (early <= 0 && index % 32 === 31) await immediate();
-    // Longer than a timer can be is possible, and so is a timer that fires too early.
+    // A loop, because the wait may exceed the longest timer, and a timer may fire too early.
     for (; early > 0; early = due - clock.now()) await pause(Math.min(early, 60_000), clock, signal);
     signal.throwIfAborted();
     yield item;
@@ -172,7 +172,7 @@ async function pause(milliseconds: number, clock: Clock, signal: AbortSignal): P
   }
 }
 
-/** The promise's outcome, or the signal's reason if it aborts meanwhile. */
+/** Settles like the promise, or rejects with the signal's reason if it aborts first. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let abort = () => {};
   const aborted = new Promise<void>((resolve) => (abort = resolve));

@@ -11,7 +11,7 @@ export interface SearchInput {
   first: number;
 }
 
-/** Asks a corpus of this owner; null when there is none. Throws `InvalidInputError` for what cannot be asked. */
+/** Searches a corpus of this owner. Null if there is no such corpus. Throws `InvalidInputError` for an invalid question. */
 export async function searchCorpus(
   { pool }: { pool: pg.Pool },
   { organizationId }: CorpusOwner,

@@ -5,36 +5,36 @@ import { fillers, otherForms } from './english.ts';
 import { searchable } from './searchable.ts';
 import { correctSpelling } from './spelling.ts';
 
-/** A passage that was found, and where it stands. */
+/** A passage that was found, with its article. */
 export interface KnowledgePassage {
   articleId: string;
   title: string;
-  /** Empty for what stands before the first heading. */
+  /** Empty before the first heading. */
   heading: string;
   text: string;
   url: string | null;
-  /** From 0 to 1: mostly how much of the question is covered. */
+  /** From 0 to 1. Depends mostly on how much of the question is covered. */
   score: number;
 }
 
 export interface KnowledgeQuery {
   corpusId: string;
-  /** A question as people ask it; its first 50 words, fillers aside, and first 1,000 characters count. */
+  /** A question as people ask it. The first 1,000 characters count, and in them the first 50 words other than fillers. */
   query: string;
-  /** Only articles with at least one of these; any article when left out or empty. */
+  /** Search only articles with at least one of these tags. Left out or empty: all articles. */
   tags?: readonly string[];
-  /** 5 unless given, `MAX_PASSAGES` at most. */
+  /** Default: 5. At most `MAX_PASSAGES`. */
   limit?: number;
 }
 
 export const MAX_PASSAGES = 50;
 
-/** What a reply asks of its agent's corpus. `queryMetadata.tags`, a list of strings, narrows the search as `tags` does. */
+/** A reply's search in its agent's corpus. `queryMetadata.tags`, a list of strings, limits the search like `tags`. */
 export interface KnowledgeRequest extends Omit<KnowledgeQuery, 'tags'> {
   queryMetadata?: JsonObject | null;
 }
 
-/** Finds the passages that answer the question of a message, best first, with the public ids of their articles. */
+/** Finds the passages that answer a message's question, best first, with the public ids of their articles. */
 export async function searchKnowledge(
   db: Queryable,
   { queryMetadata, ...query }: KnowledgeRequest,
@@ -48,10 +48,10 @@ function tagsOf(queryMetadata: JsonObject | null | undefined): string[] {
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
 }
 
-/** The share of the question that must be covered. With less there are words in common with the question, but no answer. */
+/** The share of the question that a passage must cover. With less it only has words in common with the question. */
 const threshold = 0.38;
 
-/** Finds the passages of the corpus that answer the question, best first; none when the corpus does not know. */
+/** Finds the passages of the corpus that answer the question, best first. None if the corpus has no answer. */
 export async function findPassages(
   db: Queryable,
   { corpusId, query, tags = [], limit = 5 }: KnowledgeQuery,
@@ -75,7 +75,7 @@ export async function findPassages(
   return rows;
 }
 
-/** The words that say what is asked, in small letters, each once. Joined by other signs than a hyphen they are one, as in `16.4`. */
+/** The words that say what is asked, in lower case, without duplicates. Parts joined by a sign other than a hyphen are one word, as in `16.4`. */
 function contentWords(question: string): string[] {
   const text = question
     .toWellFormed()
@@ -87,12 +87,12 @@ function contentWords(question: string): string[] {
 }
 
 /**
- * Any word of the question finds a passage. The rarer a word is in the corpus, the more it weighs, and one that the corpus does
- * not have weighs most: a question about something unknown is not covered by what else it mentions. A word covers its share of
- * the question in three parts: by standing in the text of the article, in the passage, and in the title. An article that names
- * the questions it answers is found by how much one of them is like this one as well: one, since words that are scattered over
- * many say little. The more it names, the less its text alone proves. Only the passages that cover most are ranked by where
- * their words stand, because that parses them again; of equals the beginning of an article goes first. Where only its questions
+ * Any word of the question finds a passage. The rarer a word is in the corpus, the more it weighs. A word that the corpus does
+ * not have weighs most, so that a question about something unknown is not covered by its other words. A word covers its share of
+ * the question in three parts: by occurring in the text of the article, in the passage, and in the title. An article that lists
+ * questions is also found by the one that is most like this question. Only one counts, since words scattered over
+ * many questions say little. The more questions it lists, the less its text alone counts. Only the passages that cover most are ranked by where
+ * their words occur, because that parses them again. Among equals the beginning of an article comes first. If only its questions
  * have the words, the beginning of the article is the answer.
  */
 const searchSql = `

@@ -18,7 +18,7 @@ export interface AddAgentMessageInput extends Omit<MessageInput, 'author' | 'con
   idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message in the agent's name that was written elsewhere, or by a human. */
+/** Adds a message in the agent's name, written by a human or by a program outside Parley. */
 export async function addAgentMessage(
   services: ConversationServices,
   caller: Caller,
@@ -47,7 +47,7 @@ export async function addAgentMessage(
   });
 }
 
-/** A message of the same conversation; none is ever removed from it, so reading it beforehand is safe. */
+/** A message of the same conversation. Messages are never removed, so reading it before the write is safe. */
 async function findAnswered(
   services: ConversationServices,
   { organizationId }: Caller,

@@ -5,7 +5,7 @@ import type { AuthorInput, ContentInput, InputReader } from './input.ts';
 import type { Canvas, NewMessage } from '../model.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** What `MessageInput` holds, and `SendMessageInput` flat. */
+/** The value of a `MessageInput`. `SendMessageInput` has the same fields. */
 export interface MessageInput {
   content: ContentInput;
   author?: AuthorInput | null | undefined;
@@ -37,7 +37,7 @@ export async function readUserMessage(
   };
 }
 
-/** Reads what every kind of message may carry. */
+/** Reads the fields that all kinds of messages have. */
 export function readContent(
   reader: InputReader,
   path: string[],
@@ -60,7 +60,7 @@ export function readContent(
   };
 }
 
-/** A contact of the caller's organization, as an author. Throws `NotFoundError` with the path. */
+/** The author for a contact of the caller's organization. Throws `NotFoundError` with the path. */
 export async function findContact(
   services: ConversationServices,
   caller: Caller,

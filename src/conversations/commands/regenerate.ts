@@ -19,7 +19,7 @@ export interface RegenerateReplyInput {
   idempotencyKey?: string | null | undefined;
 }
 
-/** Answers again in place of the latest reply, which stays readable. */
+/** Starts a new reply that replaces the latest one. The old one stays readable. */
 export async function regenerateReply(
   services: ConversationServices,
   caller: Caller,
@@ -61,7 +61,7 @@ export async function regenerateReply(
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
-/** The latest message of those that end users see, when it is a generated reply. */
+/** The latest message that end users see, if it is a generated reply. */
 async function latestReply(db: pg.PoolClient, conversationId: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string; generated: boolean }>({
     name: 'latest-reply',

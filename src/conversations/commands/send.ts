@@ -21,7 +21,7 @@ export interface SendMessageInput extends MessageInput {
   idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message of the end user and, unless `action: NONE`, begins its reply. */
+/** Adds an end user's message and, unless `action` is `NONE`, starts its reply. */
 export async function sendMessage(
   services: ConversationServices,
   caller: Caller,

@@ -7,7 +7,7 @@ import type { ConversationServices } from '../services.ts';
 import { readRows, type Rows } from '../log/rows.ts';
 import { settleReply } from '../log/settle.ts';
 
-/** Stops exactly this reply, wherever it runs, and keeps its text. A reply that has ended is left as it is. */
+/** Stops exactly this reply, whichever server runs it, and keeps its text. A reply that has ended is left as it is. */
 export async function stopReply(
   services: ConversationServices,
   caller: Caller,
@@ -35,7 +35,7 @@ export async function stopReply(
   return { conversationId, version, runningReplyVersion, messageId: null, replyId, rows };
 }
 
-/** Null when the reply had ended already; then nothing was written. */
+/** Null if the reply had ended already. Then nothing was written. */
 async function settleRunning(
   services: ConversationServices,
   caller: Caller,

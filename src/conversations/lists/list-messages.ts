@@ -2,24 +2,24 @@ import type pg from 'pg';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
 import { fragmentsJson, messageSelection, type MessageRow } from '../log/rows.ts';
 
-/** Which messages of a conversation a page holds. */
+/** Describes a page of a conversation's messages. */
 export interface MessagesQuery {
   conversationId: string;
-  /** Null: all. */
+  /** Null means all roles. */
   roles: readonly MessageRole[] | null;
-  /** Also replies that a later one replaces. */
+  /** Include replies that a later one replaced. */
   includeSuperseded: boolean;
   /** Only those after this position. */
   after: { position: number } | null;
   before: { position: number } | null;
   limit: number;
-  /** From the newest. */
+  /** Newest first. */
   inverted: boolean;
-  /** Whether to read their fragments too. */
+  /** Whether to read the fragments too. */
   withFragments: boolean;
 }
 
-/** A page of messages in the order asked for, in one statement. It reads along the index of positions and stops at the limit. */
+/** Reads a page of messages in one statement, along the index of positions, and stops at the limit. */
 export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise<MessageRow[]> {
   const { rows } = await pool.query<MessageRow>({
     ...statementFor(query),
@@ -34,7 +34,7 @@ export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise
   return rows;
 }
 
-/** One statement for each form of a page, so that each is prepared, and planned for its index alone. */
+/** A separate statement for each form of a page, so that each is prepared and planned for its own index. */
 function statementFor({ inverted, includeSuperseded, withFragments }: MessagesQuery) {
   const form = [inverted ? 'newest' : 'oldest', includeSuperseded ? 'all' : 'latest', withFragments ? 'whole' : 'bare'];
   const fragments = withFragments ? `, ${fragmentsJson('m')} AS fragments` : '';
