@@ -1,33 +1,8 @@
-import { visibleTo } from '../access/visibility.ts';
-import { decodeAnyId, type IdType } from '../ids.ts';
+import { finders } from '../access/finders.ts';
+import { decodeAnyId } from '../ids.ts';
 import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
-
-type Finder = (context: GraphQLContext, id: string) => Promise<object | null>;
-
-const finders: Record<IdType, Finder> = {
-  Agent: ({ services, viewer }, id) =>
-    services.prisma.agent.findUnique({ where: { id, AND: visibleTo(viewer).agent } }),
-  ApiKey: ({ services, viewer: { organizationId, scopes } }, id) =>
-    scopes.includes('admin') ? services.prisma.apiKey.findUnique({ where: { id, organizationId } }) : nothing,
-  Article: ({ services, viewer }, id) =>
-    services.prisma.article.findUnique({ where: { id, corpus: visibleTo(viewer).corpus } }),
-  Contact: ({ services, viewer }, id) =>
-    services.prisma.contact.findUnique({ where: { id, AND: visibleTo(viewer).contact } }),
-  Conversation: ({ services, viewer }, id) =>
-    services.prisma.conversation.findUnique({ where: { id, AND: visibleTo(viewer).conversation } }),
-  Corpus: ({ services, viewer }, id) =>
-    services.prisma.corpus.findUnique({ where: { id, AND: visibleTo(viewer).corpus } }),
-  Handoff: ({ services, viewer }, id) =>
-    services.prisma.handoff.findUnique({ where: { id, AND: visibleTo(viewer).handoff } }),
-  Inbox: ({ services, viewer }, id) =>
-    services.prisma.inbox.findUnique({ where: { id, AND: visibleTo(viewer).inbox } }),
-  Message: ({ services, viewer }, id) =>
-    services.prisma.message.findUnique({ where: { id, AND: visibleTo(viewer).message } }),
-};
-
-const nothing = Promise.resolve(null);
 
 /** The most ids that `nodes` takes. */
 const MAX_NODES = 100;
