@@ -1,4 +1,6 @@
+import type pg from 'pg';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { inTransaction } from '../src/db.ts';
 import { encodePageCursor } from '../src/graphql/connection.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
@@ -25,9 +27,7 @@ beforeAll(async () => {
 async function conversationOf(messages: number): Promise<string> {
   const { conversation } = await createConversation(server, { action: 'NONE' });
   const id = decodeId('Conversation', conversation.id);
-  const client = await server.services.pool.connect();
-  try {
-    await client.query('BEGIN');
+  const insert = async (client: pg.PoolClient) => {
     // Spares a million look-ups of the same conversation.
     await client.query("SET LOCAL session_replication_role = 'replica'");
     await client.query(
@@ -39,10 +39,8 @@ async function conversationOf(messages: number): Promise<string> {
       [id, messages, SUPERSEDED_EVERY],
     );
     await client.query('UPDATE conversation SET next_position = $2, message_count = $2 WHERE id = $1', [id, messages]);
-    await client.query('COMMIT');
-  } finally {
-    client.release(true);
-  }
+  };
+  await inTransaction(server.services.pool, insert, { statementMs: 120_000 });
   return conversation.id;
 }
 

@@ -157,7 +157,7 @@ builder.mutationField('createApiKey', (t) =>
     },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key.' }) },
     resolve: (_root, { input }, { services, viewer }) =>
-      createApiKey(services.pool, services.newId, {
+      createApiKey(services.prisma, services.newId, {
         organizationId: viewer.organizationId,
         ...readNewKey(input, viewer),
       }),
@@ -196,7 +196,7 @@ builder.mutationField('revokeApiKey', (t) =>
     args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key.' }) },
     resolve: async (_root, { input }, { services, viewer: { organizationId } }) => {
       const id = decodeId('ApiKey', input.apiKeyId);
-      if (!id || !(await revokeApiKey(services.pool, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
+      if (!id || !(await revokeApiKey(services.prisma, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
       services.bus.publish({ kind: 'revoked', keyId: id });
       return { id };
     },
