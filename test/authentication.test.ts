@@ -74,7 +74,7 @@ describe('a valid key', () => {
   const viewer = '{ viewer { kind scopes } }';
 
   test('is accepted in the header', async () => {
-    expect(await ask(server, viewer)).toEqual({ viewer: { kind: 'API_KEY', scopes: ['read', 'write', 'admin'] } });
+    expect(await ask(server, viewer)).toEqual({ viewer: { kind: 'API_KEY', scopes: ['READ', 'WRITE', 'ADMIN'] } });
   });
 
   test.each(['bearer', 'BEARER', 'Bearer '])('is accepted after %j', async (scheme) => {
@@ -106,7 +106,7 @@ describe('a valid key', () => {
   test('serves queries and mutations over WebSocket too', async () => {
     const socket = openSocket(server);
     const [result] = await record(subscribeWs<{ viewer: unknown }>(server, viewer, {}, { socket })).ended();
-    expect(result).toEqual({ viewer: { kind: 'API_KEY', scopes: ['read', 'write', 'admin'] } });
+    expect(result).toEqual({ viewer: { kind: 'API_KEY', scopes: ['READ', 'WRITE', 'ADMIN'] } });
     await socket.dispose();
   });
 

@@ -31,13 +31,13 @@ function refuse(refused: (statement: { name?: string; text: string }) => boolean
   const { pool } = server.services;
   const original = pool.query.bind(pool) as (...args: unknown[]) => unknown;
   let count = 0;
-  vi.spyOn(pool, 'query').mockImplementation(((...args: unknown[]) => {
+  vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]) => {
     const [query] = args;
     const statement = typeof query === 'string' ? { text: query } : (query as pg.QueryConfig & { text: string });
     if (count >= times || !refused(statement)) return original(...args);
     count += 1;
     return Promise.reject(new Error('The database does not answer.'));
-  }));
+  });
   return () => count;
 }
 

@@ -13,7 +13,7 @@ const runtime = new ScriptedRuntime();
 const server = useServer({ runtimes: [runtime] });
 
 async function find(target: Target, keyword: string): Promise<string[]> {
-  const query = 'query ($keyword: String!) { conversations(keyword: $keyword) { nodes { id } } }';
+  const query = 'query ($keyword: String!) { conversations(filter: { keyword: $keyword }) { nodes { id } } }';
   const { conversations } = await ask<{ conversations: { nodes: { id: string }[] } }>(target, query, { keyword });
   return conversations.nodes.map(({ id }) => id);
 }
@@ -72,8 +72,11 @@ describe('a keyword finds', () => {
     const { reply } = await send(server, { conversationId: conversation.id, content: { text: 'Go on.' } });
     const script = await runtime.replyTo('Go on.');
     await script.begin('The first capybara ');
-    const stored = () => server.services.pool.query('SELECT FROM chunk');
-    await expect.poll(async () => (await stored()).rowCount).toBe(1);
+    const count = async (rows: string) => (await server.services.pool.query(`SELECT FROM ${rows}`)).rowCount;
+    const soon = { timeout: 10_000 };
+    await expect.poll(() => count("fragment WHERE status = 'IN_PROGRESS'"), soon).toBe(1);
+    await script.write('sang, ');
+    await expect.poll(() => count('chunk'), soon).toBe(1);
     expect(await find(server, 'capybara')).toEqual([]);
     await script.write('met an armadillo.');
     await stop(server, reply?.id ?? '');
@@ -87,7 +90,7 @@ describe('a keyword finds', () => {
     await pool.query('UPDATE search_backfill SET done_to = NULL, finished_at = NULL');
     expect(await find(server, 'axolotl')).toEqual([]);
     const stopFilling = startSearchBackfill(pool, createLogger({ level: 'silent' }));
-    await expect.poll(() => find(server, 'axolotl')).toEqual([id]);
+    await expect.poll(() => find(server, 'axolotl'), { timeout: 10_000 }).toEqual([id]);
     expect(await find(server, 'quokka')).toEqual([id]);
     await expect
       .poll(async () => (await pool.query('SELECT FROM search_backfill WHERE finished_at IS NULL')).rowCount)
@@ -117,7 +120,7 @@ test('searches that hang take only their own part of the server, and more than a
   const id = await saying(server, 'A wombat.');
   const blocker = await pool.connect();
   await blocker.query('BEGIN; LOCK TABLE search_text IN ACCESS EXCLUSIVE MODE');
-  const query = '{ conversations(keyword: "wombat") { nodes { id } } }';
+  const query = '{ conversations(filter: { keyword: "wombat" }) { nodes { id } } }';
   const searches = Array.from({ length: 12 }, () => graphql<unknown>(server, query));
   const first = await Promise.race(searches);
   expect(first).toMatchObject({

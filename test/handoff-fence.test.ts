@@ -324,7 +324,7 @@ async function read(conversationId: string): Promise<Read> {
 async function withHandoff(status: string): Promise<string[]> {
   const { conversations } = await ask<{ conversations: { nodes: { id: string }[] } }>(
     server,
-    `query ($status: HandoffStatus!) {
+    `query ($status: OpenHandoffStatus!) {
       conversations(filter: { handoffStatus: [$status] }) { nodes { id } }
     }`,
     { status },

@@ -1,10 +1,10 @@
-import type pg from 'pg';
+import pg from 'pg';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { inTransaction } from '../src/db.ts';
 import { encodePageCursor } from '../src/graphql/connection.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
+import { execute } from './harness/database.ts';
 import { useServer } from './harness/server.ts';
 
 const server = useServer();
@@ -20,14 +20,18 @@ let large: string;
 beforeAll(async () => {
   small = await conversationOf(SMALL);
   large = await conversationOf(LARGE);
-  await server.services.pool.query('VACUUM (ANALYZE) message');
+  await execute(server.databaseUrl, 'VACUUM (ANALYZE) message');
 }, 180_000);
 
 /** A conversation with so many messages, every tenth of which replaces the one before. */
 async function conversationOf(messages: number): Promise<string> {
   const { conversation } = await createConversation(server, { action: 'NONE' });
   const id = decodeId('Conversation', conversation.id);
-  const insert = async (client: pg.PoolClient) => {
+  // Not of the server's own connections, whose statements have a time limit.
+  const client = new pg.Client(server.databaseUrl);
+  await client.connect();
+  try {
+    await client.query('BEGIN');
     // Spares a million look-ups of the same conversation.
     await client.query("SET LOCAL session_replication_role = 'replica'");
     await client.query(
@@ -39,8 +43,10 @@ async function conversationOf(messages: number): Promise<string> {
       [id, messages, SUPERSEDED_EVERY],
     );
     await client.query('UPDATE conversation SET next_position = $2, message_count = $2 WHERE id = $1', [id, messages]);
-  };
-  await inTransaction(server.services.pool, insert, { statementMs: 120_000 });
+    await client.query('COMMIT');
+  } finally {
+    await client.end();
+  }
   return conversation.id;
 }
 

@@ -330,13 +330,17 @@ describe('runtime parameters', () => {
     ['an update', updateConversation, ({ conversation: { id } }) => ({ conversationId: id })],
   ];
 
-  test.each(uses)('of %s must match the schema; each fault is named by its path', async (_name, document, inputFor) => {
-    const started = await command(server, startConversation, { agentId, awaitReply: true });
-    const refused = await command(server, document, { ...inputFor(started), runtimeParameters: wrong });
-    expect(refused.__typename).toBe('InvalidInputError');
-    expect(refused.issues.map(({ path }) => path).sort()).toEqual(faults);
-    expect(await readMessages(started.conversation.id)).toEqual([replyIdOf(started)]);
-  });
+  test.each(uses)(
+    'of %s must match the schema; the first fault is named by its path',
+    async (_name, document, inputFor) => {
+      const started = await command(server, startConversation, { agentId, awaitReply: true });
+      const refused = await command(server, document, { ...inputFor(started), runtimeParameters: wrong });
+      expect(refused.__typename).toBe('InvalidInputError');
+      expect(refused.issues).toHaveLength(1);
+      expect(faults).toContainEqual(refused.issues[0]?.path);
+      expect(await readMessages(started.conversation.id)).toEqual([replyIdOf(started)]);
+    },
+  );
 
   test('that lack what the schema requires are refused by name', async () => {
     const refused = await command(server, startConversation, { agentId, runtimeParameters: { model: {} } });

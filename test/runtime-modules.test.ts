@@ -73,7 +73,11 @@ test('the real program answers by the runtime of a module', { timeout: 90_000 },
 });
 
 test('the real program says which module it cannot use, in one line', { timeout: 60_000 }, async () => {
-  const program = programs.spawn({ DATABASE_URL: database.url, RUNTIME_MODULES: './no-such-runtime.ts' });
+  const program = programs.spawn({
+    DATABASE_URL: database.url,
+    RUNTIME_MODULES: './no-such-runtime.ts',
+    LOG_LEVEL: 'error',
+  });
   expect(await program.exited).toBe(1);
   expect(program.stderr.trim()).toMatch(/^Cannot load \.\/no-such-runtime\.ts of RUNTIME_MODULES: .*\.$/);
 });

@@ -9,42 +9,44 @@ import { readNewKey } from './read-new-key.ts';
 import { isKeyScope, type Viewer } from './viewer.ts';
 
 const ViewerKindRef = builder.enumType('ViewerKind', {
-  description: 'The kind of a credential.',
+  description: 'The kind of credential.',
   values: {
-    API_KEY: { description: "An operator's, for servers." },
-    CLIENT_TOKEN: { description: "An end user's, for browsers: short-lived, and confined to what is theirs." },
+    API_KEY: { description: "An operator's credential, for servers." },
+    CLIENT_TOKEN: {
+      description: "An end user's credential, for browsers. Short-lived, and confined to their own conversations.",
+    },
   } as const,
 });
 
 const KeyScopeRef = builder.enumType('KeyScope', {
-  description: 'What an API key may be allowed.',
+  description: 'What an API key may do.',
   values: {
-    READ: { value: 'read', description: 'Read everything of the organization.' },
-    WRITE: { value: 'write', description: 'Change it.' },
-    ADMIN: { value: 'admin', description: 'Manage its API keys.' },
+    READ: { value: 'read', description: 'Read everything in the organization.' },
+    WRITE: { value: 'write', description: 'Change everything in the organization except its API keys.' },
+    ADMIN: { value: 'admin', description: "Manage the organization's API keys." },
   } as const,
 });
 
 const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
   description: 'Who is asking.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: ViewerKindRef, description: 'The kind of the credential.' }),
+    kind: t.expose('kind', { type: ViewerKindRef, description: 'The kind of credential.' }),
     contact: t.prismaField({
       type: 'Contact',
       nullable: true,
-      description: 'For a client token of one person.',
+      description: 'The person a client token was issued for. Null for other credentials.',
       resolve: (query, { contactId }, _args, { services }) =>
         contactId === null ? null : services.prisma.contact.findUnique({ ...query, where: { id: contactId } }),
     }),
     scopes: t.field({
       type: [KeyScopeRef],
-      description: 'What an API key allows. Empty for a client token, with which a person takes part in conversations.',
+      description: 'What an API key allows. Empty for a client token.',
       resolve: ({ scopes }) => scopes.filter(isKeyScope),
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the credential expires; null when it does not.',
+      description: 'When the credential expires. Null if it never does.',
     }),
   }),
 });
@@ -60,31 +62,33 @@ builder.queryField('viewer', (t) =>
 );
 
 const ApiKeyRef = builder.prismaNode('ApiKey', {
-  description: 'A credential for servers. Its secret is shown once, when it is made.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'A credential for servers. Its secret is shown once, when the key is created.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'For operators; the log names it as the actor of what it does.' }),
+    name: t.exposeString('name', {
+      description: 'For operators. The event log names the key as the actor of what it did.',
+    }),
     scopes: t.field({
       type: [KeyScopeRef],
       description: 'What it allows.',
       resolve: ({ scopes }) => scopes.filter(isKeyScope),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the key was created.' }),
     lastUsedAt: t.expose('lastUsedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was last used, to the minute; null when it never was.',
+      description: 'When the key was last used, to the minute. Null if never.',
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'From when on it is refused; null when it does not expire.',
+      description: 'From this time on the key is refused. Null if it does not expire.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'Since when it is refused; null while it is honoured.',
+      description: 'When the key was revoked. Null if it is not revoked.',
     }),
   }),
 });
@@ -111,36 +115,36 @@ builder.queryField('apiKeys', (t) =>
         ),
     },
     { name: 'ApiKeyConnection', description: 'A page of API keys.' },
-    { name: 'ApiKeyEdge', description: 'One of a page.' },
+    { name: 'ApiKeyEdge', description: 'An entry of a page.' },
   ),
 );
 
 const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'A name is enough.',
+  description: 'Only `name` is required.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'For operators. At most 1 KiB.' }),
     scopes: t.field({
       type: [KeyScopeRef],
-      description: 'What it allows, no more than your own credential. Left out: `READ` and `WRITE`.',
+      description: 'What the key allows. Cannot exceed what your own credential allows. Default: `READ` and `WRITE`.',
     }),
     expiresAt: t.field({
       type: 'DateTime',
-      description: 'From when on it is refused, no later than your own credential. Left out: never.',
+      description: 'From this time on the key is refused. Not later than your own credential expires. Default: never.',
     }),
   }),
 });
 
 const CreateApiKeyPayload = builder.objectRef<{ id: string; secret: string }>('CreateApiKeyPayload').implement({
-  description: 'The key.',
+  description: 'The new key.',
   fields: (t) => ({
     apiKey: t.prismaField({
       type: ApiKeyRef,
-      description: 'As it is stored.',
+      description: 'The key as stored, without its secret.',
       resolve: (query, { id }, _args, { services }) =>
         services.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id } }),
     }),
     secret: t.exposeString('secret', {
-      description: 'The key itself, shown only now. Send it as `Authorization: Bearer`.',
+      description: 'The secret, shown only once. Send it as `Authorization: Bearer <secret>`.',
     }),
   }),
 });
@@ -150,12 +154,12 @@ builder.mutationField('createApiKey', (t) =>
     type: CreateApiKeyPayload,
     nullable: true,
     authScopes: { admin: true },
-    description: 'Makes an API key.',
+    description: 'Creates an API key.',
     errors: {
       types: [InvalidInputError],
-      union: { name: 'CreateApiKeyResult', description: 'What `createApiKey` comes to.' },
+      union: { name: 'CreateApiKeyResult', description: 'The result of `createApiKey`.' },
     },
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key.' }) },
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to create.' }) },
     resolve: (_root, { input }, { services, viewer }) =>
       createApiKey(services.prisma, services.newId, {
         organizationId: viewer.organizationId,
@@ -165,16 +169,16 @@ builder.mutationField('createApiKey', (t) =>
 );
 
 const RevokeApiKeyInput = builder.inputType('RevokeApiKeyInput', {
-  description: 'Which key.',
-  fields: (t) => ({ apiKeyId: t.id({ required: true, description: '`key_…`' }) }),
+  description: 'The key to revoke.',
+  fields: (t) => ({ apiKeyId: t.id({ required: true, description: 'ID of the key, `key_…`.' }) }),
 });
 
 const RevokeApiKeyPayload = builder.objectRef<{ id: string }>('RevokeApiKeyPayload').implement({
-  description: 'The key, which is refused from now on.',
+  description: 'The revoked key. It is refused from now on.',
   fields: (t) => ({
     apiKey: t.prismaField({
       type: ApiKeyRef,
-      description: 'As it is stored.',
+      description: 'The key as stored, without its secret.',
       resolve: (query, { id }, _args, { services }) =>
         services.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id } }),
     }),
@@ -187,13 +191,13 @@ builder.mutationField('revokeApiKey', (t) =>
     nullable: true,
     authScopes: { admin: true },
     description:
-      'Ends an API key and the client tokens that it minted, for good: every server refuses them within a second, and ends ' +
+      'Revokes an API key and the client tokens issued with it, for good. Every server refuses them within a second, and ends ' +
       'their sockets, streams and waiting requests. Revoking again is harmless.',
     errors: {
       types: [NotFoundError],
-      union: { name: 'RevokeApiKeyResult', description: 'What `revokeApiKey` comes to.' },
+      union: { name: 'RevokeApiKeyResult', description: 'The result of `revokeApiKey`.' },
     },
-    args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key.' }) },
+    args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key to revoke.' }) },
     resolve: async (_root, { input }, { services, viewer: { organizationId } }) => {
       const id = decodeId('ApiKey', input.apiKeyId);
       if (!id || !(await revokeApiKey(services.prisma, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
@@ -204,22 +208,22 @@ builder.mutationField('revokeApiKey', (t) =>
 );
 
 const ClientTokenSubject = builder.inputType('ClientTokenSubject', {
-  description: 'For whom a client token is; exactly one.',
+  description: 'Who a client token is for. Give exactly one field.',
   isOneOf: true,
   fields: (t) => ({
-    contactId: t.id({ description: 'This person, for all their conversations. `contact_…`' }),
-    conversationId: t.id({ description: 'Whoever takes part in this conversation, for it alone. `conv_…`' }),
+    contactId: t.id({ description: 'This person, in all their conversations. `contact_…`' }),
+    conversationId: t.id({ description: 'Whoever takes part in this conversation, and only in this one. `conv_…`' }),
   }),
 });
 
 const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
-  description: 'For whom, and for how long.',
+  description: 'Who the token is for, and how long it is valid.',
   fields: (t) => ({
-    for: t.field({ type: ClientTokenSubject, required: true, description: 'For whom it is.' }),
+    for: t.field({ type: ClientTokenSubject, required: true, description: 'Who the token is for.' }),
     expiresInSeconds: t.int({
       required: true,
       defaultValue: 900,
-      description: `How long it lives: 1 to ${MAX_TOKEN_SECONDS} seconds, and no longer than your own credential.`,
+      description: `How long the token is valid: 1 to ${MAX_TOKEN_SECONDS} seconds, and not longer than your own credential.`,
     }),
   }),
 });
@@ -227,7 +231,7 @@ const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
 const CreateClientTokenPayload = builder
   .objectRef<{ token: string; expiresAt: Date }>('CreateClientTokenPayload')
   .implement({
-    description: 'The token.',
+    description: 'The new token.',
     fields: (t) => ({
       token: t.exposeString('token', {
         description: 'A JWT. Send it as `Authorization: Bearer`, or as `authorization` in the connection parameters.',
@@ -235,7 +239,7 @@ const CreateClientTokenPayload = builder
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
         description:
-          'From when on it is refused, and its sockets are closed with 4440. Follow on with a new one from your cursor.',
+          'From this time on the token is refused, and its sockets are closed with 4440. Continue from your cursor with a new token.',
       }),
     }),
   });
@@ -244,17 +248,21 @@ builder.mutationField('createClientToken', (t) =>
   t.field({
     type: CreateClientTokenPayload,
     nullable: true,
-    // Whoever mints a token can read with it.
+    // A token lets its holder read, so issuing one takes the scope READ too.
     authScopes: { $all: { read: true, write: true } },
     description:
-      'Mints a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, follow ' +
-      'and end; never control messages, state or anything else that is for operators only.',
+      'Issues a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, follow ' +
+      'and end. Control messages, state and everything else that is for operators only stay hidden.',
     errors: {
       types: [InvalidInputError, NotFoundError],
-      union: { name: 'CreateClientTokenResult', description: 'What `createClientToken` comes to.' },
+      union: { name: 'CreateClientTokenResult', description: 'The result of `createClientToken`.' },
     },
     args: {
-      input: t.arg({ type: CreateClientTokenInput, required: true, description: 'For whom, and for how long.' }),
+      input: t.arg({
+        type: CreateClientTokenInput,
+        required: true,
+        description: 'Who the token is for, and how long it is valid.',
+      }),
     },
     resolve: (_root, { input }, { services, viewer }) => grantClientToken(services, viewer, input),
   }),

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 
 export interface BusChoice {
   /** `memory:`, `redis://…`, `rediss://…` or `postgres://…`; unset means PostgreSQL at `databaseUrl`. */

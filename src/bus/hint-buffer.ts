@@ -1,4 +1,4 @@
-import type { Hint } from './bus.ts';
+import type { Hint } from './hints.ts';
 
 type TextHint = Extract<Hint, { kind: 'text' }>;
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 import { Listeners } from './listeners.ts';
 
 /**

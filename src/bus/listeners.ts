@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts';
-import type { Hint, HintListener } from './bus.ts';
+import type { Hint, HintListener } from './hints.ts';
 
 /** The listeners of one server. A listener that throws is logged and harms neither the others nor the publisher. */
 export class Listeners {

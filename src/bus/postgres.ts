@@ -1,8 +1,8 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
-import { type Link, type LinkEvents, linkedBus } from './linked.ts';
+import type { Bus } from './hints.ts';
+import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface PostgresBusOptions {
   /** A direct connection: LISTEN does not work through a transaction pooler. */

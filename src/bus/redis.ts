@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
-import { type Link, type LinkEvents, linkedBus } from './linked.ts';
+import type { Bus } from './hints.ts';
+import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface RedisBusOptions {
   /** `redis://` or `rediss://`, with user, password and database number as needed. */

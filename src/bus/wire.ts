@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Hint } from './bus.ts';
+import type { Hint } from './hints.ts';
 
 const name = z.string().min(1);
 const count = z.int().min(0);

@@ -5,16 +5,19 @@ import { isJsonObject } from '../json.ts';
 
 builder.prismaNode('Contact', {
   description: 'An end user.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).contact }),
   fields: (t) => ({
     externalId: t.exposeString('externalId', {
       nullable: true,
-      description: "The person's id in the caller's own system, unique in the organization.",
+      description: "The person's ID in your own system. Unique in the organization.",
     }),
-    displayName: t.exposeString('displayName', { nullable: true, description: 'As shown beside their messages.' }),
+    displayName: t.exposeString('displayName', {
+      nullable: true,
+      description: "The person's name, shown with their messages.",
+    }),
     avatarUrl: t.expose('avatarUrl', { type: 'URL', nullable: true, description: 'A picture of the person.' }),
-    email: t.exposeString('email', { nullable: true, description: 'Where the person can be written to.' }),
+    email: t.exposeString('email', { nullable: true, description: "The person's email address." }),
     metadata: t.field({
       type: 'JSONObject',
       ...operatorsOnly(),

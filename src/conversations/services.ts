@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Caller } from '../access/caller.ts';
 import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
 import type { KeyedGate } from '../keyed-gate.ts';
 import type { Logger } from '../logger.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { FragmentRow } from '../conversations/log/read.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import { UnavailableError } from '../errors.ts';
 import { STORE_MS } from '../text-timing.ts';
 import type { Logger } from '../logger.ts';

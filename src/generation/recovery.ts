@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { settleReply } from '../conversations/log/settle.ts';
 import { inTransaction } from '../db.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import { type ServerRow, ServerWatch } from './server-watch.ts';

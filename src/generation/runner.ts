@@ -7,7 +7,7 @@ import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { type Ending, settleReply } from '../conversations/log/settle.ts';
 import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
-import type { Hint, HintListener } from '../bus/bus.ts';
+import type { Hint, HintListener } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
 import type { Shutdown } from '../shutdown.ts';
 import { retry } from '../retry.ts';

@@ -2,8 +2,8 @@ import type { ExecutionResult } from 'graphql';
 import { shuttingDown } from './errors.ts';
 
 /**
- * The operations that this server has accepted and carries out, over every transport. Once closed none begins, and those that
- * have begun can be waited for: so what was accepted is carried out, and nothing is accepted that nobody would carry out.
+ * The operations that this server has accepted, over all transports. After closing, none begins, and those that have begun can
+ * be waited for. So every accepted operation is carried out.
  */
 export class AcceptedOperations {
   private running = 0;
@@ -14,7 +14,7 @@ export class AcceptedOperations {
     return this.closed;
   }
 
-  /** Runs a query or mutation to its end. Once closed its result is SERVICE_UNAVAILABLE, with nothing done. */
+  /** Runs a query or mutation to its end. After closing, does nothing and returns SERVICE_UNAVAILABLE. */
   async run<T>(work: () => T | Promise<T>): Promise<T | ExecutionResult> {
     if (this.closed) return { errors: [shuttingDown()] };
     this.running += 1;
@@ -30,7 +30,7 @@ export class AcceptedOperations {
     this.closed = true;
   }
 
-  /** Resolves when none runs. */
+  /** Resolves when no operation is running. */
   async idle(): Promise<void> {
     if (this.running > 0) await new Promise<void>((resolve) => this.onIdle.push(resolve));
   }

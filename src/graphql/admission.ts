@@ -16,16 +16,16 @@ export interface Operation {
   contextValue: GraphQLContext;
 }
 
-/** What became of an operation before it runs. */
+/** The decision on whether an operation may run. */
 export interface Admission {
-  /** Why it may not run; empty when it may. */
+  /** Why the operation may not run. Empty if it may. */
   errors: GraphQLError[];
-  /** What its viewer may still do, when more of that was used up here. */
+  /** What the viewer may still do, if this operation used up some of it here. */
   allowance: Allowance | null;
 }
 
 /**
- * Decides whether an operation runs at all. It was counted once when it arrived, and is here once more for each further root
+ * Decides whether an operation may run. It was counted once on arrival; here it is counted once more for each further root
  * field.
  */
 export async function admit(operation: Operation, rateLimits: RateLimits): Promise<Admission> {

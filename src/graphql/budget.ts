@@ -11,27 +11,27 @@ import { Semaphore } from '../semaphore.ts';
 import type { GraphQLContext } from './context.ts';
 import { responseTooLarge } from './errors.ts';
 
-/** What one operation may give, and for a subscription each of its events. */
+/** Limits on the response of one operation, or of each event of a subscription. */
 export const responseLimits = {
   /** Bytes of the response. */
   bytes: 8 * 1024 * 1024,
-  /** Fields in all of its objects. */
+  /** Fields of all objects in the response. */
   fields: 50_000,
-  /** Bytes of fragments that are read for it. */
+  /** Bytes of fragments read for the response. */
   read: 16 * 1024 * 1024,
-  /** Pages that are read at once. */
+  /** Pages read at the same time. */
   pages: 5,
 } as const;
 
-/** What one operation has left. Throws `RESPONSE_TOO_LARGE` when it has used it up. */
+/** What one operation has left of its limits. Throws `RESPONSE_TOO_LARGE` when nothing is left. */
 export class OperationBudget {
-  /** Pages that are read at once. */
+  /** Limits how many pages are read at the same time. */
   readonly pages = new Semaphore(responseLimits.pages);
   private bytes = 0;
   private fields = 0;
   private read = 0;
 
-  /** For the next event of a subscription. */
+  /** Starts afresh for the next event of a subscription. */
   renew(): void {
     this.bytes = 0;
     this.fields = 0;
@@ -50,7 +50,7 @@ export class OperationBudget {
 
   addField(name: string): void {
     this.fields += 1;
-    // The name, in quotes, with a colon and a comma.
+    // The name with its quotes, colon and comma.
     this.bytes += name.length + 4;
     this.check();
   }
@@ -69,7 +69,7 @@ export class OperationBudget {
 
 /** About how many bytes a value takes in a response. Stops counting beyond `most`. */
 function weigh(value: unknown, most: number): number {
-  // Three bytes at the most for a UTF-16 unit; most texts take one, and telling costs more than it is worth.
+  // A UTF-16 unit takes one to three bytes. For short strings an exact count costs more than it is worth.
   if (typeof value === 'string') return value.length > 1024 ? Buffer.byteLength(value) : value.length + 2;
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof URL) return 8;
   let bytes = 2;
@@ -82,7 +82,7 @@ function weigh(value: unknown, most: number): number {
   return bytes;
 }
 
-/** Has every field of the schema count against the budget of its operation, before its value is written out. */
+/** Makes every field of the schema count against the budget of its operation before its value is serialized. */
 export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith('__')) continue;
@@ -110,7 +110,7 @@ function counted(budget: OperationBudget, value: unknown): unknown {
   return value;
 }
 
-/** Whether this is where the execution of an event begins. */
+/** Whether this field begins the execution of an event. */
 function isEvent({ path, operation }: GraphQLResolveInfo): boolean {
   return path.prev === undefined && operation.operation === OperationTypeNode.SUBSCRIPTION;
 }

@@ -12,7 +12,7 @@ import type { GraphQLContext } from './context.ts';
 import { credentialsFor } from './credentials.ts';
 import { forbidden } from './errors.ts';
 
-/** The types that every part of the schema is built from. */
+/** The types that all parts of the schema are built from. */
 interface SchemaTypes {
   PrismaTypes: PrismaTypes;
   Context: GraphQLContext;
@@ -55,29 +55,33 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     encodeGlobalID: (type, id) => encodeId(type as IdType, String(id)),
     nodeQueryOptions: false,
     nodesQueryOptions: false,
-    idFieldOptions: { description: 'Of this object, and of no other of any type.' },
-    firstArgOptions: { description: 'The first so many, 1 to 100.' },
-    lastArgOptions: { description: 'The last so many, 1 to 100.' },
-    afterArgOptions: { description: 'Those after this pagination cursor.' },
-    beforeArgOptions: { description: 'Those before this pagination cursor.' },
-    edgesFieldOptions: { description: 'Each with its pagination cursor.' },
-    nodeFieldOptions: { description: 'What the list is of.', nullable: false },
+    idFieldOptions: { description: 'Globally unique ID.' },
+    firstArgOptions: { description: 'Return the first N, 1 to 100.' },
+    lastArgOptions: { description: 'Return the last N, 1 to 100.' },
+    afterArgOptions: { description: 'Return what comes after this pagination cursor.' },
+    beforeArgOptions: { description: 'Return what comes before this pagination cursor.' },
+    edgesFieldOptions: { description: 'The entries of the page, each with its pagination cursor.' },
+    nodeFieldOptions: { description: 'The entry itself.', nullable: false },
     cursorFieldOptions: {
-      description: 'A pagination cursor, for `after` and `before` of the same list in the same order.',
+      description: 'A pagination cursor. Pass it as `after` or `before` to the same list in the same order.',
     },
-    pageInfoFieldOptions: { description: 'Where the page stands.' },
-    hasNextPageFieldOptions: { description: 'Whether more follow; when read backwards, whether `before` was given.' },
+    pageInfoFieldOptions: { description: 'The ends of the page, and whether there are further pages.' },
+    hasNextPageFieldOptions: {
+      description: 'Whether more entries follow. When paging backwards: whether `before` was given.',
+    },
     hasPreviousPageFieldOptions: {
-      description: 'Whether more precede; when read forwards, whether `after` was given.',
+      description: 'Whether entries precede this page. When paging forwards: whether `after` was given.',
     },
-    startCursorFieldOptions: { description: 'Of the first; null on an empty page.' },
-    endCursorFieldOptions: { description: 'Of the last; null on an empty page.' },
-    nodeTypeOptions: { description: 'An object with a globally unique id.' },
-    pageInfoTypeOptions: { description: "Relay's. No `totalCount`: no page ever counts rows." },
-    nodesOnConnection: { description: 'What the list is of, without cursors.' },
+    startCursorFieldOptions: { description: 'The cursor of the first entry. Null on an empty page.' },
+    endCursorFieldOptions: { description: 'The cursor of the last entry. Null on an empty page.' },
+    nodeTypeOptions: { description: 'An object with a globally unique ID.' },
+    pageInfoTypeOptions: {
+      description: 'Page information as Relay defines it. There is no `totalCount`: a page never counts rows.',
+    },
+    nodesOnConnection: { description: 'The entries of the page without cursors.' },
     defaultConnectionFieldOptions: { nullable: false },
   },
 });
 
-/** `SchemaTypes` as the builder completes them, for the types of refs. */
+/** `SchemaTypes` with the builder's defaults, for the types of refs. */
 export type BuilderTypes = PothosSchemaTypes.ExtendDefaultTypes<SchemaTypes>;

@@ -1,25 +1,25 @@
 import { GraphQLError, type GraphQLResolveInfo } from 'graphql';
 import { encodeId } from '../ids.ts';
 
-/** What a mutation has committed, as far as a client needs it to go on from there. */
+/** What a client needs to know of a committed change to proceed. */
 interface CommittedChange {
   version: number;
   messageId: string | null;
   replyId: string | null;
 }
 
-/** What the mutations of one operation have committed: told in `extensions.committed` of each error below them. */
+/** What the mutations of one operation have committed. Errors below them carry it in `extensions.committed`. */
 export class CommittedChanges {
   private readonly byField = new Map<string | number, CommittedChange>();
 
-  /** Notes the change that the payload at this place of the response shows. */
+  /** Records the change shown by the payload at this path of the response. */
   note({ path }: GraphQLResolveInfo, { version, messageId, replyId }: CommittedChange): void {
     let root = path;
     while (root.prev) root = root.prev;
     this.byField.set(root.key, { version, messageId, replyId });
   }
 
-  /** The errors, each with what its mutation committed. */
+  /** The errors, each with what its mutation has committed. */
   addTo<T>(errors: readonly T[]): readonly (T | GraphQLError)[] {
     if (this.byField.size === 0) return errors;
     return errors.map((error) => (error instanceof GraphQLError ? this.withCommitted(error) : error));
@@ -42,7 +42,7 @@ export class CommittedChanges {
   }
 }
 
-/** The errors of an operation with what it has committed, whatever its context is. */
+/** Adds to the errors of an operation what it has committed. Accepts any context, also of an operation that never began. */
 export function tellCommitted<T>(errors: readonly T[], context: unknown): readonly (T | GraphQLError)[] {
   return hasChanges(context) ? context.committed.addTo(errors) : errors;
 }

@@ -2,10 +2,10 @@ import { type PageInfoShape, resolveCursorConnection, type ResolveCursorConnecti
 import { isUuid } from '../ids.ts';
 import { badUserInput } from './errors.ts';
 
-/** The sizes of a page of any connection. */
+/** Page sizes of all connections. */
 const pageSize = { defaultSize: 50, maxSize: 100 } as const;
 
-/** What resolves a connection. */
+/** The value that a connection is resolved with. */
 export interface ConnectionPage<T> {
   edges: readonly { cursor: string; node: T }[];
   pageInfo: PageInfoShape;
@@ -18,7 +18,7 @@ interface PageArguments {
   before?: string | null | undefined;
 }
 
-/** Refuses a page that is not one: too large, too small, or from both ends. */
+/** Refuses a page that is too large, too small, or asked for from both ends. */
 function checkPage(args: PageArguments): void {
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
@@ -31,15 +31,15 @@ function checkPage(args: PageArguments): void {
 
 type KeyKind = 'text' | 'integer' | 'time' | 'uuid';
 
-/** What a list is ordered by: the fields of its rows, the first before the second, and what they hold. */
+/** The fields that a list is ordered by, the most significant first, with their types. */
 type KeyFields = Record<string, KeyKind>;
 
 type KeyValue<K extends KeyKind> = K extends 'integer' ? number : K extends 'time' ? Date : string;
 
-/** The values that a row stands at in its list. */
+/** The values that place a row in its list. */
 export type Key<F extends KeyFields> = { [N in keyof F]: KeyValue<F[N]> };
 
-/** The part of a list that a page is read from: between two keys, `limit` rows, from the end when `inverted`. */
+/** A part of a list: at most `limit` rows between two keys, from the end if `inverted`. */
 export interface Slice<K> {
   after: K | null;
   before: K | null;
@@ -51,7 +51,7 @@ type Condition<F extends KeyFields> = {
   [N in keyof F]?: KeyValue<F[N]> | { gt: KeyValue<F[N]> } | { lt: KeyValue<F[N]> };
 };
 
-/** The order of a list whose pages are read by its ordering values, and its pagination cursors. */
+/** Keyset pagination for one list: its order and its pagination cursors. */
 export class Keyset<F extends KeyFields> {
   private readonly fields: F;
   private readonly names: Extract<keyof F, string>[] = [];
@@ -66,7 +66,7 @@ export class Keyset<F extends KeyFields> {
     return encodePageCursor(...this.names.map((name) => plain(row[name])));
   }
 
-  /** The key in a cursor; null for none. Throws `BAD_USER_INPUT` for the cursor of another list. */
+  /** The key in a cursor, or null without a cursor. Throws `BAD_USER_INPUT` for the cursor of another list. */
   decode(cursor: string | null | undefined): Key<F> | null {
     if (cursor == null) return null;
     const kinds = Object.entries(this.fields);
@@ -75,15 +75,15 @@ export class Keyset<F extends KeyFields> {
       const key = Object.fromEntries(kinds.map(([name, kind], i) => [name, valueOf(kind, values[i])]));
       if (this.isKey(key)) return key;
     }
-    throw badUserInput('The pagination cursor is malformed, or of another list.');
+    throw badUserInput('The pagination cursor is malformed, or from another list.');
   }
 
-  /** For Prisma: the rows of a slice. */
+  /** Prisma's condition for the rows of a slice. */
   between({ after, before }: Pick<Slice<Key<F>>, 'after' | 'before'>): { OR: Condition<F>[] }[] {
     return [...(after ? [this.beyond(after, 'gt')] : []), ...(before ? [this.beyond(before, 'lt')] : [])];
   }
 
-  /** For Prisma: the order of a slice, all of whose fields go one way. */
+  /** Prisma's order for a slice. All fields have the same direction. */
   orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): { [N in keyof F]?: 'asc' | 'desc' }[];
   orderOf({ inverted }: Pick<Slice<Key<F>>, 'inverted'>): object[] {
     return this.names.map((name) => ({ [name]: inverted ? 'desc' : 'asc' }));
@@ -103,7 +103,7 @@ export class Keyset<F extends KeyFields> {
   }
 }
 
-/** One page of a list, never found by counting. `load` returns the rows of the slice in the order asked for. */
+/** Reads one page of a list without counting rows. `load` returns the rows of the slice in the order asked for. */
 export async function keysetPage<F extends KeyFields, T extends object>(
   args: PageArguments,
   keyset: Keyset<F>,
@@ -117,16 +117,16 @@ export async function keysetPage<F extends KeyFields, T extends object>(
       load({ after: keyset.decode(after), before: keyset.decode(before), limit, inverted }),
   );
   const { startCursor, endCursor } = pageInfo;
-  // The library gives an empty page empty cursors, which lead nowhere.
+  // On an empty page the library returns empty strings as cursors; null is right.
   return { edges, pageInfo: { ...pageInfo, startCursor: startCursor || null, endCursor: endCursor || null } };
 }
 
-/** A pagination cursor made of a row's ordering values. */
+/** A pagination cursor from a row's ordering values. */
 export function encodePageCursor(...values: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }
 
-/** Characters that no cursor of ours has; a longer one is not decoded. */
+/** No cursor has this many characters. A longer one is not decoded. */
 const MAX_CURSOR = 1024;
 
 function plain(value: string | number | Date): string | number {
@@ -142,7 +142,7 @@ function parseCursor(cursor: string): unknown {
   }
 }
 
-/** The value of a part of a cursor; undefined when it is not of this kind. A time is in milliseconds. */
+/** The value of a part of a cursor, or undefined if it is not of this kind. A time is in milliseconds. */
 function valueOf(kind: KeyKind, part: unknown): unknown {
   if (!checks[kind](part)) return undefined;
   return kind === 'time' ? new Date(Number(part)) : part;
@@ -151,7 +151,7 @@ function valueOf(kind: KeyKind, part: unknown): unknown {
 const checks: Record<KeyKind, (value: unknown) => boolean> = {
   text: (value) => typeof value === 'string' && value.isWellFormed() && !value.includes('\0'),
   integer: (value) => Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31,
-  // PostgreSQL's years do not go as far back as JavaScript's.
+  // PostgreSQL's range of years is smaller than JavaScript's.
   time: (value) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < Date.UTC(10_000, 0),
   uuid: (value) => typeof value === 'string' && isUuid(value),
 };

@@ -10,7 +10,7 @@ import { OperationBudget } from './budget.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
-/** What all operations of this server share. */
+/** Shared by all operations of this server. */
 export interface Services extends ConversationServices {
   runtimes: AgentRuntimes;
   schemas: SchemaChecker;
@@ -19,13 +19,13 @@ export interface Services extends ConversationServices {
   replyLimits: ReplyLimits;
 }
 
-/** What resolvers are given. */
+/** The context of a resolver. */
 export interface GraphQLContext {
   viewer: Viewer;
   services: Services;
-  /** What this operation has left of what one may read and give. */
+  /** What this operation may still read and return. */
   budget: OperationBudget;
-  /** Joins the look-ups of one moment; remembers nothing, since a subscription outlives many changes. */
+  /** Batches look-ups made at the same time. It caches nothing, since a subscription lives through many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
   /** What the operation has committed so far. */
   committed: CommittedChanges;

@@ -20,33 +20,33 @@ import {
 
 export type Variables = Readonly<Record<string, unknown>>;
 
-/** What an operation asks for, known before it runs. */
+/** The size of an operation, known before it runs. */
 export interface OperationCost {
-  /** Fields one below the other. */
+  /** Levels of nested fields. */
   depth: number;
-  /** Fields in all, with their aliases, each time a fragment is spread; counting stops when they are far too many. */
+  /** Number of fields. Aliases and each spread of a fragment count. Counting stops when there are far too many. */
   fields: number;
-  /** Weights of fields times the sizes of the pages that they are in. */
+  /** The sum of the fields' weights, each times the sizes of the pages around it. */
   cost: number;
-  /** Of each field, how often one selection holds it under different names, at the most. */
+  /** The field that one selection holds most often under different names, and how often. */
   repeats: { field: string; times: number };
   /** The longest alias, in characters. */
   longestAlias: number;
 }
 
-/** How heavy a field is, where it is not what every field is: set as `extensions` of the field. */
+/** The cost of a field, set in its `extensions` where it differs from the default. */
 export interface FieldWeight {
-  /** Of the field itself; 1 when left out. */
+  /** Of the field itself. Default: 1. */
   weight?: number;
-  /** How many entries a list without pages is taken to have; 1 when left out. */
+  /** Assumed length of a list without pages. Default: 1. */
   entries?: number;
 }
 
-/** Beyond so many fields and fragments, or so deep, nothing is worth counting: the operation is refused. */
+/** Counting stops beyond this many fields and fragments, or this depth: the operation is refused anyway. */
 const [MOST_VISITS, MOST_DEPTH] = [10_000, 100];
 const DEFAULT_PAGE = 50;
 
-/** `fixed`, and for each of `varying` a size that depends on variables, times what is in it. */
+/** A cost: `fixed`, plus for each of `varying` a size that depends on variables, times the cost inside it. */
 interface Formula {
   fixed: number;
   varying: { size: (variables: Variables) => number; of: Formula }[];
@@ -56,7 +56,7 @@ type Plan = Omit<OperationCost, 'cost'> & { formula: Formula };
 
 const plans = new WeakMap<DocumentNode, Map<string, Plan | null>>();
 
-/** Null when the document has no such operation. A document is looked through once; then only its variables count. */
+/** Null if the document has no such operation. A document is analysed once; later calls only insert the variables. */
 export function costOfOperation(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -70,7 +70,7 @@ export function costOfOperation(
   if (plan === undefined) {
     const operation = getOperationAST(document, operationName);
     plan = operation ? new Planner(schema, document, operation).plan() : null;
-    // Only names that the document has are worth keeping.
+    // Caches only names that occur in the document; others are the client's to invent without end.
     if (plan) byName.set(name, plan);
   }
   if (!plan) return null;
@@ -82,7 +82,7 @@ function evaluate({ fixed, varying }: Formula, variables: Variables): number {
   return varying.reduce((sum, { size, of }) => sum + size(variables) * evaluate(of, variables), fixed);
 }
 
-/** Looks through an operation as if it were executed, once for each time a fragment is spread. */
+/** Walks through an operation as execution would, entering a fragment each time it is spread. */
 class Planner {
   private readonly schema: GraphQLSchema;
   private readonly operation: OperationDefinitionNode;
@@ -112,7 +112,7 @@ class Planner {
     return { depth, fields: this.isBeyond() ? this.visits : this.fields, repeats, longestAlias, formula };
   }
 
-  /** What these selections of one object cost together: those of the same name are one. */
+  /** The cost of several selections of one object. Fields with the same response name count once. */
   private merged(selections: [SelectionSetNode, GraphQLNamedType | undefined][], depth: number): Formula {
     const total: Formula = { fixed: 0, varying: [] };
     this.depth = Math.max(this.depth, depth);
@@ -191,7 +191,7 @@ class Planner {
     };
   }
 
-  /** The value of an argument, which may be a variable. */
+  /** Reads the value of an argument, which may be a variable. */
   private reader(node: ValueNode): (variables: Variables) => unknown {
     if (node.kind !== Kind.VARIABLE) {
       const value: unknown = valueFromASTUntyped(node);
@@ -206,7 +206,7 @@ class Planner {
 type AnyField = GraphQLField<unknown, unknown>;
 
 interface Collected {
-  /** Whose field it is. */
+  /** The type that the field belongs to. */
   type: string;
   field: AnyField | undefined;
   args: readonly ArgumentNode[];
@@ -217,7 +217,7 @@ function atLeastOne(size: unknown): number {
   return typeof size === 'number' ? Math.max(1, size) : 1;
 }
 
-/** What lists of the introspection hold, about: their fields are the library's own and carry no weight. */
+/** About how long the lists of an introspection query are. Their fields belong to the library and cannot carry a weight. */
 const introspection: Record<string, number> = { types: 20, fields: 5, inputFields: 5, enumValues: 5, possibleTypes: 5 };
 
 function fieldOf(type: GraphQLNamedType | undefined, name: string): AnyField | undefined {

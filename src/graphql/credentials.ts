@@ -1,13 +1,13 @@
 import type { GraphQLField, GraphQLSchema } from 'graphql';
 import { isKeyScope, type Scope } from '../access/viewer.ts';
 
-/** Which credentials may use a root field: those with all of the scopes, or with any of them. */
+/** The scopes that a root field requires: all of them, or any. */
 interface Requirement {
   all: boolean;
   scopes: Scope[];
 }
 
-/** Writes into the description of every root field which credentials may use it. Throws for one that does not declare it. */
+/** Adds to the description of every root field which credentials may use it. Throws for a field that does not declare it. */
 export function describeCredentials(schema: GraphQLSchema): GraphQLSchema {
   for (const type of [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]) {
     for (const field of Object.values(type?.getFields() ?? {})) {
@@ -19,7 +19,7 @@ export function describeCredentials(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** In words, which credentials may use a field, from what enforces it; null when it declares nothing. */
+/** Which credentials may use a field, in words, derived from the rule that is enforced. Null if the field has no rule. */
 export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined): string | null {
   const { all, scopes } = requirementOf(field?.extensions);
   if (scopes.length === 0) return null;
@@ -31,7 +31,7 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   return kinds.filter(Boolean).join(', and for ');
 }
 
-/** What Pothos keeps of `authScopes`, in its two forms: any of the scopes, and `$all` of them. */
+/** Reads `authScopes` as Pothos stores them, in both forms: any of the scopes, or `$all` of them. */
 function requirementOf(extensions: unknown): Requirement {
   const { authScopes } = objectOf(objectOf(extensions).pothosOptions);
   const { $all: every } = objectOf(authScopes);

@@ -13,8 +13,8 @@ import { operationLimits } from './limits.ts';
 import { schema } from './schema.ts';
 
 /**
- * Documents that come again are not parsed again, and those that run share them; long ones are not kept. Sizes are in
- * characters, and a parsed document takes about 80 bytes for each.
+ * Parsed documents, shared by the operations that use them. Long documents are not cached. Sizes are in
+ * characters; a parsed document takes about 80 bytes for each character.
  */
 export const documentCache = new LRUCache<string, DocumentNode>({
   maxSize: 250_000,
@@ -22,21 +22,21 @@ export const documentCache = new LRUCache<string, DocumentNode>({
   sizeCalculation: (_document, source) => source.length || 1,
 });
 
-/** Throws a `GraphQLError` for a document that is too long or nested too deeply to be read. */
+/** Throws a `GraphQLError` for a document with syntax errors, or one that is too long or nested too deeply. */
 export function parseDocument(source: string | Source): DocumentNode {
   try {
     return parse(source, { maxLexicalTokens: operationLimits.tokens });
   } catch (error) {
-    // The parser calls itself once for each level.
+    // The parser recurses once for each level, so deep nesting overflows the stack.
     throw error instanceof RangeError ? badUserInput('The document is nested too deeply.') : error;
   }
 }
 
-/** For connections that do not go through Yoga: parses and validates a document, or knows it already. */
+/** For connections that do not use Yoga: parses and validates a document, or takes it from the cache. */
 export function documentReader(introspection: boolean) {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const valid = new WeakSet<DocumentNode>();
-  /** Throws as `parseDocument`. */
+  /** Throws like `parseDocument`. */
   return (source: string): { document: DocumentNode; faults: readonly GraphQLError[] } => {
     const document = documentCache.get(source) ?? parseDocument(source);
     const faults = valid.has(document) ? [] : validate(schema, document, rules);

@@ -2,7 +2,7 @@ import { type ASTNode, GraphQLError } from 'graphql';
 import type { Expiry } from '../access/standing.ts';
 import { InvalidInputError } from '../errors.ts';
 
-/** A GraphQL error of one of the documented kinds, with its HTTP status. */
+/** A GraphQL error with one of the documented codes and its HTTP status. */
 export function graphqlError(
   code: ErrorCode,
   message: string,
@@ -37,10 +37,10 @@ export const unauthenticated = () =>
 export const tokenExpired = () =>
   graphqlError('TOKEN_EXPIRED', 'Your credential has expired. Get a new one and go on from where you are.');
 
-/** For a credential that is not good any more. */
+/** For a credential that is no longer valid. */
 export const noLongerServed = (why: Expiry) => (why === 'EXPIRED' ? tokenExpired() : unauthenticated());
 
-/** `needed` says which credentials would do. */
+/** `needed` says which credentials are allowed. */
 export const forbidden = (needed: string) =>
   graphqlError('FORBIDDEN', `Your credential does not allow this: it is for ${needed}.`);
 
@@ -57,7 +57,7 @@ export const badUserInput = (message: string) => graphqlError('BAD_USER_INPUT', 
 export const rateLimited = (message: string, retryAfter: number) =>
   graphqlError('RATE_LIMITED', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
-/** Nothing was done, and it may be tried again; `retryAfter` is in seconds. */
+/** Nothing was done, and the client may retry. `retryAfter` is in seconds. */
 export const serviceUnavailable = (message: string, retryAfter: number) =>
   graphqlError('SERVICE_UNAVAILABLE', message, { retryAfter, headers: { 'Retry-After': String(retryAfter) } });
 
@@ -67,7 +67,7 @@ export const startOver = (message: string) => graphqlError('START_OVER', message
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
 
-/** Of a client token; with an API key Yoga says the same. */
+/** For a client token. With an API key Yoga gives the same answer. */
 export const requestTooLarge = () =>
   new GraphQLError('Request body too large', { extensions: { code: 'BAD_USER_INPUT', http: { status: 413 } } });
 
@@ -82,7 +82,7 @@ export const shuttingDown = () =>
 
 export const notFound = (message: string) => graphqlError('NOT_FOUND', message);
 
-/** Where there is no result union to hold it, input that cannot be used is an error of the request. */
+/** Turns invalid input into an error of the request, for fields without a result union. */
 export function asBadInput(error: unknown): never {
   throw error instanceof InvalidInputError ? badUserInput(error.detail) : error;
 }

@@ -1,22 +1,22 @@
-/** What the script is told. */
+/** The settings of the script. */
 export interface PageSettings {
-  /** Whether the server gives a session for the token of a link. */
+  /** Whether the server exchanges the token of a link for a session. */
   signsIn: boolean;
   signInPath: string;
   apiPath: string;
 }
 
 /**
- * A style and a script for the head of the GraphiQL page, to run before the page does. The script exchanges the token of a link for a session, and
- * gives the examples the ids that they are about.
+ * A style and a script for the head of the GraphiQL page. They run before the page does. The script exchanges the token of a
+ * link for a session, and fills in the ids that the examples need.
  *
- * The session is kept for this origin alone: a cookie would be sent to every other port of this machine too.
+ * The session is stored for this origin only. A cookie would also be sent to every other port of this machine.
  */
 export function pageScript(settings: PageSettings): string {
   return `<style>${style}</style><script>(${script})(${JSON.stringify(settings)});</script>`;
 }
 
-/** Otherwise a tab jumps away under the pointer that presses it, and swallows the click. */
+/** Without this a tab moves away under the pointer when pressed, and the click is lost. */
 const style = 'li.graphiql-tab.graphiql-tab { transform: none !important; }';
 
 /** JavaScript, for browsers. */
@@ -25,7 +25,7 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
   const SESSION = 'parley:session';
   const SUBJECT = 'parley:subject';
 
-  /** The conversation and the reply that the examples are about. */
+  /** The conversation and the reply that the examples use. */
   let subject = JSON.parse(sessionStorage.getItem(SUBJECT) ?? 'null');
   function setSubject(next) {
     subject = next;
@@ -56,7 +56,7 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
     'mutation { createConversation(input: { message: { content: { text: "What is Parley?" } }, ' +
     'runtimeParameters: { wordsPerSecond: 6 } }) { ... on CreateConversationPayload { conversation { id } cursor reply { id } } } }';
 
-  /** Queries come in the body, subscriptions in the URL. */
+  /** The page sends queries in the body and subscriptions in the URL. */
   function operationIn(url, init) {
     if (typeof init?.body === 'string') return JSON.parse(init.body);
     if (!url.searchParams.has('query')) return null;
@@ -76,7 +76,7 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
       if (begun?.conversation?.id) setSubject({ conversationId: begun.conversation.id, after: begun.cursor, replyId: begun.reply?.id });
       const reply = data?.sendMessage?.reply;
       if (reply?.id && subject) setSubject({ ...subject, replyId: reply.id });
-      // It may have been deleted since.
+      // The conversation may have been deleted.
       if (errors?.some(({ extensions }) => extensions?.code === 'NOT_FOUND')) setSubject(null);
       if (data?.sendMessage?.__typename === 'NotFoundError') setSubject(null);
     }

@@ -1,7 +1,7 @@
 import type { GraphiQLOptions } from 'graphql-yoga';
 import { type PageSettings, pageScript } from './graphiql-page.ts';
 
-/** A page that loads nothing from elsewhere. Imported when first asked for: it is large. */
+/** The GraphiQL page, which loads nothing from other servers. It is large, so it is imported on first use. */
 export function graphiqlRenderer(settings: PageSettings): (options?: GraphiQLOptions) => Promise<string> {
   return async (options) => {
     const page = await import('@graphql-yoga/render-graphiql');
@@ -9,7 +9,7 @@ export function graphiqlRenderer(settings: PageSettings): (options?: GraphiQLOpt
   };
 }
 
-/** The credential is in the page's headers, which only requests carry, so subscriptions run over SSE. */
+/** Subscriptions run over SSE, because the page can send its credential only in the headers of requests. */
 export const graphiqlOptions: GraphiQLOptions = {
   title: 'Parley',
   credentials: 'same-origin',

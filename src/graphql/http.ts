@@ -37,19 +37,19 @@ import { limitedWork } from './work-limit.ts';
 /** The path of the API, over HTTP, SSE and WebSocket. */
 export const GRAPHQL_PATH = '/graphql';
 
-/** What the HTTP server hands to Yoga. */
+/** The context that the HTTP server passes to Yoga. */
 export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
-  /** The request, as one of those that run. */
+  /** The request's entry among the running operations. */
   operation?: RunningOperation;
-  /** Known once the request is authenticated. */
+  /** Set once the request is authenticated. */
   viewer?: Viewer;
 }
 
 export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
 
-/** The API over HTTP and SSE. Who is not authenticated gets no further than the door. */
+/** The API over HTTP and SSE. Requests are authenticated before anything else. */
 export function createGraphQLServer(options: {
   services: Services;
   logger: Logger;
@@ -59,7 +59,7 @@ export function createGraphQLServer(options: {
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   accepted: AcceptedOperations;
-  /** Whether the page of GraphiQL can be signed in by a link. */
+  /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
@@ -81,7 +81,7 @@ export function createGraphQLServer(options: {
       apiPath: GRAPHQL_PATH,
     }),
     plugins: [
-      // A header that a page of another origin cannot send unasked, or a body that it cannot.
+      // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
       nameOperations,
@@ -101,14 +101,14 @@ export function createGraphQLServer(options: {
   });
 }
 
-/** What web pages of other origins may do. A preflight is good for two hours, the longest that browsers keep one. */
+/** CORS for pages of other origins. A preflight is valid for two hours, the longest that browsers allow. */
 const sharing = {
   credentials: false,
   exposedHeaders: ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset', 'Retry-After'],
   maxAge: 7200,
 };
 
-/** Before anything of the request is read: to others, every request looks alike. */
+/** Authenticates before the request is read, so that strangers get the same answer to every request. */
 function requireViewer(
   authenticate: (req: IncomingMessage) => Promise<Identity>,
   rateLimits: RateLimits,
@@ -131,7 +131,7 @@ function requireViewer(
   };
 }
 
-/** The request of a client token, whose body breaks off where it is too long; it need not have said so beforehand. */
+/** Limits the body of a client token's request. It is cut off at the limit, whatever length it declared. */
 function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
   if (!request.body || request.headers.has('content-length')) return request;
   let bytes = 0;
@@ -147,7 +147,7 @@ function limited(request: Request, { Request, TransformStream }: FetchAPI): Requ
   return new Request(request.url, init);
 }
 
-/** Says what a request is about, and that an open stream is no work. */
+/** Names the operation of a request. A stream, once open, no longer counts as work. */
 const nameOperations: Plugin<ServerContext> = {
   onExecute({ args }) {
     const { operation } = args.contextValue;
@@ -166,7 +166,7 @@ function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance
   res.setHeader('RateLimit-Reset', resetSeconds);
 }
 
-/** What of a GET request has to be JSON. */
+/** Checks that the JSON parameters of a GET request are well formed. */
 const checkParameters: Plugin = {
   onRequestParse({ url }) {
     for (const name of ['variables', 'extensions']) {
@@ -185,7 +185,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Before errors are masked. */
+/** Must come before errors are masked. */
 const useCommitted: Plugin = {
   onExecute: ({ args }) => ({
     onExecuteDone({ result, setResult }) {
@@ -195,13 +195,13 @@ const useCommitted: Plugin = {
   }),
 };
 
-/** What is alike in the beginning of an execution and of a subscription. */
+/** What the starts of an execution and of a subscription have in common. */
 interface Starting {
   args: Operation & { contextValue: ServerContext };
   setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
 }
 
-/** Refuses what would cost too much, or what its viewer may not have, before it runs. */
+/** Refuses an operation, before it runs, that costs too much or that its viewer may not run. */
 function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin<ServerContext & GraphQLContext> {
   const refuseExcess = async ({ args, setResultAndStopExecution }: Starting) => {
     const { errors, allowance } = await admit(args, rateLimits);
@@ -220,7 +220,7 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
   };
 }
 
-/** Has the shutdown wait for what has begun, and nothing begin after it. */
+/** Lets the shutdown wait for operations that have begun, and lets none begin after it. */
 function countOperations(accepted: AcceptedOperations): Plugin<ServerContext> {
   return {
     onExecute({ executeFn, setExecuteFn }) {
@@ -232,12 +232,12 @@ function countOperations(accepted: AcceptedOperations): Plugin<ServerContext> {
   };
 }
 
-/** How long the peer of a stream that must end may take to read why, in milliseconds. */
+/** How long a peer may take to read why its stream ends, in milliseconds. */
 const LAST_WORD_MS = 1000;
 
 /**
- * A stream of server-sent events counts as a connection, ends with an error when its credential is no longer good, and ends
- * when its peer takes nothing for a whole interval.
+ * A stream of server-sent events counts as a connection. It ends with an error when its credential is no longer valid, and ends
+ * when its peer reads nothing for a whole interval.
  */
 function limitStreams(connections: Connections, keepAliveSeconds: number): Plugin<ServerContext> {
   return {
@@ -248,7 +248,7 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
       const drop = (fault: Expiry) => {
         why = fault;
         end.abort();
-        // Who does not take the last word is not waited for.
+        // A peer that does not read the last error in time is cut off.
         const giveUp = setTimeout(() => res.destroy(), LAST_WORD_MS);
         res.once('close', () => clearTimeout(giveUp));
       };
@@ -269,7 +269,7 @@ function limitStreams(connections: Connections, keepAliveSeconds: number): Plugi
           if (!isResults(result)) return;
           const stream = withLastWord(result, end.signal, () => ({ errors: [noLongerServed(why)] }));
           setResult(stream);
-          // A response that breaks while it waits for its reader would leave the stream open.
+          // Otherwise a response that breaks while it waits for its reader would leave the stream open.
           res.once('close', () => void stream.return?.());
         },
       };
@@ -281,5 +281,5 @@ function isResults(result: unknown): result is AsyncIterable<ExecutionResult> {
   return isAsyncIterable(result);
 }
 
-/** Documents with faults are not worth keeping. */
+/** Invalid documents are not cached. */
 const errorCache = { get: () => undefined, set: () => undefined };

@@ -1,6 +1,6 @@
 import type { ExecutionResult } from 'graphql';
 
-/** The results of a stream until the signal aborts, also while the stream is silent; then one more, and the end. */
+/** Passes on a stream until the signal aborts, even while the stream is silent. Then gives one last result and ends. */
 export function withLastWord(
   source: AsyncIterable<ExecutionResult>,
   signal: AbortSignal,
@@ -12,7 +12,7 @@ export function withLastWord(
   signal.addEventListener('abort', () => wake(), { once: true });
   const end = (): IteratorResult<ExecutionResult> => {
     over = true;
-    // Not awaited: a stream that hangs would hang its end too.
+    // Not awaited: a stream that hangs would block its own end.
     iterator.return?.().then(undefined, () => undefined);
     return { done: false, value: lastWord() };
   };

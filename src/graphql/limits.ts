@@ -5,7 +5,7 @@ import { faultOfVariables } from './variables.ts';
 
 const MiB = 1024 * 1024;
 
-/** What one request may be, in bytes. */
+/** The largest size of a request, in bytes. */
 export const requestBytes = {
   /** With an API key. */
   key: 10 * MiB,
@@ -13,23 +13,23 @@ export const requestBytes = {
   clientToken: MiB,
 } as const;
 
-/** What one operation may be. */
+/** Limits of one operation. */
 export const operationLimits = {
   /** Lexical tokens of a document. */
   tokens: 2000,
-  /** Fields one below the other. */
+  /** Levels of nested fields. */
   depth: 16,
-  /** Fields in all, with their aliases, each time a fragment is spread. */
+  /** Number of fields. Aliases and each spread of a fragment count. */
   fields: 1000,
-  /** Weights of fields times the sizes of the pages that they are in. */
+  /** The sum of the fields' weights, each times the sizes of the pages around it. */
   cost: 20_000,
-  /** Names under which one selection may hold the same field. */
+  /** How often one selection may hold the same field under different names. */
   repeats: 20,
   /** Characters of an alias. */
   alias: 100,
 } as const;
 
-/** What is too much in an operation that is valid; it depends on its variables, so it cannot be remembered with the document. */
+/** The limits that a valid operation exceeds. It depends on the variables, so it is not cached with the document. */
 export function faultsOfOperation(
   schema: GraphQLSchema,
   operation: {

@@ -6,13 +6,13 @@ import type { Logger } from '../logger.ts';
 import { badUserInput, isErrorCode, serviceUnavailable } from './errors.ts';
 
 /**
- * Makes an error safe to send. An error that a resolver made on purpose passes; what graphql-js found wrong with the request
- * gets its code; anything else is logged under a request id, and only the id is sent.
+ * Makes an error safe to send. An error that a resolver threw on purpose passes. What graphql-js found wrong with the request
+ * gets a code. Anything else is logged with a request id, and only the id is sent.
  */
 export function maskError(error: unknown, logger: Logger): GraphQLError {
   if (error instanceof GraphQLError) {
-    // Only what a resolver threw has a path, and only what ended a stream names the operation: otherwise a value of the
-    // request was not what its type demands.
+    // Errors thrown by resolvers have a path, and errors that end a stream name the operation. Without either, a value of the
+    // request did not match its type.
     if (!error.path && error.nodes?.every(({ kind }) => kind !== Kind.OPERATION_DEFINITION)) return clientFault(error);
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
@@ -34,13 +34,13 @@ export function maskError(error: unknown, logger: Logger): GraphQLError {
     extensions: {
       code: 'INTERNAL_SERVER_ERROR',
       requestId,
-      // A status of 500 would have clients and proxies repeat what was committed.
+      // A status of 500 would make clients and proxies repeat a committed change.
       ...(committed === undefined ? { http: { status: 500 } } : { committed }),
     },
   });
 }
 
-/** Gives the faults that Yoga itself finds in a request the one code that is documented for them. */
+/** Gives the documented code to the errors that Yoga itself finds in a request. */
 export const documentedCodes: Plugin = {
   onResultProcess(payload) {
     const { result } = payload;
@@ -50,10 +50,10 @@ export const documentedCodes: Plugin = {
   },
 };
 
-/** The most errors of one response; that it is too large is said once. */
+/** The most errors in one response. `RESPONSE_TOO_LARGE` is reported only once. */
 const MAX_ERRORS = 100;
 
-/** The errors that are worth sending: however much is wrong with a request, telling it takes little. */
+/** The errors to send. A limited number, so that a response with many errors stays small. */
 export function fewErrors(errors: readonly GraphQLError[]): readonly GraphQLError[] {
   const isExcess = ({ extensions }: GraphQLError) => extensions.code === 'RESPONSE_TOO_LARGE';
   const first = errors.findIndex(isExcess);
@@ -64,7 +64,7 @@ function isYogaFault({ extensions: { code } }: GraphQLError): boolean {
   return typeof code === 'string' && !isErrorCode(code);
 }
 
-/** What a client on a WebSocket is sent: the HTTP status means nothing there. */
+/** The error as sent on a WebSocket, where an HTTP status has no meaning. */
 export function withoutHttp(error: GraphQLError): GraphQLError {
   const { http: _http, ...extensions } = error.extensions;
   return new GraphQLError(error.message, { ...located(error), extensions });
@@ -74,7 +74,7 @@ function clientFault(error: GraphQLError): GraphQLError {
   const { extensions } = badUserInput(error.message);
   const { code, http } = error.extensions;
   const { spec, ...plain } = isObject(http) ? http : {};
-  // A request that could be read has a status that depends on the media type asked for.
+  // For a well-formed request the status depends on the media type that the client accepts.
   const status = code === 'BAD_REQUEST' ? plain : { ...plain, spec };
   return new GraphQLError(clipped(error.message), {
     ...located(error),
@@ -82,7 +82,7 @@ function clientFault(error: GraphQLError): GraphQLError {
   });
 }
 
-/** What is wrong is quoted by graphql-js whole, and may be as long as the request. */
+/** Shortens a message: graphql-js quotes the faulty value whole, which may be as long as the request. */
 function clipped(message: string): string {
   return message.length > 1000 ? `${message.slice(0, 1000)}…` : message;
 }

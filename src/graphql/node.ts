@@ -4,7 +4,7 @@ import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
 
-/** The most ids that `nodes` takes. */
+/** The most ids that `nodes` accepts. */
 const MAX_NODES = 100;
 
 async function findNode(context: GraphQLContext, id: string): Promise<object | null> {
@@ -19,8 +19,8 @@ builder.queryField('node', (t) =>
     type: builder.nodeInterfaceRef(),
     nullable: true,
     authScopes: { read: true, participate: true },
-    description: 'Any object by its id; null when it does not exist or is not yours to see.',
-    args: { id: t.arg.id({ required: true, description: 'Of any type.' }) },
+    description: 'Any object by its ID. Null if it does not exist or you may not see it.',
+    args: { id: t.arg.id({ required: true, description: 'ID of an object of any type.' }) },
     resolve: (_root, { id }, context) => findNode(context, id),
   }),
 );
@@ -30,8 +30,8 @@ builder.queryField('nodes', (t) =>
     type: [builder.nodeInterfaceRef()],
     nullable: { list: false, items: true },
     authScopes: { read: true, participate: true },
-    description: `Several objects by id, in the order asked for, null for each that \`node\` would not find. At most ${MAX_NODES}.`,
-    args: { ids: t.arg.idList({ required: true, description: 'Of any types.' }) },
+    description: `Several objects by ID, in the order asked for, with null for each that \`node\` would not find. At most ${MAX_NODES}.`,
+    args: { ids: t.arg.idList({ required: true, description: 'IDs of objects of any types.' }) },
     resolve: (_root, { ids }, context) => {
       if (ids.length > MAX_NODES) throw badUserInput(`Asks for ${ids.length} nodes; at most ${MAX_NODES} are allowed.`);
       return Promise.all(ids.map((id) => findNode(context, id)));

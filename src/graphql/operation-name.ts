@@ -1,6 +1,6 @@
 import { type DocumentNode, getOperationAST, Kind } from 'graphql';
 
-/** `mutation sendMessage`: what an operation does, by its fields, since its name is the client's to choose. */
+/** Names an operation by its fields, such as `mutation sendMessage`. Its own name is whatever the client chose. */
 export function nameOfOperation(args: { document: DocumentNode; operationName?: string | null | undefined }): string {
   const operation = getOperationAST(args.document, args.operationName);
   if (!operation) return 'an operation';

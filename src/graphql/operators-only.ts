@@ -10,7 +10,7 @@ import { endUserFields } from '../access/visible-fields.ts';
 import type { GraphQLContext } from './context.ts';
 import { graphqlError } from './errors.ts';
 
-/** The options of a field that end users are not shown: it is null for a client token, and its description says so. */
+/** Options of a field that end users may not see. It is null for a client token, and its description says so. */
 export function operatorsOnly(description = '') {
   return {
     nullable: true,
@@ -20,7 +20,7 @@ export function operatorsOnly(description = '') {
 }
 
 /**
- * Hides from client tokens every field of every object that the list of end users' fields does not name, so that a new field
+ * Hides from client tokens every field of every object that is not in the list of end users' fields. So a new field
  * is hidden until somebody lists it. Throws for a field that is both listed and made with `operatorsOnly`.
  */
 export function hideFromEndUsers(schema: GraphQLSchema): GraphQLSchema {
@@ -45,7 +45,7 @@ export function hideFromEndUsers(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
-/** Whether the list names the field, for its type or for one of the interfaces of its type. */
+/** Whether the list names the field, for its type or for an interface of its type. */
 function isListed(type: GraphQLObjectType, field: string): boolean {
   return [type, ...type.getInterfaces()].some(({ name }) => endUserFields[name]?.includes(field));
 }

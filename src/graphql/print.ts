@@ -1,7 +1,7 @@
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { schema } from './schema.ts';
 
-/** The whole schema as text, in an order that does not depend on the code's. */
+/** The whole schema as text, sorted so that the order of the code does not matter. */
 export function printPublicSchema(): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`;
 }

@@ -10,13 +10,13 @@ import {
 import type { Viewer } from '../access/viewer.ts';
 import { cannotRead } from './errors.ts';
 
-/** What anybody may have of an object that a mutation answers with, to go on from there. */
+/** Fields of an object in a mutation's result that every credential may read, to proceed from there. */
 const openFields = ['__typename', 'id', 'version'];
 
 /**
- * What an operation reads that its viewer may not. A credential that may write and not read gets from a mutation only ids,
- * versions, cursors and failures; API keys are read by who manages them. Decided before anything runs, so that nothing that
- * was committed is answered with an error.
+ * What an operation reads that its viewer may not read. A credential with WRITE but without READ gets from a mutation only ids,
+ * versions, cursors and failures. API keys can be read with ADMIN. Decided before anything runs, so that no committed
+ * change is answered with an error.
  */
 export function faultsOfReading(
   schema: GraphQLSchema,

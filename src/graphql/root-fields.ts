@@ -10,7 +10,7 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** How many results an operation has at its root: each field by each of its aliases, without those that are skipped. */
+/** Number of results at the root of an operation. Aliases count separately; skipped fields do not count. */
 export function countRootFields(operation: {
   document: DocumentNode;
   operationName?: string | null | undefined;
@@ -29,7 +29,7 @@ export function countRootFields(operation: {
       else if (selection.kind === Kind.INLINE_FRAGMENT) collect(selection.selectionSet);
       else {
         const fragment = fragments.get(selection.name.value);
-        // Once is enough: another time it has the same fields.
+        // Spreading the fragment again adds no fields.
         fragments.delete(selection.name.value);
         if (fragment) collect(fragment.selectionSet);
       }

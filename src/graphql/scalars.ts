@@ -3,7 +3,7 @@ import { GraphQLScalarType } from 'graphql';
 import { builder } from './builder.ts';
 import { badUserInput } from './errors.ts';
 
-/** A scalar of the library with our description and specification. */
+/** A scalar of the library with its own description and specification URL. */
 function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, description: string, specifiedByURL: string) {
   return new GraphQLScalarType({ ...scalar.toConfig(), name, description, specifiedByURL, extensions: {} });
 }
@@ -31,7 +31,7 @@ builder.addScalarType(
 );
 builder.scalarType('EventCursor', {
   description:
-    "A place in a conversation's event stream, opaque and never expiring; valid on every server for that conversation and for " +
+    "A place in a conversation's event stream. Opaque, never expires, and valid on every server, for that conversation and for " +
     'the streams of its replies. Not a pagination cursor.',
   serialize: (value) => value,
   parseValue: (value) => {

@@ -2,7 +2,7 @@ import { defaultFieldResolver, type GraphQLSchema } from 'graphql';
 import type { GraphQLContext } from './context.ts';
 import { noLongerServed } from './errors.ts';
 
-/** Each mutation of an operation looks again whether its credential is good: those before it may have waited for replies. */
+/** Checks the credential again before each mutation of an operation: earlier ones may have waited for replies. */
 export function enforceStanding(schema: GraphQLSchema): GraphQLSchema {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve = defaultFieldResolver } = field;

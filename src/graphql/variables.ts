@@ -9,24 +9,24 @@ import {
   type VariableDefinitionNode,
 } from 'graphql';
 
-/** What the variables of one operation may hold. */
+/** Limits of the variables of one operation. */
 export const variableLimits = {
-  /** Entries of a list that the schema knows. Fields may allow fewer, and say so as faults of the input. */
+  /** Entries of a list type of the schema. A field may allow fewer; more is an `InvalidInputError` then. */
   list: 2000,
-  /** Values in all: strings, numbers, lists, objects, also inside JSON. */
+  /** Number of values: strings, numbers, lists and objects, also inside JSON. */
   values: 200_000,
-  /** Lists and objects one inside the other. */
+  /** Levels of nested lists and objects. */
   depth: 100,
-  /** Bytes of an id, an enum value, an instant, a cursor. */
+  /** Characters of an id, an enum value, a DateTime or a cursor. */
   name: 1024,
 } as const;
 
-/** Of these types a value can be as long as its field says; of all others it is short. */
+/** A value of these types may be as long as its field allows. Values of all other types are short. */
 const longTypes = new Set(['String', 'JSON', 'JSONObject', 'URL']);
 
 /**
- * What is too much in the variables of an operation, before they are made what their types demand; null when nothing is. Says
- * nothing of values that are not of their type: that is found later.
+ * The limit that the variables of an operation exceed, or null. Checked before they are coerced to their types. Ignores
+ * values of a wrong type: coercion reports them.
  */
 export function faultOfVariables(
   schema: GraphQLSchema,
@@ -73,7 +73,7 @@ class Scale {
       if (entry && value.length > variableLimits.list) {
         throw new TooMuchError(path, `has ${value.length} entries`, variableLimits.list);
       }
-      // One place for all entries: what is too much is seldom in one of them.
+      // All entries share one path: a limit is seldom exceeded by a single entry.
       const at = [...path, '[]'];
       for (const item of value) this.weigh(at, item, entry);
     } else if (typeof value === 'object' && value !== null) {

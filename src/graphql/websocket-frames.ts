@@ -4,28 +4,28 @@ import { CloseCode, handleProtocols, type Server } from 'graphql-ws';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Logger } from '../logger.ts';
 
-/** Closes a socket whose peer does not read, or is gone. It may reconnect and go on from its cursor. */
+/** Closes a socket whose peer does not read or is gone. A client may reconnect and continue from its cursor. */
 const CLOSE_NOT_READING = 4413;
 /** The standard's "message too big". */
 const CLOSE_TOO_BIG = 1009;
-/** So many bytes may wait in this process for one peer to read them. */
+/** The most bytes that may wait in this process for one peer to read them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 
-/** So many bytes a peer may send in all before its connection is acknowledged. */
+/** The most bytes that a peer may send before its connection is acknowledged. */
 const MAX_BYTES_OF_STRANGERS = 16 * 1024;
-/** How long that may take, and the closing of a socket that was refused, in milliseconds. */
+/** How long a peer may take until the acknowledgement, and a refused socket until it is closed, in milliseconds. */
 const STRANGER_MS = 10_000;
 
-/** How long peers have to answer when the server closes, in milliseconds. */
+/** How long peers may take to answer a close frame when the server shuts down, in milliseconds. */
 const CLOSING_MS = 1000;
 
-/** What the protocol knows of its connection. */
+/** What the protocol implementation knows of its connection. */
 export interface SocketExtra {
   socket: WebSocket;
   request: IncomingMessage;
-  /** Lifts the limit for strangers. */
+  /** Lifts the limits for peers that are not yet acknowledged. */
   trust: () => void;
-  /** The longest message that this peer may send, where that is less than for all. */
+  /** The longest message that this peer may send, if shorter than the general limit. */
   maxMessageBytes?: number;
 }
 
@@ -37,7 +37,7 @@ export interface Sockets {
 }
 
 /**
- * WebSockets that speak the protocol, each probed once an interval and dropped when it has not answered by the next probe.
+ * WebSockets that speak the protocol. Each is pinged once an interval, and dropped if it has not answered by the next ping.
  * Sending resolves when the system has taken the frame, so that a stream waits for its reader.
  */
 export function openSockets(
@@ -46,14 +46,14 @@ export function openSockets(
 ): Sockets {
   const { logger, keepAliveSeconds } = options;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxPayloadBytes, handleProtocols });
-  /** What ends the streams of each socket. */
+  /** Functions that end the streams of each socket. */
   const streams = new Map<WebSocket, (code: number, reason: string) => void>();
   const silent = new Set<WebSocket>();
 
   const timer = setInterval(() => {
     for (const [socket, end] of streams) {
       if (silent.has(socket)) {
-        // The code waits behind what was not read, until `ws` gives up on it after 30 seconds; the streams do not.
+        // The close frame waits behind unread data, until `ws` gives up after 30 seconds. The streams end at once.
         end(CLOSE_NOT_READING, 'NOT_READING');
         socket.close(CLOSE_NOT_READING, 'NOT_READING');
       } else {
@@ -65,7 +65,7 @@ export function openSockets(
 
   function serve(socket: WebSocket, request: IncomingMessage, trust: () => void): void {
     socket.on('pong', () => void silent.delete(socket));
-    // A frame that is too large or broken; `ws` closes the socket with the code for it.
+    // The frame is too large or broken; `ws` closes the socket with the right code.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
     const extra: SocketExtra = { socket, request, trust };
     const send = (data: string) =>
@@ -75,7 +75,7 @@ export function openSockets(
           socket.terminate();
           return resolve();
         }
-        // A socket that broke meanwhile ends its streams by itself.
+        // A socket that broke meanwhile ends its streams itself.
         socket.send(data, (error) => (error && socket.readyState === WebSocket.OPEN ? reject(error) : resolve()));
       });
     const closed = protocol.opened(
@@ -83,7 +83,7 @@ export function openSockets(
         protocol: socket.protocol,
         send,
         close: (code, reason) => socket.close(code, reason),
-        // Not what the ping carried: it may be anything.
+        // Does not echo the ping's payload, which may be anything.
         onPing: () => send('{"type":"pong"}'),
         onMessage: (take) =>
           socket.on('message', (data) => {
@@ -127,7 +127,7 @@ function sizeOf(data: Buffer | ArrayBuffer | Buffer[]): number {
   return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
-/** Ends a socket whose peer, before it is trusted, sends more than it may, however it is framed, or takes too long. */
+/** Ends a socket whose peer, before it is acknowledged, sends too many bytes or takes too long. Framing does not matter. */
 function limitStranger(socket: WebSocket, raw: Duplex): () => void {
   let received = 0;
   const count = (chunk: Buffer) => {

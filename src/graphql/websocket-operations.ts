@@ -20,16 +20,16 @@ import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
-/** Closes a socket whose credential is missing or wrong. Clients do not retry it. */
+/** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
-/** Closes a socket whose credential has expired. With a new one a client goes on from its cursor. */
+/** Closes a socket whose credential has expired. A client continues from its cursor with a new one. */
 const CLOSE_EXPIRED = 4440;
 /** The standard's "try again later". */
 const CLOSE_TRY_LATER = 1013;
 
 type Extra = SocketExtra & {
   viewer?: Viewer;
-  /** Gives the connection's place back. */
+  /** Stops counting the connection. */
   release?: () => void;
 };
 
@@ -43,7 +43,7 @@ export function createWebSockets(options: {
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
-  /** `credential` is what the connection's first message gave as `authorization`. */
+  /** `credential` is the `authorization` from the connection's first message. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
   const { services, logger, connections, rateLimits, accepted, maxSubscriptions, keepAliveSeconds, authenticate } =
@@ -64,7 +64,7 @@ export function createWebSockets(options: {
         const identity = await authenticate(request, authorizationIn(connectionParams));
         const viewer = typeof identity === 'object' ? identity : null;
         const drop = (why: Expiry) => {
-          // A peer that does not heed the closing is not served any more.
+          // A peer that ignores the close frame is no longer served.
           delete extra.viewer;
           socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
         };
@@ -105,7 +105,7 @@ export function createWebSockets(options: {
         const { errors } = await admit(operation, rateLimits);
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {
-        // A syntax error thrown from here would close the whole socket.
+        // A syntax error thrown here would close the whole socket.
         return [masked(error)];
       }
     },
@@ -125,7 +125,7 @@ export function createWebSockets(options: {
   });
 }
 
-/** From `authorization`, however it is spelled, as HTTP would carry it. */
+/** The value of `authorization`, whatever its case, as in an HTTP header. */
 function authorizationIn(params: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const entry = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
   return typeof entry?.[1] === 'string' ? entry[1] : undefined;

@@ -6,10 +6,10 @@ import { serviceUnavailable } from './errors.ts';
 /** How long an operation may work, in milliseconds. Waiting for a reply does not count. */
 export const WORK_MS = 30_000;
 
-/** How long an operation whose time is over may take to say what became of it, in milliseconds. */
+/** How long an operation whose time is over may take to report its result, in milliseconds. */
 const LAST_WORDS_MS = 1000;
 
-/** Runs an operation, or the beginning of a subscription, for no longer than it may work. */
+/** Runs an operation, or the start of a subscription, for at most as long as it may work. */
 export function limitWork<A extends unknown[], R>(
   run: (...args: A) => R | Promise<R>,
   limitMs = WORK_MS,
@@ -20,7 +20,7 @@ export function limitWork<A extends unknown[], R>(
     const tooLong = new Promise<ExecutionResult>((resolve) => {
       clock.onExpiry.add(() => {
         const message = `The operation took longer than ${limitMs / 1000} s. Some of it may have been done.`;
-        // Its statements have been ended, so that its fields say by themselves what became of them, unless something else hangs.
+        // Its statements have been cancelled, so its fields normally report their own results. This answers if something else hangs.
         giveUp = setTimeout(() => resolve({ errors: [serviceUnavailable(message, 5)] }), LAST_WORDS_MS);
       });
     });
@@ -33,7 +33,7 @@ export function limitWork<A extends unknown[], R>(
   };
 }
 
-/** Limits the work of what comes by HTTP. */
+/** Limits the work of HTTP requests. */
 export const limitedWork: Plugin = {
   onExecute: ({ executeFn, setExecuteFn }) => setExecuteFn(limitWork(executeFn)),
   onSubscribe: ({ subscribeFn, setSubscribeFn }) => setSubscribeFn(limitWork(subscribeFn)),

@@ -3,22 +3,25 @@ import { InboxChannel } from '../generated/prisma/enums.ts';
 import { builder } from '../graphql/builder.ts';
 
 const InboxChannelRef = builder.enumType('InboxChannel', {
-  description: 'The kind of a channel.',
+  description: 'The kind of channel.',
   values: {
     [InboxChannel.WEB_CHAT]: { description: 'A chat on a web page or in an app.' },
-    [InboxChannel.EMAIL]: { description: 'Electronic mail.' },
+    [InboxChannel.EMAIL]: { description: 'Email.' },
     [InboxChannel.API]: { description: 'A program.' },
     [InboxChannel.OTHER]: { description: 'Anything else.' },
   } as const,
 });
 
 builder.prismaNode('Inbox', {
-  description: 'A channel that conversations arrive by.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'A channel through which conversations arrive.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).inbox }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Names it among others.' }),
-    channel: t.expose('channel', { type: InboxChannelRef, description: 'Where it leads.' }),
-    agent: t.relation('agent', { nullable: true, description: 'Answers conversations that name no agent.' }),
+    name: t.exposeString('name', { description: 'Name of the inbox.' }),
+    channel: t.expose('channel', { type: InboxChannelRef, description: 'The kind of channel.' }),
+    agent: t.relation('agent', {
+      nullable: true,
+      description: 'The agent that answers conversations of this inbox that name no agent.',
+    }),
   }),
 });

@@ -13,7 +13,7 @@ export const checkLimits = {
   megabytes: 128,
   /** In bytes of JSON. */
   valueBytes: 1024 * 1024,
-  waiting: 100,
+  waiting: 1000,
   /** How long a check may wait for its turn, in milliseconds. */
   waitingMilliseconds: 10_000,
 } as const;
@@ -47,6 +47,8 @@ export class SchemaChecker {
   private readonly waiting = new Map<string, Check[]>();
   private waitingCount = 0;
   private lastId = 0;
+  /** Questions that wait for their answer. Whoever asks the same meanwhile gets it too. */
+  private readonly asked = new Map<string, Promise<SchemaAnswer>>();
   /** Answers to small questions, which come again and again. */
   private readonly known = new LRUCache<string, SchemaAnswer>({
     max: 1000,
@@ -98,11 +100,17 @@ export class SchemaChecker {
 
   private async ask(schema: string, value?: string): Promise<SchemaAnswer> {
     const key = value === undefined ? schema : `${schema}\n${value}`;
-    const known = this.known.get(key);
+    const known = this.known.get(key) ?? this.asked.get(key);
     if (known) return known;
-    const answer = await this.enqueue(schema, value);
-    this.known.set(key, answer);
-    return answer;
+    const asking = this.enqueue(schema, value);
+    this.asked.set(key, asking);
+    try {
+      const answer = await asking;
+      this.known.set(key, answer);
+      return answer;
+    } finally {
+      this.asked.delete(key);
+    }
   }
 
   private enqueue(schema: string, value?: string): Promise<SchemaAnswer> {

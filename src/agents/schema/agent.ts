@@ -10,9 +10,9 @@ import { PlaybookRef } from './playbook.ts';
 import { HttpToolRef } from './tool.ts';
 
 const AgentRuntimeRef = builder.objectRef<Pick<Runtime, 'name' | 'parametersSchema'>>('AgentRuntime').implement({
-  description: 'How an agent answers. Not an enum: an installation can add its own.',
+  description: "What generates an agent's replies. Not an enum: an installation can add runtimes of its own.",
   fields: (t) => ({
-    name: t.exposeString('name', { description: '`knowledge`, `model`, …' }),
+    name: t.exposeString('name', { description: 'Name of the runtime, such as `knowledge` or `model`.' }),
     parametersSchema: t.field({
       type: 'JSONObject',
       description: 'The JSON Schema that runtime parameters must match.',
@@ -22,11 +22,11 @@ const AgentRuntimeRef = builder.objectRef<Pick<Runtime, 'name' | 'parametersSche
 });
 
 export const AgentRef = builder.prismaNode('Agent', {
-  description: 'Who answers, and by what means.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'Answers in conversations: a name, a runtime and instructions.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).agent }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Shown to people as the author of its messages.' }),
+    name: t.exposeString('name', { description: "Shown to people as the author of the agent's messages." }),
     runtime: t.field({
       type: AgentRuntimeRef,
       ...operatorsOnly(),
@@ -34,20 +34,20 @@ export const AgentRef = builder.prismaNode('Agent', {
         services.runtimes.get(agent.runtime) ?? { name: agent.runtime, parametersSchema: {} },
     }),
     systemPrompt: t.exposeString('systemPrompt', {
-      ...operatorsOnly('Null when there is none.'),
+      ...operatorsOnly('Null if there is none.'),
     }),
     greeting: t.exposeString('greeting', {
       ...operatorsOnly(
-        'What it says when it speaks first and its runtime writes no greeting of its own; null when there is none.',
+        'What the agent says when it speaks first and its runtime writes no greeting of its own. Null if there is none.',
       ),
     }),
     defaultRuntimeParameters: t.field({
       type: 'JSONObject',
-      ...operatorsOnly('Apply to each reply unless its conversation or its message overrides them.'),
+      ...operatorsOnly('Used for each reply unless its conversation or its message overrides them.'),
       resolve: (agent): JsonObject =>
         isJsonObject(agent.defaultRuntimeParameters) ? agent.defaultRuntimeParameters : {},
     }),
-    corpus: t.relation('corpus', operatorsOnly('Null when there is none.')),
+    corpus: t.relation('corpus', operatorsOnly('Null if there is none.')),
     playbooks: t.field({
       type: [PlaybookRef],
       ...operatorsOnly('In the order in which they were given.'),
@@ -55,11 +55,13 @@ export const AgentRef = builder.prismaNode('Agent', {
     }),
     tools: t.field({
       type: [HttpToolRef],
-      ...operatorsOnly('Those of its own, beside the tools that every agent has.'),
+      ...operatorsOnly("The agent's own tools. Those that every agent has are not listed."),
       resolve: ({ tools }) => readTools(tools),
     }),
     isDefault: t.boolean({
-      ...operatorsOnly('Whether it answers the conversations that name no agent and whose inbox names none.'),
+      ...operatorsOnly(
+        'Whether this agent answers conversations for which neither they nor their inbox name an agent.',
+      ),
       select: { organization: { select: { defaultAgentId: true } } },
       resolve: ({ id, organization }) => id === organization.defaultAgentId,
     }),

@@ -7,29 +7,29 @@ import { AgentRef } from './agent.ts';
 import { PlaybookInput } from './playbook.ts';
 import { HttpToolInput } from './tool.ts';
 
-const agentIdDescription = 'Which agent, `agent_…`.';
-const nameDescription = 'Shown to people as the author of its messages. 1 to 200 characters.';
-const runtimeDescription = 'How it answers: a runtime that this server has.';
-const systemPromptDescription = 'What the agent is told before all else. At most 64 KiB.';
+const agentIdDescription = 'ID of the agent, `agent_…`.';
+const nameDescription = "Shown to people as the author of the agent's messages. 1 to 200 characters.";
+const runtimeDescription = 'Name of the runtime that generates its replies. This server must have it.';
+const systemPromptDescription = 'Instructions that the agent is given before all others. At most 64 KiB.';
 const greetingDescription =
-  'What it says when it speaks first and its runtime writes no greeting of its own. At most 64 KiB.';
+  'What the agent says when it speaks first and its runtime writes no greeting of its own. At most 64 KiB.';
 const parametersDescription =
-  'Apply to each reply unless its conversation or its message overrides them; must match the schema of the runtime that the ' +
-  'agent then has. At most 64 KiB.';
-const playbooksDescription = 'At most 50, and 1 MiB of JSON in all.';
-const toolsDescription = 'At most 50, and 256 KiB of JSON in all.';
+  'Used for each reply unless its conversation or its message overrides them. Must match the schema of the runtime that the ' +
+  'agent has after this change. At most 64 KiB.';
+const playbooksDescription = 'At most 50, and 1 MiB of JSON in total.';
+const toolsDescription = 'At most 50, and 256 KiB of JSON in total.';
 const makeDefaultDescription =
-  'True has it answer the conversations that name no agent and whose inbox names none, in place of the agent that does so now.';
+  "True makes it the organization's default agent in place of the current one: it answers conversations for which neither they nor their inbox name an agent.";
 
 const CreateAgentInput = builder.inputType('CreateAgentInput', {
-  description: '`name` is enough.',
+  description: 'Only `name` is required.',
   fields: (t) => ({
     name: t.string({ required: true, description: nameDescription }),
     runtime: t.string({ required: true, defaultValue: 'knowledge', description: runtimeDescription }),
     systemPrompt: t.string({ description: systemPromptDescription }),
     greeting: t.string({ description: greetingDescription }),
     defaultRuntimeParameters: t.field({ type: 'JSONObject', description: parametersDescription }),
-    corpusId: t.id({ description: 'What it consults.' }),
+    corpusId: t.id({ description: 'The corpus that the agent consults, `corpus_…`.' }),
     playbooks: t.field({ type: [PlaybookInput], description: playbooksDescription }),
     tools: t.field({ type: [HttpToolInput], description: toolsDescription }),
     makeDefault: t.boolean({ required: true, defaultValue: false, description: makeDefaultDescription }),
@@ -37,7 +37,7 @@ const CreateAgentInput = builder.inputType('CreateAgentInput', {
 });
 
 const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
-  description: 'A field left out stays unchanged; null clears it, where it can be cleared.',
+  description: 'A field left out stays unchanged. Null clears a field that can be cleared.',
   fields: (t) => ({
     agentId: t.id({ required: true, description: agentIdDescription }),
     name: t.string({ description: `${nameDescription} Cannot be cleared.` }),
@@ -48,14 +48,14 @@ const UpdateAgentInput = builder.inputType('UpdateAgentInput', {
       type: 'JSONObject',
       description: `Replaced as a whole. ${parametersDescription}`,
     }),
-    corpusId: t.id({ description: 'What it consults.' }),
+    corpusId: t.id({ description: 'The corpus that the agent consults, `corpus_…`.' }),
     playbooks: t.field({
       type: [PlaybookInput],
-      description: `Replaced as a whole; a conversation whose playbook is gone goes on without one. ${playbooksDescription}`,
+      description: `Replaced as a whole. A conversation whose playbook is removed continues without one. ${playbooksDescription}`,
     }),
     tools: t.field({
       type: [HttpToolInput],
-      description: `Replaced as a whole, but for the headers of a tool that does not give them. ${toolsDescription}`,
+      description: `Replaced as a whole, except for the headers of a tool that leaves them out. ${toolsDescription}`,
     }),
     makeDefault: t.boolean({ required: true, defaultValue: false, description: makeDefaultDescription }),
   }),
@@ -66,14 +66,14 @@ const DeleteAgentInput = builder.inputType('DeleteAgentInput', {
   fields: (t) => ({ agentId: t.id({ required: true, description: agentIdDescription }) }),
 });
 
-/** A payload that holds the agent of this row id. */
+/** A payload that holds the agent with this row id. */
 function agentPayload(name: string, description: string) {
   return builder.objectRef<{ agentId: string }>(name).implement({
     description,
     fields: (t) => ({
       agent: t.prismaField({
         type: AgentRef,
-        description: 'As it is now, which may be after later changes.',
+        description: 'The current agent. It may include later changes.',
         resolve: (query, { agentId }, _args, { services }) =>
           services.prisma.agent.findUniqueOrThrow({ ...query, where: { id: agentId } }),
       }),
@@ -81,13 +81,13 @@ function agentPayload(name: string, description: string) {
   });
 }
 
-const CreateAgentPayload = agentPayload('CreateAgentPayload', 'The agent, made.');
-const UpdateAgentPayload = agentPayload('UpdateAgentPayload', 'The agent, changed.');
+const CreateAgentPayload = agentPayload('CreateAgentPayload', 'The new agent.');
+const UpdateAgentPayload = agentPayload('UpdateAgentPayload', 'The changed agent.');
 const DeleteAgentPayload = builder.objectRef<{ agentId: string }>('DeleteAgentPayload').implement({
-  description: 'The agent is gone.',
+  description: 'The agent was deleted.',
   fields: (t) => ({
     deletedAgentId: t.id({
-      description: 'Its id, to take it out of caches.',
+      description: 'ID of the deleted agent, for removing it from caches.',
       resolve: ({ agentId }) => encodeId('Agent', agentId),
     }),
   }),
@@ -98,12 +98,12 @@ builder.mutationField('createAgent', (t) =>
     type: CreateAgentPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Makes an agent. Not harmless to repeat: each call makes one.',
+    description: 'Creates an agent. Do not repeat blindly: each call creates another one.',
     errors: {
       types: [NotFoundError, InvalidInputError],
-      union: { name: 'CreateAgentResult', description: 'What `createAgent` comes to.' },
+      union: { name: 'CreateAgentResult', description: 'The result of `createAgent`.' },
     },
-    args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'What it is made of.' }) },
+    args: { input: t.arg({ type: CreateAgentInput, required: true, description: 'The agent to create.' }) },
     resolve: (_root, { input }, { services, viewer }) => createAgent(services, viewer, input),
   }),
 );
@@ -113,12 +113,12 @@ builder.mutationField('updateAgent', (t) =>
     type: UpdateAgentPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Changes an agent, from its next reply on.',
+    description: 'Changes an agent. The change applies from its next reply on.',
     errors: {
       types: [NotFoundError, InvalidInputError],
-      union: { name: 'UpdateAgentResult', description: 'What `updateAgent` comes to.' },
+      union: { name: 'UpdateAgentResult', description: 'The result of `updateAgent`.' },
     },
-    args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'What is to change.' }) },
+    args: { input: t.arg({ type: UpdateAgentInput, required: true, description: 'The changes.' }) },
     resolve: (_root, { input }, { services, viewer }) => updateAgent(services, viewer, input),
   }),
 );
@@ -128,12 +128,12 @@ builder.mutationField('deleteAgent', (t) =>
     type: DeleteAgentPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Deletes an agent that has no conversation and no inbox, and that is not the default agent.',
+    description: 'Deletes an agent that has no conversations and no inboxes and is not the default agent.',
     errors: {
       types: [AgentInUseError, NotFoundError, InvalidInputError],
-      union: { name: 'DeleteAgentResult', description: 'What `deleteAgent` comes to.' },
+      union: { name: 'DeleteAgentResult', description: 'The result of `deleteAgent`.' },
     },
-    args: { input: t.arg({ type: DeleteAgentInput, required: true, description: 'Which one.' }) },
+    args: { input: t.arg({ type: DeleteAgentInput, required: true, description: 'The agent to delete.' }) },
     resolve: (_root, { input }, { services, viewer }) => deleteAgent(services, viewer, input),
   }),
 );

@@ -4,25 +4,30 @@ import { AgentInUseError } from '../failures.ts';
 import { AgentRef } from './agent.ts';
 
 const AgentUseRef = builder.enumType('AgentUse', {
-  description: 'What keeps an agent from being deleted.',
+  description: 'Why an agent cannot be deleted.',
   values: {
-    CONVERSATIONS: { description: 'It has conversations, ended ones included: delete them first.' },
-    INBOXES: { description: 'It answers what arrives by an inbox.' },
-    DEFAULT_AGENT: { description: 'It is the default agent of the organization: make another one the default.' },
+    CONVERSATIONS: { description: 'It has conversations, possibly ended ones. Delete them first.' },
+    INBOXES: { description: 'It is the agent of an inbox.' },
+    DEFAULT_AGENT: {
+      description: 'It is the default agent of the organization. Make another agent the default first.',
+    },
   } as const,
 });
 
 builder.objectType(AgentInUseError, {
   name: 'AgentInUseError',
-  description: 'The agent is needed, so it cannot be deleted.',
+  description: 'The agent is still in use, so it cannot be deleted.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
     agent: t.prismaField({
       type: AgentRef,
-      description: 'As it is now.',
+      description: 'The current agent.',
       resolve: (query, { agentId }, _args, { services }) =>
         services.prisma.agent.findUniqueOrThrow({ ...query, where: { id: agentId } }),
     }),
-    usedBy: t.expose('usedBy', { type: [AgentUseRef], description: 'All that needs it, at least one.' }),
+    usedBy: t.expose('usedBy', {
+      type: [AgentUseRef],
+      description: 'Everything that uses the agent. At least one entry.',
+    }),
   }),
 });

@@ -4,19 +4,19 @@ import type { Playbook, PlaybookPhase } from '../playbook.ts';
 const PlaybookPhaseRef = builder.objectRef<PlaybookPhase>('PlaybookPhase').implement({
   description: 'One phase of a playbook.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'As `ConversationState.phase` names it.' }),
+    name: t.exposeString('name', { description: 'Name of the phase, used in `ConversationState.phase`.' }),
     instructions: t.exposeString('instructions', {
-      description: "What the agent is told in this phase, after the playbook's own instructions.",
+      description: "Instructions for the agent in this phase, given after the playbook's own.",
     }),
-    next: t.exposeStringList('next', { description: 'Names of the phases it may lead to.' }),
+    next: t.exposeStringList('next', { description: 'Names of the phases that the agent may go to from this one.' }),
   }),
 });
 
 export const PlaybookRef = builder.objectRef<Playbook>('Playbook').implement({
-  description: 'Named instructions, in phases.',
+  description: 'Named instructions, divided into phases.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'As `ConversationState.playbook` names it.' }),
-    instructions: t.exposeString('instructions', { description: 'What the agent is told in every phase.' }),
+    name: t.exposeString('name', { description: 'Name of the playbook, used in `ConversationState.playbook`.' }),
+    instructions: t.exposeString('instructions', { description: 'Instructions for the agent in every phase.' }),
     phases: t.field({
       type: [PlaybookPhaseRef],
       description: 'In the order in which they were given.',
@@ -28,35 +28,35 @@ export const PlaybookRef = builder.objectRef<Playbook>('Playbook').implement({
 const PlaybookPhaseInput = builder.inputType('PlaybookPhaseInput', {
   description: 'One phase of a playbook.',
   fields: (t) => ({
-    name: t.string({ required: true, description: '1 to 100 characters, another one for each phase of the playbook.' }),
+    name: t.string({ required: true, description: '1 to 100 characters. Unique within the playbook.' }),
     instructions: t.string({
       required: true,
       defaultValue: '',
       description:
-        "What the agent is told in this phase, after the playbook's own instructions. At most 20,000 characters.",
+        "Instructions for the agent in this phase, given after the playbook's own. At most 20,000 characters.",
     }),
     next: t.stringList({
       required: true,
       defaultValue: [],
-      description: 'Names of the phases of the same playbook that the agent may go to from here. At most 50.',
+      description: 'Names of the phases of the same playbook that the agent may go to from this one. At most 50.',
     }),
   }),
 });
 
 export const PlaybookInput = builder.inputType('PlaybookInput', {
-  description: 'Named instructions, in phases.',
+  description: 'Named instructions, divided into phases.',
   fields: (t) => ({
-    name: t.string({ required: true, description: '1 to 100 characters, another one for each playbook of the agent.' }),
+    name: t.string({ required: true, description: '1 to 100 characters. Unique within the agent.' }),
     instructions: t.string({
       required: true,
       defaultValue: '',
-      description: 'What the agent is told in every phase. At most 20,000 characters.',
+      description: 'Instructions for the agent in every phase. At most 20,000 characters.',
     }),
     phases: t.field({
       type: [PlaybookPhaseInput],
       required: true,
       defaultValue: [],
-      description: 'At most 50. While a conversation is in none of them, the agent may go to any.',
+      description: 'At most 50. While a conversation is in no phase, the agent may go to any of them.',
     }),
   }),
 });

@@ -10,8 +10,8 @@ builder.queryField('agent', (t) =>
     type: AgentRef,
     nullable: true,
     authScopes: { read: true },
-    description: 'One agent; null when it does not exist.',
-    args: { id: t.arg.id({ required: true, description: '`agent_…`' }) },
+    description: 'One agent. Null if it does not exist.',
+    args: { id: t.arg.id({ required: true, description: 'ID of the agent, `agent_…`.' }) },
     resolve: (query, _root, args, { services, viewer }) => {
       const id = decodeId('Agent', args.id);
       return id
@@ -28,7 +28,7 @@ builder.queryField('agents', (t) =>
     {
       type: AgentRef,
       authScopes: { read: true },
-      description: "The organization's agents by name.",
+      description: "The organization's agents, ordered by name.",
       resolve: (_root, args, context, info) =>
         keysetPage(
           args,
@@ -44,6 +44,6 @@ builder.queryField('agents', (t) =>
         ),
     },
     { name: 'AgentConnection', description: 'A page of agents.' },
-    { name: 'AgentEdge', description: 'One of a page.' },
+    { name: 'AgentEdge', description: 'An entry of a page.' },
   ),
 );

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Bus } from '../../bus/bus.ts';
+import type { Bus } from '../../bus/hints.ts';
 import { inTransaction } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
 import type { GateLimits, KeyedGate } from '../../keyed-gate.ts';

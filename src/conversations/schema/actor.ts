@@ -3,27 +3,27 @@ import { builder } from '../../graphql/builder.ts';
 import { encodeId, isUuid } from '../../ids.ts';
 
 const ApiKeyActor = builder.objectRef<Author>('ApiKeyActor').implement({
-  description: 'A program with an API key did it.',
+  description: 'A program with an API key.',
   fields: (t) => ({
     apiKeyId: t.id({
       nullable: true,
-      description: '`key_…`; null for a page that the server itself signed in.',
+      description: 'ID of the key, `key_…`. Null for a page that the server itself signed in.',
       resolve: ({ externalId }) => (isKeyId(externalId) ? encodeId('ApiKey', externalId) : null),
     }),
     name: t.string({
-      description: 'The name of the key at that time.',
+      description: 'The name of the key at the time.',
       resolve: ({ displayName }) => displayName ?? '',
     }),
   }),
 });
 
 const EndUserActor = builder.objectRef<Author>('EndUserActor').implement({
-  description: 'An end user with a client token did it.',
+  description: 'An end user with a client token.',
   fields: (t) => ({
     contact: t.prismaField({
       type: 'Contact',
       nullable: true,
-      description: 'Who it was; null for a token of a conversation whose end user is unknown.',
+      description: 'The end user. Null if the token was for a conversation whose end user is unknown.',
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
     }),
@@ -31,12 +31,12 @@ const EndUserActor = builder.objectRef<Author>('EndUserActor').implement({
 });
 
 const AgentActor = builder.objectRef<Author>('AgentActor').implement({
-  description: 'The agent did it, in the course of a reply.',
+  description: 'The agent, while it replied.',
   fields: (t) => ({
     agent: t.prismaField({
       type: 'Agent',
       nullable: true,
-      description: 'Which agent; null when its reply ended before it was loaded.',
+      description: 'The agent. Null if its reply ended before the agent was loaded.',
       resolve: (query, { agentId }, _args, { services }) =>
         agentId ? services.prisma.agent.findUnique({ ...query, where: { id: agentId } }) : null,
     }),
@@ -44,18 +44,18 @@ const AgentActor = builder.objectRef<Author>('AgentActor').implement({
 });
 
 const ServerActor = builder.objectRef<Author>('ServerActor').implement({
-  description: 'The server did it by itself.',
+  description: 'The server, on its own initiative.',
   fields: (t) => ({
     task: t.string({
-      description: 'In the course of what: `Recovery` settles the replies of servers that died.',
+      description: 'What the server was doing. `Recovery`: ending the replies of servers that died.',
       resolve: ({ displayName }) => displayName ?? '',
     }),
   }),
 });
 
-/** Who did what the log tells. */
+/** Who caused an event of the log. */
 export const ActorRef = builder.unionType('Actor', {
-  description: 'Who did something, as known at that time. Write a default branch: more kinds may come.',
+  description: 'Who did something, as known at the time. Handle unknown types too: more kinds may come.',
   types: [ApiKeyActor, EndUserActor, AgentActor, ServerActor],
   resolveType: ({ kind, externalId }) => {
     if (kind === 'END_USER') return 'EndUserActor';

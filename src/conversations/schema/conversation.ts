@@ -20,40 +20,40 @@ const byStart = new Keyset({ startedVersion: 'integer' });
 const byPosition = new Keyset({ position: 'integer' });
 
 export const ConversationStatusRef = builder.enumType('ConversationStatus', {
-  description: 'Which side answers.',
+  description: 'Whether the agent or a human answers.',
   values: {
     [ConversationStatus.ACTIVE]: { description: 'The agent answers.' },
-    [ConversationStatus.HANDED_OFF]: { description: 'A human answers or is awaited.' },
-    [ConversationStatus.ENDED]: { description: 'Nothing more is accepted.' },
+    [ConversationStatus.HANDED_OFF]: { description: 'A human answers, or has been asked for.' },
+    [ConversationStatus.ENDED]: { description: 'No more messages are accepted.' },
   } as const,
 });
 
 export const ConversationRef = builder.prismaNode('Conversation', {
-  description: 'An exchange between one end user and an agent, with humans stepping in.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'An exchange between one end user and an agent, in which humans can step in.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).conversation }),
   fields: (t) => ({
     version: t.exposeInt('version', {
       description:
-        'Raised by each committed event; a command may raise it several times, so take it from the payload and never compute ' +
-        'it. Streamed text does not raise it.',
+        'Increased by 1 with each committed event. A command may commit several, so read it from the payload and never compute ' +
+        'it. Streamed text does not change it.',
     }),
-    status: t.expose('status', { type: ConversationStatusRef, description: 'Which side answers.' }),
-    title: t.exposeString('title', { nullable: true, description: 'For lists.' }),
+    status: t.expose('status', { type: ConversationStatusRef, description: 'Whether the agent or a human answers.' }),
+    title: t.exposeString('title', { nullable: true, description: 'Title to show in lists.' }),
     agent: t.relation('agent', {
-      description: 'Who answers.',
+      description: 'The agent that answers.',
       resolve: (query, { agentId: id }, _args, { services }) =>
         services.prisma.agent.findUnique({ ...query, where: { id } }).then(present),
     }),
     contact: t.relation('contact', {
       nullable: true,
-      description: 'The end user; null when unknown.',
+      description: 'The end user. Null if unknown.',
       resolve: (query, { contactId: id }, _args, { services }) =>
         id === null ? null : services.prisma.contact.findUnique({ ...query, where: { id } }),
     }),
     inbox: t.relation('inbox', {
       nullable: true,
-      description: 'The channel it arrived by; null for plain API use.',
+      description: 'The inbox through which the conversation arrived. Null if it was created without one.',
       resolve: (query, { inboxId: id }, _args, { services }) =>
         id === null ? null : services.prisma.inbox.findUnique({ ...query, where: { id } }),
     }),
@@ -63,16 +63,16 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       resolve: ({ playbook, phase, systemMessage, context }) => stateOf({ playbook, phase, systemMessage, context }),
     }),
     systemPrompt: t.exposeString('systemPrompt', {
-      ...operatorsOnly("Added to the agent's own prompt; null when there is none."),
+      ...operatorsOnly("Added to the agent's own prompt. Null if there is none."),
     }),
     corpus: t.relation('corpus', {
-      ...operatorsOnly("Consulted instead of the agent's own corpus; null when there is none."),
+      ...operatorsOnly("Consulted instead of the agent's own corpus. Null if there is none."),
       resolve: (query, { corpusId: id }, _args, { services }) =>
         id === null ? null : services.prisma.corpus.findUnique({ ...query, where: { id } }),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      ...operatorsOnly('Apply to each reply unless its message overrides them.'),
+      ...operatorsOnly('Used for each reply unless its message overrides them.'),
       resolve: ({ runtimeParameters }) => (isJsonObject(runtimeParameters) ? runtimeParameters : {}),
     }),
     metadata: t.field({
@@ -82,13 +82,15 @@ export const ConversationRef = builder.prismaNode('Conversation', {
     }),
     searchMetadata: t.field({
       type: 'JSONObject',
-      ...operatorsOnly("Handed to the agent's search with each message, under the message's own `queryMetadata`."),
+      ...operatorsOnly(
+        "Passed to the agent's search with each message. The message's own `queryMetadata` overrides it.",
+      ),
       resolve: ({ searchMetadata }) => (isJsonObject(searchMetadata) ? searchMetadata : {}),
     }),
     runningReply: t.prismaField({
       type: 'Message',
       nullable: true,
-      description: 'The reply being generated now.',
+      description: 'The reply that is running now.',
       resolve: (query, { runningReplyId }, _args, { services }) =>
         runningReplyId ? services.prisma.message.findUnique({ ...query, where: { id: runningReplyId } }) : null,
     }),
@@ -118,19 +120,19 @@ export const ConversationRef = builder.prismaNode('Conversation', {
           ),
       },
       { name: 'HandoffConnection', description: 'A page of handoffs.' },
-      { name: 'HandoffEdge', description: 'One of a page.' },
+      { name: 'HandoffEdge', description: 'An entry of a page.' },
     ),
     messages: t.connection(
       {
         type: MessageRef,
         description:
-          'Oldest first; for a chat ask for `last: 50` and page with `before`. Superseded replies only when asked for.',
+          'Oldest first. For a chat, ask for `last: 50` and page with `before`. Superseded replies are left out unless asked for.',
         args: {
-          roles: t.arg({ type: [MessageRoleRef], description: 'Only these; left out, all.' }),
+          roles: t.arg({ type: [MessageRoleRef], description: 'Return only messages of these roles. Left out: all.' }),
           includeSuperseded: t.arg.boolean({
             required: true,
             defaultValue: false,
-            description: 'Also replies that a later one replaces.',
+            description: 'Include replies that a later one replaced.',
           }),
         },
         resolve: async (conversation, args, { services, viewer, budget }, info) => {
@@ -164,17 +166,17 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             type: 'EventCursor',
             nullable: true,
             description:
-              'Follow the conversation from this page: `after` of `conversationEvents`. Nothing is missed between the two, and ' +
-              'what the page holds already may be told again. Null for a page that does not end with the latest message ' +
+              'Pass it as `after` to `conversationEvents` to follow the conversation from this page. No event is missed, and ' +
+              'what is on the page may be sent again. Null for a page that does not end with the latest message ' +
               '(`before`, `after` or `first` given).',
             resolve: ({ eventCursor }) => eventCursor,
           }),
         }),
       },
-      { name: 'MessageEdge', description: 'One of a page.' },
+      { name: 'MessageEdge', description: 'An entry of a page.' },
     ),
     messageCount: t.exposeInt('messageCount', {
-      description: 'Messages that end users see, superseded ones included.',
+      description: 'Number of messages that end users see, including superseded ones.',
     }),
     lastMessage: t.prismaField({
       type: 'Message',
@@ -183,13 +185,17 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       resolve: (query, { lastMessageId }, _args, { services }) =>
         lastMessageId ? services.prisma.message.findUnique({ ...query, where: { id: lastMessageId } }) : null,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was started.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When `version` was last raised.' }),
-    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was ended.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the conversation was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When `version` last changed.' }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the conversation was ended. Null until then.',
+    }),
   }),
 });
 
-/** Of the row that was read before the page, so that the page can only be newer; null unless the page reaches the end. */
+/** Made of the row read before the page, so the page can only be newer. Null unless the page reaches the end. */
 function eventCursorOf(
   { logEpoch }: Pick<ConversationServices, 'logEpoch'>,
   { id, version, runningReplyVersion }: Pick<Conversation, 'id' | 'version' | 'runningReplyVersion'>,

@@ -6,39 +6,41 @@ import { MessageAction, MessageInput, StateInput, fields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const CreateConversationInput = builder.inputType('CreateConversationInput', {
-  description: '`{}` is enough: the default agent speaks first.',
+  description: 'No field is required. With `{}` the default agent speaks first.',
   fields: (t) => ({
-    agentId: t.id({ description: "Left out: the inbox's agent, or else the organization's default agent." }),
+    agentId: t.id({
+      description: "The agent that answers. Default: the inbox's agent, or else the organization's default agent.",
+    }),
     contactId: t.id({ description: 'The end user.' }),
-    inboxId: t.id({ description: 'The channel it arrives by.' }),
-    title: t.string({ description: 'For lists. At most 1 KiB.' }),
+    inboxId: t.id({ description: 'The inbox through which the conversation arrives.' }),
+    title: t.string({ description: 'Title to show in lists. At most 1 KiB.' }),
     message: t.field({ type: MessageInput, description: 'The first message.' }),
     action: t.field({
       type: MessageAction,
       required: true,
       defaultValue: 'GENERATE_REPLY',
-      description: 'With a message it is answered; without one the agent speaks first.',
+      description: '`GENERATE_REPLY`: the agent answers `message`, or speaks first if there is none.',
     }),
     awaitReply: fields.awaitReply(t),
-    state: t.field({ type: StateInput, description: 'What steers the agent from the start.' }),
+    state: t.field({ type: StateInput, description: 'The state of the conversation at its start.' }),
     systemPrompt: t.string({ description: "Added to the agent's own prompt. At most 64 KiB." }),
     corpusId: t.id({ description: "Consulted instead of the agent's own corpus." }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      description: "Over the agent's own; must match the schema of its runtime.",
+      description: "Override the agent's defaults. Must match the schema of its runtime.",
     }),
     metadata: t.field({ type: 'JSONObject', description: 'For operators. At most 64 KiB.' }),
     searchMetadata: t.field({
       type: 'JSONObject',
-      description: "Handed to the agent's search with each message. At most 64 KiB.",
+      description: "Passed to the agent's search with each message. At most 64 KiB.",
     }),
     idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 
-const CreateConversationPayload = payload('CreateConversationPayload', 'The conversation, started.');
-withMessage(CreateConversationPayload, 'The first message, when one was given.', { always: false });
-withReply(CreateConversationPayload, 'Null with `action: NONE`.', { always: false });
+const CreateConversationPayload = payload('CreateConversationPayload', 'The new conversation.');
+withMessage(CreateConversationPayload, 'The first message. Null if none was given.', { always: false });
+withReply(CreateConversationPayload, 'The first reply. Null with `action: NONE`.', { always: false });
 
 builder.mutationField('createConversation', (t) =>
   t.field({
@@ -46,12 +48,14 @@ builder.mutationField('createConversation', (t) =>
     nullable: true,
     authScopes: { write: true },
     description:
-      "Starts a conversation; with a message, or with the agent's greeting, or empty (`action: NONE` and no message).",
+      "Creates a conversation: with a message, with the agent's greeting, or empty (`action: NONE` and no message).",
     errors: {
       types: [NotFoundError, InvalidInputError, IdempotencyMismatchError],
-      union: { name: 'CreateConversationResult', description: 'What `createConversation` comes to.' },
+      union: { name: 'CreateConversationResult', description: 'The result of `createConversation`.' },
     },
-    args: { input: t.arg({ type: CreateConversationInput, required: true, description: 'With what it starts.' }) },
+    args: {
+      input: t.arg({ type: CreateConversationInput, required: true, description: 'The conversation to create.' }),
+    },
     resolve: (_root, { input }, { services, viewer }) => createConversation(services, viewer, input),
   }),
 );

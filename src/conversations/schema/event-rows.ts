@@ -9,7 +9,7 @@ import { type MessageRow, readRows } from '../log/rows.ts';
 import { retry } from '../../retry.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** An event with the rows that it shows, read when it is delivered: rows can be deleted, and never come back. */
+/** An event with the rows that it shows. They are read on delivery and may be deleted later. */
 export type DeliveredEvent = StreamEvent & EventRows;
 
 interface EventRows {
@@ -20,11 +20,11 @@ interface EventRows {
 
 type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 
-/** Finds what the events of one stream show. */
+/** Reads the rows that the events of one stream show. */
 class Delivery {
   private readonly services: Services;
   private readonly audience: Audience;
-  /** What was shown last. Messages do not change until they are complete, so they need not be read again for each fragment. */
+  /** The reply shown last. A running reply's row does not change, so it need not be read again for each fragment. */
   private reply: MessageRow | null = null;
   private asked: MessageRow | null = null;
 
@@ -34,8 +34,8 @@ class Delivery {
   }
 
   /**
-   * Null when what the event shows has been deleted meanwhile; then ConversationDeleted follows. Null also for what the
-   * audience is not told of.
+   * Null when the rows have been deleted meanwhile; ConversationDeleted follows then. Null also for an event that the
+   * audience may not see.
    */
   async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
     // Only text has deltas.
@@ -64,7 +64,7 @@ class Delivery {
     return this.reply;
   }
 
-  /** The message with the one that it answers, which this stream was shown. Others of the audience share the row. */
+  /** The message together with the one it answers, if this stream has shown that. Other streams share the row. */
   private remember(row: MessageRow, event: LogEvent): MessageRow {
     const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
     const message = asked ? { ...row, inReplyTo: asked } : row;
@@ -75,8 +75,8 @@ class Delivery {
 }
 
 /**
- * What is being read for all followers of one audience that are at the same event: it is read after the event, so it is not
- * older for any. No row is shared between audiences, and so is nothing that is remembered of a row.
+ * Reads in progress, shared by all followers of one audience at the same event. They begin after the event, so their rows are
+ * not older than it. Audiences share no rows, and so nothing that is cached by row either.
  */
 const reading: Record<Audience, WeakMap<LogEvent, Promise<EventRows | null>>> = {
   OPERATORS: new WeakMap(),
@@ -115,10 +115,10 @@ async function rowsOf(
   return { conversation, ...(message && { message }), ...(handoff && { handoff }) };
 }
 
-/** A fault of the database that passes is not the end of a stream: tries for about six seconds. */
+/** A transient database failure does not end a stream: retries for about six seconds. */
 const passingFault = { attempts: 7, longestMs: 3200 };
 
-/** A stream as clients are given it. `release` is called once, when it ends in whatever way. */
+/** A stream with the rows that clients are shown. `release` is called once, however the stream ends. */
 export function delivered(
   services: Services,
   stream: AsyncIterableIterator<StreamEvent>,

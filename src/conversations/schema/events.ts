@@ -21,22 +21,22 @@ type EventOf<K extends DeliveredEvent['kind']> = Extract<DeliveredEvent, { kind:
 
 export const ConversationEventRef = builder.interfaceRef<DeliveredEvent>('ConversationEvent').implement({
   description:
-    'Something that happened. Objects reached from an event are never older than the event, and may be newer. Select ' +
-    '`__typename`, write a default branch: more kinds may come.',
+    'Something that happened in a conversation. Objects read through an event are as of the event or newer. Select ' +
+    '`__typename` and ignore types you do not know: more kinds may come.',
   resolveType: (event) => (event.kind === 'log' ? event.event.type : fragmentEventNames[event.kind]),
   fields: (t) => ({
     cursor: t.field({
       type: 'EventCursor',
-      description: 'Resume after this event with it.',
+      description: 'Pass it as `after` to resume after this event.',
       resolve: ({ cursor }) => cursor,
     }),
     conversationId: t.id({
-      description: 'Where it happened.',
+      description: 'ID of the conversation.',
       resolve: ({ conversationId }) => encodeId('Conversation', conversationId),
     }),
     occurredAt: t.field({
       type: 'DateTime',
-      description: 'When it was committed; for a fragment, when this server told of it.',
+      description: 'When the event was committed. For a fragment event: when this server sent it.',
       resolve: (event) => (event.kind === 'log' ? event.event.occurredAt : event.occurredAt),
     }),
   }),
@@ -51,11 +51,11 @@ const fragmentEventNames = {
 export const VersionedEventRef = builder.interfaceRef<LoggedEvent>('VersionedEvent');
 VersionedEventRef.implement({
   description:
-    'A committed change, with the version it made: one version, one event. A client token may see numbers skipped.',
+    'A committed change. Each has its own version. A client token may see gaps: events that are hidden from it.',
   interfaces: [ConversationEventRef],
   resolveType: ({ event }) => event.type,
   fields: (t) => ({
-    version: t.int({ description: 'That it made.', resolve: ({ event }) => event.version }),
+    version: t.int({ description: 'The version that this event made.', resolve: ({ event }) => event.version }),
     conversation: t.prismaField({
       type: ConversationRef,
       description: 'As it is now.',
@@ -65,7 +65,7 @@ VersionedEventRef.implement({
     }),
     actor: t.field({
       type: ActorRef,
-      ...operatorsOnly('Who did it.'),
+      ...operatorsOnly('Who caused the event.'),
       resolve: ({ event }) => authorOf(event.actor),
     }),
   }),
@@ -77,7 +77,9 @@ builder.objectField(ConversationRef, 'events', (t) =>
   t.connection(
     {
       type: VersionedEventRef,
-      ...operatorsOnly('The log: who did what. Without fragment events. `after` and `before` take pagination cursors.'),
+      ...operatorsOnly(
+        'The event log: who did what, oldest first. Without fragment events. `after` and `before` take pagination cursors.',
+      ),
       resolve: ({ id }, args, { services }) =>
         keysetPage(
           args,
@@ -91,7 +93,7 @@ builder.objectField(ConversationRef, 'events', (t) =>
         ),
     },
     { name: 'VersionedEventConnection', description: 'A page of logged events.' },
-    { name: 'VersionedEventEdge', description: 'One of a page.' },
+    { name: 'VersionedEventEdge', description: 'An entry of a page.' },
   ),
 );
 
@@ -105,20 +107,20 @@ function inPlace(
   return { kind: 'log', conversationId, event, cursor };
 }
 
-/** An event of the log that says no more than that it happened. */
+/** An event of the log that has no fields of its own. */
 function loggedEvent(type: LogEvent['type'], description: string) {
   const ref = builder.objectRef<LoggedEvent>(type);
   ref.implement({ description, interfaces: [VersionedEventRef, ConversationEventRef] });
   return ref;
 }
 
-loggedEvent('ConversationCreated', 'The conversation began: always version 1.');
+loggedEvent('ConversationCreated', 'The conversation was created. Always version 1.');
 
 builder.objectField(loggedEvent('MessageCreated', createdDescription()), 'message', (t) =>
   t.prismaField({
     type: MessageRef,
     description:
-      'A reply that will be generated is shown in progress and without fragments, however long ago it began.',
+      'The message. A reply is shown as it began, in progress and without fragments, even if it has ended since.',
     resolve: async (query, delivered, _args, context) => {
       const message = await messageOf(query, delivered, context);
       return delivered.event.beginsReply ? asBegun(message) : message;
@@ -126,7 +128,7 @@ builder.objectField(loggedEvent('MessageCreated', createdDescription()), 'messag
   }),
 );
 
-/** Read with the event where it was streamed, and now where it is a row of the log. */
+/** An event of a stream comes with its message; for a row of the log it is read now. */
 function messageOf(query: object, { message, event }: LoggedEvent, { services }: GraphQLContext) {
   return (
     message ?? services.prisma.message.findUnique({ ...query, where: { id: event.messageId ?? '' } }).then(present)
@@ -134,34 +136,34 @@ function messageOf(query: object, { message, event }: LoggedEvent, { services }:
 }
 
 function createdDescription(): string {
-  return 'A message exists: insert it by `position`. A reply that replaces another names it in `supersedes`.';
+  return 'A message was added. Insert it by `position`. A reply that replaces another names it in `supersedes`.';
 }
 
 builder.objectField(
   loggedEvent(
     'MessageCompleted',
-    'A reply reached `DONE`, `STOPPED` or `ERROR`. Carries the whole message: its text settles any doubt.',
+    'A reply ended as `DONE`, `STOPPED` or `ERROR`. Carries the whole message: its text replaces what you have put together.',
   ),
   'message',
   (t) =>
     t.prismaField({
       type: MessageRef,
-      description: 'As it will stay.',
+      description: 'The message in its final form.',
       resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
     }),
 );
 
 builder.objectFields(
-  loggedEvent('StateChanged', 'What steers the agent has changed. Never sent to a client token.'),
+  loggedEvent('StateChanged', 'The state of the conversation changed. Never sent to a client token.'),
   (t) => ({
     before: t.field({
       type: ConversationStateRef,
-      description: 'Until then.',
+      description: 'The state before the change.',
       resolve: ({ event }) => stateIn(event.data, 'before'),
     }),
     after: t.field({
       type: ConversationStateRef,
-      description: 'From then on.',
+      description: 'The state after the change.',
       resolve: ({ event }) => stateIn(event.data, 'after'),
     }),
   }),
@@ -173,9 +175,9 @@ function stateIn(data: Json, key: 'before' | 'after') {
 }
 
 const handoffEvents = {
-  HandoffStarted: 'A human is asked for.',
-  HandoffAccepted: 'A human has come.',
-  HandoffEnded: 'The agent has it again.',
+  HandoffStarted: 'A human was asked for.',
+  HandoffAccepted: 'A human took over.',
+  HandoffEnded: 'The handoff ended.',
 } as const;
 for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as const) {
   builder.objectField(loggedEvent(type, handoffEvents[type]), 'handoff', (t) =>
@@ -188,52 +190,54 @@ for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as cons
   );
 }
 
-loggedEvent('ConversationUpdated', 'Title, metadata or runtime parameters changed.');
-loggedEvent('ConversationEnded', 'Nothing more is accepted.');
+loggedEvent('ConversationUpdated', 'Title, metadata, search metadata or runtime parameters changed.');
+loggedEvent('ConversationEnded', 'The conversation was ended. No more messages are accepted.');
 
 builder.objectRef<LoggedEvent>('ConversationDeleted').implement({
-  description: 'The last event; the stream completes. Whoever resumes later gets it too.',
+  description:
+    'The conversation was deleted. This is the last event, and the stream completes. Resuming later gives this event again.',
   interfaces: [ConversationEventRef],
 });
 
 builder.objectRef<EventOf<'fragment-started'>>('FragmentStarted').implement({
-  description: '`fragments` of the message now include it. Put it at its `index`.',
+  description: 'A fragment was added to a message. Insert it by `index`.',
   interfaces: [ConversationEventRef],
   fields: (t) => ({
     message: t.prismaField({
       type: MessageRef,
-      description: 'The message that it is a part of.',
+      description: 'The message that the fragment belongs to.',
       resolve: (query, { message, fragment }, _args, { services }) =>
         message ?? services.prisma.message.findUnique({ ...query, where: { id: fragment.messageId } }).then(present),
     }),
     fragment: t.field({
       type: FragmentRef,
-      description: 'As it began, without content.',
+      description: 'The fragment as it began, without content.',
       resolve: ({ fragment }) => fragment,
     }),
   }),
 });
 
 builder.objectRef<EventOf<'fragment-delta'>>('FragmentDelta').implement({
-  description: "The fragment's text is now `text[0..offset] + delta.text`, whatever stood after `offset` before.",
+  description:
+    "The text of a fragment changed. It is now the first `offset` units of its previous text, followed by this event's `text`.",
   interfaces: [ConversationEventRef],
   fields: (t) => ({
     messageId: t.id({
-      description: 'The message.',
+      description: 'ID of the message.',
       resolve: ({ fragment }) => encodeId('Message', fragment.messageId),
     }),
     fragmentId: t.id({
-      description: 'The fragment.',
+      description: 'ID of the fragment.',
       resolve: ({ fragment }) => encodeFragmentId(fragment.messageId, fragment.index),
     }),
     offset: t.exposeInt('offset', {
-      description: 'In UTF-16 code units, as in JavaScript; never inside a surrogate pair.',
+      description: 'Where `text` begins, in UTF-16 code units as in JavaScript. Never inside a surrogate pair.',
     }),
-    text: t.exposeString('text', { description: 'To put there.' }),
+    text: t.exposeString('text', { description: 'The text from `offset` on.' }),
     fragment: t.field({
       type: TextFragmentRef,
       description:
-        'The whole fragment, for caches without code and for GraphiQL. Sends the text again each time: prefer `offset` and ' +
+        'The whole fragment, for clients that only update a cache, and for GraphiQL. It sends all text each time: prefer `offset` and ' +
         '`text`.',
       resolve: ({ fragment, offset, text }) => ({
         ...fragment,
@@ -245,13 +249,17 @@ builder.objectRef<EventOf<'fragment-delta'>>('FragmentDelta').implement({
 });
 
 builder.objectRef<EventOf<'fragment-completed'>>('FragmentCompleted').implement({
-  description: 'A fragment is complete. Replace it by this one.',
+  description: 'A fragment is complete. Replace yours by this one.',
   interfaces: [ConversationEventRef],
   fields: (t) => ({
     messageId: t.id({
-      description: 'The message.',
+      description: 'ID of the message.',
       resolve: ({ fragment }) => encodeId('Message', fragment.messageId),
     }),
-    fragment: t.field({ type: FragmentRef, description: 'With its content.', resolve: ({ fragment }) => fragment }),
+    fragment: t.field({
+      type: FragmentRef,
+      description: 'The complete fragment.',
+      resolve: ({ fragment }) => fragment,
+    }),
   }),
 });

@@ -12,26 +12,30 @@ import {
 
 builder.objectType(ConversationBusyError, {
   name: 'ConversationBusyError',
-  description: 'A reply is being generated. Wait for it, stop it, or send again with another `onBusy`.',
+  description: 'A reply is running. Wait for it, stop it, or send again with another `onBusy`.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
     runningReply: t.prismaField({
       type: 'Message',
-      description: 'The reply in the way.',
+      description: 'The running reply.',
       resolve: (query, { runningReplyId }, _args, { services }) =>
         services.prisma.message.findUnique({ ...query, where: { id: runningReplyId } }).then(present),
     }),
-    currentVersion: t.exposeInt('currentVersion', { description: 'When this was decided.' }),
+    currentVersion: t.exposeInt('currentVersion', {
+      description: 'Version of the conversation when the command was rejected.',
+    }),
   }),
 });
 
 builder.objectType(VersionConflictError, {
   name: 'VersionConflictError',
-  description: 'The conversation has moved on since `expectedVersion`. Read, decide, send again.',
+  description: 'The conversation has changed since `expectedVersion`. Read it again, decide, and send again.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
-    expectedVersion: t.exposeInt('expectedVersion', { description: 'As given.' }),
-    currentVersion: t.exposeInt('currentVersion', { description: 'When this was decided.' }),
+    expectedVersion: t.exposeInt('expectedVersion', { description: 'The value given in the input.' }),
+    currentVersion: t.exposeInt('currentVersion', {
+      description: 'Version of the conversation when the command was rejected.',
+    }),
   }),
 });
 
@@ -43,12 +47,12 @@ builder.objectType(ConversationEndedError, {
 
 builder.objectType(HandedOffError, {
   name: 'HandedOffError',
-  description: 'The conversation is handed off already, so an agent cannot reply, nor another human take it.',
+  description: 'The conversation is handed off already, so the agent cannot reply and no other human can take it.',
   interfaces: [UserErrorRef],
   fields: (t) => ({
     handoff: t.prismaField({
       type: 'Handoff',
-      description: 'The one in force.',
+      description: 'The handoff in force.',
       resolve: (query, { handoffId }, _args, { services }) =>
         services.prisma.handoff.findUnique({ ...query, where: { id: handoffId } }).then(present),
     }),
@@ -63,17 +67,19 @@ builder.objectType(NotHandedOffError, {
 
 builder.objectType(IdempotencyMismatchError, {
   name: 'IdempotencyMismatchError',
-  description: 'The key was used before with another input.',
+  description: 'The idempotency key was used before with another input.',
   interfaces: [UserErrorRef],
-  fields: (t) => ({ idempotencyKey: t.exposeString('idempotencyKey', { description: 'As given.' }) }),
+  fields: (t) => ({
+    idempotencyKey: t.exposeString('idempotencyKey', { description: 'The value given in the input.' }),
+  }),
 });
 
 for (const [failure, description] of [
-  [ConversationBusyError, 'As it is now, which may be after the reply has ended.'],
-  [VersionConflictError, 'As it is now.'],
+  [ConversationBusyError, 'The current conversation. The reply may have ended since.'],
+  [VersionConflictError, 'The current conversation.'],
   [ConversationEndedError, 'The ended conversation.'],
-  [HandedOffError, 'As it is now.'],
-  [NotHandedOffError, 'As it is now.'],
+  [HandedOffError, 'The current conversation.'],
+  [NotHandedOffError, 'The current conversation.'],
 ] as const) {
   builder.objectField(failure, 'conversation', (t) =>
     t.prismaField({

@@ -2,36 +2,42 @@ import { builder } from '../../graphql/builder.ts';
 import { ConversationStatusRef } from './conversation.ts';
 
 const DateTimeRange = builder.inputType('DateTimeRange', {
-  description: '`from` included, `to` not; a missing bound is open.',
+  description: 'A range of time from `from` (included) to `to` (not included). A bound left out does not limit.',
   fields: (t) => ({
-    from: t.field({ type: 'DateTime', description: 'Included.' }),
-    to: t.field({ type: 'DateTime', description: 'Not included.' }),
+    from: t.field({ type: 'DateTime', description: 'Start of the range, included.' }),
+    to: t.field({ type: 'DateTime', description: 'End of the range, not included.' }),
   }),
 });
 
 const OpenHandoffStatus = builder.enumType('OpenHandoffStatus', {
-  description: 'How far the handoff in force has come.',
+  description: 'Progress of the handoff in force.',
   values: {
     WAITING: { description: 'No human has accepted yet.' },
-    ACCEPTED: { description: 'A human has it.' },
+    ACCEPTED: { description: 'A human has taken the conversation.' },
   } as const,
 });
 
 export const ConversationFilterInput = builder.inputType('ConversationFilter', {
-  description: 'All that is given must hold.',
+  description: 'A conversation must match all fields that are given.',
   fields: (t) => ({
-    agentId: t.id({ description: 'Answered by this agent.' }),
-    contactId: t.id({ description: 'Of this end user.' }),
-    inboxId: t.id({ description: 'Arrived by this channel.' }),
-    status: t.field({ type: [ConversationStatusRef], description: 'Any of these.' }),
-    handoffStatus: t.field({ type: [OpenHandoffStatus], description: 'Any of these, for the handoff in force.' }),
+    agentId: t.id({ description: 'The agent is this one.' }),
+    contactId: t.id({ description: 'The end user is this one.' }),
+    inboxId: t.id({ description: 'It arrived through this inbox.' }),
+    status: t.field({ type: [ConversationStatusRef], description: 'The status is one of these.' }),
+    handoffStatus: t.field({
+      type: [OpenHandoffStatus],
+      description: 'There is a handoff in force, with one of these statuses.',
+    }),
     keyword: t.string({
       description:
-        'Words that all occur in the title, or in one text of a message that end users see (in its first 100,000 characters). ' +
-        'At most 1 KiB; the first 20 count.',
+        'All of these words occur in the title, or in one text of a message that end users see (in its first 100,000 characters). ' +
+        'At most 1 KiB. Only the first 20 words count.',
     }),
-    metadata: t.field({ type: 'JSONObject', description: 'For operators. The metadata contains this object.' }),
-    created: t.field({ type: DateTimeRange, description: 'When it was started.' }),
-    updated: t.field({ type: DateTimeRange, description: 'When something last happened.' }),
+    metadata: t.field({
+      type: 'JSONObject',
+      description: 'Only operators may give it. The metadata contains this object.',
+    }),
+    created: t.field({ type: DateTimeRange, description: 'When the conversation was created.' }),
+    updated: t.field({ type: DateTimeRange, description: 'When the conversation last changed.' }),
   }),
 });

@@ -7,9 +7,9 @@ import { isJsonObject } from '../../json.ts';
 import type { FragmentRow } from '../log/read.ts';
 
 const FragmentStatusRef = builder.enumType('FragmentStatus', {
-  description: 'Whether content is still arriving.',
+  description: 'Whether more content may arrive.',
   values: {
-    [FragmentStatus.IN_PROGRESS]: { description: 'More may come, unless its message has ended.' },
+    [FragmentStatus.IN_PROGRESS]: { description: 'More content may arrive, unless the message has ended.' },
     [FragmentStatus.DONE]: { description: 'Complete.' },
   } as const,
 });
@@ -23,17 +23,16 @@ export const FragmentRef = builder.interfaceRef<FragmentRow>('Fragment').impleme
       resolve: ({ messageId, index }) => encodeFragmentId(messageId, index),
     }),
     index: t.exposeInt('index', {
-      description:
-        'Order within the message, from 0. A client token may see numbers skipped: calls that are hidden from it.',
+      description: 'Order within the message, from 0. A client token may see gaps: calls that are hidden from it.',
     }),
     status: t.expose('status', {
       type: FragmentStatusRef,
-      description: 'Stays `IN_PROGRESS` for good when its message ended inside it.',
+      description: 'Stays `IN_PROGRESS` for good if the message ended before the fragment was complete.',
     }),
     metadata: t.field({
       type: 'JSONObject',
       description:
-        'Shown to end users, but for that of a call of which they see the name alone. In that of an agent’s text, `citations` says what it rests on.',
+        'Shown to end users, except for calls of which they see only the name. For text of an agent, `citations` names its sources.',
       resolve: ({ metadata }) => metadata,
     }),
   }),
@@ -46,51 +45,52 @@ const typeNames = {
 } as const;
 
 export const TextFragmentRef = builder.objectRef<FragmentRow>('TextFragment').implement({
-  description: 'Text, in Markdown when the agent writes it.',
+  description: 'Text. An agent writes Markdown.',
   interfaces: [FragmentRef],
   fields: (t) => ({ text: t.exposeString('text', { description: 'The text so far.' }) }),
 });
 
 builder.objectRef<FragmentRow>('FunctionCallFragment').implement({
-  description: 'The agent asks for a function. A client token is shown it as the `visibility` of the tool says.',
+  description:
+    'A call of a function by the agent. What a client token sees of it depends on the `visibility` of the tool.',
   interfaces: [FragmentRef],
   fields: (t) => ({
     visibility: t.field({
       type: CallVisibilityRef,
-      ...operatorsOnly('What end users see of it.'),
+      ...operatorsOnly('What end users see of the call.'),
       resolve: ({ visibility }) => visibility,
     }),
     name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
     args: t.field({
       type: 'JSONObject',
       nullable: true,
-      description: 'Null until complete, and for a client token that is shown the name alone.',
+      description: 'Null until complete, and for a client token that sees only the name.',
       resolve: ({ args }) => (isJsonObject(args) ? args : null),
     }),
   }),
 });
 
 builder.objectRef<FragmentRow>('FunctionResponseFragment').implement({
-  description: 'What the function gave. A client token is shown it as the `visibility` of the tool says.',
+  description: 'The response of a function. What a client token sees of it depends on the `visibility` of the tool.',
   interfaces: [FragmentRef],
   fields: (t) => ({
     visibility: t.field({
       type: CallVisibilityRef,
-      ...operatorsOnly('What end users see of it.'),
+      ...operatorsOnly('What end users see of the call.'),
       resolve: ({ visibility }) => visibility,
     }),
     name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
     callId: t.id({
       nullable: true,
-      description: 'The call it answers.',
+      description: 'ID of the fragment with the call.',
       resolve: ({ messageId, callIndex }) => (callIndex === null ? null : encodeFragmentId(messageId, callIndex)),
     }),
     response: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'Null until complete, and for a client token that is shown the name alone.',
+      description: 'Null until complete, and for a client token that sees only the name.',
       resolve: ({ response }) => response,
     }),
-    failed: t.exposeBoolean('failed', { description: 'Whether the function failed; `response` then says how.' }),
+    failed: t.exposeBoolean('failed', { description: 'Whether the function failed. If so, `response` says how.' }),
   }),
 });

@@ -6,36 +6,36 @@ import { isJsonObject } from '../../json.ts';
 import { AuthorRef, authorOf } from './message.ts';
 
 export const HandoffStatusRef = builder.enumType('HandoffStatus', {
-  description: 'How far a handoff has come.',
+  description: 'Progress of a handoff.',
   values: {
     WAITING: { description: 'No human has accepted yet.' },
-    ACCEPTED: { description: 'A human has it.' },
-    ENDED: { description: 'The agent has the conversation again, or it has ended.' },
+    ACCEPTED: { description: 'A human has taken the conversation.' },
+    ENDED: { description: 'The agent answers again, or the conversation has ended.' },
   } as const,
 });
 
 export const HandoffRef = builder.prismaNode('Handoff', {
-  description: 'A human instead of the agent, from the asking to the end.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'A period in which a human answers instead of the agent, from asking for one until the end.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).handoff }),
   fields: (t) => ({
     conversation: t.relation('conversation', {
-      description: 'What is handed off.',
+      description: 'The conversation that is handed off.',
       resolve: (query, { conversationId: id }, _args, { services }) =>
         services.prisma.conversation.findUnique({ ...query, where: { id } }).then(present),
     }),
     status: t.field({
       type: HandoffStatusRef,
-      description: 'How far it has come.',
+      description: 'Progress of the handoff.',
       resolve: ({ acceptedAt, endedAt }) => (endedAt ? 'ENDED' : acceptedAt ? 'ACCEPTED' : 'WAITING'),
     }),
-    reason: t.exposeString('reason', operatorsOnly('Null when none was given.')),
-    queue: t.exposeString('queue', operatorsOnly('Who should take it.')),
-    assignee: t.exposeString('assignee', operatorsOnly('Who has taken it.')),
+    reason: t.exposeString('reason', operatorsOnly('Null if none was given.')),
+    queue: t.exposeString('queue', operatorsOnly('The group of people who should take it.')),
+    assignee: t.exposeString('assignee', operatorsOnly('The person who has taken it.')),
     author: t.field({
       type: AuthorRef,
       nullable: true,
-      description: 'The human who is there, as their latest message shows them; null until they have written one.',
+      description: 'The human who answers, as in their latest message. Null until they have written one.',
       resolve: async ({ conversationId, startedVersion, endedAt }, _args, { services }) => {
         const message = await services.prisma.message.findFirst({
           where: {
@@ -57,7 +57,15 @@ export const HandoffRef = builder.prismaNode('Handoff', {
       resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
     }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When a human was asked for.' }),
-    acceptedAt: t.expose('acceptedAt', { type: 'DateTime', nullable: true, description: 'When a human came.' }),
-    endedAt: t.expose('endedAt', { type: 'DateTime', nullable: true, description: 'When it was over.' }),
+    acceptedAt: t.expose('acceptedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a human took over. Null until then.',
+    }),
+    endedAt: t.expose('endedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the handoff ended. Null until then.',
+    }),
   }),
 });

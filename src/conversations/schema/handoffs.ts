@@ -8,18 +8,20 @@ import { fields } from './inputs.ts';
 import { payload, withHandoff } from './payloads.ts';
 
 const StartHandoffInput = builder.inputType('StartHandoffInput', {
-  description: 'Why, where and by whom.',
+  description: 'The handoff to start.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
     reason: t.string({ description: 'For operators. At most 1 KiB.' }),
-    queue: t.string({ description: 'Who should take it. At most 1 KiB.' }),
-    assignee: t.string({ description: 'Given: the handoff begins `ACCEPTED` by this person. At most 1 KiB.' }),
+    queue: t.string({ description: 'The group of people who should take it. At most 1 KiB.' }),
+    assignee: t.string({
+      description: 'If given, the handoff is `ACCEPTED` by this person from its start. At most 1 KiB.',
+    }),
     metadata: t.field({ type: 'JSONObject', description: 'For operators. At most 64 KiB.' }),
     expectedVersion: fields.expectedVersion(t),
   }),
 });
 
-const StartHandoffPayload = payload('StartHandoffPayload', 'The handoff, begun.');
+const StartHandoffPayload = payload('StartHandoffPayload', 'The started handoff.');
 withHandoff(StartHandoffPayload);
 
 builder.mutationField('startHandoff', (t) =>
@@ -27,26 +29,26 @@ builder.mutationField('startHandoff', (t) =>
     type: StartHandoffPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Asks for a human: a running reply is stopped, and the agent stays silent until the handoff ends.',
+    description: 'Asks for a human. A running reply is stopped, and the agent stays silent until the handoff ends.',
     errors: {
       types: [HandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
-      union: { name: 'StartHandoffResult', description: 'What `startHandoff` comes to.' },
+      union: { name: 'StartHandoffResult', description: 'The result of `startHandoff`.' },
     },
-    args: { input: t.arg({ type: StartHandoffInput, required: true, description: 'Why, where and by whom.' }) },
+    args: { input: t.arg({ type: StartHandoffInput, required: true, description: 'The handoff to start.' }) },
     resolve: (_root, { input }, { services, viewer }) => startHandoff(services, viewer, input),
   }),
 );
 
 const AcceptHandoffInput = builder.inputType('AcceptHandoffInput', {
-  description: 'By whom.',
+  description: 'The handoff to accept.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
-    assignee: t.string({ required: true, description: 'Who takes it. 1 character to 1 KiB.' }),
+    assignee: t.string({ required: true, description: 'The person who takes it. 1 character to 1 KiB.' }),
     expectedVersion: fields.expectedVersion(t),
   }),
 });
 
-const AcceptHandoffPayload = payload('AcceptHandoffPayload', 'The handoff, accepted.');
+const AcceptHandoffPayload = payload('AcceptHandoffPayload', 'The accepted handoff.');
 withHandoff(AcceptHandoffPayload);
 
 builder.mutationField('acceptHandoff', (t) =>
@@ -54,8 +56,7 @@ builder.mutationField('acceptHandoff', (t) =>
     type: AcceptHandoffPayload,
     nullable: true,
     authScopes: { write: true },
-    description:
-      'A human takes the conversation. Accepting a handoff that the same assignee has accepted changes nothing.',
+    description: 'A human takes the conversation. Does nothing if the same assignee has already accepted the handoff.',
     errors: {
       types: [
         HandedOffError,
@@ -65,22 +66,22 @@ builder.mutationField('acceptHandoff', (t) =>
         NotFoundError,
         InvalidInputError,
       ],
-      union: { name: 'AcceptHandoffResult', description: 'What `acceptHandoff` comes to.' },
+      union: { name: 'AcceptHandoffResult', description: 'The result of `acceptHandoff`.' },
     },
-    args: { input: t.arg({ type: AcceptHandoffInput, required: true, description: 'By whom.' }) },
+    args: { input: t.arg({ type: AcceptHandoffInput, required: true, description: 'The handoff to accept.' }) },
     resolve: (_root, { input }, { services, viewer }) => acceptHandoff(services, viewer, input),
   }),
 );
 
 const EndHandoffInput = builder.inputType('EndHandoffInput', {
-  description: 'The conversation to give back.',
+  description: 'The conversation to give back to the agent.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
     expectedVersion: fields.expectedVersion(t),
   }),
 });
 
-const EndHandoffPayload = payload('EndHandoffPayload', 'The handoff, ended.');
+const EndHandoffPayload = payload('EndHandoffPayload', 'The ended handoff.');
 withHandoff(EndHandoffPayload);
 
 builder.mutationField('endHandoff', (t) =>
@@ -91,9 +92,15 @@ builder.mutationField('endHandoff', (t) =>
     description: 'Gives the conversation back to the agent.',
     errors: {
       types: [NotHandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
-      union: { name: 'EndHandoffResult', description: 'What `endHandoff` comes to.' },
+      union: { name: 'EndHandoffResult', description: 'The result of `endHandoff`.' },
     },
-    args: { input: t.arg({ type: EndHandoffInput, required: true, description: 'The conversation to give back.' }) },
+    args: {
+      input: t.arg({
+        type: EndHandoffInput,
+        required: true,
+        description: 'The conversation to give back to the agent.',
+      }),
+    },
     resolve: (_root, { input }, { services, viewer }) => endHandoff(services, viewer, input),
   }),
 );
@@ -102,22 +109,22 @@ const EndConversationInput = builder.inputType('EndConversationInput', {
   description: 'The conversation to end.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
-    reason: t.string({ description: 'For the log. At most 1 KiB.' }),
+    reason: t.string({ description: 'Written to the event log. At most 1 KiB.' }),
     expectedVersion: fields.expectedVersion(t),
   }),
 });
 
-const EndConversationPayload = payload('EndConversationPayload', 'The conversation, ended.');
+const EndConversationPayload = payload('EndConversationPayload', 'The ended conversation.');
 
 builder.mutationField('endConversation', (t) =>
   t.field({
     type: EndConversationPayload,
     nullable: true,
     authScopes: { write: true, participate: true },
-    description: 'Ends the conversation; nothing more is accepted. Ending twice is harmless.',
+    description: 'Ends the conversation. No more messages are accepted. Ending it again does nothing.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
-      union: { name: 'EndConversationResult', description: 'What `endConversation` comes to.' },
+      union: { name: 'EndConversationResult', description: 'The result of `endConversation`.' },
     },
     args: { input: t.arg({ type: EndConversationInput, required: true, description: 'The conversation to end.' }) },
     resolve: async (_root, { input }, context) => {

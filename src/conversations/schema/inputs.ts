@@ -8,7 +8,7 @@ const fragmentMetadata = (t: InputFields) =>
   t.field({
     type: 'JSONObject',
     description:
-      'For operators to give, shown to end users. Without `citations`, which only agents write. At most 64 KiB.',
+      'Only operators may give it. End users see it. Must not contain `citations`, which only agents write. At most 64 KiB.',
   });
 
 const TextFragmentInput = builder.inputType('TextFragmentInput', {
@@ -20,31 +20,31 @@ const TextFragmentInput = builder.inputType('TextFragmentInput', {
 });
 
 const FunctionCallFragmentInput = builder.inputType('FunctionCallFragmentInput', {
-  description: 'A call that was made elsewhere.',
+  description: 'A call made outside Parley.',
   fields: (t) => ({
     name: t.string({ required: true, description: "The function's name." }),
-    args: t.field({ type: 'JSONObject', required: true, description: 'What it was called with.' }),
+    args: t.field({ type: 'JSONObject', required: true, description: 'The arguments of the call.' }),
     metadata: fragmentMetadata(t),
     visibility: t.field({
       type: CallVisibilityRef,
       required: true,
       defaultValue: DEFAULT_VISIBILITY,
-      description: 'What end users see of it.',
+      description: 'What end users see of the call.',
     }),
   }),
 });
 
 const FunctionResponseFragmentInput = builder.inputType('FunctionResponseFragmentInput', {
-  description: 'What a call that was made elsewhere gave; `callIndex` is the place of the call in the same list.',
+  description: 'The response of a call made outside Parley.',
   fields: (t) => ({
     name: t.string({ required: true, description: "The function's name." }),
-    callIndex: t.int({ description: 'From 0.' }),
-    response: t.field({ type: 'JSON', description: 'What it gave.' }),
-    failed: t.boolean({ required: true, defaultValue: false, description: 'Whether it failed.' }),
+    callIndex: t.int({ description: 'Index of the call in the same list of fragments, from 0.' }),
+    response: t.field({ type: 'JSON', description: 'What the function returned.' }),
+    failed: t.boolean({ required: true, defaultValue: false, description: 'Whether the function failed.' }),
     metadata: fragmentMetadata(t),
     visibility: t.field({
       type: CallVisibilityRef,
-      description: `What end users see of it. Left out: as of its call, or \`${DEFAULT_VISIBILITY}\` when it names none.`,
+      description: `What end users see of the response. Default: as for its call, or \`${DEFAULT_VISIBILITY}\` without \`callIndex\`.`,
     }),
   }),
 });
@@ -54,8 +54,8 @@ const FragmentInput = builder.inputType('FragmentInput', {
   isOneOf: true,
   fields: (t) => ({
     text: t.field({ type: TextFragmentInput, description: 'Text.' }),
-    functionCall: t.field({ type: FunctionCallFragmentInput, description: 'A call.' }),
-    functionResponse: t.field({ type: FunctionResponseFragmentInput, description: 'What a call gave.' }),
+    functionCall: t.field({ type: FunctionCallFragmentInput, description: 'A call of a function.' }),
+    functionResponse: t.field({ type: FunctionResponseFragmentInput, description: 'The response of a function.' }),
   }),
 });
 
@@ -64,23 +64,23 @@ export const ContentInput = builder.inputType('ContentInput', {
   isOneOf: true,
   fields: (t) => ({
     text: t.string({ description: '1 character to 1 MiB.' }),
-    fragments: t.field({ type: [FragmentInput], description: '1 to 1000, in all at most 1 MiB.' }),
+    fragments: t.field({ type: [FragmentInput], description: '1 to 1000 fragments, at most 1 MiB in total.' }),
   }),
 });
 
 const authorFields = (t: InputFields) => ({
-  externalId: t.string({ description: "The person's id in your own system. Not shown to end users." }),
-  displayName: t.string({ description: 'To show.' }),
-  avatarUrl: t.field({ type: 'URL', description: 'A picture to show.' }),
+  externalId: t.string({ description: "The person's ID in your own system. Not shown to end users." }),
+  displayName: t.string({ description: 'Name to show.' }),
+  avatarUrl: t.field({ type: 'URL', description: 'Picture to show.' }),
 });
 
 const AuthorInput = builder.inputType('AuthorInput', {
-  description: 'The person who wrote a message of the end user.',
+  description: "The person who wrote an end user's message.",
   fields: authorFields,
 });
 
 const AgentAuthorKind = builder.enumType('AgentAuthorKind', {
-  description: 'Who writes in the name of the agent.',
+  description: "Who writes in the agent's name.",
   values: {
     AI_AGENT: { description: 'The agent.' },
     HUMAN_AGENT: { description: "A human, in the agent's place." },
@@ -88,7 +88,7 @@ const AgentAuthorKind = builder.enumType('AgentAuthorKind', {
 });
 
 export const AgentAuthorInput = builder.inputType('AgentAuthorInput', {
-  description: 'Who wrote a message in the name of the agent.',
+  description: "The author of a message in the agent's name.",
   fields: (t) => ({
     kind: t.field({
       type: AgentAuthorKind,
@@ -101,100 +101,103 @@ export const AgentAuthorInput = builder.inputType('AgentAuthorInput', {
 });
 
 export const CanvasInput = builder.inputType('CanvasInput', {
-  description: 'See `Canvas`.',
+  description: 'A document that a message shows beside its text.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'Names it among others.' }),
-    type: t.string({ required: true, description: 'How to show the content.' }),
-    title: t.string({ required: true, description: 'To show above it.' }),
-    content: t.string({ required: true, description: 'At most 1 MiB.' }),
+    name: t.string({ required: true, description: 'Name of the document.' }),
+    type: t.string({ required: true, description: 'Kind of content: tells clients how to show it.' }),
+    title: t.string({ required: true, description: 'Title to show above the document.' }),
+    content: t.string({ required: true, description: 'The document itself. At most 1 MiB.' }),
   }),
 });
 
 export const StateInput = builder.inputType('StateInput', {
-  description: 'A field left out stays unchanged; null clears it.',
+  description: 'A field left out stays unchanged. Null clears it.',
   fields: (t) => ({
     playbook: t.string({ description: "The name of one of the agent's playbooks." }),
-    phase: t.string({ description: 'The name of a phase of the playbook that is then in force.' }),
-    systemMessage: t.string({ description: "Takes the place of the playbook's instructions. At most 64 KiB." }),
-    context: t.field({ type: 'JSON', description: 'Anything that the agent should know. At most 256 KiB.' }),
+    phase: t.string({ description: 'The name of a phase of the playbook that is in force after this change.' }),
+    systemMessage: t.string({ description: "Replaces the playbook's instructions. At most 64 KiB." }),
+    context: t.field({ type: 'JSON', description: 'Any further information for the agent. At most 256 KiB.' }),
   }),
 });
 
 export const MessageAction = builder.enumType('MessageAction', {
-  description: 'What to do once the message is committed.',
+  description: 'What to do after the message is committed.',
   values: {
-    GENERATE_REPLY: { description: 'Have the agent answer.' },
-    NONE: { description: 'Leave it unanswered.' },
+    GENERATE_REPLY: { description: 'Start a reply of the agent.' },
+    NONE: { description: 'Do not start a reply.' },
   } as const,
 });
 
-/** What goes with the content of a message. */
+/** Fields that accompany the content of a message. */
 export const companionFields = (t: InputFields) => ({
-  canvas: t.field({ type: CanvasInput, description: 'For operators to give. A document beside the text.' }),
+  canvas: t.field({
+    type: CanvasInput,
+    description: 'Only operators may give it. A document to show beside the text.',
+  }),
   metadata: t.field({
     type: 'JSONObject',
     description:
-      'For operators to give, shown to end users. Without `citations`, which only agents write. At most 64 KiB.',
+      'Only operators may give it. End users see it. Must not contain `citations`, which only agents write. At most 64 KiB.',
   }),
   contentPayload: t.field({
     type: 'JSONObject',
-    description: 'A machine-readable companion to the content. At most 64 KiB.',
+    description: 'The content in machine-readable form. At most 64 KiB.',
   }),
 });
 
-/** What a message of the end user is made of. */
+/** Fields of a message of the end user. */
 export const userMessageFields = (t: InputFields) => ({
-  content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
+  content: t.field({ type: ContentInput, required: true, description: 'Content of the message.' }),
   author: t.field({
     type: AuthorInput,
-    description: 'For operators to give. Who wrote it, when it is not the contact.',
+    description: 'Only operators may give it. Who wrote the message, if not the contact.',
   }),
   contactId: t.id({
-    description: "For operators to give. The person who wrote it, when it is not the conversation's contact.",
+    description: "Only operators may give it. The contact who wrote the message, if not the conversation's contact.",
   }),
   ...companionFields(t),
   queryMetadata: t.field({
     type: 'JSONObject',
     description:
-      "For operators to give. Handed to the agent's search for this message alone, over `Conversation.searchMetadata`. At most 64 KiB.",
+      "Only operators may give it. Passed to the agent's search for this message alone. Overrides `Conversation.searchMetadata`. At most 64 KiB.",
   }),
 });
 
 export const MessageInput = builder.inputType('MessageInput', {
-  description: 'A first message. The same fields, flat, are in `SendMessageInput`.',
+  description: 'The first message of a conversation. `SendMessageInput` has the same fields.',
   fields: userMessageFields,
 });
 
 const OnBusy = builder.enumType('OnBusy', {
-  description: 'What to do while a reply is being generated.',
+  description: 'What to do if a reply is running.',
   values: {
     REJECT: { description: 'Fail with `ConversationBusyError`.' },
-    INTERRUPT: { description: 'Stop the running reply, keep its text, go on.' },
+    INTERRUPT: { description: 'Stop the running reply, keep its text, and proceed.' },
   } as const,
 });
 
 /** Fields that the inputs of several commands share. */
 export const fields = {
-  conversationId: (t: InputFields) => t.id({ required: true, description: 'Which conversation, `conv_…`.' }),
+  conversationId: (t: InputFields) => t.id({ required: true, description: 'ID of the conversation, `conv_…`.' }),
   expectedVersion: (t: InputFields) =>
     t.int({
       description:
-        'Do it only if the conversation is still at this version; otherwise fail with `VersionConflictError`.',
+        'Proceed only if the conversation is still at this version. Otherwise fail with `VersionConflictError`.',
     }),
   idempotencyKey: (t: InputFields) =>
     t.string({
       description:
-        '1 to 255 characters, remembered for at least 24 hours: the same key and input return the first success.',
+        '1 to 255 characters, kept for at least 24 hours. Sending the same key and input again returns the first success.',
     }),
   awaitReply: (t: InputFields) =>
     t.boolean({
       required: true,
       defaultValue: false,
       description:
-        'Return when the reply has ended. After 60 seconds it is returned as it is; follow it from `cursor`.',
+        'Wait until the reply has ended, at most 60 seconds. A reply still running then is returned as it is: follow it from `cursor`.',
     }),
   onBusy: (t: InputFields) =>
-    t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'While a reply runs.' }),
+    t.field({ type: OnBusy, required: true, defaultValue: 'REJECT', description: 'What to do if a reply is running.' }),
   replyParameters: (t: InputFields) =>
-    t.field({ type: 'JSONObject', description: 'For this reply alone, over those of the conversation.' }),
+    t.field({ type: 'JSONObject', description: 'For this reply alone. They override those of the conversation.' }),
 };

@@ -11,10 +11,11 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
   description: 'A field left out stays unchanged.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
-    title: t.string({ description: 'Null removes it. At most 1 KiB.' }),
+    title: t.string({ description: 'Null removes the title. At most 1 KiB.' }),
     metadata: t.field({
       type: 'JSONObject',
-      description: 'Merged key by key; null removes a key (RFC 7396). At most 64 KiB once merged.',
+      description:
+        'Merged into the present metadata key by key. Null removes a key (RFC 7396). At most 64 KiB after merging.',
     }),
     searchMetadata: t.field({ type: 'JSONObject', description: 'Replaced as a whole. At most 64 KiB.' }),
     runtimeParameters: t.field({ type: 'JSONObject', description: 'Replaced as a whole.' }),
@@ -22,19 +23,19 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
   }),
 });
 
-const UpdateConversationPayload = payload('UpdateConversationPayload', 'The conversation, updated.');
+const UpdateConversationPayload = payload('UpdateConversationPayload', 'The updated conversation.');
 
 builder.mutationField('updateConversation', (t) =>
   t.field({
     type: UpdateConversationPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Changes title, metadata, search metadata or runtime parameters; also while a reply runs.',
+    description: 'Changes title, metadata, search metadata or runtime parameters. Allowed while a reply is running.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
-      union: { name: 'UpdateConversationResult', description: 'What `updateConversation` comes to.' },
+      union: { name: 'UpdateConversationResult', description: 'The result of `updateConversation`.' },
     },
-    args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'What is to change.' }) },
+    args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'The changes.' }) },
     resolve: (_root, { input }, { services, viewer }) => updateConversation(services, viewer, input),
   }),
 );
@@ -48,10 +49,10 @@ const DeleteConversationInput = builder.inputType('DeleteConversationInput', {
 });
 
 const DeleteConversationPayload = builder.objectRef<{ conversationId: string }>('DeleteConversationPayload').implement({
-  description: 'The conversation is gone.',
+  description: 'The conversation was deleted.',
   fields: (t) => ({
     deletedConversationId: t.id({
-      description: 'Its id, to take it out of caches.',
+      description: 'ID of the deleted conversation, for removing it from caches.',
       resolve: ({ conversationId }) => encodeId('Conversation', conversationId),
     }),
   }),
@@ -65,9 +66,11 @@ builder.mutationField('deleteConversation', (t) =>
     description: 'Deletes the conversation with everything in it.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
-      union: { name: 'DeleteConversationResult', description: 'What `deleteConversation` comes to.' },
+      union: { name: 'DeleteConversationResult', description: 'The result of `deleteConversation`.' },
     },
-    args: { input: t.arg({ type: DeleteConversationInput, required: true, description: 'Which one.' }) },
+    args: {
+      input: t.arg({ type: DeleteConversationInput, required: true, description: 'The conversation to delete.' }),
+    },
     resolve: (_root, { input }, { services, viewer }) => deleteConversation(services, viewer, input),
   }),
 );

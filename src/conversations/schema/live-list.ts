@@ -8,26 +8,26 @@ import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 
 const ConversationChangeKindRef = builder.enumType('ConversationChangeKind', {
-  description: 'Seen from the filter.',
+  description: 'How a conversation changed in relation to the filter.',
   values: {
     ENTERED: { description: 'New, or it matches the filter now.' },
-    UPDATED: { description: 'Something happened in it.' },
+    UPDATED: { description: 'It changed, and still matches the filter.' },
     LEFT: { description: 'Deleted, or it no longer matches the filter.' },
   } as const,
 });
 
 const ConversationChangeRef = builder.objectRef<ConversationChange>('ConversationChange').implement({
-  description: 'How a conversation moved in relation to the filter of a live list.',
+  description: 'A change of a conversation in a live list.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: ConversationChangeKindRef, description: 'How it moved.' }),
+    kind: t.expose('kind', { type: ConversationChangeKindRef, description: 'The kind of change.' }),
     conversationId: t.id({
-      description: 'Which one.',
+      description: 'ID of the conversation.',
       resolve: ({ conversationId }) => encodeId('Conversation', conversationId),
     }),
     conversation: t.prismaField({
       type: ConversationRef,
       nullable: true,
-      description: 'As it is now. Null for `LEFT`.',
+      description: 'The current conversation. Null for `LEFT`.',
       resolve: (query, { kind, conversationId }, _args, { services }) =>
         kind === 'LEFT' ? null : services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }),
     }),
@@ -39,11 +39,11 @@ builder.subscriptionField('conversationChanges', (t) =>
     type: ConversationChangeRef,
     authScopes: { read: true },
     description:
-      'A live list; a conversation is told of at most once a second. Not resumable: after a reconnect, read `conversations` again.',
-    args: { filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }) },
+      'A live list of conversations. Each is reported at most once a second. It cannot be resumed: after a reconnect, read `conversations` again.',
+    args: { filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }) },
     subscribe: async (_root, args, { services, viewer }) => {
       const filter = args.filter ?? {};
-      // A filter that cannot be used is a fault of the request, not of the stream.
+      // Tries the filter first: an unusable one is reported as bad input, not as a failure of the stream.
       await matchingConversations(services.pool, viewer.organizationId, filter, []).catch(asBadInput);
       return cancellable((signal) => conversationChanges(services, viewer.organizationId, filter, signal));
     },

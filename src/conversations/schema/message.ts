@@ -14,12 +14,12 @@ import { type Canvas } from '../model.ts';
 import { FragmentRef } from './fragment.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
-/** A reply as it was when it began, however long ago that is: in progress and without fragments. */
+/** A reply as it was when it began: in progress and without fragments. */
 export function asBegun(row: MessageRow): MessageRow {
   return { ...row, status: 'IN_PROGRESS', completedAt: null, errorDetail: null, inputTokens: null, fragments: [] };
 }
 
-/** Those that came with the row, or else read now; those of a message that has ended once for all who share its row. */
+/** Came with the row, or read now. The fragments of an ended message are read once for all who share its row. */
 function fragmentsOf(row: MessageRow, _args: object, { fragments }: GraphQLContext) {
   if (row.fragments) return row.fragments;
   const loaded = fragments.load(row.id);
@@ -29,35 +29,35 @@ function fragmentsOf(row: MessageRow, _args: object, { fragments }: GraphQLConte
   return loaded;
 }
 
-/** The row, for what may be large of it. Throws `RESPONSE_TOO_LARGE` when that was too much to be read with its page. */
+/** The row, for what may be large of it. Throws `RESPONSE_TOO_LARGE` if that was too much to be read with its page. */
 function whole<Row extends MessageRow>(row: Row): Row {
   if (row.isCut) throw responseTooLarge(responseLimits);
   return row;
 }
 
 export const MessageRoleRef = builder.enumType('MessageRole', {
-  description: 'On whose behalf a message stands in the conversation.',
+  description: 'Which side a message belongs to.',
   values: {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
-    [MessageRole.CONTROL]: { description: 'For the agent, of operators. No client token ever sees one.' },
+    [MessageRole.CONTROL]: { description: 'A message from operators to the agent. Client tokens never see one.' },
   } as const,
 });
 
 const MessageStatusRef = builder.enumType('MessageStatus', {
-  description: 'How far a message has come. Messages that are not replies are always `DONE`.',
+  description: 'Progress of a message. Messages that are not replies are always `DONE`.',
   values: {
-    [MessageStatus.IN_PROGRESS]: { description: 'Being generated.' },
+    [MessageStatus.IN_PROGRESS]: { description: 'The reply is running.' },
     [MessageStatus.DONE]: { description: 'Complete.' },
-    [MessageStatus.STOPPED]: { description: 'Ended early on request; the text so far is kept.' },
-    [MessageStatus.ERROR]: { description: 'See `errorDetail`; the text so far is kept.' },
+    [MessageStatus.STOPPED]: { description: 'Ended early on request. The text so far is kept.' },
+    [MessageStatus.ERROR]: { description: 'Failed: see `errorDetail`. The text so far is kept.' },
   } as const,
 });
 
 const AuthorKindRef = builder.enumType('AuthorKind', {
-  description: "Who really wrote it: a message of the role AGENT may be a human's.",
+  description: 'Who actually wrote a message. A message of the role `AGENT` may be from a human.',
   values: {
-    END_USER: { description: 'The person whom the conversation is for.' },
+    END_USER: { description: 'The end user.' },
     AI_AGENT: { description: 'The agent.' },
     HUMAN_AGENT: { description: "A human, in the agent's place." },
     SYSTEM: { description: 'A program that uses the API.' },
@@ -65,30 +65,30 @@ const AuthorKindRef = builder.enumType('AuthorKind', {
 });
 
 export const AuthorRef = builder.objectRef<Author>('Author').implement({
-  description: 'Who wrote a message, as known when it was written. A value without identity: do not normalise it.',
+  description: 'Who wrote a message, as known when it was written. It has no ID: caches must not normalise it.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: AuthorKindRef, description: 'A person, the agent, or the system.' }),
-    displayName: t.string({ nullable: true, description: 'To show.', resolve: (author) => author.displayName }),
+    kind: t.expose('kind', { type: AuthorKindRef, description: 'The kind of author.' }),
+    displayName: t.string({ nullable: true, description: 'Name to show.', resolve: (author) => author.displayName }),
     avatarUrl: t.field({
       type: 'URL',
       nullable: true,
-      description: 'A picture to show.',
+      description: 'Picture to show.',
       resolve: (author) => author.avatarUrl,
     }),
     externalId: t.string({
-      ...operatorsOnly("The person's id in your own system; null for other kinds than persons."),
+      ...operatorsOnly("The person's ID in your own system. Null if the author is not a person."),
       resolve: ({ kind, externalId }) => (kind === 'SYSTEM' ? null : externalId),
     }),
     contact: t.prismaField({
       type: 'Contact',
-      ...operatorsOnly('Null for other kinds than `END_USER`, and for an unknown person.'),
+      ...operatorsOnly('Null for kinds other than `END_USER`, and for an unknown person.'),
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
     }),
     agent: t.prismaField({
       type: 'Agent',
       nullable: true,
-      description: 'Null for other kinds than `AI_AGENT`.',
+      description: 'Null for kinds other than `AI_AGENT`.',
       resolve: (query, { agentId }, _args, { services }) =>
         agentId ? services.prisma.agent.findUnique({ ...query, where: { id: agentId } }) : null,
     }),
@@ -96,50 +96,50 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
 });
 
 const TokenUsageRef = builder.objectRef<{ inputTokens: number; outputTokens: number }>('TokenUsage').implement({
-  description: 'As the model reports it.',
+  description: 'Number of tokens used, as reported by the model.',
   fields: (t) => ({
-    inputTokens: t.exposeInt('inputTokens', { description: 'Read by the model.' }),
-    outputTokens: t.exposeInt('outputTokens', { description: 'Written by the model.' }),
+    inputTokens: t.exposeInt('inputTokens', { description: 'Tokens read by the model.' }),
+    outputTokens: t.exposeInt('outputTokens', { description: 'Tokens written by the model.' }),
   }),
 });
 
 const CanvasRef = builder.objectRef<Canvas>('Canvas').implement({
-  description: 'A document that a message shows beside its text. Only operators and agents give one.',
+  description: 'A document that a message shows beside its text. Only operators and agents write one.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Names it among others.' }),
-    type: t.exposeString('type', { description: 'How to show the content.' }),
-    title: t.exposeString('title', { description: 'To show above it.' }),
+    name: t.exposeString('name', { description: 'Name of the document.' }),
+    type: t.exposeString('type', { description: 'Kind of content: tells clients how to show it.' }),
+    title: t.exposeString('title', { description: 'Title to show above the document.' }),
     content: t.exposeString('content', { description: 'The document itself.' }),
   }),
 });
 
 export const MessageRef = builder.prismaNode('Message', {
-  description: 'Immutable once `status` is `DONE`, `STOPPED` or `ERROR`.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'A message of a conversation. It no longer changes once `status` is `DONE`, `STOPPED` or `ERROR`.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).message }),
   fields: (t) => ({
     conversation: t.relation('conversation', {
-      description: 'Where it stands.',
+      description: 'The conversation that the message belongs to.',
       resolve: (query, { conversationId: id }, _args, { services }) =>
         services.prisma.conversation.findUnique({ ...query, where: { id } }).then(present),
     }),
-    position: t.exposeInt('position', { description: 'Order within the conversation; gaps are possible.' }),
-    role: t.expose('role', { type: MessageRoleRef, description: 'On whose behalf it stands.' }),
+    position: t.exposeInt('position', { description: 'Order within the conversation. There may be gaps.' }),
+    role: t.expose('role', { type: MessageRoleRef, description: 'Which side the message belongs to.' }),
     author: t.field({
       type: AuthorRef,
-      description: 'Who wrote it.',
+      description: 'Who wrote the message.',
       resolve: ({ author }) => authorOf(author),
     }),
-    status: t.expose('status', { type: MessageStatusRef, description: 'How far it has come.' }),
+    status: t.expose('status', { type: MessageStatusRef, description: 'Progress of the message.' }),
     fragments: t.field({
       type: [FragmentRef],
-      description: 'In order of `index`.',
+      description: 'Ordered by `index`.',
       extensions: { weight: 5, entries: 10 },
       resolve: async (message, args, context) =>
         fragmentsFor(audienceOf(context.viewer), await fragmentsOf(message, args, context)),
     }),
     text: t.string({
-      description: 'The text of its text fragments, joined.',
+      description: 'The texts of its text fragments, joined.',
       extensions: { weight: 5 },
       resolve: async (message, args, context) => {
         const fragments = await fragmentsOf(message, args, context);
@@ -150,7 +150,7 @@ export const MessageRef = builder.prismaNode('Message', {
       type: CanvasRef,
       nullable: true,
       extensions: { weight: 5 },
-      description: 'A document beside the text.',
+      description: 'A document to show beside the text.',
       resolve: (message) => {
         const { canvas } = whole(message);
         return isCanvas(canvas) ? canvas : null;
@@ -165,22 +165,22 @@ export const MessageRef = builder.prismaNode('Message', {
       type: 'JSONObject',
       nullable: true,
       description:
-        'A machine-readable companion to the content, from whoever wrote the message: an end user can give anything.',
+        'The content in machine-readable form, from whoever wrote the message. Do not trust it: an end user can send anything.',
       resolve: (message) => objectOrNull(whole(message).contentPayload),
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
-      ...operatorsOnly("Handed to the agent's search; null when there is none."),
+      ...operatorsOnly("Passed to the agent's search. Null if there is none."),
       resolve: (message) => objectOrNull(whole(message).queryMetadata),
     }),
     inReplyTo: t.prismaField({
       type: 'Message',
       nullable: true,
       description:
-        'The message that it answers; null when the agent spoke unasked, and for a client token that may not see that message.',
+        'The message that this one answers. Null if the agent spoke unasked, and for a client token that may not see that message.',
       resolve: (query, { inReplyToId: id, inReplyTo }: MessageRow, _args, { services: { prisma }, viewer }) => {
         if (!id || inReplyTo) return inReplyTo;
-        // Those of one moment are found in one query, but only where nothing is asked for beside the id.
+        // Prisma joins look-ups of one moment into one query, but only if the condition is the id alone.
         if (!viewer.confinedTo) return prisma.message.findUnique({ ...query, where: { id } });
         return prisma.message.findFirst({ ...query, where: { id, ...visibleTo(viewer).message } });
       },
@@ -200,11 +200,11 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     errorDetail: t.exposeString('errorDetail', {
       nullable: true,
-      description: 'For the status `ERROR`: what happened, safe to show.',
+      description: 'For the status `ERROR`: what happened. Safe to show to end users.',
     }),
     stateAfter: t.field({
       type: ConversationStateRef,
-      ...operatorsOnly('The state after this message, when it changed it.'),
+      ...operatorsOnly('The state after this message, if the message changed it.'),
       resolve: (message) => {
         const { stateAfter } = whole(message);
         return isJsonObject(stateAfter) ? stateOf(stateAfter) : null;
@@ -212,25 +212,28 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
-      ...operatorsOnly('For a reply, the merged parameters that it was generated with.'),
+      ...operatorsOnly('For a reply: the merged parameters that it was generated with.'),
       resolve: ({ runtimeParameters }) => objectOrNull(runtimeParameters),
     }),
     usage: t.field({
       type: TokenUsageRef,
-      ...operatorsOnly('For a reply of a runtime that counts tokens.'),
+      ...operatorsOnly('For a reply whose runtime counts tokens. Null otherwise.'),
       resolve: ({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was committed, or begun.' }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When the message was committed. For a reply: when it began.',
+    }),
     completedAt: t.expose('completedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it ended; null until then.',
+      description: 'When the message was complete. Null until then.',
     }),
   }),
 });
 
-/** An author as stored. */
+/** An author from its stored form. */
 export function authorOf(json: unknown): Author {
   return isAuthor(json) ? json : { kind: 'SYSTEM' };
 }

@@ -10,7 +10,7 @@ import { ConversationRef } from './conversation.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef } from './message.ts';
 
-/** The rows that the change left, and a note of it, should something that is selected below them fail. */
+/** The rows after the change. Also records the change, so that an error below them can say what was committed. */
 function rowsOf(committed: Committed, { committed: changes }: GraphQLContext, info: GraphQLResolveInfo): Rows {
   changes.note(info, committed);
   return committed.rows;
@@ -18,19 +18,19 @@ function rowsOf(committed: Committed, { committed: changes }: GraphQLContext, in
 
 export const ConversationPayloadRef = builder.interfaceRef<Committed>('ConversationPayload').implement({
   description:
-    'The result of a change to a conversation that still exists. The change is committed: an error below it carries ' +
-    '`extensions.committed` with the `version`, `messageId` and `replyId`, and nothing has to be done again.',
+    'The result of a change to a conversation that still exists. The change is committed: an error below the payload carries ' +
+    '`extensions.committed` with `version`, `messageId` and `replyId`, and the command must not be sent again.',
   fields: (t) => ({
     conversation: t.prismaField({
       type: ConversationRef,
       description:
-        'As this change left it. With `awaitReply`, and where the first success of an idempotency key is returned, as it is now.',
+        'The conversation right after this change. With `awaitReply`, or if an idempotency key returns its first success: as it is now.',
       resolve: (_query, committed, _args, context, info) => rowsOf(committed, context, info).conversation,
     }),
     cursor: t.field({
       type: 'EventCursor',
       description:
-        'Just after this change. What others did before it is not in this payload: who follows already keeps to its own last ' +
+        "The place right after this change. Others' changes before it are not in this payload: a client that follows already keeps using its own last " +
         'cursor.',
       resolve: ({ conversationId, version, runningReplyVersion }, _args, { services }) =>
         cursorAt(services.logEpoch.current, conversationId, version, runningReplyVersion),
@@ -40,19 +40,19 @@ export const ConversationPayloadRef = builder.interfaceRef<Committed>('Conversat
 
 export type PayloadRef = ObjectRef<BuilderTypes, Committed, Committed>;
 
-/** A payload that leaves a conversation behind and nothing else. */
+/** A payload with the conversation and its cursor, and no other field. */
 export function payload(name: string, description: string): PayloadRef {
   const ref = builder.objectRef<Committed>(name);
   ref.implement({ description, interfaces: [ConversationPayloadRef] });
   return ref;
 }
 
-/** Adds the message that a command committed, or `always` committed. */
+/** Adds the field for the message that a command committed. Not nullable if the command `always` commits one. */
 export function withMessage(ref: PayloadRef, description: string, { always }: { always: boolean }): void {
   withMessageField(ref, 'message', description, always);
 }
 
-/** Adds the reply that a command may have begun, or `always` names. */
+/** Adds the field for a command's reply. Not nullable if the command `always` has one. */
 export function withReply(ref: PayloadRef, description: string, { always }: { always: boolean }): void {
   withMessageField(ref, 'reply', description, always);
 }
@@ -74,12 +74,12 @@ function withMessageField(ref: PayloadRef, name: 'message' | 'reply', descriptio
   );
 }
 
-/** Adds the handoff that a command began, changed or ended. */
+/** Adds the field for the handoff that a command started, accepted or ended. */
 export function withHandoff(ref: PayloadRef): void {
   builder.objectField(ref, 'handoff', (t) =>
     t.prismaField({
       type: HandoffRef,
-      description: 'As this change left it.',
+      description: 'The handoff right after this change.',
       resolve: (_query, committed, _args, context, info) => present(rowsOf(committed, context, info).handoff),
     }),
   );

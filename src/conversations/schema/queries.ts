@@ -15,8 +15,8 @@ builder.queryField('conversation', (t) =>
     type: ConversationRef,
     nullable: true,
     authScopes: { read: true, participate: true },
-    description: 'One conversation; null when it does not exist.',
-    args: { id: t.arg.id({ required: true, description: '`conv_…`' }) },
+    description: 'One conversation. Null if it does not exist.',
+    args: { id: t.arg.id({ required: true, description: 'ID of the conversation, `conv_…`.' }) },
     resolve: (query, _root, args, { services, viewer }) => {
       const id = decodeId('Conversation', args.id);
       if (!id) return null;
@@ -33,8 +33,8 @@ builder.queryField('message', (t) =>
     type: MessageRef,
     nullable: true,
     authScopes: { read: true, participate: true },
-    description: 'One message; null when it does not exist.',
-    args: { id: t.arg.id({ required: true, description: '`msg_…`' }) },
+    description: 'One message. Null if it does not exist.',
+    args: { id: t.arg.id({ required: true, description: 'ID of the message, `msg_…`.' }) },
     resolve: (query, _root, args, { services, viewer }) => {
       const id = decodeId('Message', args.id);
       return id
@@ -45,15 +45,15 @@ builder.queryField('message', (t) =>
 );
 
 const OrderField = builder.enumType('ConversationOrderField', {
-  description: 'What to order by.',
+  description: 'The field to order by.',
   values: {
-    CREATED_AT: { description: 'When it was started.', value: 'createdAt' },
-    UPDATED_AT: { description: 'When something last happened.', value: 'updatedAt' },
+    CREATED_AT: { description: 'When the conversation was created.', value: 'createdAt' },
+    UPDATED_AT: { description: 'When the conversation last changed.', value: 'updatedAt' },
   } as const,
 });
 
 const Direction = builder.enumType('OrderDirection', {
-  description: 'Which way.',
+  description: 'The direction of an order.',
   values: {
     ASC: { description: 'Oldest first.', value: 'asc' },
     DESC: { description: 'Newest first.', value: 'desc' },
@@ -61,14 +61,14 @@ const Direction = builder.enumType('OrderDirection', {
 });
 
 const ConversationOrder = builder.inputType('ConversationOrder', {
-  description: 'Ties are broken by id.',
+  description: 'The order of a list of conversations. Equal values are ordered by ID.',
   fields: (t) => ({
-    field: t.field({ type: OrderField, required: true, description: 'What to order by.' }),
-    direction: t.field({ type: Direction, required: true, description: 'Which way.' }),
+    field: t.field({ type: OrderField, required: true, description: 'The field to order by.' }),
+    direction: t.field({ type: Direction, required: true, description: 'The direction of an order.' }),
   }),
 });
 
-/** When a conversation was started, or when something last happened, by the order asked for. */
+/** `at` is when a conversation was created or last changed, depending on the order asked for. */
 const byTime = new Keyset({ at: 'time', id: 'uuid' });
 
 builder.queryField('conversations', (t) =>
@@ -77,15 +77,15 @@ builder.queryField('conversations', (t) =>
       type: ConversationRef,
       authScopes: { read: true, participate: true },
       description:
-        'Conversations, newest activity first unless ordered otherwise. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
-        'is given); more is `BAD_USER_INPUT`.',
+        'Conversations, last changed first by default. A page holds 1 to 100 (50 when neither `first` nor `last` ' +
+        'is given). More is `BAD_USER_INPUT`.',
       args: {
-        filter: t.arg({ type: ConversationFilterInput, description: 'Only these.' }),
+        filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }),
         orderBy: t.arg({
           type: ConversationOrder,
           required: true,
           defaultValue: { field: 'updatedAt', direction: 'desc' },
-          description: 'The order.',
+          description: 'The order of the list.',
         }),
       },
       resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
@@ -108,7 +108,7 @@ builder.queryField('conversations', (t) =>
             const byId = new Map(rows.map((row) => [row.id, row]));
             return listed.flatMap(({ id, createdAt, updatedAt }) => {
               const row = byId.get(id);
-              // The cursor is of the place where the row was listed, should it have moved since.
+              // The cursor keeps the place at which the row was listed, even if the row has moved since.
               return row ? [{ ...row, createdAt, updatedAt }] : [];
             });
           },
@@ -116,6 +116,6 @@ builder.queryField('conversations', (t) =>
       },
     },
     { name: 'ConversationConnection', description: 'A page of conversations.' },
-    { name: 'ConversationEdge', description: 'One of a page.' },
+    { name: 'ConversationEdge', description: 'An entry of a page.' },
   ),
 );

@@ -14,12 +14,12 @@ import { fields } from './inputs.ts';
 import { payload, withReply } from './payloads.ts';
 
 const StopReplyInput = builder.inputType('StopReplyInput', {
-  description: 'The reply, by its own id, so that never another one is stopped.',
-  fields: (t) => ({ replyId: t.id({ required: true, description: 'The id of the reply, a message.' }) }),
+  description: 'The reply to stop. Naming the reply, not the conversation, makes sure that no other reply is stopped.',
+  fields: (t) => ({ replyId: t.id({ required: true, description: "ID of the reply's message, `msg_…`." }) }),
 });
 
-const StopReplyPayload = payload('StopReplyPayload', 'The reply in its last status.');
-withReply(StopReplyPayload, 'As it ended.', { always: true });
+const StopReplyPayload = payload('StopReplyPayload', 'The ended reply.');
+withReply(StopReplyPayload, 'The reply as it ended.', { always: true });
 
 builder.mutationField('stopReply', (t) =>
   t.field({
@@ -27,12 +27,12 @@ builder.mutationField('stopReply', (t) =>
     nullable: true,
     authScopes: { write: true, participate: true },
     description:
-      'Stops this reply wherever it runs and keeps its text. A reply that has already ended is returned as it is.',
+      'Stops a reply, whichever server runs it, and keeps its text. A reply that has already ended is returned as it is.',
     errors: {
       types: [NotFoundError, InvalidInputError],
-      union: { name: 'StopReplyResult', description: 'What `stopReply` comes to.' },
+      union: { name: 'StopReplyResult', description: 'The result of `stopReply`.' },
     },
-    args: { input: t.arg({ type: StopReplyInput, required: true, description: 'Which reply.' }) },
+    args: { input: t.arg({ type: StopReplyInput, required: true, description: 'The reply to stop.' }) },
     resolve: async (_root, { input }, context) => {
       await requireReply(context, input.replyId);
       return stopReply(context.services, context.viewer, input);
@@ -45,7 +45,7 @@ const RegenerateReplyInput = builder.inputType('RegenerateReplyInput', {
   fields: (t) => ({
     replyId: t.id({
       required: true,
-      description: 'The latest reply of its conversation, after which nobody has written.',
+      description: 'ID of the latest reply of its conversation. No message may follow it.',
     }),
     runtimeParameters: fields.replyParameters(t),
     awaitReply: fields.awaitReply(t),
@@ -54,15 +54,16 @@ const RegenerateReplyInput = builder.inputType('RegenerateReplyInput', {
   }),
 });
 
-const RegenerateReplyPayload = payload('RegenerateReplyPayload', 'The reply, begun again.');
-withReply(RegenerateReplyPayload, 'The new reply; the old one is its `supersedes`.', { always: true });
+const RegenerateReplyPayload = payload('RegenerateReplyPayload', 'The new reply.');
+withReply(RegenerateReplyPayload, 'The new reply. `supersedes` is the old one.', { always: true });
 
 builder.mutationField('regenerateReply', (t) =>
   t.field({
     type: RegenerateReplyPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Answers again in place of the latest reply, which stays readable through `Message.supersedes`.',
+    description:
+      'Generates a new reply that replaces the latest one. The old one stays readable through `Message.supersedes`.',
     errors: {
       types: [
         ConversationBusyError,
@@ -73,9 +74,9 @@ builder.mutationField('regenerateReply', (t) =>
         InvalidInputError,
         IdempotencyMismatchError,
       ],
-      union: { name: 'RegenerateReplyResult', description: 'What `regenerateReply` comes to.' },
+      union: { name: 'RegenerateReplyResult', description: 'The result of `regenerateReply`.' },
     },
-    args: { input: t.arg({ type: RegenerateReplyInput, required: true, description: 'Which reply.' }) },
+    args: { input: t.arg({ type: RegenerateReplyInput, required: true, description: 'The reply to replace.' }) },
     resolve: (_root, { input }, { services, viewer }) => regenerateReply(services, viewer, input),
   }),
 );

@@ -24,16 +24,17 @@ import {
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const SendMessageInput = builder.inputType('SendMessageInput', {
-  description: '`conversationId` and `content` are enough.',
+  description: 'Only `conversationId` and `content` are required.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
     ...userMessageFields(t),
-    stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
+    stateAfter: t.field({ type: StateInput, description: 'The state of the conversation from this message on.' }),
     action: t.field({
       type: MessageAction,
       required: true,
       defaultValue: 'GENERATE_REPLY',
-      description: 'In a conversation that is handed off the message is taken and `reply` is null.',
+      description:
+        'What to do after the message is committed. In a conversation that is handed off, the message is accepted and no reply starts.',
     }),
     runtimeParameters: fields.replyParameters(t),
     awaitReply: fields.awaitReply(t),
@@ -45,17 +46,19 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
 
 const SendMessagePayload = payload(
   'SendMessagePayload',
-  'The message, committed, and its reply, begun (or ended, with `awaitReply`).',
+  'The committed message and its reply, which has begun. With `awaitReply` the reply may have ended.',
 );
-withMessage(SendMessagePayload, 'The message, committed.', { always: true });
-withReply(SendMessagePayload, 'Null with `action: NONE`, and while the conversation is handed off.', { always: false });
+withMessage(SendMessagePayload, 'The committed message.', { always: true });
+withReply(SendMessagePayload, 'The reply. Null with `action: NONE`, and while the conversation is handed off.', {
+  always: false,
+});
 
 builder.mutationField('sendMessage', (t) =>
   t.field({
     type: SendMessagePayload,
     nullable: true,
     authScopes: { write: true, participate: true },
-    description: 'Adds a message of the end user, and has it answered unless `action: NONE`.',
+    description: "Adds an end user's message. The agent answers it unless `action` is `NONE`.",
     errors: {
       types: [
         ConversationBusyError,
@@ -65,9 +68,11 @@ builder.mutationField('sendMessage', (t) =>
         InvalidInputError,
         IdempotencyMismatchError,
       ],
-      union: { name: 'SendMessageResult', description: 'What `sendMessage` comes to.' },
+      union: { name: 'SendMessageResult', description: 'The result of `sendMessage`.' },
     },
-    args: { input: t.arg({ type: SendMessageInput, required: true, description: 'The message and its handling.' }) },
+    args: {
+      input: t.arg({ type: SendMessageInput, required: true, description: 'The message, and how to handle it.' }),
+    },
     resolve: async (_root, { input }, context) => {
       await requireConversation(context, input.conversationId);
       refuseOperatorInput(context.viewer, input);
@@ -77,7 +82,7 @@ builder.mutationField('sendMessage', (t) =>
   }),
 );
 
-/** Throws `RATE_LIMITED` when no further reply may begin for this person just now. */
+/** Counts one more reply for this person. Throws `RATE_LIMITED` when they have no reply left for now. */
 async function takeReply({ services, viewer }: GraphQLContext, conversationId: string): Promise<void> {
   const id = decodeId('Conversation', conversationId);
   const refusal = id && (await services.replyLimits.take(viewer, id));
@@ -85,29 +90,32 @@ async function takeReply({ services, viewer }: GraphQLContext, conversationId: s
 }
 
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
-  description: '`conversationId` and `content` are enough.',
+  description: 'Only `conversationId` and `content` are required.',
   fields: (t) => ({
     conversationId: fields.conversationId(t),
-    content: t.field({ type: ContentInput, required: true, description: 'What it says.' }),
-    author: t.field({ type: AgentAuthorInput, description: "Left out: the conversation's agent." }),
-    inReplyToId: t.id({ description: 'The message of the same conversation that it answers.' }),
+    content: t.field({ type: ContentInput, required: true, description: 'Content of the message.' }),
+    author: t.field({
+      type: AgentAuthorInput,
+      description: "Who wrote the message. Default: the conversation's agent.",
+    }),
+    inReplyToId: t.id({ description: 'ID of the message that this one answers, in the same conversation.' }),
     ...companionFields(t),
-    stateAfter: t.field({ type: StateInput, description: 'Steers the agent from this message on.' }),
+    stateAfter: t.field({ type: StateInput, description: 'The state of the conversation from this message on.' }),
     onBusy: fields.onBusy(t),
     expectedVersion: fields.expectedVersion(t),
     idempotencyKey: fields.idempotencyKey(t),
   }),
 });
 
-const AddAgentMessagePayload = payload('AddAgentMessagePayload', 'The message, committed.');
-withMessage(AddAgentMessagePayload, 'The message, committed.', { always: true });
+const AddAgentMessagePayload = payload('AddAgentMessagePayload', 'The committed message.');
+withMessage(AddAgentMessagePayload, 'The committed message.', { always: true });
 
 builder.mutationField('addAgentMessage', (t) =>
   t.field({
     type: AddAgentMessagePayload,
     nullable: true,
     authScopes: { write: true },
-    description: "Adds a message in the agent's name that was written elsewhere or by a human.",
+    description: "Adds a message in the agent's name, written by a human or by a program outside Parley.",
     errors: {
       types: [
         ConversationBusyError,
@@ -117,9 +125,9 @@ builder.mutationField('addAgentMessage', (t) =>
         InvalidInputError,
         IdempotencyMismatchError,
       ],
-      union: { name: 'AddAgentMessageResult', description: 'What `addAgentMessage` comes to.' },
+      union: { name: 'AddAgentMessageResult', description: 'The result of `addAgentMessage`.' },
     },
-    args: { input: t.arg({ type: AddAgentMessageInput, required: true, description: 'The message.' }) },
+    args: { input: t.arg({ type: AddAgentMessageInput, required: true, description: 'The message to add.' }) },
     resolve: (_root, { input }, { services, viewer }) => addAgentMessage(services, viewer, input),
   }),
 );

@@ -3,24 +3,24 @@ import { asJson, type JsonObject } from '../../json.ts';
 import type { State } from '../model.ts';
 
 export const ConversationStateRef = builder.objectRef<State>('ConversationState').implement({
-  description: 'What steers the agent. Not seen by end users.',
+  description: 'Information that steers the agent. End users do not see it.',
   fields: (t) => ({
     playbook: t.exposeString('playbook', { nullable: true, description: "The name of one of the agent's playbooks." }),
     phase: t.exposeString('phase', { nullable: true, description: 'The name of a phase of that playbook.' }),
     systemMessage: t.exposeString('systemMessage', {
       nullable: true,
-      description: "Takes the place of the playbook's instructions.",
+      description: "Replaces the playbook's instructions.",
     }),
     context: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'Anything that the agent should know.',
+      description: 'Any further information for the agent.',
       resolve: (state) => state.context,
     }),
   }),
 });
 
-/** A state as stored in JSON. */
+/** A state from its stored form. */
 export function stateOf(json: Record<keyof State, unknown> | JsonObject): State {
   const text = (value: unknown) => (typeof value === 'string' ? value : null);
   return {

@@ -6,7 +6,7 @@ import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodeId } from '../../ids.ts';
 import type { Feed } from '../stream/feed.ts';
-import { BadCursorError } from '../stream/follow.ts';
+import { BadCursorError } from '../stream/event-order.ts';
 import { conversationStream, replyStream } from '../stream/stream.ts';
 import { type DeliveredEvent, delivered } from './event-rows.ts';
 import { ConversationEventRef } from './events.ts';
@@ -16,11 +16,11 @@ builder.subscriptionField('conversationEvents', (t) =>
     type: ConversationEventRef,
     authScopes: { read: true, participate: true },
     description:
-      'What happens in a conversation after the cursor, until it is deleted. Without `after`: from now on, preceded by the ' +
+      'The events of a conversation after the cursor, until it is deleted. Without `after`: from now on, preceded by the ' +
       'events of the running reply so far, merged. An unknown conversation is `NOT_FOUND`.',
     args: {
-      conversationId: t.arg.id({ required: true, description: '`conv_…`' }),
-      after: t.arg({ type: 'EventCursor', description: 'Where to begin: a cursor of this conversation.' }),
+      conversationId: t.arg.id({ required: true, description: 'ID of the conversation, `conv_…`.' }),
+      after: t.arg({ type: 'EventCursor', description: 'Start after this event: a cursor of this conversation.' }),
       fragments: t.arg.boolean({
         required: true,
         defaultValue: true,
@@ -43,11 +43,11 @@ builder.subscriptionField('replyEvents', (t) =>
     type: ConversationEventRef,
     authScopes: { read: true, participate: true },
     description:
-      'One reply, from its beginning (or the cursor) to its `MessageCompleted`, after which the stream completes; also for a ' +
+      'The events of one reply, from its beginning or the cursor to its `MessageCompleted`. Then the stream completes. Also for a ' +
       'reply that ended long ago.',
     args: {
-      replyId: t.arg.id({ required: true, description: "The reply's message id, `msg_…`." }),
-      after: t.arg({ type: 'EventCursor', description: 'Where to begin: a cursor of this conversation.' }),
+      replyId: t.arg.id({ required: true, description: "ID of the reply's message, `msg_…`." }),
+      after: t.arg({ type: 'EventCursor', description: 'Start after this event: a cursor of this conversation.' }),
     },
     subscribe: async (_root, { replyId, after }, context) => {
       const id = decodeId('Message', replyId);
@@ -61,12 +61,12 @@ builder.subscriptionField('replyEvents', (t) =>
   }),
 );
 
-/** Whether a client token may follow it. What an operator may follow shows in the log, which outlives the conversation. */
+/** Whether a client token may follow the conversation. For operators the log decides, which outlives the conversation. */
 async function isVisible(context: GraphQLContext, id: string | null): Promise<boolean> {
   return !context.viewer.confinedTo || id === null || (await finders.Conversation(context, id)) !== null;
 }
 
-/** Opens the feed for one stream and lets it go with the stream. Faults of the request come before the first event. */
+/** Opens the feed for one stream and releases it when the stream ends. Throws for a bad request before the first event. */
 async function following(
   { services, viewer }: GraphQLContext,
   conversationId: string | null,

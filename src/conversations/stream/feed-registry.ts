@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { outsideOperations } from '../../work-clock.ts';
-import type { Bus, Hint, HintListener } from '../../bus/bus.ts';
+import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
 import type { Logger } from '../../logger.ts';
 import { POLL_MS } from '../../text-timing.ts';
 import { Feed } from './feed.ts';

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { GAP_MS, STORED_MS } from '../../text-timing.ts';
 import type { Logger } from '../../logger.ts';
-import type { ConversationHint } from '../../bus/bus.ts';
+import type { ConversationHint } from '../../bus/hints.ts';
 import { GrowingText } from './growing-text.ts';
 import { LogWentBackError, readEpochOf } from '../log/epoch.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';

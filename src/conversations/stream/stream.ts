@@ -1,5 +1,5 @@
 import type { Feed } from './feed.ts';
-import { BadCursorError, follow, locate, type ReaderState } from './follow.ts';
+import { BadCursorError, follow, locate, type ReaderState } from './event-order.ts';
 import { TextReader } from './reply-reader.ts';
 import type { StreamEvent } from './stream-event.ts';
 import { decodeCursor, encodeCursor, type StreamPosition } from './cursor.ts';

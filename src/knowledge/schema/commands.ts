@@ -5,19 +5,19 @@ import { createCorpus, deleteArticle, deleteCorpus, upsertArticle } from '../cor
 import { ArticleRef } from './article.ts';
 import { CorpusRef } from './corpus.ts';
 
-const corpusIdDescription = 'Which corpus, `corpus_…`.';
+const corpusIdDescription = 'ID of the corpus, `corpus_…`.';
 
 const CreateCorpusInput = builder.inputType('CreateCorpusInput', {
-  description: 'The corpus to make.',
+  description: 'The corpus to create.',
   fields: (t) => ({ name: t.string({ required: true, description: 'For operators. 1 character to 1 KiB.' }) }),
 });
 
 const CreateCorpusPayload = builder.objectRef<{ corpusId: string }>('CreateCorpusPayload').implement({
-  description: 'The corpus, made.',
+  description: 'The new corpus.',
   fields: (t) => ({
     corpus: t.prismaField({
       type: CorpusRef,
-      description: 'Without articles.',
+      description: 'The new corpus. It has no articles yet.',
       resolve: (query, { corpusId }, _args, { services }) =>
         services.prisma.corpus.findUniqueOrThrow({ ...query, where: { id: corpusId } }),
     }),
@@ -29,12 +29,12 @@ builder.mutationField('createCorpus', (t) =>
     type: CreateCorpusPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Makes a corpus. Not harmless to repeat: each call makes one.',
+    description: 'Creates a corpus. Do not repeat blindly: each call creates another one.',
     errors: {
       types: [InvalidInputError],
-      union: { name: 'CreateCorpusResult', description: 'What `createCorpus` comes to.' },
+      union: { name: 'CreateCorpusResult', description: 'The result of `createCorpus`.' },
     },
-    args: { input: t.arg({ type: CreateCorpusInput, required: true, description: 'The corpus to make.' }) },
+    args: { input: t.arg({ type: CreateCorpusInput, required: true, description: 'The corpus to create.' }) },
     resolve: (_root, { input }, { services, viewer }) => createCorpus(services, viewer, input),
   }),
 );
@@ -45,10 +45,10 @@ const DeleteCorpusInput = builder.inputType('DeleteCorpusInput', {
 });
 
 const DeleteCorpusPayload = builder.objectRef<{ corpusId: string }>('DeleteCorpusPayload').implement({
-  description: 'The corpus is gone.',
+  description: 'The corpus was deleted.',
   fields: (t) => ({
     deletedCorpusId: t.id({
-      description: 'Its id, to take it out of caches.',
+      description: 'ID of the deleted corpus, for removing it from caches.',
       resolve: ({ corpusId }) => encodeId('Corpus', corpusId),
     }),
   }),
@@ -60,38 +60,43 @@ builder.mutationField('deleteCorpus', (t) =>
     nullable: true,
     authScopes: { write: true },
     description:
-      'Deletes the corpus with its articles. Agents that consulted it consult none from then on, and conversations that did ' +
-      'consult that of their agent.',
+      'Deletes the corpus with its articles. Agents that consulted it then consult none. Conversations that consulted it then ' +
+      'consult the corpus of their agent.',
     errors: {
       types: [NotFoundError],
-      union: { name: 'DeleteCorpusResult', description: 'What `deleteCorpus` comes to.' },
+      union: { name: 'DeleteCorpusResult', description: 'The result of `deleteCorpus`.' },
     },
-    args: { input: t.arg({ type: DeleteCorpusInput, required: true, description: 'Which one.' }) },
+    args: { input: t.arg({ type: DeleteCorpusInput, required: true, description: 'The corpus to delete.' }) },
     resolve: (_root, { input }, { services, viewer }) => deleteCorpus(services, viewer, input),
   }),
 );
 
 const UpsertArticleInput = builder.inputType('UpsertArticleInput', {
-  description: 'The whole article: what is left out, it does not have.',
+  description: 'The whole article. A field left out is empty, even if the article had it before.',
   fields: (t) => ({
     corpusId: t.id({ required: true, description: corpusIdDescription }),
     slug: t.string({
       required: true,
-      description: 'Its name within the corpus, for instance its path. 1 to 512 bytes.',
+      description: 'Unique name within the corpus, for example its path. 1 to 512 bytes.',
     }),
-    title: t.string({ required: true, description: 'What it is about. 1 character to 1 KiB.' }),
+    title: t.string({ required: true, description: 'Title of the article. 1 character to 1 KiB.' }),
     body: t.string({
       required: true,
       description:
-        'Markdown, 1 character to 1 MiB, with at most 2,000 sections. An answer is one section or a part of it, so each is best ' +
-        'written to be understood by itself.',
+        'The text in Markdown, 1 character to 1 MiB, with at most 2,000 sections. An answer is one section or a part of one, so ' +
+        'write each section so that it can be understood by itself.',
     }),
-    url: t.field({ type: 'URL', description: 'Where people can read it. `http:` or `https:`, at most 2 KiB.' }),
-    tags: t.stringList({ description: 'By which a search can be narrowed. At most 100, of 1 to 100 bytes each.' }),
+    url: t.field({
+      type: 'URL',
+      description: 'Where people can read the article. `http:` or `https:`, at most 2 KiB.',
+    }),
+    tags: t.stringList({
+      description: 'A search can be limited to articles with given tags. At most 100, of 1 to 100 bytes each.',
+    }),
     questions: t.stringList({
       description:
-        'What people ask that it answers, in their words and not in those of the article: a search finds the article by how ' +
-        'much one of them is like what is asked. Ten or twenty help most. At most 100, of 1 character to 1 KiB each.',
+        'Questions that the article answers, in the words people use, not in those of the article. A search finds the article ' +
+        'by its question that is most like the one asked. Ten to twenty work best. At most 100, of 1 character to 1 KiB each.',
     }),
   }),
 });
@@ -99,16 +104,18 @@ const UpsertArticleInput = builder.inputType('UpsertArticleInput', {
 const UpsertArticlePayload = builder
   .objectRef<{ articleId: string; created: boolean }>('UpsertArticlePayload')
   .implement({
-    description: 'The article, written. Searches find it from now on.',
+    description: 'The article as written. Searches find it from now on.',
     fields: (t) => ({
       article: t.prismaField({
         type: ArticleRef,
         nullable: true,
-        description: 'As it is now, which may be after later changes; null when it has been deleted meanwhile.',
+        description: 'The current article. It may include later changes. Null if it has been deleted meanwhile.',
         resolve: (query, { articleId }, _args, { services }) =>
           services.prisma.article.findUnique({ ...query, where: { id: articleId } }),
       }),
-      created: t.exposeBoolean('created', { description: 'Whether the corpus had no article of this slug.' }),
+      created: t.exposeBoolean('created', {
+        description: 'Whether the article is new: the corpus had none with this slug.',
+      }),
     }),
   });
 
@@ -117,26 +124,27 @@ builder.mutationField('upsertArticle', (t) =>
     type: UpsertArticlePayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Adds the article to the corpus, or replaces the one that has its slug, which keeps its id.',
+    description:
+      'Adds an article to a corpus, or replaces the one with the same slug. A replaced article keeps its ID.',
     errors: {
       types: [NotFoundError, InvalidInputError],
-      union: { name: 'UpsertArticleResult', description: 'What `upsertArticle` comes to.' },
+      union: { name: 'UpsertArticleResult', description: 'The result of `upsertArticle`.' },
     },
-    args: { input: t.arg({ type: UpsertArticleInput, required: true, description: 'The article.' }) },
+    args: { input: t.arg({ type: UpsertArticleInput, required: true, description: 'The article to write.' }) },
     resolve: (_root, { input }, { services, viewer }) => upsertArticle(services, viewer, input),
   }),
 );
 
 const DeleteArticleInput = builder.inputType('DeleteArticleInput', {
   description: 'The article to delete.',
-  fields: (t) => ({ articleId: t.id({ required: true, description: 'Which article, `article_…`.' }) }),
+  fields: (t) => ({ articleId: t.id({ required: true, description: 'ID of the article, `article_…`.' }) }),
 });
 
 const DeleteArticlePayload = builder.objectRef<{ articleId: string }>('DeleteArticlePayload').implement({
-  description: 'The article is gone.',
+  description: 'The article was deleted.',
   fields: (t) => ({
     deletedArticleId: t.id({
-      description: 'Its id, to take it out of caches.',
+      description: 'ID of the deleted article, for removing it from caches.',
       resolve: ({ articleId }) => encodeId('Article', articleId),
     }),
   }),
@@ -147,12 +155,12 @@ builder.mutationField('deleteArticle', (t) =>
     type: DeleteArticlePayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Deletes the article. No search finds it from then on.',
+    description: 'Deletes the article. Searches no longer find it.',
     errors: {
       types: [NotFoundError],
-      union: { name: 'DeleteArticleResult', description: 'What `deleteArticle` comes to.' },
+      union: { name: 'DeleteArticleResult', description: 'The result of `deleteArticle`.' },
     },
-    args: { input: t.arg({ type: DeleteArticleInput, required: true, description: 'Which one.' }) },
+    args: { input: t.arg({ type: DeleteArticleInput, required: true, description: 'The article to delete.' }) },
     resolve: (_root, { input }, { services, viewer }) => deleteArticle(services, viewer, input),
   }),
 );

@@ -8,16 +8,20 @@ import { ArticleRef } from './article.ts';
 const bySlug = new Keyset({ slug: 'text' });
 
 export const CorpusRef = builder.prismaNode('Corpus', {
-  description: 'Knowledge that an agent consults.',
-  id: { field: 'id', description: 'Of this object, and of no other of any type.' },
+  description: 'A collection of articles that an agent consults.',
+  id: { field: 'id', description: 'Globally unique ID.' },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).corpus }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'For operators.' }),
+    name: t.exposeString('name', { description: 'Name of the corpus, for operators.' }),
     articles: t.connection(
       {
         type: ArticleRef,
-        description: 'What it knows, by slug.',
-        args: { tags: t.arg.stringList({ description: 'Only articles with at least one of these; left out, all.' }) },
+        description: 'The articles, ordered by slug.',
+        args: {
+          tags: t.arg.stringList({
+            description: 'Return only articles with at least one of these tags. Left out: all articles.',
+          }),
+        },
         resolve: ({ id }, { tags, ...args }, context, info) =>
           keysetPage(
             args,
@@ -33,7 +37,7 @@ export const CorpusRef = builder.prismaNode('Corpus', {
           ),
       },
       { name: 'ArticleConnection', description: 'A page of articles.' },
-      { name: 'ArticleEdge', description: 'One of a page.' },
+      { name: 'ArticleEdge', description: 'An entry of a page.' },
     ),
   }),
 });

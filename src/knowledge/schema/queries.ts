@@ -15,8 +15,8 @@ builder.queryField('corpus', (t) =>
     type: CorpusRef,
     nullable: true,
     authScopes: { read: true },
-    description: 'One corpus; null when it does not exist.',
-    args: { id: t.arg.id({ required: true, description: '`corpus_…`' }) },
+    description: 'One corpus. Null if it does not exist.',
+    args: { id: t.arg.id({ required: true, description: 'ID of the corpus, `corpus_…`.' }) },
     resolve: (query, _root, args, { services, viewer }) => {
       const id = decodeId('Corpus', args.id);
       return id ? services.prisma.corpus.findUnique({ ...query, where: { id, AND: visibleTo(viewer).corpus } }) : null;
@@ -31,7 +31,7 @@ builder.queryField('corpora', (t) =>
     {
       type: CorpusRef,
       authScopes: { read: true },
-      description: "The organization's corpora by name.",
+      description: "The organization's corpora, ordered by name.",
       resolve: (_root, args, context, info) =>
         keysetPage(
           args,
@@ -47,7 +47,7 @@ builder.queryField('corpora', (t) =>
         ),
     },
     { name: 'CorpusConnection', description: 'A page of corpora.' },
-    { name: 'CorpusEdge', description: 'One of a page.' },
+    { name: 'CorpusEdge', description: 'An entry of a page.' },
   ),
 );
 
@@ -59,15 +59,19 @@ interface PassageOfArticle {
 }
 
 const KnowledgePassageRef = builder.objectRef<PassageOfArticle>('KnowledgePassage').implement({
-  description: 'A part of an article that answers by itself.',
+  description: 'A part of an article that can answer a question by itself.',
   fields: (t) => ({
-    article: t.field({ type: ArticleRef, description: 'Where it stands.', resolve: ({ article }) => article }),
-    heading: t.exposeString('heading', {
-      description: 'The headings above it, joined by ` › `; empty before the first one.',
+    article: t.field({
+      type: ArticleRef,
+      description: 'The article that the passage is from.',
+      resolve: ({ article }) => article,
     }),
-    text: t.exposeString('text', { description: 'Markdown.' }),
+    heading: t.exposeString('heading', {
+      description: 'The headings above the passage, joined by ` › `. Empty before the first heading.',
+    }),
+    text: t.exposeString('text', { description: 'The text in Markdown.' }),
     score: t.exposeFloat('score', {
-      description: 'From 0 to 1, for comparing passages found by one question. It may be computed otherwise one day.',
+      description: 'From 0 to 1. Compare scores only within one search: how they are computed may change.',
     }),
   }),
 });
@@ -78,18 +82,20 @@ builder.queryField('searchKnowledge', (t) =>
     nullable: true,
     authScopes: { read: true },
     description:
-      'What an agent would find in a corpus: the passages that answer the question, best first. Empty when the corpus does ' +
-      'not know; null when the corpus does not exist.',
+      'What an agent would find in a corpus: the passages that answer the question, best first. Empty if the corpus has no ' +
+      'answer. Null if the corpus does not exist.',
     args: {
-      corpusId: t.arg.id({ required: true, description: '`corpus_…`' }),
+      corpusId: t.arg.id({ required: true, description: 'ID of the corpus, `corpus_…`.' }),
       query: t.arg.string({
         required: true,
         description:
-          'A question in English as people ask it. Misspelt words are taken for the nearest that the corpus has. Its first 50 ' +
-          'words of meaning and first 1,000 characters count.',
+          'A question in English as people ask it. A misspelt word is read as the nearest word in the corpus. The first 1,000 ' +
+          'characters count, and in them the first 50 words that carry meaning.',
       }),
-      tags: t.arg.stringList({ description: 'Only articles with at least one of these; left out or empty, any.' }),
-      first: t.arg.int({ required: true, defaultValue: 5, description: `The first so many, 1 to ${MAX_PASSAGES}.` }),
+      tags: t.arg.stringList({
+        description: 'Search only articles with at least one of these tags. Left out or empty: all articles.',
+      }),
+      first: t.arg.int({ required: true, defaultValue: 5, description: `Return the first N, 1 to ${MAX_PASSAGES}.` }),
     },
     resolve: async (_root, args, context, info) => {
       const { services, viewer } = context;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger.ts';
 import { retry } from '../retry.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 import { Listeners } from './listeners.ts';
 import { HintBuffer } from './hint-buffer.ts';
 import { decodeHints, encodeHints } from './wire.ts';
