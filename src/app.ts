@@ -96,11 +96,14 @@ export async function startApp(
     await logEpoch.start();
     // New connections may follow a failover, which ends the old ones.
     pool.on('connect', () => logEpoch.readQuietly());
-    const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
-      apiKey: config.bootstrapApiKey,
-      newId,
-      corpusDirectory,
-    });
+    const { organizationId, newKey, hasUsedKey } = await bootstrap(
+      { pool, prisma },
+      {
+        apiKey: config.bootstrapApiKey,
+        newId,
+        corpusDirectory,
+      },
+    );
     startup.step('Has an organization, an agent and a key');
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });

@@ -26,6 +26,12 @@ beforeAll(async () => {
 
 const aliases = (count: number, field: string, prefix = 'a') =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}: ${field}`).join(' ');
+const canvasOf = (content: string) => ({ name: 'plan', type: 'markdown', title: 'A plan', content });
+
+interface Page {
+  conversation: { messages: { nodes: object[] } };
+}
+
 const isBadInput = { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] };
 const isTooLarge = { errors: [{ extensions: { code: 'RESPONSE_TOO_LARGE' } }] };
 
@@ -62,6 +68,27 @@ describe('a response', () => {
     }
     const query = 'query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { text } } } }';
     expect(await graphql(server, query, { id: conversation.id })).toMatchObject(isTooLarge);
+  });
+
+  test.each([
+    ['texts', 'text', { content: { text: 'y'.repeat(MiB) } }],
+    ['canvases', 'canvas { content }', { content: { text: 'Look.' }, canvas: canvasOf('y'.repeat(MiB)) }],
+  ])('reads no more than 16 MiB of %s with a page, and shows whatever else is asked for', async (_, field, message) => {
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    for (let i = 0; i < 20; i += 1) {
+      await send(server, { conversationId: conversation.id, ...message, action: 'NONE' });
+    }
+    const read = vi.spyOn(server.services.pool, 'query');
+    const query = (fields: string) =>
+      `query ($id: ID!) { conversation(id: $id) { messages(first: 20) { nodes { position ${fields} } } } }`;
+    expect(await graphql(server, query(field), { id: conversation.id })).toMatchObject(isTooLarge);
+    const results = await Promise.all(read.mock.results.map(({ value }: { value: unknown }) => value));
+    read.mockRestore();
+    const sizes = results.map((result) => JSON.stringify(result).length);
+    expect(Math.max(...sizes)).toBeGreaterThan(MiB);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(17 * MiB);
+    const skipped = await graphql<Page>(server, query(`... @include(if: false) { ${field} }`), { id: conversation.id });
+    expect(skipped.data?.conversation.messages.nodes).toHaveLength(20);
   });
 
   test('has at most 50,000 fields', async () => {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Queryable } from '../db.ts';
+import type { PrismaClient, Queryable } from '../db.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 import type { NewId } from '../ids.ts';
 import { isKeyScope, keyScopes, type Viewer } from './viewer.ts';
 
@@ -23,26 +24,26 @@ export interface NewApiKey {
 
 /** Stores a key. Returns its id and the secret, which cannot be read again. */
 export async function createApiKey(
-  db: Queryable,
+  prisma: Prisma.TransactionClient,
   newId: NewId,
-  { organizationId, name, scopes = keyScopes, expiresAt = null }: NewApiKey,
+  { scopes = keyScopes, expiresAt = null, ...key }: NewApiKey,
   secret = newSecret(),
 ): Promise<{ id: string; secret: string }> {
   const id = newId();
-  await db.query({
-    text: `INSERT INTO api_key (id, organization_id, name, secret_hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-    values: [id, organizationId, name, hashCredential(secret), scopes, expiresAt],
+  await prisma.apiKey.create({
+    data: { id, ...key, secretHash: hashCredential(secret), scopes: [...scopes], expiresAt },
   });
   return { id, secret };
 }
 
 /** Revokes a key for good, and with it the client tokens issued with it. False if the organization has no such key. */
-export async function revokeApiKey(db: Queryable, key: { id: string; organizationId: string }): Promise<boolean> {
-  const { rowCount } = await db.query({
-    text: 'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND organization_id = $2',
-    values: [key.id, key.organizationId],
-  });
-  return rowCount === 1;
+export async function revokeApiKey(
+  prisma: PrismaClient,
+  key: { id: string; organizationId: string },
+): Promise<boolean> {
+  // The time of the first revocation stays.
+  await prisma.apiKey.updateMany({ where: { ...key, revokedAt: null }, data: { revokedAt: new Date() } });
+  return (await prisma.apiKey.count({ where: key })) === 1;
 }
 
 interface KeyRow {

@@ -4,6 +4,7 @@ import type { PrismaClient } from '../db.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import { mintClientToken } from './client-tokens.ts';
+import { finders, theOne } from './finders.ts';
 import type { Viewer } from './viewer.ts';
 
 /** The longest lifetime of a client token, in seconds. */
@@ -40,19 +41,18 @@ export async function grantClientToken(
 }
 
 async function confinementOf(
-  { prisma }: { prisma: PrismaClient },
-  { organizationId }: Viewer,
+  services: { prisma: PrismaClient },
+  viewer: Viewer,
   { contactId, conversationId }: ClientTokenSubject,
 ): Promise<Confinement> {
   if (contactId != null) {
     const id = decodeId('Contact', contactId);
-    const contact = id && (await prisma.contact.findUnique({ where: { id, organizationId }, select: { id: true } }));
+    const contact = id && (await theOne(finders.Contact({ services, viewer }, [id])));
     if (!contact) throw new NotFoundError(['for', 'contactId']);
     return { contactId: contact.id };
   }
   const id = decodeId('Conversation', conversationId ?? '');
-  const conversation =
-    id && (await prisma.conversation.findUnique({ where: { id, organizationId }, select: { id: true } }));
+  const conversation = id && (await theOne(finders.Conversation({ services, viewer }, [id])));
   if (!conversation) throw new NotFoundError(['for', 'conversationId']);
   return { conversationId: conversation.id };
 }

@@ -1,30 +1,20 @@
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { PrismaClient } from '../db.ts';
 import { decodeId } from '../ids.ts';
+import { type FinderContext, finders, theOne } from './finders.ts';
 import type { Viewer } from './viewer.ts';
-import { visibleTo } from './visibility.ts';
-
-interface Context {
-  services: { prisma: PrismaClient };
-  viewer: Viewer;
-}
 
 /** Throws `NotFoundError` if a client token names a conversation that it may not use. The owner of a conversation never changes. */
-export async function requireConversation({ services, viewer }: Context, conversationId: string): Promise<void> {
-  if (!viewer.confinedTo) return;
+export async function requireConversation(context: FinderContext, conversationId: string): Promise<void> {
+  if (!context.viewer.confinedTo) return;
   const id = decodeId('Conversation', conversationId);
-  const where = { id: id ?? '', AND: visibleTo(viewer).conversation };
-  const found = id && (await services.prisma.conversation.findUnique({ where, select: { id: true } }));
-  if (!found) throw new NotFoundError(['conversationId']);
+  if (!id || !(await theOne(finders.Conversation(context, [id])))) throw new NotFoundError(['conversationId']);
 }
 
 /** Throws `NotFoundError` if a client token names a reply in a conversation that it may not use. */
-export async function requireReply({ services, viewer }: Context, replyId: string): Promise<void> {
-  if (!viewer.confinedTo) return;
+export async function requireReply(context: FinderContext, replyId: string): Promise<void> {
+  if (!context.viewer.confinedTo) return;
   const id = decodeId('Message', replyId);
-  const where = { id: id ?? '', AND: visibleTo(viewer).message };
-  const found = id && (await services.prisma.message.findUnique({ where, select: { id: true } }));
-  if (!found) throw new NotFoundError(['replyId']);
+  if (!id || !(await theOne(finders.Message(context, [id])))) throw new NotFoundError(['replyId']);
 }
 
 /**

@@ -62,8 +62,7 @@ export function isToldOf(audience: Audience, type: EventType): boolean {
  * Conditions for the rows that a viewer may see: those of its organization, and for a client token only those of its
  * own conversations, with the messages that end users see.
  */
-export function visibleTo(viewer: Viewer) {
-  const { organizationId, confinedTo } = viewer;
+export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organizationId' | 'confinedTo'>) {
   const all = { organizationId };
   if (!confinedTo) {
     return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all };

@@ -1,36 +1,8 @@
-import { visibleTo } from '../access/visibility.ts';
+import { finders } from '../access/finders.ts';
 import { decodeAnyId, type IdType } from '../ids.ts';
 import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
-
-type Finder = (context: GraphQLContext, ids: string[]) => Promise<{ id: string }[]>;
-
-/** The rows of one type that have one of these ids, in no order. */
-const finders: Record<IdType, Finder> = {
-  Agent: ({ services, viewer }, ids) =>
-    services.prisma.agent.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).agent } }),
-  ApiKey: ({ services, viewer: { organizationId, scopes } }, ids) =>
-    scopes.includes('admin')
-      ? services.prisma.apiKey.findMany({ where: { id: { in: ids }, organizationId } })
-      : nothing,
-  Article: ({ services, viewer }, ids) =>
-    services.prisma.article.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
-  Contact: ({ services, viewer }, ids) =>
-    services.prisma.contact.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).contact } }),
-  Conversation: ({ services, viewer }, ids) =>
-    services.prisma.conversation.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).conversation } }),
-  Corpus: ({ services, viewer }, ids) =>
-    services.prisma.corpus.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).corpus } }),
-  Handoff: ({ services, viewer }, ids) =>
-    services.prisma.handoff.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).handoff } }),
-  Inbox: ({ services, viewer }, ids) =>
-    services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
-  Message: ({ services, viewer }, ids) =>
-    services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
-};
-
-const nothing = Promise.resolve([]);
 
 /** The most ids that `nodes` accepts. */
 const MAX_NODES = 100;

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { type Committed, commit } from '../log/commit.ts';
@@ -50,14 +51,13 @@ export async function addAgentMessage(
 /** A message of the same conversation. Messages are never removed, so reading it before the write is safe. */
 async function findAnswered(
   services: ConversationServices,
-  { organizationId }: Caller,
+  caller: Caller,
   conversationId: string,
   id: string | null | undefined,
 ): Promise<string | null> {
   if (id == null) return null;
   const uuid = decodeId('Message', id);
-  const message =
-    uuid && (await services.prisma.message.findFirst({ where: { id: uuid, conversationId, organizationId } }));
-  if (!message) throw new NotFoundError(['inReplyToId']);
+  const message = uuid && (await theOne(finders.Message({ services, viewer: caller }, [uuid])));
+  if (!message || message.conversationId !== conversationId) throw new NotFoundError(['inReplyToId']);
   return message.id;
 }

@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
-import type { InputReader } from './input.ts';
+import type { ValueReader } from '../../value-reader.ts';
 import type { ConversationServices } from '../services.ts';
 
 /** The sources of a reply's parameters. A later one overrides an earlier one. */
@@ -14,7 +14,7 @@ export interface ParameterSources {
 /** Reads `runtimeParameters` and reports each problem of the merged result with its path. */
 export async function readParameters(
   services: ConversationServices,
-  reader: InputReader,
+  reader: ValueReader,
   given: unknown,
   sources: ParameterSources,
 ): Promise<JsonObject> {
@@ -31,7 +31,7 @@ export async function readParameters(
 export async function readOverride(
   services: ConversationServices,
   caller: Caller,
-  reader: InputReader,
+  reader: ValueReader,
   conversationId: string,
   given: unknown,
 ): Promise<JsonObject> {

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { endUserRoles } from '../../access/visibility.ts';
 import type pg from 'pg';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
@@ -27,12 +28,7 @@ export async function regenerateReply(
 ): Promise<Committed> {
   const { organizationId } = caller;
   const replyId = decodeId('Message', input.replyId);
-  const old =
-    replyId &&
-    (await services.prisma.message.findFirst({
-      where: { id: replyId, organizationId },
-      select: { conversationId: true, inReplyToId: true },
-    }));
+  const old = replyId && (await theOne(finders.Message({ services, viewer: caller }, [replyId])));
   if (!replyId || !old) throw new NotFoundError(['replyId']);
   const { conversationId, inReplyToId } = old;
   const reader = new InputReader();

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { inTransaction } from '../../db.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -14,12 +15,7 @@ export async function stopReply(
   input: { replyId: string },
 ): Promise<Committed> {
   const replyId = decodeId('Message', input.replyId);
-  const message =
-    replyId &&
-    (await services.prisma.message.findFirst({
-      where: { id: replyId, organizationId: caller.organizationId },
-      select: { conversationId: true, status: true, runtimeParameters: true },
-    }));
+  const message = replyId && (await theOne(finders.Message({ services, viewer: caller }, [replyId])));
   if (!replyId || !message) throw new NotFoundError(['replyId']);
   if (message.runtimeParameters === null) {
     throw new InvalidInputError([{ path: ['replyId'], detail: 'Names a message that is not a generated reply.' }]);

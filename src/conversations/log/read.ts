@@ -1,3 +1,6 @@
+/**
+ * What is read of the log and of fragments. For the places that a new type of event touches see the head of `append.ts`.
+ */
 import type { Author } from '../../access/caller.ts';
 import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';

@@ -4,8 +4,10 @@ import type { FragmentRow } from './read.ts';
 
 /** A message, with rows that were read together with it. */
 export interface MessageRow extends Message {
-  /** Undefined if not read yet. */
-  fragments?: FragmentRow[] | Promise<FragmentRow[]>;
+  /** Undefined or null if not read yet. */
+  fragments?: FragmentRow[] | Promise<FragmentRow[]> | null;
+  /** Whether neither the fragments nor the large columns were read, because the page held too much. */
+  isCut?: boolean;
   /** The message that it answers, if everyone who sees one may see the other. */
   inReplyTo?: Message;
 }
@@ -134,11 +136,25 @@ export const handoffJson = (row: string) => jsonOf(handoffColumns, row);
 /** SQL for a fragment as JSON. `text` is SQL for its text, if its own row does not hold all of it. */
 export const fragmentJson = (row: string, text = `${row}.text`) => jsonOf(fragmentColumns, row, { text });
 
-/** SQL for the columns of a message, each under the name of its field. */
-export const messageSelection = (row: string) =>
+/** SQL for the columns of a message, each under the name of its field. `as` may read a column in another way. */
+export const messageSelection = (row: string, as = (_field: string, column: string) => column) =>
   Object.entries(messageColumns)
-    .map(([field, column]) => `${row}.${column} AS "${field}"`)
+    .map(([field, column]) => `${as(field, `${row}.${column}`)} AS "${field}"`)
     .join(', ');
+
+/** SQL for the column of a message that a field is stored in. */
+export const messageColumn = (row: string, field: keyof Message) => `${row}.${messageColumns[field]}`;
+
+/** SQL for how many bytes a value takes as text. */
+export const bytesOf = (column: string) => `coalesce(octet_length(${column}::text), 0)`;
+
+/** SQL for how many bytes the fragments of a message hold, with all their text so far. */
+export const fragmentBytes = (message: string) => {
+  const parts = ['text', 'metadata', 'args', 'response'].map((column) => bytesOf(`f.${column}`));
+  return `coalesce((SELECT sum(${parts.join(' + ')}) FROM fragment f WHERE f.message_id = ${message}.id), 0)
+    + CASE WHEN ${message}.status = 'IN_PROGRESS'
+      THEN coalesce((SELECT sum(octet_length(k.reversed)) FROM chunk k WHERE k.message_id = ${message}.id), 0) ELSE 0 END`;
+};
 
 /**
  * SQL for the fragments of a message with all their text so far. An ended message has no chunks. In one statement, so that a
