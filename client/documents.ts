@@ -52,7 +52,7 @@ const messageHead = /* GraphQL */ `
   }
 `;
 
-/** The fragment `MessageFields`, for a page of messages or a payload that `addMessages` is to take. */
+/** The fragment `MessageFields`. Use it in a page of messages or a payload whose messages go to `addMessages`. */
 export const messageFields = /* GraphQL */ `
   fragment MessageFields on Message {
     ...MessageHead
@@ -111,7 +111,7 @@ const eventFields = /* GraphQL */ `
   ${messageFields}
 `;
 
-/** Everything that happens in a conversation, each `event` as the fold takes it. */
+/** All events of a conversation. Each `event` can be given to `applyEvent`. */
 export const conversationEventsDocument = /* GraphQL */ `
   subscription ConversationEvents($conversationId: ID!, $after: EventCursor, $fragments: Boolean! = true) {
     event: conversationEvents(conversationId: $conversationId, after: $after, fragments: $fragments) {
@@ -121,7 +121,7 @@ export const conversationEventsDocument = /* GraphQL */ `
   ${eventFields}
 `;
 
-/** One reply from its beginning to its end, each `event` as the fold takes it. */
+/** The events of one reply, from its beginning to its end. Each `event` can be given to `applyEvent`. */
 export const replyEventsDocument = /* GraphQL */ `
   subscription ReplyEvents($replyId: ID!, $after: EventCursor) {
     event: replyEvents(replyId: $replyId, after: $after) {

@@ -10,7 +10,7 @@ interface FragmentFields {
   metadata: JsonObject;
 }
 
-/** A typed part of a message. A newer server may send further kinds: write a default branch. */
+/** A typed part of a message. Handle unknown kinds too: a newer server may send more. */
 export type Fragment = FragmentFields &
   (
     | { __typename: 'TextFragment'; text: string }
@@ -27,7 +27,7 @@ export type Fragment = FragmentFields &
 /** A message without its fragments. */
 export interface MessageHead {
   id: string;
-  /** Order within the conversation; gaps are possible. */
+  /** Order within the conversation. There may be gaps. */
   position: number;
   role: 'USER' | 'AGENT' | 'CONTROL';
   status: 'IN_PROGRESS' | 'DONE' | 'STOPPED' | 'ERROR';
@@ -42,38 +42,38 @@ export interface MessageHead {
   inReplyTo: { id: string } | null;
   /** The earlier reply that this one replaces. */
   supersedes: { id: string } | null;
-  /** For the status `ERROR`: what happened, safe to show. */
+  /** For the status `ERROR`: what happened. Safe to show to end users. */
   errorDetail: string | null;
   createdAt: string;
   completedAt: string | null;
 }
 
-/** What `messageFields` selects. */
+/** A message as selected by `messageFields`. */
 export interface Message extends MessageHead {
-  /** In order of `index`. */
+  /** Ordered by `index`. */
   fragments: readonly Fragment[];
 }
 
-/** Which side answers. */
+/** Whether the agent or a human answers. */
 export type ConversationStatus = 'ACTIVE' | 'HANDED_OFF' | 'ENDED';
 
 interface EventFields {
-  /** Resume after this event with it. */
+  /** Give it as `after` to resume after this event. */
   cursor: string;
   conversationId: string;
   occurredAt: string;
 }
 
 interface VersionedFields extends EventFields {
-  /** That it made. */
+  /** The version that this event made. */
   version: number;
   /** As it is now. */
   conversation: { status: ConversationStatus; title: string | null };
 }
 
 /**
- * An event as the documents select it. A newer server may send further kinds, which have the fields that all events
- * have: write a default branch.
+ * An event as selected by the documents. Handle unknown kinds too: a newer server may send more. They have the fields that all events
+ * have.
  */
 export type ConversationEvent =
   | (VersionedFields & { __typename: 'MessageCreated' | 'MessageCompleted'; message: Message })
@@ -99,7 +99,7 @@ export type ConversationEvent =
   | (EventFields & { __typename: 'FragmentCompleted'; messageId: string; fragment: Fragment })
   | (EventFields & { __typename: 'ConversationDeleted' });
 
-/** Whether a subscription's result is an event. What the kinds carry follows from the documents. */
+/** Whether a subscription's result is an event. The fields of each kind follow from the documents. */
 export function isConversationEvent(json: unknown): json is ConversationEvent {
   return (
     typeof json === 'object' &&

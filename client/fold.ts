@@ -1,20 +1,20 @@
 import type { ConversationEvent, ConversationStatus, Fragment, Message, MessageHead } from './events.ts';
 
-/** A conversation as its events have told it so far. A value: folding makes a new one and shares what has not changed. */
+/** A conversation as known from its events so far. Immutable: applying an event returns a new view that shares unchanged parts. */
 export interface ConversationView {
-  /** Of the last event: resume after it. Null before the first. */
+  /** Cursor of the last event, to resume after it. Null before the first event. */
   readonly cursor: string | null;
-  /** Up to which this has been told: give it as `expectedVersion`. Null when no event has said. */
+  /** Version of the last event: give it as `expectedVersion`. Null if no event has had one. */
   readonly version: number | null;
-  /** Null when no event has said. */
+  /** Null if no event has said. */
   readonly status: ConversationStatus | null;
   readonly title: string | null;
-  /** In order of `position`, with replies that later ones replace. */
+  /** Ordered by `position`, including replies that later ones replaced. */
   readonly messages: readonly Message[];
   readonly deleted: boolean;
 }
 
-/** Before the first event. To begin with a page or a payload, set its `cursor` and add its messages. */
+/** The view before the first event. To begin with a page or a payload, set its `cursor` and add its messages. */
 export const emptyView: ConversationView = {
   cursor: null,
   version: null,
@@ -25,8 +25,8 @@ export const emptyView: ConversationView = {
 };
 
 /**
- * Folds an event into a view. Every event is an upsert: events may come again, from any earlier one on, and the view ends
- * up the same. What is complete never changes. An event of a kind that is not known here only moves the cursor.
+ * Applies an event to a view. Every event is an upsert: events may be repeated from any earlier one on, and the view ends
+ * up the same. Complete messages and fragments never change. An event of an unknown kind only moves the cursor.
  */
 export function applyEvent(view: ConversationView, event: ConversationEvent): ConversationView {
   const told = { ...view, ...('version' in event && versioned(view, event)), cursor: event.cursor };
@@ -49,12 +49,12 @@ export function applyEvent(view: ConversationView, event: ConversationEvent): Co
   }
 }
 
-/** Adds messages that were read elsewhere, for instance an earlier page. Those already there are brought up to date. */
+/** Adds messages from elsewhere, for example from an earlier page. Messages that are there already are updated. */
 export function addMessages(view: ConversationView, messages: readonly Message[]): ConversationView {
   return { ...view, messages: messages.reduce(upserted, view.messages) };
 }
 
-/** The messages to show: all but replies that later ones replace. */
+/** The messages to show: all except replies that later ones replaced. */
 export function latestMessages({ messages }: ConversationView): Message[] {
   const replaced = new Set(messages.map(({ supersedes }) => supersedes?.id));
   return messages.filter(({ id }) => !replaced.has(id));
@@ -68,12 +68,12 @@ export function textOf({ fragments }: Message): string {
 type VersionedEvent = Extract<ConversationEvent, { version: number }>;
 
 function versioned(view: ConversationView, { version, conversation }: VersionedEvent) {
-  // A repeated event says what was so when it was first sent.
+  // A repeated event may carry an older state.
   if (view.version !== null && version < view.version) return {};
   return { version, status: conversation.status, title: conversation.title };
 }
 
-/** A reply at the start of a fragment, however long ago that was: the message itself may have ended since. */
+/** A reply as it was at the start of a fragment. The message itself may have ended since. */
 function asBegun(message: MessageHead, fragment: Fragment): Message {
   return { ...message, status: 'IN_PROGRESS', errorDetail: null, completedAt: null, fragments: [fragment] };
 }
@@ -88,7 +88,7 @@ function upserted(messages: readonly Message[], message: Message): readonly Mess
 function newer(known: Message, given: Message): Message {
   if (given.status !== 'IN_PROGRESS') return given;
   if (known.status !== 'IN_PROGRESS') return known;
-  // What says that it began says nothing of the fragments that it may have by now.
+  // The event that a reply began does not list the fragments that it may have by now.
   const fresh = given.fragments.filter((fragment) => isFurther(fragment, known.fragments));
   return { ...given, fragments: fresh.reduce(put, known.fragments) };
 }
@@ -103,7 +103,7 @@ function lengthOf(fragment: Fragment): number {
   return fragment.__typename === 'TextFragment' ? fragment.text.length : 0;
 }
 
-/** In place of the one with its index, or in that order. */
+/** Replaces the fragment with the same index, or inserts it in order. */
 function put(fragments: readonly Fragment[], fragment: Fragment): readonly Fragment[] {
   const others = fragments.filter(({ index }) => index !== fragment.index);
   return [...others, fragment].sort((a, b) => a.index - b.index);

@@ -3,11 +3,11 @@ import type { ConversationEvent } from './events.ts';
 import { refusalIn, type StreamClient, subscribed } from './subscription.ts';
 
 export interface FollowOptions {
-  /** Ends the stream, without an error. */
+  /** Ends the stream without an error. */
   signal?: AbortSignal;
   /**
-   * Called when the connection is lost or fails, with how often that has happened since the last event, from 0. Resolves
-   * when to try again; rejects to give up. Left out: after 250 ms, then longer each time up to 10 s, and never gives up.
+   * Called when the connection is lost or fails, with the number of failures since the last event, from 0. Resolve it
+   * to try again, or reject it to give up. Default: waits 250 ms, then longer each time up to 10 s, and never gives up.
    */
   retryWait?: (attempt: number, reason: unknown, signal: AbortSignal) => Promise<void>;
 }
@@ -15,7 +15,7 @@ export interface FollowOptions {
 /**
  * The events of a conversation after a cursor, each once and in order, however often the connection is lost. Ends when the
  * conversation is deleted or the client is disposed of. Take `after` from the same response as the page or payload that
- * the view begins with. Make a graphql-ws client with `retryAttempts: 0`, so that it leaves the waiting to `retryWait`.
+ * the view begins with. Create a graphql-ws client with `retryAttempts: 0`, so that only `retryWait` decides about retries.
  * @throws {FollowError} when the server refuses: unknown conversation, malformed cursor, bad credential.
  */
 export function followConversation(
@@ -61,7 +61,7 @@ function follow(
       query,
       variables: {
         ...variables,
-        // Read at each sending: a client that subscribes again by itself resumes too.
+        // Read each time the operation is sent, so that a client that resubscribes by itself also resumes.
         get after() {
           return cursor;
         },
@@ -93,7 +93,7 @@ function follow(
       return this;
     },
     next: () => generator.next(),
-    // Aborts first: a generator that waits cannot be ended otherwise.
+    // Aborts first, since a waiting generator cannot be ended otherwise.
     return: () => {
       stop.abort();
       return generator.return();
@@ -106,7 +106,7 @@ function isLast(event: ConversationEvent, replyId: string | null): boolean {
   return event.__typename === 'MessageCompleted' && event.message.id === replyId;
 }
 
-/** Twice as long each time, and a little at random, so that not all clients come back at once. */
+/** Waits twice as long each time, with some randomness, so that not all clients come back at the same time. */
 function backOff(attempt: number, _reason: unknown, signal: AbortSignal): Promise<void> {
   const most = Math.min(10_000, 250 * 2 ** attempt);
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 import { type ConversationEvent, isConversationEvent } from './events.ts';
 
-/** What is needed of a GraphQL client that subscribes. A client of graphql-ws has it. */
+/** The part of a GraphQL client that is needed to subscribe. A graphql-ws client has it. */
 export interface StreamClient {
   subscribe(
     request: { query: string; variables: Record<string, unknown> },
@@ -8,10 +8,10 @@ export interface StreamClient {
   ): () => void;
 }
 
-/** Why a stream cannot be had, and trying again would not help. */
+/** The server refuses a stream, and trying again would not help. */
 export class FollowError extends Error {
   override readonly name = 'FollowError';
-  /** `NOT_FOUND`, `BAD_USER_INPUT`, …, or the number that the socket was closed with. */
+  /** A code such as `NOT_FOUND` or `BAD_USER_INPUT`, or the close code of the socket. */
   readonly code: string;
 
   constructor(code: string, message: string) {
@@ -21,13 +21,13 @@ export class FollowError extends Error {
 }
 
 interface Outcome {
-  /** Undefined: the stream is complete. */
+  /** Undefined if the stream is complete. */
   reason?: unknown;
 }
 
 /**
- * One subscription's events as they come, until it completes or the signal aborts. Throws what ended it instead. `received`
- * is told of each event when it arrives, which may be long before it is asked for.
+ * The events of one subscription, until it completes or the signal aborts. Throws the error that ended it otherwise. `received`
+ * is called for each event on arrival, which may be long before the event is consumed.
  */
 export async function* subscribed(
   client: StreamClient,
@@ -47,7 +47,7 @@ export async function* subscribed(
   const unsubscribe = client.subscribe(request, {
     next(result) {
       const { event, errors } = read(result);
-      // A field that could not be read just now is null without being so: the event is asked for again.
+      // A field that failed is null although it may have a value, so the event is requested again.
       if (!event || (errors.length > 0 && !refusalIn(errors))) return end({ reason: errors });
       if (outcome) return;
       received(event);
@@ -68,16 +68,16 @@ export async function* subscribed(
     }
   } finally {
     signal.removeEventListener('abort', abort);
-    // Also after its end: a client may count on it to close the socket.
+    // Called after the end too: a client may rely on it to close the socket.
     unsubscribe();
   }
 }
 
-/** The close codes from 4400 to 4499 that a later attempt may not meet: timeouts, a reader that was too slow, and a socket that froze. */
+/** Close codes from 4400 to 4499 after which a retry may succeed: timeouts, a reader that was too slow, and a socket that froze. */
 const temporaryCloses = [4408, 4413, 4418, 4499];
 const temporaryCodes = ['INTERNAL_SERVER_ERROR', 'RATE_LIMITED', 'SERVICE_UNAVAILABLE'];
 
-/** What to tell the caller when trying again would not help; null when it may. */
+/** The error to throw if trying again would not help. Null if it may help. */
 export function refusalIn(reason: unknown): FollowError | null {
   if (Array.isArray(reason)) {
     const faults = reason.map(readFault);

@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { createApiKey, revokeApiKey } from '../src/access/api-keys.ts';
 import { readNewKey } from '../src/access/read-new-key.ts';
 import { isKeyScope, keyScopes } from '../src/access/viewer.ts';
+import type { PrismaClient } from '../src/db.ts';
 import { InvalidInputError } from '../src/errors.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { runWithDatabase, UsageError } from './with-database.ts';
@@ -20,7 +21,8 @@ await runWithDatabase(() => {
   const { positionals, values } = readArguments();
   const [command, subject, ...rest] = positionals;
   if (rest.length === 0 && command === 'create' && subject !== undefined) return create(subject, values);
-  if (rest.length === 0 && command === 'revoke' && subject !== undefined) return (pool) => revoke(pool, subject);
+  if (rest.length === 0 && command === 'revoke' && subject !== undefined)
+    return (_pool, prisma) => revoke(prisma, subject);
   if (command === 'list' && subject === undefined) return list;
   throw new UsageError(usage);
 });
@@ -39,7 +41,7 @@ function readArguments() {
 function create(
   name: string,
   options: { scopes?: string | undefined; expires?: string | undefined; organization?: string | undefined },
-): (pool: pg.Pool) => Promise<string> {
+): (pool: pg.Pool, prisma: PrismaClient) => Promise<string> {
   const expiresAt = options.expires === undefined ? null : new Date(options.expires);
   if (expiresAt && Number.isNaN(expiresAt.getTime()))
     throw new UsageError('--expires must be a date, like 2027-01-31.');
@@ -48,9 +50,9 @@ function create(
     throw new UsageError(`--scopes: ${scope} is none of ${keyScopes.join(', ')}.`);
   });
   const key = read(() => readNewKey({ name, scopes, expiresAt }, { scopes: keyScopes, expiresAt: null }));
-  return async (pool) => {
+  return async (pool, prisma) => {
     const organizationId = await findOrganization(pool, options.organization);
-    const { id, secret } = await createApiKey(pool, newId, { organizationId, ...key });
+    const { id, secret } = await createApiKey(prisma, newId, { organizationId, ...key });
     return `${encodeId('ApiKey', id)}  ${key.name}  ${key.scopes.join(',')}\nIts secret, shown only now:  ${secret}`;
   };
 }
@@ -82,14 +84,11 @@ async function list(pool: pg.Pool): Promise<string> {
     .join('\n');
 }
 
-async function revoke(pool: pg.Pool, publicId: string): Promise<string> {
+async function revoke(prisma: PrismaClient, publicId: string): Promise<string> {
   const id = decodeId('ApiKey', publicId);
-  const { rows } = await pool.query<{ organizationId: string }>(
-    'SELECT organization_id AS "organizationId" FROM api_key WHERE id = $1',
-    [id],
-  );
-  if (!id || !rows[0]) throw new UsageError(`There is no key ${publicId}. List them with: npm run keys -- list`);
-  await revokeApiKey(pool, { id, ...rows[0] });
+  const key = id && (await prisma.apiKey.findUnique({ where: { id }, select: { id: true, organizationId: true } }));
+  if (!key) throw new UsageError(`There is no key ${publicId}. List them with: npm run keys -- list`);
+  await revokeApiKey(prisma, key);
   return `${publicId} is revoked. Open sockets of it close within seconds.`;
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type pg from 'pg';
 import { readConfig, SettingsError } from '../src/config.ts';
-import { openDatabase, poolLimits } from '../src/db.ts';
+import { openDatabase, poolLimits, type PrismaClient } from '../src/db.ts';
 import { StartupError } from '../src/errors.ts';
 import { borrowEmbeddedPostgres, ensureDatabase } from '../src/postgres/embedded.ts';
 import { migrate } from '../src/postgres/migrate.ts';
@@ -15,7 +15,9 @@ export class UsageError extends Error {
  * Runs a command on the database of the settings, beside a server that may be running on it, and prints what it returns.
  * `readCommand` finds out which, and throws `UsageError` before anything is opened.
  */
-export async function runWithDatabase(readCommand: () => (pool: pg.Pool) => Promise<string>): Promise<void> {
+export async function runWithDatabase(
+  readCommand: () => (pool: pg.Pool, prisma: PrismaClient) => Promise<string>,
+): Promise<void> {
   try {
     const command = readCommand();
     const config = readConfig();
@@ -28,7 +30,7 @@ export async function runWithDatabase(readCommand: () => (pool: pg.Pool) => Prom
       await migrate(url, join(import.meta.dirname, '..', 'prisma', 'migrations'));
       const database = openDatabase(url, poolLimits.patient, () => undefined);
       try {
-        console.log(await command(database.pool));
+        console.log(await command(database.pool, database.prisma));
       } finally {
         await database.close();
       }

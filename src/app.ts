@@ -40,14 +40,14 @@ import type { ShutdownOptions } from './shutdown.ts';
 import { Startup } from './startup.ts';
 import { within } from './within.ts';
 
-/** How long readers may take to be told of the last events before the sockets are closed. */
+/** How long readers may take to receive the last events before the sockets are closed, in milliseconds. */
 const LAST_EVENTS_MS = 1000;
-/** What of a shutdown is kept for what comes after the replies, in milliseconds: the last events, the sockets, the rest. */
+/** The part of a shutdown reserved for everything after the replies, in milliseconds: the last events, the sockets, the rest. */
 const AFTER_REPLIES_MS = 4000;
-/** What of the time for replies is kept for storing those that did not end by themselves. */
+/** The part of the time for replies reserved for storing those that did not finish, in milliseconds. */
 const SETTLE_MS = 3000;
 
-/** What `/ready` gives the database to answer, in milliseconds. */
+/** How long `/ready` waits for the database, in milliseconds. */
 const READY_MS = 2000;
 
 /** Of the package, beside `src` and `dist`. */
@@ -55,21 +55,21 @@ const corpusDirectory = fileURLToPath(new URL('../corpus', import.meta.url));
 
 export interface App {
   services: Services;
-  /** Where it listens, for instance `http://127.0.0.1:4000`. */
+  /** The address it listens at, for example `http://127.0.0.1:4000`. */
   url: string;
-  /** The first organization's key, when this start made the organization. */
+  /** The first organization's key, if this start created it. Otherwise null. */
   newKey: string | null;
-  /** Whether any key has been used: otherwise nobody may have noted the first one. */
+  /** Whether any key has been used. If not, the first key may have been lost. */
   hasUsedKey: boolean;
-  /** Signs a browser on this machine in, once; null where none is. */
+  /** A link that signs in a browser on this machine, once. Null if there is none. */
   signInLink: string | null;
-  /** Ends everything in the reverse order, within the time that the settings give for all of it. Never rejects. */
+  /** Closes everything in reverse order, within the total time that the settings allow. Never rejects. */
   close(options?: ShutdownOptions): Promise<void>;
 }
 
 /**
- * Listens, opens what the services need, and builds them. What was opened is closed again when a step fails, or when `signal`
- * aborts; then it throws the signal's reason.
+ * Listens, opens what the services need, and builds them. If a step fails or `signal` aborts, closes everything again. When `signal`
+ * aborts, throws its reason.
  */
 export async function startApp(
   config: Config,
@@ -87,20 +87,23 @@ export async function startApp(
   }
 
   async function open(): Promise<App> {
-    // First: a port that is taken is found out before anything is made.
+    // Comes first, so that a port in use is detected before anything is created.
     const server = await openHttpServer({ ...config, logger });
     startup.onClose(() => server.close());
     startup.step(`Listens at ${server.url}`);
     const { url: databaseUrl, directUrl, pool, prisma, ...pools } = await openDatabases(config, startup);
     const logEpoch = new LogEpoch(pool, logger);
     await logEpoch.start();
-    // The old connections do not survive a failover.
+    // New connections may follow a failover, which ends the old ones.
     pool.on('connect', () => logEpoch.readQuietly());
-    const { organizationId, newKey, hasUsedKey } = await bootstrap(pool, {
-      apiKey: config.bootstrapApiKey,
-      newId,
-      corpusDirectory,
-    });
+    const { organizationId, newKey, hasUsedKey } = await bootstrap(
+      { pool, prisma },
+      {
+        apiKey: config.bootstrapApiKey,
+        newId,
+        corpusDirectory,
+      },
+    );
     startup.step('Has an organization, an agent and a key');
 
     const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
@@ -117,7 +120,7 @@ export async function startApp(
         if (hint.kind === 'revoked') connections.revoke(hint.keyId);
       },
       onReconnect() {
-        // What was missed shows at the next look at the rows.
+        // Nothing to do: the next check of the rows finds what was missed.
       },
     });
     const keyUses = new KeyUses({ db: pool, logger });
@@ -242,7 +245,7 @@ export async function startApp(
       await feedRegistry.drain(LAST_EVENTS_MS);
       logTail.close();
       await server.close();
-      // After the sockets: a stream that ended before them would seem complete.
+      // Closed after the sockets, because a stream that ended before them would look complete.
       feedRegistry.close();
     });
     startup.step('Is ready');

@@ -1,19 +1,19 @@
 import type { Writable } from 'node:stream';
 
-/** So many characters may wait for a reader of the output that is slow or gone. */
+/** How many characters may wait for a reader of the output that is slow or gone. */
 const MAX_WAITING = 1024 * 1024;
 
 export interface BoundedOutputOptions {
-  /** How many characters may wait. Default 1 Mi. */
+  /** How many characters may wait. Default: 1 Mi. */
   maxWaiting?: number;
   /** The line that says how many lines were dropped before it. */
   droppedLine: (count: number) => string;
 }
 
 /**
- * Writes lines to a stream without ever waiting for it. What does not fit into the buffer is dropped and counted, and a line
- * says so as soon as there is room again. (Node writes to a pipe or a socket without blocking; files and terminals take what
- * they are given.)
+ * Writes lines to a stream without ever waiting for it. Lines that do not fit into the buffer are dropped and counted, and a line
+ * says so as soon as there is room again. (Node writes to a pipe or a socket without blocking; files and terminals accept
+ * all output at once.)
  */
 export class BoundedOutput {
   private readonly stream: Writable;
@@ -25,7 +25,7 @@ export class BoundedOutput {
     this.stream = stream;
     this.maxWaiting = options.maxWaiting ?? MAX_WAITING;
     this.droppedLine = options.droppedLine;
-    // Nobody reads any more; there is nowhere left to say so.
+    // Nobody reads any more, so the error cannot be reported either.
     stream.on('error', () => undefined);
     stream.on('drain', () => this.reportDropped());
   }
@@ -39,7 +39,7 @@ export class BoundedOutput {
     this.stream.write(line);
   }
 
-  /** Resolves when all that was written is out, or after `timeoutMs`. */
+  /** Resolves when everything is written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void> {
     this.reportDropped();
     return new Promise((resolve) => {

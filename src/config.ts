@@ -45,7 +45,7 @@ export type Config = Readonly<z.output<typeof config>> & {
   readonly production: boolean;
 };
 
-/** Settings that cannot be used. Its message names all of them, a line each, and shows no secrets. */
+/** Some settings are invalid. The message names all of them, one per line, and shows no secrets. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly faults: readonly string[];
@@ -57,8 +57,8 @@ export class SettingsError extends Error {
 }
 
 /**
- * Reads the settings from environment variables. A variable that is empty counts as unset.
- * @throws {SettingsError} naming all faults together.
+ * Reads the settings from environment variables. An empty variable counts as unset.
+ * @throws {SettingsError} naming all invalid settings.
  */
 export function readConfig(env: Record<string, string | undefined> = process.env): Config {
   const given = Object.fromEntries(settings.map(({ name }) => [name, env[name]?.trim() || undefined]));

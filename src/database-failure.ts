@@ -1,9 +1,9 @@
 import { UnavailableError } from './errors.ts';
 
-/** Of PostgreSQL: it is shutting down, has no connection left, was slow, or has others hold a lock. */
+/** PostgreSQL's codes for a shutdown, too many connections, a timeout, or a lock held by others. */
 const passingStates = /^(08...|53...|57P0[1-5]|57014|55P03|25P03|40P01)$/;
 
-/** Of the system, and of Prisma for the same. */
+/** System error codes for connection failures, and Prisma's codes for the same. */
 const passingCodes = new Set([
   ...[
     'ECONNREFUSED',
@@ -19,17 +19,17 @@ const passingCodes = new Set([
   ...['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028', 'P2037'],
 ]);
 
-/** Those that pg makes without a code. */
+/** Messages of pg's errors that have no code. */
 const passingMessages =
   /^(Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|Server has closed the connection)/;
 
-/** The refusal that an error of the database comes to, if it may pass by itself; null for any other error. */
+/** Turns a transient database error into an `UnavailableError`. Null for any other error. */
 export function asUnavailable(error: unknown): UnavailableError | null {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; depth += 1) {
     if (cause instanceof UnavailableError) return cause;
     if (passes(cause)) {
       return new UnavailableError(
-        'The database cannot be reached, or is too slow. What was asked for may have been done or not: try again, with the same idempotency key.',
+        'The database cannot be reached, or is too slow. The operation may or may not have been done: try again, with the same idempotency key.',
         1,
       );
     }
@@ -46,7 +46,7 @@ function passes(error: Error): boolean {
   );
 }
 
-/** What Prisma hides in an error: what its driver saw, which is not always an Error. */
+/** The driver's error inside a Prisma error. It is not always an Error. */
 function driverErrorOf(error: Error): unknown {
   const meta: unknown = Reflect.get(error, 'meta');
   if (typeof meta !== 'object' || meta === null || !('driverAdapterError' in meta)) return undefined;

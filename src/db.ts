@@ -5,31 +5,31 @@ import { LimitedPool, type PoolLimits, WatchedClient } from './limited-pool.ts';
 
 export type { PrismaClient } from './generated/prisma/client.ts';
 
-/** What runs SQL: the pool for single statements, a client inside a transaction. */
+/** Runs SQL: a pool for single statements, or a client inside a transaction. */
 export interface Queryable {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<R>>;
 }
 
 export interface Database {
   pool: pg.Pool;
-  /** On the same pool; for reads through the schema and for writes without a race. */
+  /** Prisma on the same pool, for reads through the schema and writes without races. */
   prisma: PrismaClient;
   close(): Promise<void>;
 }
 
-/** What pools allow, by what they are for. */
+/** The limits of each pool. */
 export const poolLimits = {
-  /** For what clients ask. */
+  /** For client requests. */
   requests: { size: 10, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000, counts: true },
-  /** For the beginnings and ends of replies, which no request may hold up. */
-  replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000 },
-  /** For the text of running replies: one statement at a time, and another connection when the first is dead. */
+  /** For starting and ending replies, which requests must not delay. */
+  replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000, keep: true },
+  /** For the text of running replies: one statement at a time, and a second connection in case the first is dead. */
   checkpoints: { size: 2, statementMs: 3_000, lockMs: 1_000, waitMs: 3_000, keep: true },
-  /** For a command line, where a person waits and sees. */
+  /** For command-line programs, where a person can wait. */
   patient: { size: 2, statementMs: 600_000, lockMs: 60_000, waitMs: 10_000 },
 } as const satisfies Record<string, PoolLimits>;
 
-/** How long a statement may run that writes or deletes much at once, in milliseconds. */
+/** How long a statement that writes or deletes a lot may run, in milliseconds. */
 export const LONG_STATEMENT_MS = 25_000;
 
 /** A pool of connections. Connects on first use. */
@@ -41,7 +41,7 @@ export function openPool(
   const pool = new LimitedPool(connectionString, limits);
   // A connection that dies while idle is replaced on next use.
   pool.on('error', onIdleError);
-  // The pool does not listen to a connection that is in use, and between two statements nobody else does.
+  // Nobody else listens to a connection in use between two statements, and an unhandled error would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
@@ -55,7 +55,7 @@ export function openDatabase(
   const pool = openPool(connectionString, limits, onIdleError);
   const prisma = new PrismaClient({
     adapter: new PrismaPg(pool),
-    // Otherwise its errors quote what was to be written.
+    // Otherwise errors quote the data that was to be written.
     errorFormat: 'minimal',
   });
   return {
@@ -68,7 +68,7 @@ export function openDatabase(
   };
 }
 
-/** Runs `work` in one transaction; rolls back and rethrows when it throws. `statementMs` is for work that takes longer. */
+/** Runs `work` in one transaction. Rolls back and rethrows if it throws. Give `statementMs` for statements that take longer. */
 export async function inTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,

@@ -1,4 +1,4 @@
-/** An expected failure: data for the client, with nothing written. Everything else is a fault and is masked. */
+/** An expected failure, returned to the client as data. Nothing was written. All other errors are masked. */
 export abstract class UserError extends Error {
   /** What went wrong, in English, for developers and logs. */
   get detail(): string {
@@ -6,12 +6,12 @@ export abstract class UserError extends Error {
   }
 }
 
-/** An id in the input names nothing that the caller may see: malformed, unknown and foreign ids are alike. */
+/** An id in the input names nothing that the caller may see. Malformed, unknown and foreign ids are treated alike. */
 export class NotFoundError extends UserError {
   override name = 'NotFoundError';
   readonly path: string[];
 
-  /** `path` says where in the input the id stands. */
+  /** `path` is the place of the id in the input. */
   constructor(path: string[]) {
     super(`Nothing was found for the id in \`${path.join('.')}\`.`);
     this.path = path;
@@ -34,14 +34,14 @@ export const inputIssueCodes = [
 export type InputIssueCode = (typeof inputIssueCodes)[number];
 
 export interface InputIssue {
-  /** From `input` down, list indexes in decimal. */
+  /** Path below `input`. List indexes are decimal numbers. */
   path: string[];
-  /** Left out: `NOT_ALLOWED`. */
+  /** Default: `NOT_ALLOWED`. */
   code?: InputIssueCode;
   detail: string;
 }
 
-/** The input is well formed but not acceptable; carries all faults found. */
+/** The input is well formed but not valid. Carries all problems found. */
 export class InvalidInputError extends UserError {
   override name = 'InvalidInputError';
   readonly issues: InputIssue[];
@@ -52,18 +52,18 @@ export class InvalidInputError extends UserError {
   }
 }
 
-/** A fault that the operator can mend: shown as one line, without a stack. */
+/** An error that the operator can fix. Shown as one line, without a stack. */
 export class StartupError extends Error {
   override name = 'StartupError';
 }
 
-/** What is asked for cannot be done now, for a reason that has nothing to do with who asks: nothing was done. */
+/** A request cannot be served now, for a reason that is not the caller's fault. Nothing was done. */
 export class UnavailableError extends Error {
   override name = 'UnavailableError';
-  /** When to ask again, in seconds. */
+  /** When to try again, in seconds. */
   readonly retryAfter: number;
 
-  /** `message` is shown to the client: what is missing, and what to do. */
+  /** `message` is shown to the client. It says what is wrong and what to do. */
   constructor(message: string, retryAfter: number, options?: ErrorOptions) {
     super(message, options);
     this.retryAfter = retryAfter;

@@ -1,14 +1,14 @@
 import type { Logger } from './logger.ts';
 
-/** What a process tells of faults that nothing caught. */
+/** Emits errors that nothing caught, like `process`. */
 interface FaultSource {
   on(event: 'unhandledRejection', listener: (reason: unknown) => void): unknown;
   on(event: 'uncaughtException', listener: (error: Error) => void): unknown;
 }
 
 /**
- * Faults that nothing caught. They are logged and counted, and end nothing: what one request did wrong must not end the replies
- * of all others. The claims, the leases and the log are decided in the database, so none of them rests on what such a fault broke.
+ * Handles errors that nothing caught. They are logged and counted, and the process goes on: an error of one request must not end the replies
+ * of all others. Claims, leases and the event log are decided in the database, so they do not depend on the state that such an error left.
  */
 export class Faults {
   unhandledRejections = 0;
@@ -19,7 +19,7 @@ export class Faults {
     this.logger = logger;
   }
 
-  /** From now on the process goes on after such a fault. */
+  /** From now on the process goes on after such an error. */
   watch(source: FaultSource): void {
     source.on('unhandledRejection', (reason) => {
       this.unhandledRejections += 1;

@@ -27,10 +27,10 @@ export function encodeId(type: IdType, uuid: string): string {
   return fromUUID(uuid, idPrefixes[type]);
 }
 
-/** Longer than any id. */
+/** The longest id that is decoded, in characters. */
 const MAX_ID = 100;
 
-/** The type and row id that a public id names; null when it is malformed. */
+/** The type and row id of a public id. Null if it is malformed. */
 export function decodeAnyId(id: string): { type: IdType; uuid: string } | null {
   if (id.length > MAX_ID) return null;
   const [prefix] = id.split('_', 1);
@@ -45,18 +45,18 @@ export function decodeAnyId(id: string): { type: IdType; uuid: string } | null {
   return null;
 }
 
-/** The row id that a public id of this type names; null when it is malformed or of another type. */
+/** The row id of a public id of this type. Null if it is malformed or of another type. */
 export function decodeId(type: IdType, id: string): string | null {
   const decoded = decodeAnyId(id);
   return decoded?.type === type ? decoded.uuid : null;
 }
 
-/** Fragments have no row id of their own: theirs is the message's with the index. */
+/** The public id of a fragment: the message's id with the index, since fragments have no row id. */
 export function encodeFragmentId(messageId: string, index: number): string {
   return `${fromUUID(messageId, 'frag')}_${index}`;
 }
 
-/** Whether a text is a row id as PostgreSQL takes it. */
+/** Whether a text is a UUID that PostgreSQL accepts. */
 export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }

@@ -9,7 +9,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A value that a library types as JSON in its own way; null for anything else. */
+/** Converts from a library's own JSON type. Null for anything else. */
 export function asJson(value: unknown): Json {
   return isJson(value) ? value : null;
 }
@@ -19,10 +19,10 @@ function isJson(value: unknown): value is Json {
   return Array.isArray(value) ? value.every(isJson) : isJsonObject(value);
 }
 
-/** How deep a value may be nested that comes from outside. */
+/** The deepest nesting allowed in a value from outside. */
 export const MAX_DEPTH = 100;
 
-/** Whether a value has more levels than this. Looks no deeper. */
+/** Whether a value has more levels than this. Does not look deeper. */
 export function isDeeperThan(value: Json, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1));

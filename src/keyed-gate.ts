@@ -1,13 +1,13 @@
 import { UnavailableError } from './errors.ts';
 
 export interface GateLimits {
-  /** How many of one key work at once. */
+  /** How many of one key run at the same time. */
   atOnce: number;
   /** How many of one key may wait. */
   waiting: number;
   /** How long one may wait, in milliseconds. */
   waitMs: number;
-  /** What those are told that may not. */
+  /** The error message for those that are refused. */
   refusal: string;
 }
 
@@ -16,7 +16,7 @@ interface Entry {
   queue: Set<() => void>;
 }
 
-/** Lets few of one key work at once, so that those who all wait for one thing do not take what others need. */
+/** Limits how many of one key run at the same time, so that those waiting for one thing do not take resources from others. */
 export class KeyedGate {
   private readonly limits: GateLimits;
   private readonly entries = new Map<string, Entry>();
@@ -25,7 +25,7 @@ export class KeyedGate {
     this.limits = limits;
   }
 
-  /** Runs the work when it is its turn. Throws `UnavailableError`, without having begun it, when too many wait or for too long. */
+  /** Runs the work when its turn comes. Throws `UnavailableError`, before starting it, if too many wait or it has waited too long. */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const entry = this.entries.get(key) ?? { working: 0, queue: new Set() };
     this.entries.set(key, entry);
@@ -34,7 +34,7 @@ export class KeyedGate {
     try {
       return await work();
     } finally {
-      // Whoever is next takes this place.
+      // The next in line takes this place.
       const [next] = entry.queue;
       if (next) next();
       else entry.working -= 1;

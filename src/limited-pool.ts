@@ -3,34 +3,34 @@ import pg from 'pg';
 import { UnavailableError } from './errors.ts';
 import { currentClock, type WorkClock } from './work-clock.ts';
 
-/** What a pool of connections allows. Times are in milliseconds. */
+/** Limits of a connection pool. Times are in milliseconds. */
 export interface PoolLimits {
   /** The most connections. */
   size: number;
-  /** PostgreSQL ends a statement that runs for longer. */
+  /** PostgreSQL cancels a statement that runs longer. */
   statementMs: number;
-  /** PostgreSQL ends a statement that waits for longer for a lock. */
+  /** PostgreSQL cancels a statement that waits longer for a lock. */
   lockMs: number;
-  /** How long to wait for a connection, and for a new one to be made. */
+  /** How long to wait for a free connection, and for a new one to be opened. */
   waitMs: number;
-  /** Whether connections are kept when they are idle, so that a database that has none left does not matter. */
+  /** Whether idle connections are kept, so that the pool works even if the database has no connections left. */
   keep?: boolean;
-  /** Whether its statements are work of the operation that asks, and end with its time. */
+  /** Whether its statements count as work of the operation that runs them, and are cancelled when its time is over. */
   counts?: boolean;
-  /** Whether a transaction pooler stands between: statements are not named, and PostgreSQL's own limits are the role's. */
+  /** Whether connections go through a transaction pooler. Statements are then not named, and PostgreSQL's limits must be set on the role. */
   pooler?: boolean | undefined;
 }
 
-/** So many may wait for a connection of one pool. */
+/** How many may wait for a connection of one pool. */
 const MAX_WAITING = 1000;
 
-/** A connection that has been idle for this long, in milliseconds, is asked whether it still answers before it is used. */
+/** A connection that has been idle for this long, in milliseconds, is tested before it is used. */
 const TRUSTED_MS = 2000;
 
-/** How long it may take for that, in milliseconds. */
+/** How long the test may take, in milliseconds. */
 const PROBE_MS = 1000;
 
-/** How much later than PostgreSQL's own limit a connection counts as dead, in milliseconds. */
+/** How long after PostgreSQL's own limit a silent connection counts as dead, in milliseconds. */
 const SILENCE_MARGIN_MS = 1000;
 
 const busy = () => new UnavailableError('Too many requests wait for the database. Nothing was done. Try again.', 1);
@@ -42,8 +42,8 @@ const silent = () =>
   );
 
 /**
- * A pool in which nothing waits forever. A connection that is silent for longer than a statement may run is destroyed, and
- * all that were last heard of before are not trusted any more: whatever cut one off has probably cut off others.
+ * A pool in which nothing waits forever. A connection that is silent longer than a statement may run is destroyed, and
+ * all connections last heard from before then are no longer trusted: whatever cut one off has probably cut off others.
  */
 export class LimitedPool extends pg.Pool {
   readonly limits: PoolLimits;
@@ -60,7 +60,7 @@ export class LimitedPool extends pg.Pool {
       keepAliveInitialDelayMillis: 10_000,
       Client: pooler ? UnnamingClient : WatchedClient,
       ...(keep && { idleTimeoutMillis: 0 }),
-      // A pooler takes no settings of a session.
+      // A pooler does not accept session settings.
       ...(!pooler && {
         statement_timeout: statementMs,
         lock_timeout: lockMs,
@@ -92,7 +92,7 @@ export class LimitedPool extends pg.Pool {
     if (this.waitingCount >= MAX_WAITING) throw busy();
     for (;;) {
       const client = await super.connect().catch((error: unknown) => {
-        // Said of those that wait for others to finish.
+        // The reason for those that wait until others have finished.
         throw error instanceof Error && error.message === 'timeout exceeded when trying to connect' ? busy() : error;
       });
       if (!(client instanceof WatchedClient)) return client;
@@ -131,10 +131,10 @@ type ConnectCallback = (
   done: (release?: Error | boolean) => void,
 ) => void;
 
-/** A connection that can be given up when it no longer answers. */
+/** A connection that can be given up if it no longer answers. */
 export class WatchedClient extends pg.Client {
   heardAt = performance.now();
-  /** Whether it was given up because nothing came from it. */
+  /** Whether the connection was given up because it was silent. */
   isSilent = false;
   private readonly socket: Socket;
   private leaveClock: (() => void) | null = null;
@@ -144,12 +144,17 @@ export class WatchedClient extends pg.Client {
     super({ ...config, stream: () => socket });
     this.socket = socket;
     socket.on('timeout', () => {
-      this.isSilent = true;
-      socket.destroy(silent());
+      // When this process stood still, its timers run before what came meanwhile is read.
+      const { bytesRead } = socket;
+      setImmediate(() => {
+        if (socket.bytesRead > bytesRead) return;
+        this.isSilent = true;
+        socket.destroy(silent());
+      });
     });
   }
 
-  /** Gives up when nothing comes or goes for so many milliseconds, or when the time of the operation is over. */
+  /** Gives the connection up if nothing is sent or received for this many milliseconds, or when the operation's time is over. */
   expectWithin(milliseconds: number, clock?: WorkClock): void {
     this.socket.setTimeout(milliseconds);
     if (!clock) return;
@@ -158,20 +163,20 @@ export class WatchedClient extends pg.Client {
     this.leaveClock = () => void clock.onExpiry.delete(expire);
   }
 
-  /** Nothing is expected any more. */
+  /** Stops watching: no answer is expected any more. */
   rest(): void {
     this.socket.setTimeout(0);
     this.leaveClock?.();
     this.leaveClock = null;
   }
 
-  /** Closes it without a word to the other side, which may not be there. */
+  /** Closes the connection without telling the other side, which may be gone. */
   abandon(): void {
     this.socket.destroy();
   }
 }
 
-/** A connection whose statements have no names: a transaction pooler may send the next to another one. */
+/** A connection with unnamed statements, since a transaction pooler may send the next one to a different connection. */
 class UnnamingClient extends WatchedClient {
   constructor(config?: pg.ClientConfig) {
     super(config);

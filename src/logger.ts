@@ -2,21 +2,21 @@ import { pino, type DestinationStream } from 'pino';
 import { z } from 'zod';
 import { BoundedOutput } from './bounded-output.ts';
 
-/** Where the program says what it does. `logger.child({ requestId })` marks everything that belongs to a request. */
+/** Writes log lines. `logger.child({ requestId })` marks all lines that belong to a request. */
 export type Logger = pino.Logger;
 
-/** How much is logged; each level includes those before it. */
+/** Log levels. Each includes those before it. */
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 const secrets = ['apiKey', 'key', 'token', 'password', 'secret', 'authorization', 'cookie', 'connectionString'];
 
 export interface LoggerOptions {
-  /** Default `info`. */
+  /** Default: `info`. */
   level?: LogLevel;
-  /** Default stderr, which never blocks: see `BoundedOutput`. */
+  /** Default: stderr, without ever blocking (see `BoundedOutput`). */
   destination?: DestinationStream;
-  /** Lines for people instead of JSON. Default: when stderr is a terminal. */
+  /** Lines for people instead of JSON. Default: true if stderr is a terminal. */
   plain?: boolean;
 }
 
@@ -39,7 +39,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
 
 let stderr: BoundedOutput | undefined;
 
-/** One for the whole process, since its buffer is. */
+/** The output to stderr. There is one per process, because they share its buffer. */
 function standardError(plain: boolean): BoundedOutput {
   stderr ??= new BoundedOutput(process.stderr, {
     droppedLine: (dropped) => {
@@ -51,12 +51,12 @@ function standardError(plain: boolean): BoundedOutput {
   return stderr;
 }
 
-/** Resolves when everything logged to stderr is out, or after `timeoutMs`: a reader that is stuck delays no exit. */
+/** Resolves when everything logged to stderr is written, or after `timeoutMs`, so that a stuck reader does not delay the exit. */
 export async function flushLogs(timeoutMs: number): Promise<void> {
   await stderr?.flush(timeoutMs);
 }
 
-/** Drivers hang rows, statements and passwords on their errors. */
+/** Keeps only safe fields: drivers attach rows, statements and passwords to their errors. */
 function plainError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { type, message, stack } = pino.stdSerializers.err(error);
@@ -70,7 +70,7 @@ const lineSchema = z.looseObject({
   err: z.looseObject({ stack: z.string().optional(), message: z.string().optional() }).optional(),
 });
 
-/** `12:30:01.250 WARN  the event bus is cut attempt=3`, and below it the stack of an error. */
+/** `12:30:01.250 WARN  the event bus is cut attempt=3`, followed by the stack of an error. */
 function plainLine(json: string): string {
   const { success, data } = lineSchema.safeParse(JSON.parse(json));
   if (!success) return json;

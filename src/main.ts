@@ -1,12 +1,12 @@
 import { Termination } from './termination.ts';
 
-// The first thing that happens, before what takes long to load: a signal at any time ends everything in order.
+// Comes first, before modules that take long to load, so that a signal at any time shuts down in order.
 const termination = new Termination();
 
 /** How long the last lines of the log may take to be written, in milliseconds. */
 const FLUSH_MS = 500;
 
-/** The deadline of a shutdown before the settings are known, in seconds. */
+/** The deadline of a shutdown before the settings are read, in seconds. */
 const EARLY_SHUTDOWN_SECONDS = 20;
 
 await main();
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     process.stdout.write(announcement(app));
     await aborted(termination.signal);
     logger.info(`${termination.name ?? 'A signal'}: shutting down.`);
-    // Who asks at a terminal, or has closed it, does not stand behind a load balancer.
+    // Only SIGTERM drains: a signal from a terminal means that there is no load balancer.
     await app.close({ drain: termination.name === 'SIGTERM', hurry: termination.hurry });
     const { unhandledRejections, uncaughtExceptions } = faults;
     if (unhandledRejections + uncaughtExceptions > 0) {

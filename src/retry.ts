@@ -1,30 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What ends the trying: one of the two, or both. */
+/** What stops the retrying: a signal, a number of attempts, or both. */
 type Limit =
   | {
-      /** Ends the trying, also while it waits. */
+      /** Stops retrying, even during a wait. */
       signal: AbortSignal;
       attempts?: number;
     }
   | {
       signal?: AbortSignal;
-      /** After so many the last failure is thrown. */
+      /** After this many attempts the last failure is thrown. */
       attempts: number;
     };
 
 export type RetryOptions = Limit & {
-  /** Told of each failure. */
+  /** Called for each failure. */
   onFailure?: (error: unknown) => void;
-  /** The first wait, in milliseconds; each is twice as long as the one before. Default 100. */
+  /** The first wait, in milliseconds. Each wait is twice as long as the one before. Default: 100. */
   firstMs?: number;
-  /** The longest wait, in milliseconds. Default 2,000. */
+  /** The longest wait, in milliseconds. Default: 2,000. */
   longestMs?: number;
-  /** Waits before the first attempt too, and makes waits up to half shorter, so that many do not try at once. */
+  /** Also waits before the first attempt, and makes waits up to half shorter, so that many clients do not retry at the same time. */
   spread?: boolean;
 };
 
-/** Tries until it succeeds. Rejects with the reason of the abort when the signal aborts, with the last failure after `attempts`. */
+/** Retries until success. Rejects with the signal's reason when the signal aborts, or with the last failure after `attempts`. */
 export async function retry<T>(attempt: () => T | Promise<T>, options: RetryOptions): Promise<T> {
   const { signal, onFailure, attempts = Infinity, firstMs = 100, longestMs = 2000, spread = false } = options;
   const pause = async (wait: number) => {

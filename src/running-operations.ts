@@ -1,23 +1,23 @@
-/** So many names are told at most. */
+/** How many names are reported at most. */
 const MAX_NAMES = 20;
-/** What ended is kept when it took this long, in milliseconds, and only the latest of it. */
+/** An ended operation is remembered if it took at least this long, in milliseconds. Only the latest ones are kept. */
 const WORTH_KEEPING_MS = 500;
 const MAX_KEPT = 50;
 
-/** One thing that this server does. */
+/** Something that this server is doing. */
 export interface RunningOperation {
   name: string;
   /** Harmless to repeat. */
   readonly end: () => void;
 }
 
-/** What this server does just now, so that the log can say what ran while nothing else could. */
+/** What this server is doing, so that the logger can report what blocked everything else. */
 export class RunningOperations {
   private readonly running = new Set<RunningOperation>();
   private ended: { name: string; at: number }[] = [];
   private readonly now: () => number;
 
-  /** `now` is monotonic, in milliseconds. */
+  /** `now` is a monotonic clock, in milliseconds. */
   constructor(now: () => number = () => performance.now()) {
     this.now = now;
   }
@@ -50,7 +50,7 @@ export class RunningOperations {
     }
   }
 
-  /** What ran at some time in the last so many milliseconds, with how often, what just ended after a long time first. */
+  /** What was running during the last milliseconds, with counts. Long operations that have just ended come first. */
   lately(milliseconds: number): string[] {
     const since = this.now() - milliseconds;
     const counts = new Map<string, number>();

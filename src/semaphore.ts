@@ -1,4 +1,4 @@
-/** Lets at most so many pieces of work run at once; the rest wait in the order in which they came. */
+/** Limits how many pieces of work run at the same time. The others wait in order of arrival. */
 export class Semaphore {
   private free: number;
   private readonly waiting: (() => void)[] = [];
@@ -7,12 +7,12 @@ export class Semaphore {
     this.free = limit;
   }
 
-  /** How many wait for their turn. */
+  /** Number of waiting pieces of work. */
   get queued(): number {
     return this.waiting.length;
   }
 
-  /** Runs `work` when its turn has come; its outcome is returned or thrown. */
+  /** Runs `work` when its turn comes. Returns its result or throws its error. */
   async run<T>(work: () => T | Promise<T>): Promise<T> {
     if (this.free > 0) this.free -= 1;
     else await new Promise<void>((resolve) => this.waiting.push(resolve));

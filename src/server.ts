@@ -29,28 +29,28 @@ export interface ApiOptions {
   rateLimits: RateLimits;
   introspection: boolean;
   maxSubscriptionsPerConnection: number;
-  /** Throws when the server cannot do its work. */
+  /** Throws if the server cannot do its work. */
   checkReady: () => Promise<void>;
 }
 
 export interface HttpServer {
-  /** Where it listens, for instance `http://127.0.0.1:4000`. */
+  /** The address it listens at, for example `http://127.0.0.1:4000`. */
   readonly url: string;
-  /** The queries and mutations that run. */
+  /** The queries and mutations that are running. */
   readonly accepted: AcceptedOperations;
-  /** Begins to answer: until then everything but `/health` is refused with 503. */
+  /** Starts to answer requests. Until then everything except `/health` is refused with 503. */
   serve(options: ApiOptions): void;
-  /** Says that it is not ready and ends each connection with its response, but goes on taking work. */
+  /** Reports that it is not ready and closes each connection after its response, but still accepts work. */
   drain(): void;
-  /** Takes no more work; streams that run go on. */
+  /** Accepts no more work. Running streams continue. */
   stopAccepting(): void;
   /** Ends the sockets and streams, and closes the port. */
   close(): Promise<void>;
 }
 
 /**
- * The API, over HTTP, SSE and WebSocket on one port, and the two health checks. Listens at once: throws `StartupError` when it
- * cannot, before anything else was done.
+ * The API over HTTP, SSE and WebSocket on one port, with the two health checks. Listens at once. Throws `StartupError` if it
+ * cannot, before anything else is done.
  */
 export async function openHttpServer(options: ServerOptions): Promise<HttpServer> {
   const { allowedOrigins, keepAliveSeconds, logger } = options;
@@ -128,7 +128,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
         else api.sockets.upgrade(req, socket, head);
       },
     },
-    // As long as a WebSocket has to answer a probe.
+    // As long as a WebSocket may take to answer a ping.
     { strangers, idleMs: 2 * keepAliveSeconds * 1000 },
   );
   const url = await listener.listen(options.port, options.host);
@@ -163,12 +163,12 @@ function signIn(localSignIn: LocalSignIn | null, req: IncomingMessage, res: Serv
   else respond(res, 401, { error: 'The link is not, or no longer, good. Print another: npm run sign-in' });
 }
 
-/** Without the query. Anything that is no path leads nowhere. */
+/** The path of a request without its query. Anything malformed matches no route. */
 function pathOf({ url = '/' }: IncomingMessage): string {
   return url.split('?', 1)[0] ?? '';
 }
 
-/** GraphiQL runs scripts that stand in its page; nobody else may frame it. */
+/** The page of GraphiQL has inline scripts. No other page may frame it. */
 const securityHeaders = [
   ['X-Content-Type-Options', 'nosniff'],
   ['X-Frame-Options', 'DENY'],
@@ -176,7 +176,7 @@ const securityHeaders = [
   ['Content-Security-Policy', "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"],
 ] as const;
 
-/** Requests without an origin come from programs, which no page can make. */
+/** Allows requests without an origin: they come from programs, not from web pages. */
 function isAllowedOrigin(req: IncomingMessage, allowed: readonly string[]): boolean {
   const { origin, host } = req.headers;
   return origin === undefined || allowed.includes(origin) || (URL.canParse(origin) && new URL(origin).host === host);
@@ -186,7 +186,7 @@ function respond(res: ServerResponse, status: number, body: object): void {
   res.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 }
 
-/** As the API itself would refuse. */
+/** The same answer as a refusal by the API itself. */
 function unavailable(res: ServerResponse, { message, extensions }: ReturnType<typeof serviceUnavailable>): void {
   const { code, retryAfter } = extensions;
   res.setHeader('Retry-After', String(retryAfter));

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface ShutdownOptions {
-  /** Whether it goes on taking work for a while that it tells others of. Default false. */
+  /** Whether to keep accepting work for a while, so that load balancers notice first. Default: false. */
   drain?: boolean;
-  /** Cuts that short, and the grace of running replies too. */
+  /** Ends the draining and the grace for running replies early. */
   hurry?: AbortSignal;
 }
 
-/** One shutdown: how much time is left for all of it together. */
+/** One shutdown, with the time that is left for all its steps together. */
 export class Shutdown {
-  /** Whether others are told before work is refused. */
+  /** Whether to keep accepting work for a while. */
   readonly drain: boolean;
-  /** Aborts when there is to be no more waiting. */
+  /** Aborts when nothing should be waited for any more. */
   readonly hurry: AbortSignal;
   private readonly deadline: number;
 
@@ -31,7 +31,7 @@ export class Shutdown {
     await this.race(work, ms, new AbortController());
   }
 
-  /** As `within`, and also when there is to be no more waiting. */
+  /** Like `within`, but also resolves when `hurry` aborts. */
   async patiently(work: Promise<void>, ms: number): Promise<void> {
     const done = new AbortController();
     const onHurry = () => done.abort();

@@ -1,11 +1,11 @@
 import { StartupError } from './errors.ts';
 
-/** A signal so soon after the first is its echo: a terminal sends Ctrl-C to npm too, which passes it on. In milliseconds. */
+/** A second signal this soon is an echo of the first, in milliseconds: a terminal also sends Ctrl-C to npm, which passes it on. */
 const ECHO_MS = 500;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Hears the signals that end the process. Made before anything is opened, so that none finds the process unprepared. */
+/** Listens for the signals that end the process. Created before anything is opened, so that no signal comes too early. */
 export class Termination {
   private readonly begun = new AbortController();
   private readonly hurried = new AbortController();
@@ -20,7 +20,7 @@ export class Termination {
     return this.begun.signal;
   }
 
-  /** Aborts with the second signal: whoever sent it does not want to wait. */
+  /** Aborts at the second signal, whose sender does not want to wait. */
   get hurry(): AbortSignal {
     return this.hurried.signal;
   }

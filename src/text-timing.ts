@@ -1,16 +1,16 @@
 /**
- * How soon the text of a running reply is stored, and how soon readers look for it. Each time depends on the others: a reader
- * that looked before the text can be stored would look in vain, and too often.
+ * How soon the text of a running reply is stored, and how soon readers read it. These times depend on each other: a reader
+ * that reads before the text can be stored reads in vain.
  */
 
-/** Storing begins when the oldest text that is not stored is this old, in milliseconds, or later when storing takes longer. */
+/** Text is stored when the oldest unstored text is this old, in milliseconds, or later if storing takes longer. */
 export const STORE_MS = 150;
 
-/** Text that does not join what is known has rows read at most this often, in milliseconds. */
+/** How often rows are read, at most, because of text that does not join the known text, in milliseconds. */
 export const GAP_MS = 100;
 
-/** Text told before a server listened is looked for once more after this time, in milliseconds: it is stored by then. */
+/** Text published before a server listened is read again after this time, in milliseconds. It is stored by then. */
 export const STORED_MS = 300;
 
-/** How often the versions of followed conversations are compared, in milliseconds, whatever hints say. */
+/** How often the versions of followed conversations are compared with the database, regardless of hints, in milliseconds. */
 export const POLL_MS = 3000;

@@ -1,7 +1,7 @@
 import { InvalidInputError, type InputIssue, type InputIssueCode } from './errors.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
-/** Limits in bytes of UTF-8, for JSON of its compact form. */
+/** Limits in bytes of UTF-8. JSON is measured in compact form. */
 export const valueLimits = {
   metadata: 64 * 1024,
   /** Names, titles and other short texts. */
@@ -10,16 +10,16 @@ export const valueLimits = {
   jsonDepth: 64,
 } as const;
 
-/** Faults that are told of one input. */
+/** The most problems reported for one input. */
 const MAX_ISSUES = 100;
-/** Characters of a name within the path of a fault. */
+/** The longest name in a path, in characters. */
 const MAX_NAME = 100;
 
-/** Reads values of an input, collecting faults; `finish` throws them together, and beyond 100 the reading ends at once. */
+/** Reads values of an input and collects problems. `finish` throws them together. Beyond 100, reading stops at once. */
 export class ValueReader {
   readonly issues: InputIssue[] = [];
 
-  /** Throws `InvalidInputError` when anything was wrong. */
+  /** Throws `InvalidInputError` if there was any problem. */
   finish(): void {
     if (this.issues.length > 0) throw new InvalidInputError(this.issues);
   }
@@ -29,7 +29,7 @@ export class ValueReader {
     if (this.issues.length >= MAX_ISSUES) this.finish();
   }
 
-  /** Text that PostgreSQL can hold and JavaScript can slice, within a limit. Undefined when left out or null. */
+  /** Reads well-formed text without NUL, within a limit. Undefined if left out or null. */
   text(path: string[], value: string | null | undefined, max: number = valueLimits.line): string | undefined {
     if (value == null) return undefined;
     this.wellFormed(path, value);
@@ -38,7 +38,7 @@ export class ValueReader {
     return value;
   }
 
-  /** A JSON object within a limit. Undefined when left out or null. */
+  /** Reads a JSON object within a limit. Undefined if left out or null. */
   object(path: string[], value: unknown, max: number = valueLimits.metadata): JsonObject | undefined {
     if (value == null) return undefined;
     const json = this.json(path, value, max);
@@ -57,7 +57,7 @@ export class ValueReader {
     return json;
   }
 
-  /** Refuses what takes more bytes as JSON, all in all. */
+  /** Refuses a value that takes more bytes as JSON. */
   atMost(path: string[], value: unknown, max: number): void {
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes > max) this.refuse(path, `Is ${bytes} bytes in all; at most ${max} are allowed.`);

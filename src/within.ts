@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Rejects when a promise does not settle in time. */
+/** Rejects if a promise does not settle in time. */
 export async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
   const timer = new AbortController();
   const tooLate = sleep(milliseconds, undefined, { signal: timer.signal }).then(() => {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { UnavailableError } from './errors.ts';
 
-/** Counts the time that an operation works. When it has had its time, its statements are ended and it gets no more. */
+/** Counts the time that an operation works. When the time is over, its statements are cancelled and it may run no more. */
 export class WorkClock {
   /** Called when the time is over. */
   readonly onExpiry = new Set<() => void>();
@@ -11,7 +11,7 @@ export class WorkClock {
   private timer: NodeJS.Timeout | null = null;
   private expired = false;
 
-  /** It runs at once, for a time in milliseconds, until `end` is called. */
+  /** Starts at once, with a limit in milliseconds, and runs until `end` is called. */
   constructor(limitMs: number) {
     this.left = limitMs;
     this.run();
@@ -19,11 +19,10 @@ export class WorkClock {
 
   /** Throws `UnavailableError` once the time is over. */
   check(): void {
-    if (this.expired)
-      throw new UnavailableError('The operation took too long, and what was left of it was not done.', 5);
+    if (this.expired) throw new UnavailableError('The operation took too long, and the rest of it was not done.', 5);
   }
 
-  /** Runs what does not count as work. */
+  /** Runs something that does not count as work. */
   async apart<T>(wait: () => Promise<T>): Promise<T> {
     this.pauses += 1;
     this.stop();
@@ -59,22 +58,22 @@ export class WorkClock {
 
 const clocks = new AsyncLocalStorage<WorkClock>();
 
-/** Runs an operation, all of whose statements count on this clock. */
+/** Runs an operation whose statements count on this clock. */
 export function onClock<T>(clock: WorkClock, work: () => T): T {
   return clocks.run(clock, work);
 }
 
-/** The clock of the operation that is running; none outside of operations. */
+/** The clock of the current operation. Undefined outside of operations. */
 export function currentClock(): WorkClock | undefined {
   return clocks.getStore();
 }
 
-/** Waits for what is no work of the operation that waits. */
+/** Runs something that does not count as work of the current operation. */
 export function apart<T>(wait: () => Promise<T>): Promise<T> {
   return currentClock()?.apart(wait) ?? wait();
 }
 
-/** Runs what others share, and what must not end with the operation that happens to begin it. */
+/** Runs shared work, which must not end with the operation that happens to start it. */
 export function outsideOperations<T>(work: () => T): T {
   return clocks.exit(work);
 }

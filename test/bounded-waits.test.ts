@@ -49,6 +49,16 @@ describe('a statement', () => {
     expect(asUnavailable(await failureOf(pool.query('SELECT pg_sleep(0.3)')))).toBeInstanceOf(UnavailableError);
   });
 
+  test('whose answer came while this process stood still is answered', async () => {
+    const pool = poolOf({ statementMs: 100 });
+    await pool.query('SELECT');
+    const answer = pool.query('SELECT 1 AS one FROM pg_sleep(0.05)');
+    await new Promise(setImmediate);
+    // For longer than a connection may be silent.
+    for (const until = performance.now() + 1500; performance.now() < until;);
+    expect((await answer).rows).toEqual([{ one: 1 }]);
+  });
+
   test('that is wrong is no passing state of the database', async () => {
     expect(asUnavailable(await failureOf(poolOf().query('SELECT nothing')))).toBeNull();
   });

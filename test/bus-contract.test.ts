@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Bus, Hint } from '../src/bus/bus.ts';
+import type { Bus, Hint } from '../src/bus/hints.ts';
 import { chooseBus } from '../src/bus/choose.ts';
 import { inProcessBus } from '../src/bus/in-process.ts';
 import type { Listeners } from '../src/bus/listeners.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Hint } from '../src/bus/bus.ts';
+import type { Hint } from '../src/bus/hints.ts';
 import { HintBuffer } from '../src/bus/hint-buffer.ts';
 import { decodeHints, encodeHints } from '../src/bus/wire.ts';
 

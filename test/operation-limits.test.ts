@@ -1,5 +1,5 @@
 import { getIntrospectionQuery } from 'graphql';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { once } from 'node:events';
 import { decodeId } from '../src/ids.ts';
@@ -26,6 +26,12 @@ beforeAll(async () => {
 
 const aliases = (count: number, field: string, prefix = 'a') =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}: ${field}`).join(' ');
+const canvasOf = (content: string) => ({ name: 'plan', type: 'markdown', title: 'A plan', content });
+
+interface Page {
+  conversation: { messages: { nodes: object[] } };
+}
+
 const isBadInput = { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] };
 const isTooLarge = { errors: [{ extensions: { code: 'RESPONSE_TOO_LARGE' } }] };
 
@@ -62,6 +68,27 @@ describe('a response', () => {
     }
     const query = 'query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { text } } } }';
     expect(await graphql(server, query, { id: conversation.id })).toMatchObject(isTooLarge);
+  });
+
+  test.each([
+    ['texts', 'text', { content: { text: 'y'.repeat(MiB) } }],
+    ['canvases', 'canvas { content }', { content: { text: 'Look.' }, canvas: canvasOf('y'.repeat(MiB)) }],
+  ])('reads no more than 16 MiB of %s with a page, and shows whatever else is asked for', async (_, field, message) => {
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    for (let i = 0; i < 20; i += 1) {
+      await send(server, { conversationId: conversation.id, ...message, action: 'NONE' });
+    }
+    const read = vi.spyOn(server.services.pool, 'query');
+    const query = (fields: string) =>
+      `query ($id: ID!) { conversation(id: $id) { messages(first: 20) { nodes { position ${fields} } } } }`;
+    expect(await graphql(server, query(field), { id: conversation.id })).toMatchObject(isTooLarge);
+    const results = await Promise.all(read.mock.results.map(({ value }: { value: unknown }) => value));
+    read.mockRestore();
+    const sizes = results.map((result) => JSON.stringify(result).length);
+    expect(Math.max(...sizes)).toBeGreaterThan(MiB);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(17 * MiB);
+    const skipped = await graphql<Page>(server, query(`... @include(if: false) { ${field} }`), { id: conversation.id });
+    expect(skipped.data?.conversation.messages.nodes).toHaveLength(20);
   });
 
   test('has at most 50,000 fields', async () => {
@@ -170,6 +197,44 @@ test('what is wrong with a value is not quoted whole', async () => {
   const query = 'query ($v: [MessageRole!]) { conversation(id: "") { messages(roles: $v) { nodes { id } } } }';
   const result = await graphql(server, query, { v: Array.from({ length: 2000 }, () => value) });
   expect(JSON.stringify(result).length).toBeLessThan(200_000);
+});
+
+test('input with many unknown fields is refused without quoting what stands beside them', async () => {
+  const query = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename } }';
+  const input = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`x${i}`, 'y'.repeat(200)]));
+  const few = await graphql(server, query, { input: input(2) });
+  expect(few.errors?.some(({ message }) => message.includes('"x1" is not defined'))).toBe(true);
+  const many = await graphql(server, query, { input: input(50) });
+  expect(many).toMatchObject(isBadInput);
+  expect(many.errors).toHaveLength(1);
+  expect(JSON.stringify(many).length).toBeLessThan(1000);
+  expect(await overWebSocket(server, query, { input: input(50) })).toMatchObject(isBadInput);
+});
+
+test('fragments that are spread in one another beyond what can be validated are refused', async () => {
+  const chain = Array.from({ length: 150 }, (_, i) => `fragment F${i} on Query { ...F${i + 1} }`);
+  const back = Array.from({ length: 100 }, (_, i) => `...F${i}`).join(' ');
+  const query = `{ ...F0 } ${chain.join(' ')} fragment F150 on Query { ${back} }`;
+  expect((await graphql(server, query)).errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } });
+  expect(await overWebSocket(server, query)).toMatchObject(isBadInput);
+});
+
+test('a hundred nodes take one statement for each of their types', async () => {
+  const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
+  const ids = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? messageId : conversationId));
+  const asked = vi.spyOn(server.services.pool, 'query');
+  onTestFinished(() => asked.mockRestore());
+  const { data } = await graphql<{ nodes: { id: string }[] }>(guest, query, { ids });
+  expect(data?.nodes.map(({ id }) => id)).toEqual(ids);
+  expect(asked.mock.calls.length).toBeLessThan(10);
+});
+
+test('a subscription is begun with at most 64 Ki characters: they are held for as long as it runs', async () => {
+  const query = 'subscription ($id: ID!) { conversationEvents(conversationId: $id) { cursor } }';
+  const beside = { id: conversationId, padding: 'x'.repeat(66_000) };
+  expect(await overWebSocket(guest, query, beside)).toMatchObject(isBadInput);
+  expect(await graphql(guest, query, beside)).toMatchObject(isBadInput);
 });
 
 test('a message of an end user is at most 64 KiB, with all that goes with it', async () => {

@@ -13,14 +13,14 @@ import { cursorAt, decodeCursor, type StreamPosition } from '../src/conversation
 import { deleteConversation } from '../src/conversations/commands/delete.ts';
 import { Feed } from '../src/conversations/stream/feed.ts';
 import { FeedRegistry } from '../src/conversations/stream/feed-registry.ts';
-import { follow } from '../src/conversations/stream/follow.ts';
+import { follow } from '../src/conversations/stream/event-order.ts';
 import { readFragments, readHead } from '../src/conversations/log/read.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { settleReply } from '../src/conversations/log/settle.ts';
 import { conversationStream } from '../src/conversations/stream/stream.ts';
 import { updateConversation } from '../src/conversations/commands/update.ts';
 import { inTransaction } from '../src/db.ts';
-import type { Bus, Hint, HintListener } from '../src/bus/bus.ts';
+import type { Bus, Hint, HintListener } from '../src/bus/hints.ts';
 import { Checkpoints } from '../src/generation/checkpoints.ts';
 import { Run } from '../src/generation/run.ts';
 import type { Services } from '../src/graphql/context.ts';

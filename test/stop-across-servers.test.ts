@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Bus, Hint } from '../src/bus/bus.ts';
+import type { Bus, Hint } from '../src/bus/hints.ts';
 import { chooseBus } from '../src/bus/choose.ts';
 import { decodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';

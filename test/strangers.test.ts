@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { startApp } from '../src/app.ts';
+import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { createLogger } from '../src/logger.ts';
 import { graphql, type Target } from './harness/client.ts';
@@ -13,7 +13,7 @@ import { startServer } from './harness/server.ts';
 const database = useDatabase();
 const lines: string[] = [];
 /** Ten strangers at a time, five of one address; idle connections end after 2 s. */
-let server: Target & { close(): Promise<void> };
+let server: Target & Pick<App, 'services' | 'close'>;
 beforeAll(async () => {
   const first = await startServer(database.url);
   await first.close();
@@ -99,6 +99,28 @@ describe('who has shown no credential', () => {
     expect(String((await once(known, 'message'))[0])).toBe('{"type":"pong"}');
     held[0]?.destroy();
     await expect.poll(async () => (await graphql(server, '{ viewer { kind } }').catch(() => null))?.status).toBe(200);
+  });
+
+  test('has twenty requests of one connection answered at a time, and is cut off with more', async () => {
+    const ask = (count: number) => {
+      const socket = openTcp();
+      socket.write(
+        `POST /graphql HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nAuthorization: Bearer x\r\n\r\n`.repeat(count),
+      );
+      return socket;
+    };
+    const patient = ask(20);
+    let text = '';
+    patient.on('data', (chunk) => (text += chunk.toString()));
+    await expect.poll(() => text.match(/HTTP\/1\.1 401 /g)?.length).toBe(20);
+    const greedy = ask(5000);
+    text = '';
+    greedy.on('data', (chunk) => (text += chunk.toString()));
+    // Without `once`, which would reject: what it sent was not read, so the connection is reset.
+    await new Promise((resolve) => greedy.on('close', resolve));
+    expect(text).toBe('');
+    // Nothing of what was cut off is left behind.
+    expect(server.services.runningOperations.lately(0)).toEqual([]);
   });
 
   test('does not keep an idle connection', async () => {

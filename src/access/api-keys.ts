@@ -1,19 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Queryable } from '../db.ts';
+import type { PrismaClient, Queryable } from '../db.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 import type { NewId } from '../ids.ts';
 import { isKeyScope, keyScopes, type Viewer } from './viewer.ts';
 
-/** A new secret key, to be shown once: only its hash is stored. */
+/** A new secret key. It is shown once, since only its hash is stored. */
 export function newSecret(): string {
   return `parley_${randomBytes(24).toString('base64url')}`;
 }
 
-/** What is kept of a credential. They are random and long, so a plain hash cannot be reversed. */
+/** The stored form of a credential. Credentials are long and random, so a plain hash cannot be reversed. */
 export function hashCredential(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-/** A key as it is made. */
+/** A key to be created. */
 export interface NewApiKey {
   organizationId: string;
   name: string;
@@ -21,28 +22,28 @@ export interface NewApiKey {
   expiresAt?: Date | null | undefined;
 }
 
-/** Stores a key; returns its id and the secret, which nobody can read again. */
+/** Stores a key. Returns its id and the secret, which cannot be read again. */
 export async function createApiKey(
-  db: Queryable,
+  prisma: Prisma.TransactionClient,
   newId: NewId,
-  { organizationId, name, scopes = keyScopes, expiresAt = null }: NewApiKey,
+  { scopes = keyScopes, expiresAt = null, ...key }: NewApiKey,
   secret = newSecret(),
 ): Promise<{ id: string; secret: string }> {
   const id = newId();
-  await db.query({
-    text: `INSERT INTO api_key (id, organization_id, name, secret_hash, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-    values: [id, organizationId, name, hashCredential(secret), scopes, expiresAt],
+  await prisma.apiKey.create({
+    data: { id, ...key, secretHash: hashCredential(secret), scopes: [...scopes], expiresAt },
   });
   return { id, secret };
 }
 
-/** Ends a key for good, and with it the client tokens that it minted. False when the organization has no such key. */
-export async function revokeApiKey(db: Queryable, key: { id: string; organizationId: string }): Promise<boolean> {
-  const { rowCount } = await db.query({
-    text: 'UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND organization_id = $2',
-    values: [key.id, key.organizationId],
-  });
-  return rowCount === 1;
+/** Revokes a key for good, and with it the client tokens issued with it. False if the organization has no such key. */
+export async function revokeApiKey(
+  prisma: PrismaClient,
+  key: { id: string; organizationId: string },
+): Promise<boolean> {
+  // The time of the first revocation stays.
+  await prisma.apiKey.updateMany({ where: { ...key, revokedAt: null }, data: { revokedAt: new Date() } });
+  return (await prisma.apiKey.count({ where: key })) === 1;
 }
 
 interface KeyRow {
@@ -53,7 +54,7 @@ interface KeyRow {
   expiresAt: Date | null;
 }
 
-/** The holder of an API key, also after it has expired; null when it is none or was revoked. */
+/** The viewer of an API key, even after it has expired. Null if the key is unknown or revoked. */
 export async function findViewerByKey(db: Queryable, key: string): Promise<Viewer | null> {
   const { rows } = await db.query<KeyRow>({
     name: 'find-api-key',
@@ -65,7 +66,7 @@ export async function findViewerByKey(db: Queryable, key: string): Promise<Viewe
   return row ? viewerOf({ ...row, keyId: row.id }) : null;
 }
 
-/** A viewer with what its API key allows; `keyId` is null for a page that signed itself in. */
+/** A viewer with what its API key allows. `keyId` is null for a page that the server signed in. */
 export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
   return {
     kind: 'API_KEY',
@@ -80,7 +81,7 @@ export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
   };
 }
 
-/** Which of these keys must not be honoured any more. */
+/** Those of these keys that are no longer valid. */
 export async function findRevokedKeys(db: Queryable, ids: readonly string[]): Promise<Set<string>> {
   const { rows } = await db.query<{ id: string }>({
     name: 'find-revoked-keys',

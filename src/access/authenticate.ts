@@ -5,11 +5,11 @@ import type { LocalSignIn } from './local-sign-in.ts';
 import type { Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
-/** Who is asking; or that it is nobody who is known, or somebody whose credential has expired. */
+/** Who is asking, or why nobody can be named: the credential is unknown or has expired. */
 export type Identity = Viewer | 'UNKNOWN' | 'EXPIRED';
 
 /**
- * Finds out who is asking, by the `Authorization` header or by what came instead of it: an API key, a client token, or the
+ * Finds out who is asking, from the `Authorization` header or the value given instead of it: an API key, a client token, or the
  * session of a browser on this machine.
  */
 export type Authenticate = (req: IncomingMessage, authorization?: string) => Promise<Identity>;

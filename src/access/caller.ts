@@ -1,7 +1,7 @@
-/** Who can write a message, or do something. */
+/** Kinds of authors and actors. */
 export const authorKinds = ['END_USER', 'AI_AGENT', 'HUMAN_AGENT', 'SYSTEM'] as const;
 
-/** Who wrote a message, or did something, as known at that time. */
+/** Who wrote a message or did something, as known at the time. */
 export interface Author {
   kind: (typeof authorKinds)[number];
   displayName?: string | null;
@@ -11,20 +11,20 @@ export interface Author {
   agentId?: string | null;
 }
 
-/** All conversations of one person, or one conversation. */
+/** What a client token is confined to: all conversations of one person, or one conversation. */
 export type Confinement = { contactId: string } | { conversationId: string };
 
 /** Who gives a command, and for which organization. */
 export interface Caller {
   organizationId: string;
-  /** What an end user is confined to; null for operators. */
+  /** What an end user is confined to. Null for operators. */
   confinedTo: Confinement | null;
   /** Owns the idempotency keys. */
   id: string;
-  /** As the log names it. */
+  /** The caller as recorded in the event log. */
   actor: Author;
-  /** The API key that it is, or that minted it; null for a page that this server signed in by itself. */
+  /** The API key, or the one that issued the client token. Null for a page that this server signed in. */
   keyId: string | null;
-  /** From when on its credential is no longer good; null when it does not expire. */
+  /** When the credential expires. Null if it does not. */
   expiresAt: Date | null;
 }

@@ -10,14 +10,14 @@ const ISSUER = 'parley';
 const claimsSchema = z.object({
   iss: z.literal(ISSUER),
   org: z.uuid(),
-  /** The API key that minted it; left out by a page that this server signed in. */
+  /** The API key that issued the token. Left out if a page that this server signed in issued it. */
   key: z.uuid().optional(),
   contact: z.uuid().optional(),
   conversation: z.uuid().optional(),
   exp: z.number(),
 });
 
-/** Mints a token that lives until `expiresAt`. The caller has checked what it is confined to. */
+/** Issues a token that is valid until `expiresAt`. The caller has checked what the token is confined to. */
 export async function mintClientToken(
   db: Queryable,
   {
@@ -57,12 +57,12 @@ interface TokenRow {
   conversationId: string | null;
 }
 
-/** Whether a credential says of itself that it is a client token of this system. A key may look like any other token. */
+/** Whether a credential claims to be a client token of this system. An API key may look like a token of another system. */
 export function isClientToken(credential: string): boolean {
   return claimsOf(credential) !== undefined;
 }
 
-/** The holder of a client token, also after it has expired; null when it is none, or its key, person or conversation is gone. */
+/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person or conversation is gone. */
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
@@ -99,7 +99,7 @@ function conversationOf({ conversationId }: TokenRow): Confinement | null {
   return conversationId === null ? null : { conversationId };
 }
 
-/** What a token claims, not yet believed. */
+/** The claims of a token, not verified yet. */
 function claimsOf(token: string) {
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
   try {
@@ -114,7 +114,7 @@ async function isSigned(token: string, secret: string): Promise<boolean> {
     await jwtVerify(token, secretOf(secret), { issuer: ISSUER, algorithms: ['HS256'] });
     return true;
   } catch (error) {
-    // Found only in what is signed.
+    // Expiry is checked after the signature, so the token was signed by this system.
     if (error instanceof errors.JWTExpired) return true;
     if (error instanceof errors.JOSEError) return false;
     throw error;

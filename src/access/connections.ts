@@ -4,7 +4,7 @@ import { findRevokedKeys } from './api-keys.ts';
 import type { Expiry, Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
-/** How often credentials of open connections are looked at, in milliseconds. */
+/** How often the credentials of open connections are checked, in milliseconds. */
 const CHECK_MS = 750;
 
 type Holder = Pick<Viewer, 'keyId' | 'expiresAt'>;
@@ -15,8 +15,8 @@ interface Connection {
 }
 
 /**
- * The open sockets and streams of this server, so many for each viewer, and the requests that wait: none for longer than its
- * credential is good.
+ * The open sockets and streams of this server, limited per viewer, and the requests that wait. Each ends when its credential
+ * is no longer valid.
  */
 export class Connections {
   private readonly db: Queryable;
@@ -36,7 +36,7 @@ export class Connections {
     this.timer = setInterval(() => void this.check(), CHECK_MS);
   }
 
-  /** Takes a place; the returned function gives it back. Null: the viewer has none left. `drop` is called at most once. */
+  /** Counts a connection until the returned function is called. Null: the viewer has too many. `drop` is called at most once. */
   add(viewer: Viewer, drop: (why: Expiry) => void): (() => void) | null {
     const connections = this.open.get(viewer.id) ?? new Set();
     if (connections.size >= this.limit) return null;
@@ -49,14 +49,14 @@ export class Connections {
     };
   }
 
-  /** Watches a request that waits, without a place of its own. `drop` is called at most once. */
+  /** Watches a waiting request without counting it as a connection. `drop` is called at most once. */
   watch(viewer: Holder, drop: (why: Expiry) => void): () => void {
     const connection = { viewer, drop };
     this.waiting.add(connection);
     return () => this.waiting.delete(connection);
   }
 
-  /** Drops what hangs on this key, at once. */
+  /** Drops at once everything that depends on this key. */
   revoke(keyId: string): void {
     this.standing.revoke(keyId);
     this.dropFaulty();

@@ -4,10 +4,10 @@ import { findViewerByKey, hashCredential } from './api-keys.ts';
 import { findViewerByToken, isClientToken } from './client-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
-/** How long what the database says of a credential is believed, in milliseconds. */
+/** How long an answer of the database about a credential is cached, in milliseconds. */
 const BELIEVED_MS = 1000;
 
-/** How many credentials are remembered, and how many that are none: these push out only each other. */
+/** How many valid credentials are cached, and how many invalid ones. The invalid ones cannot displace the valid ones. */
 const MOST_KNOWN = 10_000;
 const MOST_UNKNOWN = 1000;
 
@@ -17,21 +17,21 @@ interface Remembered {
 }
 
 /**
- * Who holds which credential, remembered for a second by the hash of the credential. Whether it is still good is not asked
- * here.
+ * Finds the viewer of a credential, cached for a second by the credential's hash. Does not check whether the credential is
+ * still valid.
  */
 export class Credentials {
   private readonly db: Queryable;
   private readonly known = new LRUCache<string, Remembered>({ max: MOST_KNOWN });
   private readonly unknown = new LRUCache<string, Remembered>({ max: MOST_UNKNOWN });
-  /** Those that are being asked about: one question for all that come meanwhile. */
+  /** Queries under way. Requests with the same credential share one query. */
   private readonly asking = new Map<string, Promise<Viewer | null>>();
 
   constructor(db: Queryable) {
     this.db = db;
   }
 
-  /** The holder, also when the credential has expired; null when it is none, or was revoked. */
+  /** The viewer, even if the credential has expired. Null if it is unknown or was revoked. */
   async holderOf(credential: string): Promise<Viewer | null> {
     const hash = hashCredential(credential);
     const remembered = this.known.get(hash) ?? this.unknown.get(hash);
@@ -45,7 +45,7 @@ export class Credentials {
   }
 
   private async ask(credential: string, hash: string): Promise<Viewer | null> {
-    // From before the question: what happens after it may not be in the answer.
+    // Counted from before the query: a change after this moment may be missing from the answer.
     const until = performance.now() + BELIEVED_MS;
     const viewer = isClientToken(credential)
       ? await findViewerByToken(this.db, credential)

@@ -4,9 +4,10 @@ import type { PrismaClient } from '../db.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import { mintClientToken } from './client-tokens.ts';
+import { finders, theOne } from './finders.ts';
 import type { Viewer } from './viewer.ts';
 
-/** The longest life of a client token. */
+/** The longest lifetime of a client token, in seconds. */
 export const MAX_TOKEN_SECONDS = 86_400;
 
 export interface ClientTokenInput {
@@ -14,13 +15,13 @@ export interface ClientTokenInput {
   expiresInSeconds: number;
 }
 
-/** Exactly one of the two. */
+/** Exactly one field is given. */
 interface ClientTokenSubject {
   contactId?: string | null | undefined;
   conversationId?: string | null | undefined;
 }
 
-/** Mints a token for a person or a conversation of the viewer's organization. It dies with the viewer's own credential. */
+/** Issues a token for a person or a conversation of the viewer's organization. It expires with the viewer's own credential. */
 export async function grantClientToken(
   services: { pool: pg.Pool; prisma: PrismaClient },
   viewer: Viewer,
@@ -33,26 +34,25 @@ export async function grantClientToken(
   }
   const confinedTo = await confinementOf(services, viewer, input.for);
   const wanted = Date.now() + expiresInSeconds * 1000;
-  // Tokens count in whole seconds.
+  // Tokens hold times in whole seconds.
   const expiresAt = new Date(Math.floor(Math.min(wanted, viewer.expiresAt?.getTime() ?? wanted) / 1000) * 1000);
   const { organizationId, keyId } = viewer;
   return { token: await mintClientToken(services.pool, { organizationId, keyId, confinedTo, expiresAt }), expiresAt };
 }
 
 async function confinementOf(
-  { prisma }: { prisma: PrismaClient },
-  { organizationId }: Viewer,
+  services: { prisma: PrismaClient },
+  viewer: Viewer,
   { contactId, conversationId }: ClientTokenSubject,
 ): Promise<Confinement> {
   if (contactId != null) {
     const id = decodeId('Contact', contactId);
-    const contact = id && (await prisma.contact.findUnique({ where: { id, organizationId }, select: { id: true } }));
+    const contact = id && (await theOne(finders.Contact({ services, viewer }, [id])));
     if (!contact) throw new NotFoundError(['for', 'contactId']);
     return { contactId: contact.id };
   }
   const id = decodeId('Conversation', conversationId ?? '');
-  const conversation =
-    id && (await prisma.conversation.findUnique({ where: { id, organizationId }, select: { id: true } }));
+  const conversation = id && (await theOne(finders.Conversation({ services, viewer }, [id])));
   if (!conversation) throw new NotFoundError(['for', 'conversationId']);
   return { conversationId: conversation.id };
 }

@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts';
 /** How often uses are written, in milliseconds. */
 const WRITE_MS = 1000;
 
-/** When API keys were last used, counted in memory and written together, so that no request waits for the row of a key. */
+/** Records when API keys were last used. Collected in memory and written together, so that no request waits for a key's row. */
 export class KeyUses {
   private readonly db: Queryable;
   private readonly logger: Logger;
@@ -18,12 +18,12 @@ export class KeyUses {
     this.timer = setInterval(() => void this.write(), WRITE_MS);
   }
 
-  /** A key was used just now. */
+  /** Records that a key was used just now. */
   note(keyId: string): void {
     this.used.add(keyId);
   }
 
-  /** Writes what is left to write. */
+  /** Writes what has not been written yet. */
   async close(): Promise<void> {
     clearInterval(this.timer);
     await this.writing;
@@ -38,7 +38,7 @@ export class KeyUses {
       .query({ name: 'write-key-uses', text: writeUses, values: [ids] })
       .then(
         () => undefined,
-        // To the minute is all that is promised: the next use will do.
+        // The time is exact only to the minute, so the next use may write it.
         (error: unknown) => this.logger.warn({ err: error }, 'could not write when API keys were last used'),
       )
       .finally(() => {
@@ -48,7 +48,7 @@ export class KeyUses {
   }
 }
 
-/** A row that is locked keeps its time until the key is used again. */
+/** Skips locked rows. They are updated when the key is used again. */
 const writeUses = /* sql */ `
 UPDATE api_key SET last_used_at = now() FROM (
   SELECT id FROM api_key

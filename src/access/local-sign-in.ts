@@ -8,15 +8,15 @@ import { keyScopes, type Viewer } from './viewer.ts';
 /** Where a page exchanges the token of a link for a session. */
 export const SIGN_IN_PATH = '/sign-in';
 
-/** The file in `DATA_DIR` that holds the link which works next. Only the account that runs Parley can read it. */
+/** The file in `DATA_DIR` that holds the current sign-in link. Only the account that runs Parley can read it. */
 export function signInFile(dataDir: string): string {
   return join(dataDir, 'sign-in');
 }
 
 /**
- * Signs in browsers on this machine that open a link which only the account that runs Parley can know: it is printed, and
- * stands in a file. A link works once and is then replaced. The session that it is exchanged for lives as long as the
- * process. Both are refused to whoever comes from another machine, through a proxy, or by a name that is not of this machine.
+ * Signs in browsers on this machine that open a secret link. Only the account that runs Parley knows the link: it is printed and
+ * written to a file. A link works once and is then replaced. It is exchanged for a session that lives as long as the
+ * process. Link and session are refused to requests from another machine, through a proxy, or to a host name that is not local.
  */
 export class LocalSignIn {
   private readonly url: string;
@@ -25,7 +25,7 @@ export class LocalSignIn {
   private readonly viewer: Viewer;
   private token = secret();
 
-  /** `url` is where the server listens, on an address of this machine. */
+  /** `url` is the address on this machine at which the server listens. */
   constructor(options: { url: string; organizationId: string; dataDir: string }) {
     this.url = reachable(options.url);
     this.file = signInFile(options.dataDir);
@@ -40,12 +40,12 @@ export class LocalSignIn {
     this.write();
   }
 
-  /** The link that works next. Its token is in the fragment, which browsers send to nobody. */
+  /** The current link. Its token is in the URL's fragment, which browsers do not send. */
   get link(): string {
     return `${this.url}/graphql#sign-in=${this.token}`;
   }
 
-  /** A session, for the token that the request bears; null when it is not that of the link, or the request not from here. */
+  /** Exchanges the request's token for a session. Null if the token is wrong or the request is not local. */
   exchange(req: IncomingMessage): string | null {
     const token = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '')?.[1];
     if (token === undefined || !isLocal(req) || !isSame(token, this.token)) return null;
@@ -54,7 +54,7 @@ export class LocalSignIn {
     return this.session;
   }
 
-  /** Whom a credential is the session of; null when of nobody. */
+  /** The viewer of a session. Null if the credential is not a session. */
   authenticate(req: IncomingMessage, credential: string): Viewer | null {
     return isLocal(req) && isSame(credential, this.session) ? this.viewer : null;
   }
@@ -65,15 +65,15 @@ export class LocalSignIn {
 
   private write(): void {
     mkdirSync(dirname(this.file), { recursive: true });
-    // A file that is there already keeps its mode.
+    // An existing file would keep its mode.
     rmSync(this.file, { force: true });
     writeFileSync(this.file, `${this.link}\n`, { mode: 0o600, flag: 'wx' });
   }
 }
 
 /**
- * Whether a request comes from a program on this machine that means this server: a name check keeps out pages that point a
- * name of their own at this machine, and behind a proxy anybody may be asking.
+ * Whether a request comes from this machine and is meant for this server. The check of the host name keeps out pages that point
+ * their own name at this machine. Requests through a proxy are refused, since anybody may have sent them.
  */
 function isLocal(req: IncomingMessage): boolean {
   const address = req.socket.remoteAddress ?? '';
@@ -88,7 +88,7 @@ function isLocal(req: IncomingMessage): boolean {
   );
 }
 
-/** Nobody can connect to the address that stands for all. */
+/** Replaces the address that means "all addresses" by one that a browser can open. */
 function reachable(url: string): string {
   return url.replace(/^http:\/\/(0\.0\.0\.0|\[::\]):/, 'http://127.0.0.1:');
 }

@@ -1,35 +1,25 @@
 import { InvalidInputError, NotFoundError } from '../errors.ts';
-import type { PrismaClient } from '../db.ts';
 import { decodeId } from '../ids.ts';
+import { type FinderContext, finders, theOne } from './finders.ts';
 import type { Viewer } from './viewer.ts';
-import { visibleTo } from './visibility.ts';
 
-interface Context {
-  services: { prisma: PrismaClient };
-  viewer: Viewer;
-}
-
-/** Throws `NotFoundError` when a client token names a conversation that is not its own. Whose it is never changes. */
-export async function requireConversation({ services, viewer }: Context, conversationId: string): Promise<void> {
-  if (!viewer.confinedTo) return;
+/** Throws `NotFoundError` if a client token names a conversation that it may not use. The owner of a conversation never changes. */
+export async function requireConversation(context: FinderContext, conversationId: string): Promise<void> {
+  if (!context.viewer.confinedTo) return;
   const id = decodeId('Conversation', conversationId);
-  const where = { id: id ?? '', AND: visibleTo(viewer).conversation };
-  const found = id && (await services.prisma.conversation.findUnique({ where, select: { id: true } }));
-  if (!found) throw new NotFoundError(['conversationId']);
+  if (!id || !(await theOne(finders.Conversation(context, [id])))) throw new NotFoundError(['conversationId']);
 }
 
-/** Throws `NotFoundError` when a client token names a reply that is not in a conversation of its own. */
-export async function requireReply({ services, viewer }: Context, replyId: string): Promise<void> {
-  if (!viewer.confinedTo) return;
+/** Throws `NotFoundError` if a client token names a reply in a conversation that it may not use. */
+export async function requireReply(context: FinderContext, replyId: string): Promise<void> {
+  if (!context.viewer.confinedTo) return;
   const id = decodeId('Message', replyId);
-  const where = { id: id ?? '', AND: visibleTo(viewer).message };
-  const found = id && (await services.prisma.message.findUnique({ where, select: { id: true } }));
-  if (!found) throw new NotFoundError(['replyId']);
+  if (!id || !(await theOne(finders.Message(context, [id])))) throw new NotFoundError(['replyId']);
 }
 
 /**
- * What of `sendMessage` is for operators: who wrote it, what steers the agent, and what is shown to people as the operator's
- * word. An end user gives text, and a `contentPayload` for programs that know whose it is.
+ * Fields of `sendMessage` for operators only: who wrote the message, what steers the agent, and what people see as the operator's
+ * word. An end user may give text, and a `contentPayload` for programs that know not to trust it.
  */
 const operatorFields = [
   'author',
@@ -45,7 +35,7 @@ interface SendInput extends Partial<Record<(typeof operatorFields)[number], unkn
   content: { fragments?: readonly { text?: { metadata?: unknown } | null | undefined }[] | null | undefined };
 }
 
-/** Throws `InvalidInputError` for what a client token may not say. */
+/** Throws `InvalidInputError` for fields that a client token may not give. */
 export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput): void {
   if (!confinedTo) return;
   const given = operatorFields.filter((name) => input[name] != null).map((name) => [name]);

@@ -2,15 +2,15 @@ import pg from 'pg';
 import type { Logger } from '../logger.ts';
 import { type Reserved, STORE_MS, WINDOW_MS, type WindowStore } from './rate-windows.ts';
 
-/** How often windows that are over are deleted, in milliseconds. */
+/** How often ended windows are deleted, in milliseconds. */
 const SWEEP_MS = 60_000;
 
-/** How many of them at a time. */
+/** How many windows are deleted at a time. */
 const SWEPT = 10_000;
 
 /**
- * Rate limits in an unlogged table: a crash of the database forgets what was spent in the last minute. It has one connection
- * of its own, so that it waits for nobody.
+ * Keeps rate limits in an unlogged table, so a crash of the database forgets the last minute. Uses one connection
+ * of its own, so that it does not wait for the pool.
  */
 export function postgresWindows(options: { connectionString: string; logger: Logger }): WindowStore {
   const pool = new pg.Pool({
@@ -51,8 +51,8 @@ export function postgresWindows(options: { connectionString: string; logger: Log
 }
 
 /**
- * A locked row is skipped, and named by its absence from the result. Only for a row that somebody is inserting just now does
- * the statement wait, and not for long.
+ * A locked row is skipped and missing from the result. Only for a row that is being inserted just now does
+ * the statement wait, and only briefly.
  */
 const reserve = /* sql */ `
 WITH bounded AS MATERIALIZED (

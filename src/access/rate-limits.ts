@@ -4,7 +4,7 @@ import { type Allowance, RateWindows } from './rate-windows.ts';
 import { redisWindows } from './redis-windows.ts';
 import type { Viewer } from './viewer.ts';
 
-/** How much a minute; 0 is no limit. */
+/** Limits per minute. 0 means no limit. */
 export interface RateLimitSettings {
   /** Operations of an API key. */
   perKey: number;
@@ -12,7 +12,7 @@ export interface RateLimitSettings {
   perContact: number;
 }
 
-/** So many operations a minute for each API key, and for each person that holds client tokens, over all servers on one store. */
+/** Limits operations per minute for each API key and each person with client tokens, across all servers that share a store. */
 export class RateLimits {
   private readonly windows: RateWindows;
   private readonly limits: Record<Viewer['kind'], number>;
@@ -22,19 +22,19 @@ export class RateLimits {
     this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact };
   }
 
-  /** Counts so many operations, all or none of them. Null: there is no limit for this viewer. Never rejects. */
+  /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */
   async take(viewer: Viewer, operations: number): Promise<Allowance | null> {
     const limit = this.limits[viewer.kind];
     return limit === 0 ? null : this.windows.take(limitKeyOf(viewer), limit, operations);
   }
 }
 
-/** Who is counted together: all tokens of a person, or of a conversation whose person is not known. */
+/** The key to count under. All tokens of a person share one, or all tokens of a conversation whose person is unknown. */
 export function limitKeyOf({ id, contactId }: Viewer): string {
   return contactId === null ? id : `contact:${contactId}`;
 }
 
-/** The store that all servers count in: Redis where there is one, or else the database. */
+/** The store that all servers count in: Redis if there is one, else the database. */
 export async function openRateWindows(options: {
   databaseUrl: string;
   redisUrl: string | null;

@@ -1,25 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import type { Logger } from '../logger.ts';
 
-/** The length of a window, in milliseconds. It begins with what is first spent in it. */
+/** The length of a window, in milliseconds. A window begins when its first point is spent. */
 export const WINDOW_MS = 60_000;
 
 /** How long a request may wait for the store, in milliseconds. */
 export const STORE_MS = 1000;
 
-/** How often what is locked in the store is asked for again, in milliseconds. */
+/** How often a row that is locked in the store is tried again, in milliseconds. */
 const RETRY_MS = 20;
 
-/** How long the answers of the store are believed, and how long it is left alone when it has not answered. In milliseconds. */
+/** How long an answer of the store is trusted, and how long the store is not asked after a failure, in milliseconds. */
 const BELIEVED_MS = 1000;
 
-/** A key for which nothing was reserved for so many milliseconds begins with small blocks again. */
+/** A key without reservations for this many milliseconds starts with small blocks again. */
 const QUIET_MS = 10_000;
 
 const MOST_KEYS = 100_000;
 const MOST_IN_ONE_STATEMENT = 500;
 
-/** What is asked of the store: points of a key, `atLeast` so many or none, and no more than `atMost` of its `limit`. */
+/** A request to the store for points of a key: at least `atLeast` or none, at most `atMost`, out of its `limit`. */
 export interface Reservation {
   key: string;
   limit: number;
@@ -27,18 +27,18 @@ export interface Reservation {
   atMost: number;
 }
 
-/** What the store has given, and what is left after it until the window ends. */
+/** The points that the store granted, and those left in it until the window ends. */
 export interface Reserved {
   granted: number;
   left: number;
   resetMs: number;
 }
 
-/** Where all servers count together. */
+/** The store in which all servers count together. */
 export interface WindowStore {
   /**
-   * Reserves for several keys, each at most once, in one round trip. A key that is missing in the answer was locked just
-   * then. Rejects when the store is away or has not answered within `STORE_MS`.
+   * Reserves points for several keys, each named at most once, in one round trip. A key missing from the answer was locked just
+   * then. Rejects if the store cannot be reached or does not answer within `STORE_MS`.
    */
   reserve(asked: readonly Reservation[]): Promise<Map<string, Reserved>>;
   close(): Promise<void>;
@@ -49,7 +49,7 @@ export interface Allowance {
   allowed: boolean;
   limit: number;
   remaining: number;
-  /** Seconds until the whole limit is there again. */
+  /** Seconds until the whole limit is available again. */
   resetSeconds: number;
 }
 
@@ -59,20 +59,20 @@ interface Waiter {
   decide: (allowance: Allowance) => void;
 }
 
-/** One key on this server. Times are on the monotonic clock of the process. */
+/** The window of one key on this server. Times are from the monotonic clock of the process. */
 class Window {
   readonly key: string;
   readonly limit: number;
   readonly waiting: Waiter[] = [];
-  /** Reserved by this server and not spent. */
+  /** Points reserved by this server and not spent. */
   held = 0;
-  /** What the store had left when it was last asked. */
+  /** Points that the store had left when last asked. */
   left: number;
   endsAt = 0;
   askedAt = -Infinity;
-  /** Reserved at a time, beyond what is spent at once: more when it is soon used up, at most a twentieth of the limit. */
+  /** Points reserved ahead at a time. Grows when used up quickly, to at most a twentieth of the limit. */
   block = 1;
-  /** Until when this server counts for itself, what it has counted, and when that ends. */
+  /** While the store fails: until when this server counts alone, what it has counted, and when that count ends. */
   aloneUntil = 0;
   aloneSpent = 0;
   aloneEndsAt = 0;
@@ -89,19 +89,19 @@ class Window {
 }
 
 /**
- * Counts what keys spend in windows of a minute, over all servers. A server reserves points ahead and spends them from memory,
- * so that a busy key writes a few rows a second, and a limit is never passed: what a server has reserved and not spent, less
- * than a twentieth of the limit, is all that others cannot have.
+ * Counts what keys spend in windows of a minute, across all servers. A server reserves points ahead and spends them from memory,
+ * so that a busy key writes only a few rows a second and a limit is never exceeded. Points that a server has reserved and not
+ * spent, less than a twentieth of the limit, are not available to others.
  *
- * A store that is away or slow and a row that stays locked do not hold anybody up. After `STORE_MS` the server decides by what
- * it has counted itself, up to the whole limit: a limit keeps load away, and to refuse everybody because nobody can be
- * counted would make an outage of a small fault.
+ * A failed or slow store, or a row that stays locked, does not block requests. After `STORE_MS` the server decides by its own
+ * count, up to the whole limit. Refusing everybody because nobody can be counted would turn
+ * a small fault into an outage.
  */
 export class RateWindows {
   private readonly store: WindowStore;
   private readonly logger: Logger;
   private readonly windows = new LRUCache<string, Window>({ max: MOST_KEYS });
-  /** Those whose waiters the store has to be asked for. */
+  /** Windows for which the store still has to be asked. */
   private readonly asking = new Set<Window>();
   private readonly locked = new Set<Window>();
   private retryTimer: NodeJS.Timeout | undefined;
@@ -114,7 +114,7 @@ export class RateWindows {
     this.logger = logger;
   }
 
-  /** Spends so many points of a key, all of them or none. Never rejects. */
+  /** Spends this many points of a key, or none. Never rejects. */
   async take(key: string, limit: number, amount: number): Promise<Allowance> {
     const window = this.windowOf(key, limit);
     const now = performance.now();
@@ -134,18 +134,18 @@ export class RateWindows {
     });
   }
 
-  /** Spends so many points of a key, or all that are left. Never rejects. */
+  /** Spends this many points of a key, or all that are left. Never rejects. */
   async spend(key: string, limit: number, amount: number): Promise<void> {
     await this.reserveNow({ key, limit, atLeast: 1, atMost: amount });
   }
 
-  /** Whether a key has any point left, with when it has all of them again. Never rejects. */
+  /** Whether a key has any points left, and when it has all of them again. Never rejects. */
   async look(key: string, limit: number): Promise<{ left: boolean; resetSeconds: number }> {
     const found = await this.reserveNow({ key, limit, atLeast: 0, atMost: 0 });
     return found ? { left: found.left > 0, resetSeconds: seconds(found.resetMs) } : { left: true, resetSeconds: 1 };
   }
 
-  /** Ends the counting; whoever still waits is decided about by this server alone. */
+  /** Stops counting. Requests that still wait are decided by this server alone. */
   async close(): Promise<void> {
     this.aloneUntil = Infinity;
     clearTimeout(this.retryTimer);
@@ -177,9 +177,9 @@ export class RateWindows {
     this.flushing ??= this.flush();
   }
 
-  /** Asks for all that wait, in one statement at a time. */
+  /** Asks the store for all windows that wait, one statement at a time. */
   private async flush(): Promise<void> {
-    // What comes in the same turn goes along.
+    // Requests of the same turn of the event loop share the statement.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.asking.size > 0) {
       const windows = [...this.asking].slice(0, MOST_IN_ONE_STATEMENT);
@@ -199,12 +199,12 @@ export class RateWindows {
         for (const window of this.asking) this.giveUp(window);
       }
     }
-    // In the same turn as the last look at the set, or what is added in between would wait for ever.
+    // Must happen in the same turn as the last check of the set. Otherwise a window added in between would wait for ever.
     this.flushing = undefined;
   }
 
   private settle(window: Window, { granted, left, resetMs }: Reserved, sentAt: number): void {
-    // Counted from before the store looked at its clock, so that nothing is spent after the window has ended.
+    // Counted from before the request, so that nothing is spent after the window has ended.
     const endsAt = sentAt + resetMs;
     const isNext = endsAt - window.endsAt > WINDOW_MS / 2;
     Object.assign(window, { held: granted + (isNext ? 0 : window.held), left, endsAt });
@@ -250,8 +250,8 @@ export class RateWindows {
 }
 
 /**
- * What to ask the store for: for all that wait, up to one that asks for more than a block, and for a block ahead; for such a
- * one alone when it is the first, since it gets all or nothing.
+ * What to ask the store for: the points of all waiters up to the first that wants more than a block, and a block ahead. If the
+ * first waiter wants more than a block, it is asked for alone, since it gets all or nothing.
  */
 function reservationFor(window: Window, now: number): Reservation {
   const { key, limit, waiting, largestBlock } = window;

@@ -1,7 +1,7 @@
 import { ValueReader } from '../value-reader.ts';
 import type { KeyScope, Scope } from './viewer.ts';
 
-/** Checks the input for a key. Nobody can make one that allows more, or for longer, than their own. Throws `InvalidInputError`. */
+/** Checks the input for a key. A key cannot allow more, or live longer, than the creator's. Throws `InvalidInputError`. */
 export function readNewKey(
   input: { name: string; scopes?: readonly KeyScope[] | null | undefined; expiresAt?: Date | null | undefined },
   own: { scopes: readonly Scope[]; expiresAt: Date | null },

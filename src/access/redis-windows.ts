@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Logger } from '../logger.ts';
 import { STORE_MS, WINDOW_MS, type WindowStore } from './rate-windows.ts';
 
-/** Rate limits in Redis, by one script. Connects by itself, again and again where it must. */
+/** Keeps rate limits in Redis, with one script. Connects and reconnects by itself. */
 export async function redisWindows(options: { url: string; logger: Logger }): Promise<WindowStore> {
   const redis = await connect(options.url, options.logger);
   return {
@@ -56,7 +56,7 @@ async function connect(url: string, logger: Logger): Promise<Redis> {
     commandTimeout: STORE_MS,
   });
   redis.on('error', (error) => logger.debug({ err: error }, 'the store of the rate limits is away'));
-  // Before that, this server would count for itself. It goes on trying by itself.
+  // Until connected, this server would count alone. The client keeps trying if this fails.
   await redis.connect().catch(() => undefined);
   return redis;
 }

@@ -4,24 +4,24 @@ import { limitKeyOf } from './rate-limits.ts';
 import type { RateWindows } from './rate-windows.ts';
 import type { Viewer } from './viewer.ts';
 
-/** What one person may have generated with client tokens; 0 is no limit. */
+/** Limits on the replies that one person may start with client tokens. 0 means no limit. */
 export interface ReplyLimitSettings {
-  /** Replies that run at a time, in all conversations of the person. */
+  /** Replies running at the same time, in all conversations of the person. */
   running: number;
-  /** Replies begun a minute. */
+  /** Replies started per minute. */
   perMinute: number;
-  /** Tokens of models a minute, read and written. What a reply has used is known when it ends. */
+  /** Model tokens per minute, read and written. A reply's tokens are counted when it ends. */
   tokensPerMinute: number;
 }
 
-/** Why no reply may begin just now. */
+/** Why no reply may begin now. */
 export interface ReplyRefusal {
   message: string;
   /** In seconds. */
   retryAfter: number;
 }
 
-/** Limits what the replies to one person cost. Keys are not limited: they are operators'. */
+/** Limits what the replies to one person cost. API keys are not limited: they belong to operators. */
 export class ReplyLimits {
   private readonly db: Queryable;
   private readonly windows: RateWindows;
@@ -36,8 +36,9 @@ export class ReplyLimits {
   }
 
   /**
-   * Counts a reply that is to begin in this conversation, whose own running reply is not in its way. Null: it may. Sends to
-   * several conversations in the same moment may pass the limit of running replies, never that of replies a minute.
+   * Counts a reply that is about to begin in this conversation. The conversation's own running reply does not count against it.
+   * Null: it may begin. Simultaneous sends to several conversations may exceed the limit of running replies, but not that of
+   * replies per minute.
    */
   async take(viewer: Viewer, conversationId: string): Promise<ReplyRefusal | null> {
     if (viewer.kind !== 'CLIENT_TOKEN') return null;
@@ -62,7 +63,7 @@ export class ReplyLimits {
     return allowed ? null : refusal(`At most ${perMinute} replies a minute are allowed.`, resetSeconds);
   }
 
-  /** Counts the tokens of a reply that has ended, for the person of its conversation. Never rejects. */
+  /** Counts the tokens of an ended reply against the person of its conversation. Never rejects. */
   async charge(conversationId: string, tokens: number): Promise<void> {
     if (this.limits.tokensPerMinute === 0 || tokens === 0) return;
     try {

@@ -161,7 +161,7 @@ builder.mutationField('createApiKey', (t) =>
     },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to create.' }) },
     resolve: (_root, { input }, { services, viewer }) =>
-      createApiKey(services.pool, services.newId, {
+      createApiKey(services.prisma, services.newId, {
         organizationId: viewer.organizationId,
         ...readNewKey(input, viewer),
       }),
@@ -200,7 +200,7 @@ builder.mutationField('revokeApiKey', (t) =>
     args: { input: t.arg({ type: RevokeApiKeyInput, required: true, description: 'The key to revoke.' }) },
     resolve: async (_root, { input }, { services, viewer: { organizationId } }) => {
       const id = decodeId('ApiKey', input.apiKeyId);
-      if (!id || !(await revokeApiKey(services.pool, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
+      if (!id || !(await revokeApiKey(services.prisma, { id, organizationId }))) throw new NotFoundError(['apiKeyId']);
       services.bus.publish({ kind: 'revoked', keyId: id });
       return { id };
     },

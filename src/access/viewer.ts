@@ -1,6 +1,6 @@
 import type { Caller } from './caller.ts';
 
-/** What an API key may be allowed: to see everything of its organization, to change it, and to manage its keys. */
+/** What an API key may allow: to read everything in its organization, to change it, and to manage its API keys. */
 export const keyScopes = ['read', 'write', 'admin'] as const;
 
 export type KeyScope = (typeof keyScopes)[number];
@@ -12,7 +12,7 @@ export type Scope = KeyScope | 'participate';
 export interface Viewer extends Caller {
   kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
-  /** The person a client token is for, when it is known. */
+  /** The person a client token is for. Null if unknown. */
   contactId: string | null;
 }
 

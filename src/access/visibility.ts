@@ -2,7 +2,7 @@ import type { Prisma } from '../generated/prisma/client.ts';
 import type { EventType, MessageRole } from '../generated/prisma/enums.ts';
 import type { Viewer } from './viewer.ts';
 
-/** Those of the roles asked for that a viewer sees; null for all. */
+/** The requested roles, reduced to those that the viewer may see. Null means all. */
 export function rolesFor(
   { confinedTo }: Viewer,
   asked: readonly MessageRole[] | null | undefined,
@@ -12,15 +12,15 @@ export function rolesFor(
 }
 
 /**
- * The roles of messages that end users see. They alone count in `messageCount`, can be the last message, and are found by
- * words. A role that is not in this list is hidden.
+ * The roles of messages that end users see. Only these count in `messageCount`, can be the last message, and are found by
+ * a keyword. A role that is not in this list is hidden.
  */
 export const endUserRoles = ['USER', 'AGENT'] as const satisfies readonly MessageRole[];
 
-/** The roles of messages that go into a prompt. A role that is not in this list is kept from the agent. */
+/** The roles of messages that go into a prompt. A role that is not in this list is hidden from the agent. */
 export const promptRoles = ['USER', 'AGENT', 'CONTROL'] as const satisfies readonly MessageRole[];
 
-/** The events of the log that end users are told of. An event that is not in this list is hidden. */
+/** The events of the log that end users see. An event that is not in this list is hidden. */
 const endUserEvents: readonly EventType[] = [
   'ConversationCreated',
   'MessageCreated',
@@ -33,37 +33,36 @@ const endUserEvents: readonly EventType[] = [
   'ConversationDeleted',
 ];
 
-/** Those who see the same of a conversation. What is shared among viewers is shared within one audience. */
+/** Groups of viewers who see the same of a conversation. Data is shared only within one audience. */
 export const audiences = ['OPERATORS', 'END_USERS'] as const;
 
 export type Audience = (typeof audiences)[number];
 
-/** Among whom a viewer of a conversation is; that they may see the conversation has been checked. */
+/** The audience of a viewer. The caller has checked that the viewer may see the conversation. */
 export function audienceOf({ confinedTo }: Viewer): Audience {
   return confinedTo ? 'END_USERS' : 'OPERATORS';
 }
 
-/** The messages of a conversation that an audience sees, as a condition for queries. */
+/** A condition for the messages of a conversation that an audience may see. */
 export function messagesFor(audience: Audience) {
   return (audience === 'OPERATORS' ? {} : { role: { in: [...endUserRoles] } }) satisfies Prisma.MessageWhereInput;
 }
 
-/** Whether an audience sees messages of this role. */
+/** Whether an audience may see messages of this role. */
 export function isShownTo(audience: Audience, role: MessageRole): boolean {
   return audience === 'OPERATORS' || endUserRoles.some((shown) => shown === role);
 }
 
-/** Whether an audience is told of events of this type. */
+/** Whether an audience may see events of this type. */
 export function isToldOf(audience: Audience, type: EventType): boolean {
   return audience === 'OPERATORS' || endUserEvents.includes(type);
 }
 
 /**
- * The rows that a viewer may see, as conditions for queries: those of its organization, and for a client token those of its
+ * Conditions for the rows that a viewer may see: those of its organization, and for a client token only those of its
  * own conversations, with the messages that end users see.
  */
-export function visibleTo(viewer: Viewer) {
-  const { organizationId, confinedTo } = viewer;
+export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organizationId' | 'confinedTo'>) {
   const all = { organizationId };
   if (!confinedTo) {
     return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all };

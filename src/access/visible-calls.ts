@@ -2,17 +2,17 @@ import type { FragmentKind } from '../generated/prisma/enums.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Audience } from './visibility.ts';
 
-/** What end users see of a function call and of its response: nothing, that it was made, or all of it. */
+/** What end users see of a function call and its response: nothing, only the name, or everything. */
 export const callVisibilities = ['HIDDEN', 'NAME', 'FULL'] as const;
 
 export type CallVisibility = (typeof callVisibilities)[number];
 
-/** For a tool or a call of an operator's that does not say. What an agent's own tools do is hidden. */
+/** The default for an operator's tools and calls. Calls of the built-in tools are hidden. */
 export const DEFAULT_VISIBILITY: CallVisibility = 'NAME';
 
 const calls: readonly FragmentKind[] = ['FUNCTION_CALL', 'FUNCTION_RESPONSE'];
 
-/** What of a fragment decides who sees it, and what can be kept from them. */
+/** The fields of a fragment that decide who sees it, or that can be hidden. */
 interface Visible {
   kind: FragmentKind;
   visibility: CallVisibility;
@@ -21,7 +21,7 @@ interface Visible {
   metadata: JsonObject;
 }
 
-/** A fragment as an audience sees it; null when it is hidden. A kind that is not known here is hidden from end users. */
+/** A fragment as an audience sees it. Null if hidden. An unknown kind is hidden from end users. */
 export function fragmentFor<T extends Visible>(audience: Audience, fragment: T): T | null {
   if (audience === 'OPERATORS' || fragment.kind === 'TEXT') return fragment;
   if (!calls.includes(fragment.kind)) return null;
@@ -29,7 +29,7 @@ export function fragmentFor<T extends Visible>(audience: Audience, fragment: T):
   return fragment.visibility === 'NAME' ? { ...fragment, args: null, response: null, metadata: {} } : null;
 }
 
-/** The fragments of a message as an audience sees them. Their indexes stay as they are. */
+/** The fragments of a message as an audience sees them. Their indexes do not change. */
 export function fragmentsFor<T extends Visible>(audience: Audience, fragments: readonly T[]): T[] {
   return fragments.flatMap((fragment) => fragmentFor(audience, fragment) ?? []);
 }

@@ -1,7 +1,7 @@
 /**
- * Every field that an end user can read. A field that is not in this list is hidden from client tokens: it is null, or an
- * error where it cannot be null. The fields of an interface hold for each type that implements it. What a root field allows
- * stands with the root field, as `authScopes`.
+ * All fields that an end user can read. A field that is not in this list is hidden from client tokens: it is null, or an
+ * error if it cannot be null. The fields of an interface count for each type that implements it. Root fields state their own
+ * rule as `authScopes`.
  */
 export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   Node: ['id'],

@@ -11,7 +11,7 @@ import { readPlaybooks } from './playbook.ts';
 import { type AgentData, type AgentInput, checkAgent, readAgent } from './read-agent.ts';
 import type { AgentRuntimes } from './runtimes.ts';
 
-/** What the commands on agents are built from. */
+/** The services that the commands on agents use. */
 export interface AgentServices {
   pool: pg.Pool;
   newId: NewId;
@@ -19,7 +19,7 @@ export interface AgentServices {
   schemas: SchemaChecker;
 }
 
-/** Whose agents they are. */
+/** The owner of the agents. */
 export interface AgentOwner {
   organizationId: string;
 }
@@ -38,7 +38,7 @@ export interface UpdateAgentInput extends ChangeAgentInput {
   agentId: string;
 }
 
-/** Makes an agent. */
+/** Creates an agent. */
 export async function createAgent(
   services: AgentServices,
   owner: AgentOwner,
@@ -59,7 +59,7 @@ export async function createAgent(
   return { agentId: id };
 }
 
-/** Changes an agent. What is left out stays as the locked row has it. */
+/** Changes an agent. A field left out keeps the value of the locked row. */
 export async function updateAgent(
   services: AgentServices,
   owner: AgentOwner,
@@ -71,7 +71,7 @@ export async function updateAgent(
     const expected = readAgent(new ValueReader(), services.runtimes, input, await readRow(services.pool, owner, id));
     const issues = await checkAgent(services, input, expected);
     const isWritten = await inTransaction(services.pool, async (db) => {
-      // The corpus before the agent: whoever deletes a corpus locks it before the agents that lose it.
+      // Locks the corpus before the agent, in the same order as the deletion of a corpus.
       const corpusId = await lockCorpus(db, owner, input.corpusId);
       const before = await readRow(db, owner, id, 'FOR NO KEY UPDATE');
       const reader = new ValueReader();
@@ -88,12 +88,12 @@ export async function updateAgent(
   throw new UnavailableError('Others are changing this agent at the same time. Nothing was changed. Try again.', 1);
 }
 
-/** How often an agent may change between the check of its parameters and their writing. */
+/** How often an update is retried because the agent changed after its parameters were checked. */
 const MAX_ATTEMPTS = 5;
 
 const checkedOf = ({ runtime, defaultRuntimeParameters }: AgentData) => ({ runtime, defaultRuntimeParameters });
 
-/** Deletes an agent that nothing refers to. Throws `AgentInUseError` for any other. */
+/** Deletes an agent. Throws `AgentInUseError` if something refers to it. */
 export async function deleteAgent(
   services: AgentServices,
   owner: AgentOwner,
@@ -102,7 +102,7 @@ export async function deleteAgent(
   const id = decodeId('Agent', input.agentId);
   if (!id) throw new NotFoundError(['agentId']);
   await inTransaction(services.pool, async (db) => {
-    // Nobody can begin to refer to it while it is locked like this.
+    // This lock keeps new references from being written.
     const { rows } = await db.query({
       text: 'SELECT FROM agent WHERE id = $1 AND organization_id = $2 FOR UPDATE',
       values: [id, owner.organizationId],
@@ -117,7 +117,7 @@ export async function deleteAgent(
 
 type AgentRow = AgentData & { corpusId: string | null };
 
-/** The row id of a corpus that stays there until the transaction ends; what is no id is returned as it is. */
+/** The row id of a corpus, locked against deletion until the transaction ends. Null and undefined are returned as they are. */
 async function lockCorpus<T extends null | undefined>(
   db: pg.PoolClient,
   { organizationId }: AgentOwner,

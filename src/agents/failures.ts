@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts';
 
-/** What keeps an agent from being deleted, and how. */
+/** Why an agent cannot be deleted, in words. */
 const uses = {
   CONVERSATIONS: 'it has conversations',
   INBOXES: 'an inbox leads to it',
@@ -9,7 +9,7 @@ const uses = {
 
 export type AgentUse = keyof typeof uses;
 
-/** The agent is needed, so it cannot be deleted. */
+/** The agent is still in use, so it cannot be deleted. */
 export class AgentInUseError extends UserError {
   override name = 'AgentInUseError';
   readonly agentId: string;

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { isJsonObject, type JsonObject } from '../json.ts';
 import { callVisibilities } from '../access/visible-calls.ts';
 
-/** The names that belong to the tools that every agent has. */
+/** The names of the tools that every agent has. */
 export const builtInTools = ['queryKnowledgeBase', 'changePhase', 'requestHandoff'] as const;
 
-/** What a call says about itself; set from outside it could be made to say two things. */
+/** Headers that each call sets itself. Setting them from outside could produce contradicting values. */
 const ownHeaders = [
   'connection',
   'content-length',
@@ -18,16 +19,16 @@ const ownHeaders = [
 ];
 
 const toolSchema = z.strictObject({
-  /** As the model calls it. */
+  /** The name by which the model calls the tool. */
   name: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'Must be a letter followed by up to 63 letters, digits and underscores.')
     .refine((name) => !builtInTools.some((builtIn) => builtIn === name), 'Is the name of a tool that every agent has.'),
-  /** Tells the model when to call it. */
+  /** Tells the model when to call the tool. */
   description: z.string().max(2000),
-  /** Called with POST and the arguments as a JSON object. */
+  /** Called by POST, with the arguments as a JSON object. */
   url: z.url({ protocol: /^https?$/ }).max(2000),
-  /** Sent with each call, for instance `Authorization`. Never shown again. */
+  /** Sent with each call, for example `Authorization`. Never shown again. */
   headers: z.record(
     z
       .string()
@@ -39,14 +40,14 @@ const toolSchema = z.strictObject({
       .regex(/^[\t\x20-\x7e]*$/, 'Must be printable ASCII.'),
   ),
   /** The JSON Schema (draft 2020-12) that the arguments must match. */
-  parametersSchema: z.record(z.string(), z.json()),
+  parametersSchema: z.custom<JsonObject>(isJsonObject, 'Must be a JSON object.'),
   /** How long a call may take, in seconds. */
   timeoutSeconds: z.number().min(0.1).max(60),
-  /** What end users see of a call. Left out: `DEFAULT_VISIBILITY`. */
+  /** What end users see of a call. Default: `DEFAULT_VISIBILITY`. */
   visibility: z.enum(callVisibilities).optional(),
 });
 
-/** Tools as an agent's row holds them. Names are unique. */
+/** Tools as stored in an agent's row. Names are unique. */
 export const toolsSchema = z
   .array(toolSchema)
   .max(50)
@@ -59,7 +60,7 @@ export const toolsSchema = z
     }
   });
 
-/** An HTTP endpoint of the operator's that the agent may call while it answers. */
+/** One of the operator's HTTP endpoints, which the agent may call while it answers. */
 export type HttpTool = z.infer<typeof toolsSchema>[number];
 
 /** An agent's tools from its row. */

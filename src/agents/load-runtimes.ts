@@ -10,9 +10,9 @@ import type { Runtime } from './runtime.ts';
 const ownNames = ['knowledge', 'model'];
 
 /**
- * Loads the runtimes of an installation: each module's default export is a runtime or a list of them. Paths are relative to
- * the working directory and begin with a dot or a slash; anything else is the name of a package.
- * @throws {StartupError} naming the module that cannot be used, and why.
+ * Loads additional runtimes. Each module's default export is a runtime or a list of runtimes. Paths are relative to
+ * the working directory and begin with a dot or a slash. Anything else is a package name.
+ * @throws {StartupError} naming a module that cannot be used, and why.
  */
 export async function loadRuntimes(modules: readonly string[], logger: Logger): Promise<Runtime[]> {
   const loaded: Runtime[] = [];
@@ -49,7 +49,7 @@ async function load(module: string, schemas: SchemaChecker): Promise<Runtime[]> 
     );
   }
   for (const { name, parametersSchema } of runtimes) {
-    // Whoever runs the server chose its modules: their patterns may be of any kind.
+    // The operator chose these modules, so their schemas may use any kind of pattern.
     await schemas.check(parametersSchema, {}).catch((error: unknown) => {
       if (!(error instanceof SchemaError)) throw error;
       throw unusable(module, `the parametersSchema of ${name} cannot be used: ${error.message.replace(/\.$/, '')}`);

@@ -5,11 +5,11 @@ const name = z.string().min(1).max(100);
 const phaseSchema = z.strictObject({
   name,
   instructions: z.string().max(20_000),
-  /** Names of the phases it may lead to. */
+  /** Names of the phases that the agent may go to from this one. */
   next: z.array(name).max(50),
 });
 
-/** Playbooks as an agent's row holds them. Names are unique, and `next` names phases of the same playbook. */
+/** Playbooks as stored in an agent's row. Names are unique, and `next` names phases of the same playbook. */
 export const playbooksSchema = z
   .array(
     z
@@ -34,10 +34,10 @@ export const playbooksSchema = z
     }
   });
 
-/** Named instructions, in phases. */
+/** Named instructions, divided into phases. */
 export type Playbook = z.infer<typeof playbooksSchema>[number];
 
-/** One phase of a playbook, and where it may lead. */
+/** One phase of a playbook. */
 export type PlaybookPhase = Playbook['phases'][number];
 
 /** An agent's playbooks from its row. */
@@ -45,13 +45,13 @@ export function readPlaybooks(stored: unknown): Playbook[] {
   return playbooksSchema.parse(stored);
 }
 
-/** The phases that the agent may go to: those that its phase leads to, and any while it is in none. */
+/** The phases that the agent may go to: those named by its present phase, or any if it is in no phase. */
 export function nextPhases(playbook: Playbook, phase: string | null): PlaybookPhase[] {
   const current = playbook.phases.find(({ name }) => name === phase);
   return current ? playbook.phases.filter(({ name }) => current.next.includes(name)) : playbook.phases;
 }
 
-/** What a playbook says in one of its phases. */
+/** The instructions of a playbook in one of its phases. */
 export function playbookInstructions(playbook: Playbook, phase: string | null): string {
   const current = playbook.phases.find(({ name }) => name === phase);
   return [playbook.instructions, current?.instructions].filter(Boolean).join('\n\n');

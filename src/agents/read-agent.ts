@@ -8,7 +8,7 @@ import { readList } from './read-list.ts';
 import { faultsOfSchemas, readToolInputs, type ToolInput } from './read-tools.ts';
 import type { AgentRuntimes } from './runtimes.ts';
 
-/** What an agent is made of. */
+/** The data of an agent. */
 export interface AgentData {
   name: string;
   runtime: string;
@@ -19,7 +19,7 @@ export interface AgentData {
   tools: HttpTool[];
 }
 
-/** A field left out stays unchanged; null clears it. */
+/** A field left out stays unchanged. Null clears it. */
 export interface AgentInput {
   name?: string | null | undefined;
   runtime?: string | null | undefined;
@@ -35,7 +35,7 @@ const MAX_NAME = 200;
 /** In bytes of JSON. */
 const MAX_PLAYBOOKS = 1024 * 1024;
 
-/** What an agent is after a change, as far as the input tells: `checkAgent` tells the rest. */
+/** An agent's data after a change. Checks the input itself; `checkAgent` checks the rest. */
 export function readAgent(
   reader: ValueReader,
   runtimes: AgentRuntimes,
@@ -59,8 +59,8 @@ export function readAgent(
 }
 
 /**
- * What is wrong with the schemas of the tools that are given, and with the parameters for the runtime that the agent then has,
- * whichever of the two is changed. Throws `UnavailableError`. Takes up to seconds, so it holds no lock.
+ * What is wrong with the schemas of the given tools, and with the parameters for the runtime that the agent has after the change,
+ * whichever of the two changes. Throws `UnavailableError`. May take seconds, so call it without holding a lock.
  */
 export async function checkAgent(
   { runtimes, schemas }: { runtimes: AgentRuntimes; schemas: SchemaChecker },
@@ -69,7 +69,7 @@ export async function checkAgent(
 ): Promise<InputIssue[]> {
   const issues = await faultsOfSchemas(schemas, input.tools ?? []);
   if (input.runtime === undefined && input.defaultRuntimeParameters === undefined) return issues;
-  // A name that is not known is refused as such.
+  // An unknown runtime is reported by `readAgent`.
   if (!runtimes.get(runtime)) return issues;
   const faults = await runtimes.checkParameters(runtime, defaultRuntimeParameters);
   return [...issues, ...faults.map((fault) => ({ ...fault, path: ['defaultRuntimeParameters', ...fault.path] }))];

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ValueReader } from '../value-reader.ts';
 
-/** Reads a list of at most `max` bytes of JSON, and reports each fault with its path. Empty when anything was wrong. */
+/** Reads a list of at most `max` bytes of JSON. Reports each problem with its path, and returns an empty list then. */
 export function readList<T>(
   reader: ValueReader,
   field: string,

@@ -6,14 +6,14 @@ import { ValueReader } from '../value-reader.ts';
 import { type HttpTool, toolsSchema } from './http-tool.ts';
 import { readList } from './read-list.ts';
 
-/** A tool as it is given. */
+/** A tool as given in the input. */
 export interface ToolInput {
   name: string;
   description: string;
   url: URL;
-  /** Left out: those of the tool that had this name before. */
+  /** Left out: the headers of the previous tool of this name stay. */
   headers?: unknown;
-  /** Left out: any arguments will do. */
+  /** Left out: any arguments are allowed. */
   parametersSchema?: unknown;
   timeoutSeconds: number;
   visibility: CallVisibility;
@@ -21,10 +21,10 @@ export interface ToolInput {
 
 /** In bytes of JSON. */
 const MAX_TOOLS = 256 * 1024;
-/** Each may have taken all the time that a schema may. */
+/** Few, since each may take all the time that the check of a schema is allowed. */
 const MAX_FAULTS = 5;
 
-/** What is wrong with the schemas of tools: what the shape of a tool does not tell. Throws `UnavailableError`. */
+/** What is wrong with the tools' JSON Schemas. The tools' own form is checked elsewhere. Throws `UnavailableError`. */
 export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly ToolInput[]): Promise<InputIssue[]> {
   const issues: InputIssue[] = [];
   const reader = new ValueReader();
@@ -32,7 +32,7 @@ export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly To
   if (reader.issues.length > 0) return [];
   for (const [index, { parametersSchema: schema }] of given.entries()) {
     const path = ['tools', String(index), 'parametersSchema'];
-    // Anything else is refused by its shape.
+    // Anything else is refused by the check of the tool's form.
     if (!isJsonObject(schema) || issues.length >= MAX_FAULTS) continue;
     if (schema.type !== undefined && schema.type !== 'object') {
       issues.push({ path, detail: 'Must be of the type `object`, as arguments are.' });
@@ -44,7 +44,7 @@ export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly To
   return issues;
 }
 
-/** Reads the tools that take the place of the stored ones. */
+/** Reads the tools that replace the stored ones. */
 export function readToolInputs(
   reader: ValueReader,
   given: readonly ToolInput[],
@@ -55,7 +55,7 @@ export function readToolInputs(
     url: tool.url.href,
     headers: tool.headers === undefined ? keptHeaders(reader, tool, index, stored) : (tool.headers ?? {}),
     parametersSchema: tool.parametersSchema ?? { type: 'object', properties: {} },
-    // A server of the release before knows tools without it.
+    // Left out at its default, because a server of the previous release does not know this field.
     ...(visibility !== DEFAULT_VISIBILITY && { visibility }),
   }));
   const tools = readList(reader, 'tools', candidates, toolsSchema, MAX_TOOLS);
@@ -63,7 +63,7 @@ export function readToolInputs(
   return tools;
 }
 
-/** Secrets must not follow a tool to another server, where whoever changes the URL could read them. */
+/** Keeps headers only for the same server. Otherwise whoever changes the URL could read the secrets. */
 function keptHeaders(
   reader: ValueReader,
   { name, url }: Pick<ToolInput, 'name' | 'url'>,
@@ -81,10 +81,10 @@ function keptHeaders(
   return before.headers;
 }
 
-/** What the shape of a tool does not tell. */
+/** Checks that the form of a tool cannot express. */
 function checkTool(reader: ValueReader, path: string[], { url }: HttpTool): void {
   const { username, password } = new URL(url);
-  // Everybody who may read the agent sees its URL.
+  // Everybody who may read the agent sees the URL.
   if (username || password)
     reader.refuse([...path, 'url'], 'Must not hold a password. Give an `Authorization` header.');
 }

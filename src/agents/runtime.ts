@@ -3,40 +3,41 @@ import type { Json, JsonObject } from '../json.ts';
 import type { HttpTool } from './http-tool.ts';
 import type { Playbook } from './playbook.ts';
 
-/** One message of the history, as the agent may see it: hidden control messages included, superseded replies left out. */
+/** A message of the history as the agent sees it, including control messages and without superseded replies. */
 export interface TurnMessage {
   role: 'USER' | 'AGENT' | 'CONTROL';
   text: string;
   metadata: JsonObject;
-  /** For the search: the message's own over the conversation's; null when there is none. */
+  /** For the search: the conversation's metadata, overridden by the message's own. Null if there is none. */
   queryMetadata: JsonObject | null;
 }
 
-/** Everything an agent is given to answer with. It knows nothing else of the conversation. */
+/** Everything that an agent is given to reply. It knows nothing else of the conversation. */
 export interface Turn {
   agentName: string;
-  /** The agent's prompt followed by the conversation's own; null when neither has one. */
+  /** The agent's prompt followed by the conversation's. Null if neither has one. */
   systemPrompt: string | null;
-  /** What to say when the agent speaks first; null leaves it to the runtime. */
+  /** What to say when the agent speaks first. Null leaves it to the runtime. */
   greeting: string | null;
   state: { playbook: string | null; phase: string | null; systemMessage: string | null; context: Json };
-  /** The playbook that the state names, as the agent has it now; `state.systemMessage` takes the place of its instructions. */
+  /** The agent's playbook that the state names. `state.systemMessage` replaces its instructions. */
   playbook: Playbook | null;
-  /** What the operator lets the agent call. */
+  /** The operator's tools that the agent may call. */
   tools: HttpTool[];
   /** Oldest first. Without a user message the agent speaks first. */
   history: TurnMessage[];
-  /** The agent's, the conversation's and the message's parameters, merged in that order and valid for the runtime. */
+  /** The parameters of the agent, the conversation and the message, merged in that order and valid for the runtime. */
   parameters: JsonObject;
-  /** The knowledge to consult; null when there is none. */
+  /** The corpus to consult. Null if there is none. */
   corpusId: string | null;
 }
 
 /**
- * A piece of a reply, in the order it is produced. Text parts come between `text-start` and `text-end`; a `tool-result`
- * names an earlier `tool-call` of the same reply, whose `visibility` says what end users see of both (left out: nothing); `state-change` goes to a phase that the present one leads to;
- * `handoff-request` has a human take over once the reply has ended; `usage` adds to what was used before. The stream of a
- * reply that succeeds ends after `finish`.
+ * A part of a reply, in the order of production. Text comes between `text-start` and `text-end`. A `tool-result`
+ * names an earlier `tool-call` of the same reply, whose `visibility` says what end users see of both (default: nothing).
+ * `state-change` goes to a phase that the present one allows.
+ * `handoff-request` makes a human take over once the reply has ended. `usage` adds to the usage so far. The stream of a
+ * successful reply ends after `finish`.
  */
 export type ReplyPart =
   | { type: 'text-start' }
@@ -56,8 +57,8 @@ export interface Usage {
 }
 
 /**
- * A way of answering. Implementations stop promptly when the signal aborts, and throw a
- * `RuntimeError` to say what went wrong; of any other error only its existence is told.
+ * Generates replies. Implementations stop promptly when the signal aborts, and throw a
+ * `RuntimeError` to say what went wrong. Of any other error, clients see only that there was one.
  */
 export interface Runtime {
   /** `knowledge`, `model`, … */
@@ -68,8 +69,8 @@ export interface Runtime {
 }
 
 /**
- * Why a runtime could not answer, in a sentence that is safe to show to anybody: its message goes into `errorDetail`. Any
- * error of this name is one, so that a runtime that comes as a package need not import this module.
+ * Why a runtime could not reply, in a sentence that is safe to show to anybody: it becomes `errorDetail`. Any
+ * error with this name counts, so that a runtime in a package need not import this module.
  */
 export class RuntimeError extends Error {
   override name = 'RuntimeError';

@@ -17,7 +17,7 @@ export class AgentRuntimes {
     return this.runtimes.get(name);
   }
 
-  /** What is wrong with these parameters, with its path below them; empty when they are valid. Throws `UnavailableError`. */
+  /** What is wrong with these parameters, with paths below them. Empty if they are valid. Throws `UnavailableError`. */
   async checkParameters(name: string, parameters: JsonObject): Promise<InputIssue[]> {
     const runtime = this.runtimes.get(name);
     if (!runtime) return [{ path: [], detail: `This server has no runtime named ${name}.` }];

@@ -3,7 +3,7 @@ import { readTools } from './http-tool.ts';
 import { readPlaybooks } from './playbook.ts';
 import type { Turn, TurnMessage } from './runtime.ts';
 
-/** What a turn is made of, as the rows hold it. */
+/** The stored data that a turn is built from. */
 export interface TurnSource {
   agentName: string;
   agentPrompt: string | null;
@@ -20,7 +20,7 @@ export interface TurnSource {
   corpusId: string | null;
 }
 
-/** What a runtime is given. Throws when the agent's row holds what no agent can have. */
+/** Builds the turn for a runtime. Throws if the agent's row is invalid. */
 export function turnOf(source: TurnSource): Turn {
   const { agentName, greeting, playbook, phase, systemMessage, context, history, parameters, corpusId } = source;
   return {

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 
 export interface BusChoice {
   /** `memory:`, `redis://…`, `rediss://…` or `postgres://…`; unset means PostgreSQL at `databaseUrl`. */
@@ -8,7 +8,7 @@ export interface BusChoice {
   logger: Logger;
 }
 
-/** The bus that the settings ask for, not connected yet. Only the adapter in use is loaded. */
+/** The bus for these settings, not connected yet. Loads only the adapter in use. */
 export async function chooseBus({ eventsUrl, databaseUrl, logger }: BusChoice): Promise<Bus> {
   const url = eventsUrl ?? databaseUrl;
   const scheme = url.slice(0, url.indexOf(':'));

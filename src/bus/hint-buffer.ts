@@ -1,14 +1,14 @@
-import type { Hint } from './bus.ts';
+import type { Hint } from './hints.ts';
 
 type TextHint = Extract<Hint, { kind: 'text' }>;
 
-/** Roughly what a hint costs on the wire beside its text, in bytes. */
+/** Approximate size of a hint on the wire without its text, in bytes. */
 const OVERHEAD = 150;
 
 /**
- * Hints that wait to be sent, oldest first. Text that continues the last waiting hint of its conversation joins it, so
- * the order within a conversation stays. Holds about `limit` bytes: beyond that the oldest give way, because the newest
- * tell a reader of another server the most.
+ * Hints that wait to be sent, oldest first. Text that continues the last waiting hint of its conversation is joined to it, so
+ * the order within a conversation stays. Holds about `limit` bytes. Beyond that the oldest are dropped, because the newest
+ * are the most useful to readers on other servers.
  */
 export class HintBuffer {
   readonly #waiting = new Set<Hint>();
@@ -20,12 +20,12 @@ export class HintBuffer {
     this.#limit = limit;
   }
 
-  /** About how many bytes wait. */
+  /** Approximate number of waiting bytes. */
   get size(): number {
     return this.#size;
   }
 
-  /** False when other hints had to give way. */
+  /** False if other hints were dropped. */
   add(hint: Hint): boolean {
     const last = this.#last.get(topicOf(hint));
     if (hint.kind === 'text' && last?.kind === 'text' && continues(last, hint)) {
@@ -40,7 +40,7 @@ export class HintBuffer {
     return this.#shrink();
   }
 
-  /** Takes all that waits. */
+  /** Removes and returns all waiting hints. */
   take(): Hint[] {
     const hints = [...this.#waiting];
     this.#waiting.clear();
@@ -61,7 +61,7 @@ export class HintBuffer {
   }
 }
 
-/** Within what the order of hints stays. */
+/** The topic of a hint. Hints of one topic keep their order. */
 function topicOf(hint: Hint): string {
   return hint.kind === 'revoked' ? hint.keyId : hint.conversationId;
 }

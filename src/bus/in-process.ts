@@ -1,10 +1,10 @@
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 import { Listeners } from './listeners.ts';
 
 /**
- * A bus for servers of one process, above all in tests.
- * @param options.group Buses of one group hear each other; a bus without one hears itself only.
+ * A bus for servers in one process, mainly for tests.
+ * @param options.group Buses of one group receive each other's hints. A bus without a group receives only its own.
  */
 export function inProcessBus(options: { logger?: Logger; group?: Set<Listeners> } = {}): Bus {
   const group = options.group ?? new Set();

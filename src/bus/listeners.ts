@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts';
-import type { Hint, HintListener } from './bus.ts';
+import type { Hint, HintListener } from './hints.ts';
 
-/** The listeners of one server. A listener that throws is logged and harms neither the others nor the publisher. */
+/** The listeners of one server. If a listener throws, the error is logged and the others and the publisher go on. */
 export class Listeners {
   readonly #listeners = new Set<HintListener>();
   readonly #logger: Logger | undefined;

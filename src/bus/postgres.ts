@@ -1,11 +1,11 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
-import { type Link, type LinkEvents, linkedBus } from './linked.ts';
+import type { Bus } from './hints.ts';
+import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface PostgresBusOptions {
-  /** A direct connection: LISTEN does not work through a transaction pooler. */
+  /** Must be a direct connection: LISTEN does not work through a transaction pooler. */
   connectionString: string;
   logger: Logger;
   /** How often a silent connection is probed, in milliseconds. Default 10,000. */
@@ -23,8 +23,8 @@ const CHANNEL = 'parley';
 const APPLICATION_NAME = 'parley-events';
 
 /**
- * A bus on LISTEN/NOTIFY of one database. It has a connection of its own for both directions: sending keeps its order,
- * and neither waits for a free one of the pool.
+ * A bus on LISTEN/NOTIFY of one database. It has a connection of its own for both directions, so that sending keeps its order
+ * and neither direction waits for the pool.
  */
 export function postgresBus({ connectionString, logger, probeEveryMs, timeLimitMs = 5_000 }: PostgresBusOptions): Bus {
   return linkedBus({
@@ -45,7 +45,7 @@ async function openLink(connectionString: string, timeLimitMs: number, events: L
     connectionTimeoutMillis: timeLimitMs,
     query_timeout: timeLimitMs,
   });
-  /** `end` waits for the other side, which may be gone without a word. */
+  /** `end` waits for the other side, which may have vanished. */
   const close = async () => {
     const giveUp = setTimeout(() => socket.destroy(), timeLimitMs);
     await client.end();
@@ -67,7 +67,7 @@ async function openLink(connectionString: string, timeLimitMs: number, events: L
   }
   return {
     async send(payloads) {
-      // Identical payloads of one transaction are merged by PostgreSQL, which does no harm to hints.
+      // PostgreSQL merges identical payloads of one transaction, which is harmless for hints.
       await client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [CHANNEL, payloads]);
     },
     async probe() {

@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis';
 import type { Logger } from '../logger.ts';
-import type { Bus } from './bus.ts';
-import { type Link, type LinkEvents, linkedBus } from './linked.ts';
+import type { Bus } from './hints.ts';
+import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface RedisBusOptions {
   /** `redis://` or `rediss://`, with user, password and database number as needed. */
   url: string;
-  /** Keeps installations on one Redis apart. Default: `parley:` and the database number, to which Pub/Sub is blind. */
+  /** Separates installations on one Redis. Default: `parley:` and the database number, which Pub/Sub itself ignores. */
   channel?: string | undefined;
   logger: Logger;
   /** How often a silent connection is probed, in milliseconds. Default 10,000. */
@@ -15,10 +15,10 @@ export interface RedisBusOptions {
   timeLimitMs?: number;
 }
 
-/** Redis would carry far more; this keeps one message from holding up the others. */
+/** Far below the limit of Redis, so that one message does not delay the others. */
 const PAYLOAD_BYTES = 65_536;
 
-/** How long a connection that is closed may wait for the other side, which may be gone without a word. */
+/** How long closing a connection may wait for the other side, which may have vanished, in milliseconds. */
 const DISCONNECT_MS = 500;
 
 /** A bus on Redis Pub/Sub. It has two connections of its own, because a subscribed one cannot publish. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Hint } from './bus.ts';
+import type { Hint } from './hints.ts';
 
 const name = z.string().min(1);
 const count = z.int().min(0);
@@ -21,8 +21,8 @@ const hintSchema = z.discriminatedUnion('kind', [
 const payloadSchema = z.object({ sender: name, hints: z.array(z.unknown()) });
 
 /**
- * Packs hints, in order, into as few payloads as fit `limit` bytes of UTF-8 each. A text too long for one payload
- * crosses as several hints, never cut inside a surrogate pair; any other hint too long is left out.
+ * Packs hints, in order, into as few payloads as possible, each of at most `limit` bytes of UTF-8. A text too long for one payload
+ * becomes several hints, never cut inside a surrogate pair. Any other hint that is too long is left out.
  */
 export function encodeHints(sender: string, hints: Iterable<Hint>, limit: number): string[] {
   const head = `{"sender":${JSON.stringify(sender)},"hints":[`;
@@ -48,7 +48,7 @@ export function encodeHints(sender: string, hints: Iterable<Hint>, limit: number
   return payloads;
 }
 
-/** The hints of a payload. None for the receiver's own payloads and for anything malformed or of a kind not known yet. */
+/** The hints of a payload. Ignores the receiver's own payloads and anything malformed or unknown. */
 export function decodeHints(receiver: string, payload: string): Hint[] {
   const { success, data } = payloadSchema.safeParse(parseJson(payload));
   if (!success || data.sender === receiver) return [];
@@ -88,7 +88,7 @@ function* pieces(hint: Hint, room: number): Generator<string> {
   }
 }
 
-/** Enough for any two code units, so that a cut always advances. */
+/** Room for any two code units, so that each cut advances. */
 const MIN_TEXT_BYTES = 16;
 
 function splitsPair(text: string, index: number): boolean {

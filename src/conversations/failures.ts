@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts';
 
-/** A reply is being generated. */
+/** A reply is running. */
 export class ConversationBusyError extends UserError {
   override name = 'ConversationBusyError';
   readonly conversationId: string;
@@ -8,14 +8,14 @@ export class ConversationBusyError extends UserError {
   readonly currentVersion: number;
 
   constructor(conversationId: string, runningReplyId: string, currentVersion: number) {
-    super('A reply is being generated. Wait for it, stop it, or send again with another `onBusy`.');
+    super('A reply is running. Wait for it, stop it, or send again with another `onBusy`.');
     this.conversationId = conversationId;
     this.runningReplyId = runningReplyId;
     this.currentVersion = currentVersion;
   }
 }
 
-/** The conversation has moved on since the version that the caller expected. */
+/** The conversation has changed since the version that the caller expected. */
 export class VersionConflictError extends UserError {
   override name = 'VersionConflictError';
   readonly conversationId: string;
@@ -23,14 +23,16 @@ export class VersionConflictError extends UserError {
   readonly currentVersion: number;
 
   constructor(conversationId: string, expectedVersion: number, currentVersion: number) {
-    super(`The conversation is at version ${currentVersion}, not ${expectedVersion}. Read, decide, send again.`);
+    super(
+      `The conversation is at version ${currentVersion}, not ${expectedVersion}. Read it again, decide, and send again.`,
+    );
     this.conversationId = conversationId;
     this.expectedVersion = expectedVersion;
     this.currentVersion = currentVersion;
   }
 }
 
-/** Nothing more is accepted. */
+/** The conversation has ended and accepts no more messages. */
 export class ConversationEndedError extends UserError {
   override name = 'ConversationEndedError';
   readonly conversationId: string;
@@ -41,7 +43,7 @@ export class ConversationEndedError extends UserError {
   }
 }
 
-/** A human has the conversation or is awaited. */
+/** A human answers, or has been asked for. */
 export class HandedOffError extends UserError {
   override name = 'HandedOffError';
   readonly conversationId: string;

@@ -2,7 +2,7 @@ import type { Author } from '../access/caller.ts';
 import type { CallVisibility } from '../access/visible-calls.ts';
 import type { Json, JsonObject } from '../json.ts';
 
-/** What steers the agent. */
+/** Information that steers the agent. */
 export interface State {
   playbook: string | null;
   phase: string | null;
@@ -10,10 +10,10 @@ export interface State {
   context: Json;
 }
 
-/** A field left out stays unchanged; null clears it. */
+/** A field left out stays unchanged. Null clears it. */
 export type StatePatch = Partial<State>;
 
-/** A fragment as the caller gives it: always complete. */
+/** A fragment given by a caller. It is always complete. */
 export type NewFragment =
   | { kind: 'TEXT'; text: string; metadata: JsonObject }
   | { kind: 'FUNCTION_CALL'; name: string; args: JsonObject; metadata: JsonObject; visibility: CallVisibility }
@@ -27,7 +27,7 @@ export type NewFragment =
       visibility: CallVisibility;
     };
 
-/** A document beside a message's text. */
+/** A document that a message shows beside its text. */
 export interface Canvas {
   name: string;
   type: string;
@@ -35,11 +35,11 @@ export interface Canvas {
   content: string;
 }
 
-/** A message that is complete when it is written. */
+/** A message that is complete when written. */
 export interface NewMessage {
   id: string;
   role: 'USER' | 'AGENT' | 'CONTROL';
-  /** Null: the conversation's contact, as END_USER. An AI_AGENT is completed from the conversation's agent. */
+  /** Null means the conversation's contact as END_USER. An AI_AGENT is filled in from the conversation's agent. */
   author: Author | null;
   fragments: NewFragment[];
   inReplyToId?: string | null;
@@ -49,16 +49,16 @@ export interface NewMessage {
   canvas?: Canvas | null;
 }
 
-/** A reply that is to be generated. */
+/** A reply to be generated. */
 export interface NewReply {
   id: string;
   inReplyToId: string | null;
   supersedesId: string | null;
-  /** Over those of the agent and the conversation. */
+  /** Override those of the agent and the conversation. */
   runtimeParameters: JsonObject;
 }
 
-/** The caller's name for one attempt, and what it is compared by. */
+/** The caller's key for a command, with the hash of the command's input. */
 export interface IdempotencyKey {
   caller: string;
   key: string;

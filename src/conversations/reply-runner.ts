@@ -1,10 +1,10 @@
-/** Generates replies; known here only by what commands need of it. */
+/** Generates replies. This interface is the part that commands need. */
 export interface ReplyRunner {
-  /** Drives a reply that has been committed. Returns at once. */
+  /** Starts to generate a committed reply. Returns at once. */
   start(reply: { conversationId: string; replyId: string }): void;
   /**
-   * If the reply runs on this server: holds it still with all its text stored, so that settling cuts nothing that was
-   * seen. The returned function lets it go on, should it not be settled after all.
+   * If the reply runs on this server, pauses it with all its text stored, so that ending it loses nothing that was
+   * seen. The returned function resumes it, in case it is not ended after all.
    */
   suspend(replyId: string): Promise<() => void>;
 }

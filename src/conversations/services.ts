@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Caller } from '../access/caller.ts';
 import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
 import type { KeyedGate } from '../keyed-gate.ts';
 import type { Logger } from '../logger.ts';
@@ -13,7 +13,7 @@ import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
 import type { ConversationSearch } from './lists/search.ts';
 
-/** What the commands on conversations are built from. */
+/** The services that the commands on conversations use. */
 export interface ConversationServices {
   pool: pg.Pool;
   prisma: PrismaClient;
@@ -23,19 +23,19 @@ export interface ConversationServices {
   logEpoch: LogEpoch;
   search: ConversationSearch;
   runner: ReplyRunner;
-  /** Passed by every command, by conversation. */
+  /** Limits how many commands of one conversation run or wait. */
   gate: KeyedGate;
   newId: NewId;
   logger: Logger;
-  /** The longest message that a client token may send. */
+  /** The largest message that a client token may send, in bytes. */
   maxEndUserMessageBytes: number;
-  /** This server, as the owner of the replies that it generates. Throws `UnavailableError` while others may think it dead. */
+  /** This server's id as the owner of its replies. Throws `UnavailableError` while other servers may consider it dead. */
   serverId(): string;
-  /** What is wrong with parameters for a runtime; paths start below the parameters. May take seconds: hold no lock. */
+  /** What is wrong with parameters for a runtime. Paths start below the parameters. May take seconds, so call it without a lock. */
   checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
   /**
-   * Tells a command that takes long when its caller is not to be served any more, at most once, with what to answer. The
-   * returned function ends the watching.
+   * Calls `end`, at most once, when the caller's credential is no longer valid, with the error to answer. The
+   * returned function stops watching.
    */
   watchCaller(caller: Caller, end: (error: Error) => void): () => void;
 }

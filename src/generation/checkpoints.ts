@@ -1,28 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { FragmentRow } from '../conversations/log/read.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import { UnavailableError } from '../errors.ts';
 import { STORE_MS } from '../text-timing.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import type { Run, Snapshot } from './run.ts';
 
-/** How long to leave a conversation alone that was found locked, in milliseconds: at first, and at most. */
+/** How long to wait before retrying a conversation that was locked, in milliseconds: at first, and at most. */
 const LOCKED_MS = { first: 50, longest: 1000 };
 
-/** How long whoever needs all of a run stored waits for its conversation, in milliseconds. */
+/** How long a flush waits for a locked conversation, in milliseconds. */
 const FLUSH_MS = 3000;
 
-/** Who is told the fragments that have begun, once they are committed, without having to read them. */
+/** Receives fragments that have begun, once they are committed, so that it need not read them. */
 export interface FragmentListener {
   onBegun(conversationId: string, fragments: readonly FragmentRow[]): void;
 }
 
 export interface CheckpointOptions {
-  /** For settling and all else that may wait. */
+  /** For ending replies and everything else that may wait. */
   pool: pg.Pool;
-  /** For the text, which waits for nobody. Default: `pool`. */
+  /** For storing text, which must not wait. Default: `pool`. */
   checkpointPool?: pg.Pool;
   bus: Bus;
   lease: Pick<Lease, 'isHeld'>;
@@ -31,8 +31,8 @@ export interface CheckpointOptions {
 }
 
 /**
- * Stores what this server's replies have produced, all of them in one statement, and tells the followers. One statement
- * is under way at a time; what comes meanwhile shares the next.
+ * Stores what this server's replies have produced, all in one statement, and notifies followers. One statement
+ * runs at a time. Output that arrives meanwhile shares the next one.
  */
 export class Checkpoints {
   private readonly pool: pg.Pool;
@@ -41,9 +41,9 @@ export class Checkpoints {
   private readonly logger: Logger;
   private readonly feedRegistry: FragmentListener | undefined;
   private readonly dirty = new Set<Run>();
-  /** Runs whose conversation others have locked, and when to try again. */
+  /** Runs whose conversation is locked by others, and when to try again. */
   private readonly locked = new Map<Run, { wait: number; until: number }>();
-  /** Since when there has been text that no statement has taken. */
+  /** Since when there has been text that no statement has picked up. */
   private waitingSince: number | null = null;
   private storing: Promise<void> | null = null;
   private timer: NodeJS.Timeout | null = null;
@@ -59,7 +59,7 @@ export class Checkpoints {
     this.feedRegistry = options.feedRegistry;
   }
 
-  /** Publishes a run's new text, and has it stored within the interval, or at once. */
+  /** Publishes a run's new text, and stores it within the interval, or at once. */
   add(run: Run, urgency: 'now' | 'soon'): void {
     this.publish(run);
     this.dirty.add(run);
@@ -68,7 +68,7 @@ export class Checkpoints {
     this.arm();
   }
 
-  /** Stores all that a run has produced. Throws when the database does, and when its conversation stays locked. */
+  /** Stores everything that a run has produced. Throws if the database fails or the conversation stays locked. */
   async flush(run: Run): Promise<void> {
     const deadline = performance.now() + FLUSH_MS;
     this.dirty.add(run);
@@ -93,7 +93,7 @@ export class Checkpoints {
     for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text });
   }
 
-  /** Tells of fragments whose rows were committed. */
+  /** Announces fragments whose rows were committed. */
   private tell(run: Run, { begun, ended }: Snapshot): void {
     if (begun.length + ended.length === 0 || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
@@ -154,18 +154,18 @@ export class Checkpoints {
     this.locked.delete(run);
   }
 
-  /** For how long to leave a run alone, in milliseconds. */
+  /** How long to wait before trying this run again, in milliseconds. */
   private lockedFor(run: Run): number {
     return (this.locked.get(run)?.until ?? 0) - performance.now();
   }
 
-  /** Has the next statement begin in time, unless one is under way: its end arms again. */
+  /** Schedules the next statement. If one is running, its end schedules the next. */
   private arm(): void {
     if (this.storing || this.stopped) return;
     if (this.urgent) this.immediate ??= setImmediate(() => this.storeQuietly());
     else {
       this.waitingSince ??= performance.now();
-      // When all that is left is locked, there is no sense in asking sooner.
+      // If all remaining runs are locked, trying sooner is useless.
       const locked = Math.min(...[...this.dirty].map((run) => this.lockedFor(run)));
       const wait = Math.max(0, locked, this.waitingSince + STORE_MS - performance.now());
       this.timer ??= setTimeout(() => this.storeQuietly(), wait);
@@ -180,10 +180,10 @@ export class Checkpoints {
   }
 }
 
-/** `locked`: others work on the conversation just now. `gone`: the reply is no longer this run's to write. */
+/** `locked`: others have locked the conversation. `gone`: the reply no longer belongs to this run. */
 type Outcome = 'stored' | 'locked' | 'gone';
 
-/** Stores the pending snapshots of the runs whose claim can be held at once; says by reply what became of each. */
+/** Stores the pending snapshots of the runs whose conversation can be locked at once. Returns the outcome for each reply. */
 async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
   const claims = runs.map(({ conversationId, replyId }) => ({ conversation: conversationId, reply: replyId }));
   const rowsOf = (part: 'begun' | 'ended' | 'chunks') =>
@@ -197,11 +197,11 @@ async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Map<
 }
 
 /**
- * The share lock makes settling wait for a checkpoint. A checkpoint waits for nobody: it passes over a conversation that is
- * locked, so that one does not hold up the text of all others.
+ * The share lock makes the end of a reply wait for a checkpoint. A checkpoint never waits: it skips a conversation that is
+ * locked, so that one conversation does not delay the text of all others.
  *
- * A chunk grows at its front, so that the end of the row stays the same: PostgreSQL logs no more of a changed row than what
- * differs between an equal beginning and an equal end.
+ * A chunk grows at its front, so that the end of the row stays the same: of a changed row PostgreSQL logs only what
+ * differs between the equal beginning and the equal end.
  */
 const checkpointSql = /* sql */ `
 WITH claim AS (

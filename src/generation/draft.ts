@@ -20,25 +20,25 @@ export interface DraftFragment {
   visibility: CallVisibility;
 }
 
-/** A runtime broke the order of parts, or its limits. The message is safe to show. */
+/** A runtime sent parts in a wrong order, or exceeded a limit. The message is safe to show. */
 export class BadPartError extends Error {
   override name = 'BadPartError';
 }
 
-/** A reply as its runtime has produced it so far: parts in, fragments out. */
+/** A reply as produced so far by its runtime. Turns parts into fragments. */
 export class Draft {
   readonly fragments: DraftFragment[] = [];
   usage: Usage | undefined;
-  /** Set when a human is to take over once the reply has ended. */
+  /** Set if a human should take over once the reply has ended. */
   handoff: { reason: string | null } | undefined;
   private readonly calls = new Map<string, DraftFragment>();
   private text: DraftFragment | null = null;
-  /** A high surrogate whose other half has not come yet. */
+  /** A high surrogate whose other half has not arrived yet. */
   private half = '';
   private units = 0;
   private finished = false;
 
-  /** Takes the next part; returns the fragment that it changed. Throws `BadPartError` when it is out of order. */
+  /** Takes the next part and returns the fragment that it changed. Throws `BadPartError` if the part is out of order. */
   take(part: ReplyPart): DraftFragment | null {
     if (this.finished) throw new BadPartError(`The agent's runtime sent ${part.type} after the end of its reply.`);
     switch (part.type) {
@@ -140,12 +140,12 @@ export class Draft {
   }
 }
 
-/** A count that a column can hold, whatever a model claims. */
+/** A count that fits into a column, whatever a model reports. */
 function tokens(count: number): number {
   return Number.isFinite(count) ? Math.min(Math.max(0, Math.round(count)), 1_000_000_000) : 0;
 }
 
-/** Text that PostgreSQL can hold: well-formed, without NUL. */
+/** Text that PostgreSQL can store: well-formed, without NUL. */
 function cleanText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '');
 }

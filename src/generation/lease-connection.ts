@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 
-/** One connection for statements that must be answered in time: one that is silent is given up for a new one. */
+/** One connection for statements that must be answered in time. A connection that does not answer is replaced. */
 export class LeaseConnection {
   private readonly url: string;
   private readonly limitMs: number;
@@ -14,15 +14,15 @@ export class LeaseConnection {
   }
 
   /**
-   * Runs a statement without parameters, which must be harmless to repeat; returns how many rows it changed. Settles within
-   * twice the limit: a connection from before may be half dead, so what fails on it is tried on a new one.
+   * Runs a statement without parameters, which must be safe to repeat. Returns how many rows it changed. Settles within
+   * twice the limit: an old connection may be half dead, so a statement that fails on it is retried on a new one.
    */
   async run(statement: string): Promise<number> {
     if (this.open) {
       try {
         return await this.attempt(statement);
       } catch {
-        // Told by the attempt that follows, should it fail too.
+        // Not reported: if the next attempt fails too, it reports its own error.
       }
     }
     return this.attempt(statement);
@@ -36,10 +36,14 @@ export class LeaseConnection {
   private async attempt(statement: string): Promise<number> {
     const connection = (this.open ??= this.connect());
     const late = new Error(`The database did not answer within ${this.limitMs} ms.`);
-    const deadline = setTimeout(() => connection.socket.destroy(late), this.limitMs);
+    let giveUp: NodeJS.Immediate | undefined;
+    // When this process stood still, its timers run before what came meanwhile is read.
+    const deadline = setTimeout(() => {
+      giveUp = setImmediate(() => connection.socket.destroy(late));
+    }, this.limitMs);
     try {
       const client = await connection.client;
-      // In the statement's own transaction, since a pooler refuses settings of the connection.
+      // Set in the statement's own transaction, since a pooler refuses session settings.
       const results: unknown = await client.query(`SET LOCAL statement_timeout = ${this.limitMs}; ${statement}`);
       return changedBy(Array.isArray(results) ? results.at(-1) : results);
     } catch (error) {
@@ -47,6 +51,7 @@ export class LeaseConnection {
       throw connection.socket.errored ?? error;
     } finally {
       clearTimeout(deadline);
+      clearImmediate(giveUp);
     }
   }
 
@@ -59,7 +64,7 @@ export class LeaseConnection {
       keepAliveInitialDelayMillis: 10_000,
       stream: () => socket,
     });
-    // What is under way fails with the connection; between two statements the next one finds out.
+    // A running statement fails with its connection. Between statements, the next one notices.
     client.on('error', () => undefined);
     return { socket, client: client.connect().then(() => client) };
   }

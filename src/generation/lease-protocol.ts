@@ -1,12 +1,12 @@
-/** What the lease's worker is started with. */
+/** The start data of the lease's worker. */
 export interface LeaseWorkerData {
   databaseUrl: string;
   leaseSeconds: number;
-  /** So long may the main loop not answer before the process is ended, in seconds. */
+  /** How long the main loop may be silent before the process is ended, in seconds. */
   hungSeconds: number;
   /**
-   * One bigint: the nanosecond of `process.hrtime.bigint()` up to which the lease is held; 0 when it is not. Both threads read
-   * it, so that a main loop that was busy knows at once.
+   * One bigint: the value of `process.hrtime.bigint()`, in nanoseconds, until which the lease is held; 0 if it is not held. Both threads read
+   * it, so that a main loop that was busy learns the truth at once.
    */
   heldUntil: SharedArrayBuffer;
 }
@@ -16,9 +16,9 @@ export function isLeaseWorkerData(value: unknown): value is LeaseWorkerData {
 }
 
 export type ToLeaseWorker =
-  /** Registers the server under this id, after it lost the one before. */
+  /** Registers the server under a new id after it lost the previous one. */
   | { type: 'take'; id: string }
-  /** The main loop turns. */
+  /** The main loop is responsive. */
   | { type: 'answer' }
   /** Gives the lease back. */
   | { type: 'stop' };
@@ -28,5 +28,5 @@ export type FromLeaseWorker =
   | { type: 'lost' }
   | { type: 'stopped' }
   | { type: 'failed'; message: string }
-  /** Asks whether the main loop turns; `at` is of `process.hrtime.bigint()`. */
+  /** Asks whether the main loop is responsive. `at` is a value of `process.hrtime.bigint()`. */
   | { type: 'ask'; at: bigint };

@@ -5,7 +5,7 @@ import { type FromLeaseWorker, isLeaseWorkerData, type ToLeaseWorker } from './l
 import { ASK_EVERY_MS, MainLoopWatch } from './main-loop-watch.ts';
 import { Renewal } from './renewal.ts';
 
-// A thread of its own, so that a main loop that is busy for a while does not lose the lease, and with it all running replies.
+// Runs in a thread of its own, so that a busy main loop does not lose the lease, and with it all running replies.
 
 const port = parentPort;
 const given: unknown = workerData;
@@ -22,7 +22,7 @@ const renew = () => (renewing ??= tryRenew().finally(() => (renewing = null)));
 const renewTimer = setInterval(() => void renew(), leaseMs / 3);
 
 async function tryRenew(): Promise<void> {
-  // From when it was asked for: others may have seen the row change at any time since.
+  // Counted from before the request: other servers may have seen the row change at any time after that.
   const asked = process.hrtime.bigint();
   try {
     const outcome = await renewal.renew();
@@ -43,13 +43,13 @@ const watchTimer = setInterval(() => {
   if (watch.tick(performance.now())) endProcess();
 }, ASK_EVERY_MS);
 
-/** A hung server must not keep its conversations busy. The main thread cannot log this, nor be asked to exit. */
+/** A hung server must not keep its conversations busy. The main thread can neither log this nor be asked to exit. */
 function endProcess(): void {
   clearInterval(watchTimer);
   const msg = `the event loop has not turned for ${hungSeconds} s: ending the process, so that other servers settle its replies`;
   const line = `${JSON.stringify({ level: 'fatal', time: new Date().toISOString(), msg })}\n`;
   const end = () => process.kill(process.pid, 'SIGKILL');
-  // A pipe that nobody reads takes nothing.
+  // Does not wait for a pipe that nobody reads.
   setTimeout(end, 1000);
   write(2, line, end);
 }
@@ -58,7 +58,7 @@ port.on('message', (message: ToLeaseWorker) => {
   switch (message.type) {
     case 'take':
       renewal.take(message.id);
-      // What is under way was asked for the name before.
+      // A renewal under way was for the previous id.
       void (renewing ?? Promise.resolve()).then(renew);
       return;
     case 'answer':

@@ -5,27 +5,27 @@ import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
 import type { FromLeaseWorker, LeaseWorkerData, ToLeaseWorker } from './lease-protocol.ts';
 
-/** A main loop that answers later than this is worth a line in the log, in milliseconds. */
+/** A main loop that answers later than this is logged, in milliseconds. */
 const LAG_MS = 1000;
 
 export interface LeaseOptions {
   databaseUrl: string;
-  /** How long others wait for a sign of life. */
+  /** How long other servers wait for a sign of life, in seconds. */
   seconds: number;
   newId: NewId;
   logger: Logger;
-  /** Others have declared this server dead; its replies are no longer its own. */
+  /** Called when other servers have declared this server dead. Its replies no longer belong to it. */
   onLost: () => void;
-  /** The main loop did not turn for so many milliseconds. */
+  /** Called when the main loop was blocked for this many milliseconds. */
   onLag?: (milliseconds: number) => void;
-  /** After so many seconds in which the main loop does not turn, the process is ended. Default 15. */
+  /** The process is ended after the main loop has been blocked for this many seconds. Default: 15. */
   hungSeconds?: number;
 }
 
 /**
- * This server's claim to be alive: one row, which changes three times in a lease. Replies name the server that generates them,
- * and any server settles the replies of one whose row stands still. It is renewed by a worker, for as long as the main loop
- * turns.
+ * This server's claim to be alive: one row, which changes three times per lease. Replies name the server that generates them,
+ * and any server ends the replies of a server whose row stops changing. A worker renews it as long as the main loop
+ * is responsive.
  */
 export class Lease {
   readonly seconds: number;
@@ -45,17 +45,17 @@ export class Lease {
     this.id = options.newId();
   }
 
-  /** Changes when the lease was lost and taken anew. */
+  /** Changes when the lease is lost and taken again. */
   get serverId(): string {
     return this.id;
   }
 
-  /** False once others may think this server dead: it must neither publish nor take replies any more. */
+  /** False once other servers may consider this server dead. It must then neither publish nor start replies. */
   isHeld(): boolean {
     return process.hrtime.bigint() < Atomics.load(this.heldUntil, 0);
   }
 
-  /** This server's id, for what it takes on. Throws `UnavailableError` while the lease is not held. */
+  /** This server's id as the owner of new replies. Throws `UnavailableError` while the lease is not held. */
   claimant(): string {
     if (this.isHeld()) return this.id;
     throw new UnavailableError(
@@ -64,14 +64,14 @@ export class Lease {
     );
   }
 
-  /** Resolves when the lease is held; rejects when the database cannot be reached. */
+  /** Resolves when the lease is held. Rejects if the database cannot be reached. */
   async start(): Promise<void> {
     const first = new Promise<void>((resolve, reject) => (this.first = { resolve, reject }));
     this.open();
     await first;
   }
 
-  /** Gives the lease back, or lets it run out when the database does not answer in time. */
+  /** Gives the lease back, or lets it expire if the database does not answer in time. */
   async stop(): Promise<void> {
     this.isStopping = true;
     if (this.restart) clearTimeout(this.restart);

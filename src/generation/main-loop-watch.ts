@@ -2,8 +2,8 @@
 export const ASK_EVERY_MS = 100;
 
 /**
- * Judges from another thread whether the main loop still turns: it is asked, and counts as silent for as long as that thread
- * itself has run without an answer, so that a process that was stopped for a while is not taken for one that hangs.
+ * Judges from another thread whether the main loop is responsive. The loop is asked, and counts as silent for as long as the thread
+ * itself has run without an answer, so that a process that was paused is not taken for one that hangs.
  */
 export class MainLoopWatch {
   private readonly ask: () => void;

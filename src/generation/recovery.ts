@@ -2,14 +2,14 @@ import type pg from 'pg';
 import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { settleReply } from '../conversations/log/settle.ts';
 import { inTransaction } from '../db.ts';
-import type { Bus } from '../bus/bus.ts';
+import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import { type ServerRow, ServerWatch } from './server-watch.ts';
 
 const detail = 'The server that generated this reply stopped working. The text so far is kept; send again to go on.';
 
-/** Ends servers that show no sign of life and settles their replies, each once, however many servers notice. */
+/** Removes servers that show no sign of life and ends their replies, each once, however many servers notice. */
 export class Recovery {
   private readonly pool: pg.Pool;
   private readonly bus: Bus;
@@ -21,7 +21,7 @@ export class Recovery {
   private timer: NodeJS.Timeout | null = null;
   private looking: Promise<void> | null = null;
 
-  /** `now` is monotonic, in milliseconds. */
+  /** `now` is a monotonic clock, in milliseconds. */
   constructor(options: {
     pool: pg.Pool;
     bus: Bus;
@@ -48,7 +48,7 @@ export class Recovery {
     await this.looking;
   }
 
-  /** Looks at the rows of all servers once, and does what they tell it to; to be called four times in a lease. Never throws. */
+  /** Checks the rows of all servers once and acts on them. Call it four times per lease. Never throws. */
   look(): Promise<void> {
     this.looking ??= this.tryLook()
       .catch((error: unknown) => {
@@ -61,7 +61,7 @@ export class Recovery {
     return this.looking;
   }
 
-  /** Settles every reply whose server has no row; returns how many. */
+  /** Ends every reply whose server has no row. Returns how many. */
   async sweep(): Promise<number> {
     let count = 0;
     while (await this.settleOne()) count += 1;
@@ -81,7 +81,7 @@ export class Recovery {
     await this.sweep();
   }
 
-  /** A server that has shown a sign of life since lives on: its row is not the one that stood still. */
+  /** Removes dead servers. A server that has shown a sign of life since stays, because its row has changed. */
   private async end(dead: readonly ServerRow[]): Promise<void> {
     const { rowCount } = await this.pool.query({
       text: `DELETE FROM server USING unnest($1::uuid[], $2::text[]) AS dead(id, version)
@@ -91,7 +91,7 @@ export class Recovery {
     if (rowCount) this.logger.warn({ count: rowCount }, 'servers have shown no sign of life for a lease');
   }
 
-  /** Starts replies that were claimed for this server when the answer to that claim was lost: nobody else would. */
+  /** Starts replies that were committed for this server although the commit's answer was lost. No other server would. */
   async adopt(): Promise<void> {
     const { serverId } = this.lease;
     const { rows } = await this.pool.query<{ conversationId: string; replyId: string }>({
@@ -99,7 +99,7 @@ export class Recovery {
         WHERE generating_server_id = $1 AND NOT EXISTS (SELECT FROM fragment WHERE message_id = generating_message_id)`,
       values: [serverId],
     });
-    // What was lost with a lease is for others to settle.
+    // Replies of a lost lease are ended by other servers.
     if (!this.lease.isHeld() || serverId !== this.lease.serverId) return;
     for (const reply of rows) this.runner.start(reply);
   }

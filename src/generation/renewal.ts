@@ -1,9 +1,9 @@
-/** Answers with how many rows a statement changed. */
+/** Runs a statement and returns how many rows it changed. */
 type Run = (statement: string) => Promise<number>;
 
 /**
- * The row that says that a server lives. Whoever watches it looks only at whether it changes; the time in it is for servers of
- * the release before, which compare it with the database's clock.
+ * The row that shows that a server is alive. Observers check only whether it changes. Its time is for servers of
+ * the previous release, which compare it with the database's clock.
  */
 export class Renewal {
   private readonly run: Run;
@@ -16,13 +16,13 @@ export class Renewal {
     this.seconds = seconds;
   }
 
-  /** From now on under this name, a UUID. */
+  /** Uses this id, a UUID, from now on. */
   take(id: string): void {
     this.id = id;
     this.isRegistered = false;
   }
 
-  /** `LOST`: others have declared this server dead, and it has no name until it takes another. Throws when the database does. */
+  /** `LOST`: other servers have declared this server dead, and it has no id until it takes another. Throws if the database fails. */
   async renew(): Promise<'HELD' | 'LOST' | 'NAMELESS'> {
     const { id, seconds } = this;
     if (id === null) return 'NAMELESS';
@@ -32,7 +32,7 @@ export class Renewal {
       this.id = null;
       return 'LOST';
     }
-    // Again, when the answer to the first time was lost.
+    // A repetition, if the first answer was lost, does no harm.
     await this.run(
       `INSERT INTO server (id, expires_at, lease_seconds) VALUES ('${id}', ${until}, ${seconds})
         ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
@@ -41,7 +41,7 @@ export class Renewal {
     return 'HELD';
   }
 
-  /** Gives the lease back, so that nobody has to wait for it to run out. */
+  /** Gives the lease back, so that nobody has to wait until it expires. */
   async giveBack(): Promise<void> {
     const { id } = this;
     this.id = null;

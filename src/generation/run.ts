@@ -1,7 +1,7 @@
 import type { ReplyPart } from '../agents/runtime.ts';
 import { Draft, type DraftFragment } from './draft.ts';
 
-/** What a checkpoint stores of one run. Kept as it is until it is known to be stored: a repeat must not differ. */
+/** What a checkpoint stores of one run. Kept unchanged until it is known to be stored, so that a retry stores the same. */
 export interface Snapshot {
   begun: (Omit<DraftFragment, 'text'> & { text: string; units: number })[];
   ended: { index: number; metadata: DraftFragment['metadata'] }[];
@@ -9,14 +9,14 @@ export interface Snapshot {
   chunks: { index: number; chunk: number; offset: number; units: number; text: string }[];
 }
 
-/** A chunk that is longer than this, in UTF-16 units, does not grow: PostgreSQL keeps it inside its row. */
+/** A chunk longer than this, in UTF-16 units, no longer grows, so that PostgreSQL keeps it inside its row. */
 const MAX_CHUNK_UNITS = 500;
 
 interface Stored {
   units: number;
-  /** Where the chunk begins that can still grow; at the end when there is none. */
+  /** Start of the chunk that can still grow. The end of the text if there is none. */
   chunk: number;
-  /** What the bus has been told. Never before the fragment's row is stored. */
+  /** How much was published on the bus. Nothing is published before the fragment's row is stored. */
   published: number;
   done: boolean;
 }
@@ -37,7 +37,7 @@ export class Run {
     this.replyId = reply.replyId;
   }
 
-  /** Adds a part; returns how soon it must be stored. */
+  /** Adds a part. Returns how soon it must be stored. */
   take(part: ReplyPart): 'now' | 'soon' | 'not' {
     const fragment = this.draft.take(part);
     if (!fragment) return 'not';
@@ -47,7 +47,7 @@ export class Run {
   /** Text that may be published now, by fragment. */
   unpublished(): { fragment: number; offset: number; text: string }[] {
     const fresh: { fragment: number; offset: number; text: string }[] = [];
-    // Only the last stored fragment can still be growing, but one that ended may have text left to tell.
+    // Only the last stored fragment can still grow, but one that ended may have text left to publish.
     for (let index = Math.max(0, this.stored.length - 2); index < this.stored.length; index += 1) {
       const stored = this.stored[index];
       const fragment = this.draft.fragments[index];
@@ -67,7 +67,7 @@ export class Run {
     );
   }
 
-  /** What has to be stored now; null when all is. */
+  /** What has to be stored now. Null if everything is stored. */
   snapshot(): Snapshot | null {
     if (this.pending) return this.pending;
     const snapshot: Snapshot = { begun: [], ended: [], chunks: [] };
@@ -92,7 +92,7 @@ export class Run {
     return snapshot;
   }
 
-  /** The pending snapshot is stored; returns it. */
+  /** Marks the pending snapshot as stored and returns it. */
   commit(): Snapshot {
     const snapshot = this.pending ?? { begun: [], ended: [], chunks: [] };
     this.pending = null;
@@ -112,12 +112,12 @@ export class Run {
     return snapshot;
   }
 
-  /** Whether the reply is no longer this run's to write. */
+  /** Whether the reply no longer belongs to this run. */
   get fenced(): boolean {
     return this.fencing.aborted;
   }
 
-  /** Aborts once the reply is no longer this run's to write. */
+  /** Aborts once the reply no longer belongs to this run. */
   get fencing(): AbortSignal {
     return this.lost.signal;
   }
@@ -128,7 +128,7 @@ export class Run {
     this.abort.abort();
   }
 
-  /** Holds the run before its next part. */
+  /** Pauses the run before its next part. */
   hold(): void {
     if (this.gate) return;
     let open = () => {};
@@ -143,7 +143,7 @@ export class Run {
     this.gate = null;
   }
 
-  /** Resolves when the run may go on. */
+  /** Resolves when the run may continue. */
   async mayGoOn(): Promise<void> {
     while (this.gate) await this.gate.opened;
   }

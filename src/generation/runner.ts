@@ -7,7 +7,7 @@ import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { type Ending, settleReply } from '../conversations/log/settle.ts';
 import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
-import type { Hint, HintListener } from '../bus/bus.ts';
+import type { Hint, HintListener } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
 import type { Shutdown } from '../shutdown.ts';
 import { retry } from '../retry.ts';
@@ -21,27 +21,27 @@ import { loadTurn } from './turn.ts';
 export interface RunnerOptions extends CheckpointOptions {
   newId: NewId;
   runtimes: { get(name: string): Runtime | undefined };
-  /** Told what runs. */
+  /** Keeps track of what runs. */
   runningOperations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
   /** How many bytes of the conversation a reply is generated from. */
   historyBytes: number;
-  /** Told of the tokens that a reply has used, once it has ended. Never rejects. */
+  /** Called with the tokens that a reply has used, once it has ended. Never rejects. */
   onUsage?: (conversationId: string, tokens: number) => Promise<void>;
 }
 
-/** Replies whose conversations are read at once. */
+/** Replies whose conversations are read at the same time. */
 const LOADING = 4;
 
-/** Drives the replies of this server: takes the parts of their runtimes, publishes and stores them, and settles each once. */
+/** Runs the replies of this server: takes parts from their runtimes, publishes and stores them, and ends each reply once. */
 export class Runner implements ReplyRunner, HintListener {
   private readonly options: RunnerOptions;
   private readonly checkpoints: Checkpoints;
   private readonly runs = new Map<string, { run: Run; ended: Promise<void> }>();
   private readonly unsubscribe: () => void;
   private readonly loading = new Semaphore(LOADING);
-  /** Replies that begin are settled at once. */
+  /** After closing, new replies are ended at once. */
   private stopping = false;
   private stopped = false;
 
@@ -51,7 +51,7 @@ export class Runner implements ReplyRunner, HintListener {
     this.unsubscribe = options.bus.subscribe(this);
   }
 
-  /** Does nothing for a reply that runs already. */
+  /** Does nothing for a reply that is running already. */
   start(reply: { conversationId: string; replyId: string }): void {
     if (this.stopped || this.runs.has(reply.replyId)) return;
     const run = new Run(reply);
@@ -78,17 +78,17 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   onReconnect(): void {
-    // A settlement missed meanwhile shows at the next checkpoint.
+    // If the end of a reply was missed, the next checkpoint notices.
   }
 
-  /** The replies are no longer this server's: drop them all. */
+  /** Drops all replies, which no longer belong to this server. */
   fenceAll(): void {
     for (const { run } of this.runs.values()) run.fence();
   }
 
   /**
-   * Gives running replies, and operations that may yet begin some, a while to end by themselves. Then settles the replies
-   * with the text they have, and gives up on those that cannot be settled in time: other servers will. In milliseconds.
+   * Gives running replies, and operations that may still start some, time to finish. Then ends the remaining replies
+   * with the text they have. Those that cannot be ended in time are left to other servers. Times are in milliseconds.
    */
   async stop(
     shutdown: Shutdown,
@@ -120,9 +120,9 @@ export class Runner implements ReplyRunner, HintListener {
     let actor: Author = { kind: 'AI_AGENT' };
     let operation: RunningOperation | undefined;
     try {
-      // A database that is away only delays the reply: nobody else may settle it while this server lives.
+      // An outage of the database only delays the reply: no other server may end it while this one is alive.
       const loaded = await this.untilDone(run, 'load what to answer', () =>
-        // What was interrupted while it waited for its turn has nothing to load.
+        // If interrupted while it waited for its turn, there is nothing to load.
         this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn(pool, replyId, historyBytes))),
       );
       if (!loaded) {
@@ -158,7 +158,7 @@ export class Runner implements ReplyRunner, HintListener {
     if (usage) await this.options.onUsage?.(conversationId, usage.inputTokens + usage.outputTokens);
   }
 
-  /** Goes to a phase that the present one leads to; returns it. */
+  /** Changes to a phase that the present one allows, and returns it. */
   private async enter(next: string, phase: string | null, turn: Turn, run: Run, actor: Author): Promise<string> {
     const { conversationId, replyId } = run;
     if (!turn.playbook || !nextPhases(turn.playbook, phase).some(({ name }) => name === next)) {
@@ -188,7 +188,7 @@ export class Runner implements ReplyRunner, HintListener {
     if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
   }
 
-  /** Tries until the database does it; null when the run has been given up meanwhile. */
+  /** Retries until the database succeeds. Null if the run was given up meanwhile. */
   private async untilDone<T>(
     run: Run,
     what: string,
@@ -208,8 +208,8 @@ export class Runner implements ReplyRunner, HintListener {
 }
 
 /**
- * Ends with the reason of an abort even when the source does not heed it, and aborts a source that is silent for too long.
- * Lets other work in when the source never waits.
+ * Ends with the abort's reason even if the source ignores it, and aborts a source that is silent for too long.
+ * Yields to other work if the source never waits.
  */
 async function* untilAborted<T>(
   source: AsyncIterable<T>,
@@ -244,17 +244,17 @@ async function* untilAborted<T>(
     }
   } finally {
     clearTimeout(timer);
-    // Not awaited: a source that hangs would hang its end too.
+    // Not awaited: a source that hangs would block its own end.
     iterator.return?.().then(undefined, () => undefined);
   }
 }
 
-/** This server is told to terminate. */
+/** The server is shutting down. */
 class ShutdownError extends Error {
   override name = 'ShutdownError';
 }
 
-/** The runtime has given no part for too long. */
+/** The runtime has sent no part for too long. */
 class SilenceError extends Error {
   override name = 'SilenceError';
 }

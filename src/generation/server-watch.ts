@@ -1,15 +1,15 @@
-/** A server's row as it was seen; the version changes whenever the row does. */
+/** A server's row as read. The version changes whenever the row does. */
 export interface ServerRow {
   id: string;
   version: string;
-  /** Null in rows of the release before: theirs is taken for the observer's. */
+  /** Null in rows of the previous release. The observer's own lease is assumed for them. */
   leaseSeconds: number | null;
 }
 
 /**
- * Judges which servers are dead: those whose row has stood still for a lease, by the observer's own monotonic clock. It compares
- * no wall clocks. Time that lies between two looks counts for little more than a quarter of a lease, however long it was: the
- * observer cannot know whether anybody had the database meanwhile.
+ * Judges which servers are dead: those whose row has not changed for a lease, by the observer's own monotonic clock. It compares
+ * no wall clocks. The time between two checks counts for little more than a quarter of a lease, however long it was, since the
+ * observer cannot know whether other servers could reach the database meanwhile.
  */
 export class ServerWatch {
   private readonly leaseMs: number;
@@ -21,12 +21,12 @@ export class ServerWatch {
     this.leaseMs = leaseSeconds * 1000;
   }
 
-  /** Whether the observer has had the database for a whole lease. */
+  /** Whether the observer could reach the database for a whole lease. */
   isSteady(): boolean {
     return this.watchedMs >= this.leaseMs;
   }
 
-  /** The database was away: what was seen before tells nothing. */
+  /** Forgets what was seen before an outage of the database. */
   forget(): void {
     this.standing.clear();
     this.beforeMs = null;
@@ -34,8 +34,8 @@ export class ServerWatch {
   }
 
   /**
-   * Takes the rows of a look that was begun and answered at these times, in milliseconds of a clock that does not jump; returns
-   * the servers that are dead. Looks are to come four times in a lease. `ownId` is never among them.
+   * Takes the rows of a check with the times at which it was begun and answered, in milliseconds of a monotonic clock. Returns
+   * the servers that are dead. Call it four times per lease. `ownId` is never among them.
    */
   look(rows: readonly ServerRow[], begunMs: number, answeredMs: number, ownId: string): ServerRow[] {
     const passed = this.beforeMs === null ? 0 : Math.max(0, begunMs - this.beforeMs);

@@ -5,16 +5,16 @@ import type { TurnSource } from '../agents/turn.ts';
 import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { JsonObject } from '../json.ts';
 
-/** The most messages that a turn looks back on. */
+/** The most messages in the history of a turn. */
 const HISTORY = 200;
 
-/** What a reply is generated from, and by which runtime of which agent. */
+/** The turn that a reply is generated from, with its runtime and its agent. */
 export interface LoadedTurn extends TurnSource {
   runtime: string;
   agentId: string;
 }
 
-/** The history takes at most `historyBytes`. Null when the reply is no longer running. */
+/** Loads a turn whose history takes at most `historyBytes`. Null if the reply is no longer running. */
 export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: number): Promise<LoadedTurn | null> {
   const { rows } = await pool.query<ReplyRow>({ name: 'load-turn', text: turnSql, values: [replyId] });
   return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0], historyBytes) } : null;
@@ -26,9 +26,9 @@ interface HistoryRow {
   role: MessageRole;
   metadata: JsonObject;
   queryMetadata: JsonObject | null;
-  /** At most as many characters as bytes are left for it. */
+  /** The text, cut to as many characters as bytes are left for it. */
   text: string;
-  /** Bytes of the whole text. */
+  /** Size of the whole text in bytes. */
   bytes: number;
   /** Bytes that are left for the text. */
   left: number;
@@ -51,10 +51,10 @@ async function loadHistory(pool: pg.Pool, reply: ReplyRow, historyBytes: number)
   });
 }
 
-/** The beginning of a text that is too long, and a mark that says so. */
+/** The beginning of a text that is too long, with a mark that says so. */
 function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' | 'left'>): string {
   if (bytes <= left) return text;
-  // What a cut leaves of a character is dropped.
+  // Drops a character that was cut in two.
   const kept = new TextDecoder().decode(Buffer.from(text).subarray(0, left), { stream: true });
   return `${kept}\n[Cut here: ${bytes - Buffer.byteLength(kept)} more bytes are not shown.]`;
 }
@@ -68,8 +68,8 @@ FROM message m JOIN conversation c ON c.id = m.conversation_id JOIN agent a ON a
 WHERE m.id = $1 AND c.generating_message_id = m.id`;
 
 /**
- * Newest first, until the budget is spent: the last text of those that fit is cut. The newest message is always there,
- * whatever its metadata takes. Of a text that is not shown only the length is looked at, which is stored beside it.
+ * Newest first, until the budget is used up. The last text that fits partly is cut. The newest message is always included,
+ * however large its metadata. For a text that is not loaded, only its stored length is read.
  */
 const historySql = /* sql */ `
 WITH recent AS (

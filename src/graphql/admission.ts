@@ -14,6 +14,8 @@ export interface Operation {
   operationName?: string | null | undefined;
   variableValues?: Record<string, unknown> | null | undefined;
   contextValue: GraphQLContext;
+  /** All that was sent for it. */
+  params: object;
 }
 
 /** The decision on whether an operation may run. */

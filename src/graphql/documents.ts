@@ -32,6 +32,17 @@ export function parseDocument(source: string | Source): DocumentNode {
   }
 }
 
+/** The faults of a document. */
+export const validateDocument: typeof validate = (...args) => {
+  try {
+    return validate(...args);
+  } catch (error) {
+    // Some rules call themselves once for each fragment that is spread in another.
+    if (error instanceof RangeError) return [badUserInput('The fragments of the document are nested too deeply.')];
+    throw error;
+  }
+};
+
 /** For connections that do not use Yoga: parses and validates a document, or takes it from the cache. */
 export function documentReader(introspection: boolean) {
   const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
@@ -39,7 +50,7 @@ export function documentReader(introspection: boolean) {
   /** Throws like `parseDocument`. */
   return (source: string): { document: DocumentNode; faults: readonly GraphQLError[] } => {
     const document = documentCache.get(source) ?? parseDocument(source);
-    const faults = valid.has(document) ? [] : validate(schema, document, rules);
+    const faults = valid.has(document) ? [] : validateDocument(schema, document, rules);
     if (faults.length === 0) {
       valid.add(document);
       documentCache.set(source, document);

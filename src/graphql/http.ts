@@ -1,7 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
-import { createYoga, type FetchAPI, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga';
+import {
+  createYoga,
+  type FetchAPI,
+  isAsyncIterable,
+  type Plugin,
+  type YogaInitialContext,
+  type YogaServerInstance,
+} from 'graphql-yoga';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
@@ -14,7 +21,7 @@ import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
-import { documentCache, parseDocument } from './documents.ts';
+import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import {
   badUserInput,
   noLongerServed,
@@ -197,14 +204,14 @@ const useCommitted: Plugin = {
 
 /** What the starts of an execution and of a subscription have in common. */
 interface Starting {
-  args: Operation & { contextValue: ServerContext };
+  args: Omit<Operation, 'params'> & { contextValue: ServerContext & YogaInitialContext };
   setResultAndStopExecution: (result: { errors: GraphQLError[] }) => void;
 }
 
 /** Refuses an operation, before it runs, that costs too much or that its viewer may not run. */
 function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin<ServerContext & GraphQLContext> {
   const refuseExcess = async ({ args, setResultAndStopExecution }: Starting) => {
-    const { errors, allowance } = await admit(args, rateLimits);
+    const { errors, allowance } = await admit({ ...args, params: args.contextValue.params }, rateLimits);
     if (allowance) tell(args.contextValue.res, allowance);
     if (errors.length > 0) setResultAndStopExecution({ errors });
   };
@@ -212,7 +219,8 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
     onParse({ setParseFn }) {
       setParseFn(parseDocument);
     },
-    onValidate({ addValidationRule }) {
+    onValidate({ addValidationRule, setValidationFn }) {
+      setValidationFn(validateDocument);
       if (!introspection) addValidationRule(NoSchemaIntrospectionCustomRule);
     },
     onExecute: refuseExcess,

@@ -1,4 +1,4 @@
-import { type DocumentNode, getOperationAST, type GraphQLError, type GraphQLSchema } from 'graphql';
+import { type DocumentNode, getOperationAST, type GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
 import { costOfOperation } from './cost.ts';
 import { badUserInput } from './errors.ts';
 import { faultOfVariables } from './variables.ts';
@@ -27,6 +27,8 @@ export const operationLimits = {
   repeats: 20,
   /** Characters of an alias. */
   alias: 100,
+  /** Characters of all that is sent to begin a subscription, as JSON: it is held for as long as that runs. */
+  subscription: 65_536,
 } as const;
 
 /** The limits that a valid operation exceeds. It depends on the variables, so it is not cached with the document. */
@@ -36,6 +38,7 @@ export function faultsOfOperation(
     document: DocumentNode;
     operationName?: string | null | undefined;
     variableValues?: Record<string, unknown> | null | undefined;
+    params: object;
   },
 ): readonly GraphQLError[] {
   const { document, operationName } = operation;
@@ -51,7 +54,14 @@ export function faultsOfOperation(
   refuse('costs too much, counted as fields times page sizes:', asked.cost, operationLimits.cost);
   refuse(`selects \`${asked.repeats.field}\` too often in one place:`, asked.repeats.times, operationLimits.repeats);
   refuse('has too long an alias, in characters:', asked.longestAlias, operationLimits.alias);
-  const { variableDefinitions = [] } = getOperationAST(document, operationName) ?? {};
+  const { variableDefinitions = [], operation: type } = getOperationAST(document, operationName) ?? {};
+  if (type === OperationTypeNode.SUBSCRIPTION) {
+    refuse(
+      'is a subscription of too many characters, with its variables:',
+      JSON.stringify(operation.params).length,
+      operationLimits.subscription,
+    );
+  }
   const fault = faultOfVariables(schema, variableDefinitions, variables);
   if (fault !== null) faults.push(fault);
   return faults.map(badUserInput);

@@ -1,44 +1,27 @@
-import { visibleTo } from '../access/visibility.ts';
+import { finders } from '../access/finders.ts';
 import { decodeAnyId, type IdType } from '../ids.ts';
 import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
 
-type Finder = (context: GraphQLContext, id: string) => Promise<object | null>;
-
-const finders: Record<IdType, Finder> = {
-  Agent: ({ services, viewer }, id) =>
-    services.prisma.agent.findUnique({ where: { id, AND: visibleTo(viewer).agent } }),
-  ApiKey: ({ services, viewer: { organizationId, scopes } }, id) =>
-    scopes.includes('admin') ? services.prisma.apiKey.findUnique({ where: { id, organizationId } }) : nothing,
-  Article: ({ services, viewer }, id) =>
-    services.prisma.article.findUnique({ where: { id, corpus: visibleTo(viewer).corpus } }),
-  Contact: ({ services, viewer }, id) =>
-    services.prisma.contact.findUnique({ where: { id, AND: visibleTo(viewer).contact } }),
-  Conversation: ({ services, viewer }, id) =>
-    services.prisma.conversation.findUnique({ where: { id, AND: visibleTo(viewer).conversation } }),
-  Corpus: ({ services, viewer }, id) =>
-    services.prisma.corpus.findUnique({ where: { id, AND: visibleTo(viewer).corpus } }),
-  Handoff: ({ services, viewer }, id) =>
-    services.prisma.handoff.findUnique({ where: { id, AND: visibleTo(viewer).handoff } }),
-  Inbox: ({ services, viewer }, id) =>
-    services.prisma.inbox.findUnique({ where: { id, AND: visibleTo(viewer).inbox } }),
-  Message: ({ services, viewer }, id) =>
-    services.prisma.message.findUnique({ where: { id, AND: visibleTo(viewer).message } }),
-  UnansweredQuestion: ({ services, viewer }, id) =>
-    services.prisma.unansweredQuestion.findUnique({ where: { id, corpus: visibleTo(viewer).corpus } }),
-};
-
-const nothing = Promise.resolve(null);
-
 /** The most ids that `nodes` accepts. */
 const MAX_NODES = 100;
 
-async function findNode(context: GraphQLContext, id: string): Promise<object | null> {
-  const named = decodeAnyId(id);
-  if (!named) return null;
-  const node = await finders[named.type](context, named.uuid);
-  return node && { ...node, __typename: named.type };
+/** In the order of the ids, null for each that names nothing or nothing to be seen. Takes one statement for each type. */
+async function findNodes(context: GraphQLContext, ids: readonly string[]): Promise<(object | null)[]> {
+  const named = ids.map(decodeAnyId);
+  const wanted = new Map<IdType, Set<string>>();
+  for (const id of named) if (id) wanted.set(id.type, (wanted.get(id.type) ?? new Set()).add(id.uuid));
+  const found = new Map<string, object>();
+  await Promise.all(
+    [...wanted].map(async ([type, uuids]) => {
+      for (const row of await finders[type](context, [...uuids])) found.set(`${type} ${row.id}`, row);
+    }),
+  );
+  return named.map((id) => {
+    const row = id && found.get(`${id.type} ${id.uuid}`);
+    return row ? { ...row, __typename: id.type } : null;
+  });
 }
 
 builder.queryField('node', (t) =>
@@ -48,7 +31,7 @@ builder.queryField('node', (t) =>
     authScopes: { read: true, participate: true },
     description: 'Any object by its ID. Null if it does not exist or you may not see it.',
     args: { id: t.arg.id({ required: true, description: 'ID of an object of any type.' }) },
-    resolve: (_root, { id }, context) => findNode(context, id),
+    resolve: async (_root, { id }, context) => (await findNodes(context, [id]))[0],
   }),
 );
 
@@ -61,7 +44,7 @@ builder.queryField('nodes', (t) =>
     args: { ids: t.arg.idList({ required: true, description: 'IDs of objects of any types.' }) },
     resolve: (_root, { ids }, context) => {
       if (ids.length > MAX_NODES) throw badUserInput(`Asks for ${ids.length} nodes; at most ${MAX_NODES} are allowed.`);
-      return Promise.all(ids.map((id) => findNode(context, id)));
+      return findNodes(context, ids);
     },
   }),
 );

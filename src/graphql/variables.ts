@@ -19,6 +19,8 @@ export const variableLimits = {
   depth: 100,
   /** Characters of an id, an enum value, a DateTime or a cursor. */
   name: 1024,
+  /** Fields in all that their input types do not know. Each would be told with everything beside it. */
+  unknownFields: 3,
 } as const;
 
 /** A value of these types may be as long as its field allows. Values of all other types are short. */
@@ -57,6 +59,7 @@ class TooMuchError extends Error {
 
 class Scale {
   private values = 0;
+  private unknownFields = 0;
 
   /** `type` is undefined inside JSON. Throws `TooMuchError`. */
   weigh(path: string[], value: unknown, type: GraphQLInputType | undefined): void {
@@ -77,8 +80,16 @@ class Scale {
       const at = [...path, '[]'];
       for (const item of value) this.weigh(at, item, entry);
     } else if (typeof value === 'object' && value !== null) {
-      const fields = isInputObjectType(inner) ? inner.getFields() : {};
-      for (const [key, item] of Object.entries(value)) this.weigh([...path, key], item, fields[key]?.type);
+      const fields = isInputObjectType(inner) ? inner.getFields() : null;
+      for (const [key, item] of Object.entries(value)) {
+        const field = fields?.[key];
+        if (fields && !field) this.unknownFields += 1;
+        if (this.unknownFields > variableLimits.unknownFields) {
+          const what = 'and what was read before it hold too many fields that their types do not know';
+          throw new TooMuchError(path, what, variableLimits.unknownFields);
+        }
+        this.weigh([...path, key], item, field?.type);
+      }
     } else if (typeof value === 'string' && inner && 'name' in inner && !longTypes.has(inner.name)) {
       if (value.length > variableLimits.name) {
         throw new TooMuchError(path, `is ${value.length} characters long`, variableLimits.name);

@@ -45,7 +45,13 @@ export function openSockets(
   options: { logger: Logger; maxPayloadBytes: number; keepAliveSeconds: number },
 ): Sockets {
   const { logger, keepAliveSeconds } = options;
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: options.maxPayloadBytes, handleProtocols });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: options.maxPayloadBytes,
+    handleProtocols,
+    // However many messages arrive together, others have their turn between them.
+    allowSynchronousEvents: false,
+  });
   /** Functions that end the streams of each socket. */
   const streams = new Map<WebSocket, (code: number, reason: string) => void>();
   const silent = new Set<WebSocket>();

@@ -86,7 +86,7 @@ export function createWebSockets(options: {
       return false;
     },
     onClose: ({ extra }) => extra.release?.(),
-    async onSubscribe({ extra, subscriptions }, _id, params) {
+    async onSubscribe({ extra, subscriptions }, id, params) {
       const { viewer } = extra;
       if (!viewer) return [new GraphQLError('Not authenticated.')];
       if (accepted.isClosed) return [withoutHttp(shuttingDown())];
@@ -102,7 +102,7 @@ export function createWebSockets(options: {
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
         const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
-        const { errors } = await admit(operation, rateLimits);
+        const { errors } = await admit({ ...operation, params: { id, ...params } }, rateLimits);
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {
         // A syntax error thrown here would close the whole socket.

@@ -6,10 +6,10 @@ import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
 import type { SchemaAnswer, SchemaMessage, SchemaRequest, ValueFault } from './protocol.ts';
 
-/** What one check may take, and how many may wait for theirs. */
+/** Limits of one check, and of how many may wait. */
 export const checkLimits = {
   milliseconds: 2000,
-  /** Of everything that lives in the worker. */
+  /** Memory of the whole worker. */
   megabytes: 128,
   /** In bytes of JSON. */
   valueBytes: 1024 * 1024,
@@ -18,7 +18,7 @@ export const checkLimits = {
   waitingMilliseconds: 10_000,
 } as const;
 
-/** A schema cannot be used, or not within the limits. The message says why, as a sentence without its subject. */
+/** A schema cannot be used, or not within the limits. The message says why, as a sentence without a subject. */
 export class SchemaError extends Error {
   override name = 'SchemaError';
 }
@@ -34,8 +34,8 @@ interface Check {
 type Limits = { [name in keyof typeof checkLimits]: number };
 
 /**
- * Checks values against JSON Schemas (draft 2020-12) that operators write, in a worker with limits of time and memory. A check
- * that passes them fails alone: the worker is replaced. Checks of different schemas take turns.
+ * Checks values against operators' JSON Schemas (draft 2020-12), in a worker with limits on time and memory. A check
+ * that exceeds them fails alone, and the worker is replaced. Checks of different schemas take turns.
  */
 export class SchemaChecker {
   private readonly logger: Logger;
@@ -43,13 +43,13 @@ export class SchemaChecker {
   private worker: Worker | null = null;
   private ready = false;
   private running: { check: Check; timer: NodeJS.Timeout } | null = null;
-  /** By the text of the schema, the one whose turn it is first. */
+  /** Keyed by the text of the schema. The schema whose turn is next comes first. */
   private readonly waiting = new Map<string, Check[]>();
   private waitingCount = 0;
   private lastId = 0;
-  /** Questions that wait for their answer. Whoever asks the same meanwhile gets it too. */
+  /** Requests that wait for an answer. Identical requests share it. */
   private readonly asked = new Map<string, Promise<SchemaAnswer>>();
-  /** Answers to small questions, which come again and again. */
+  /** Cached answers to small requests, which are often repeated. */
   private readonly known = new LRUCache<string, SchemaAnswer>({
     max: 1000,
     maxSize: 1_000_000,
@@ -64,7 +64,7 @@ export class SchemaChecker {
     this.limits = { ...checkLimits, ...limits };
   }
 
-  /** Why this schema must not be written, as a sentence without its subject; null when it may. Throws `UnavailableError`. */
+  /** Why this schema must not be written, as a sentence without a subject, or null. Throws `UnavailableError`. */
   async faultOf(schema: object): Promise<string | null> {
     try {
       return (await this.ask(JSON.stringify(schema))).schemaFault;
@@ -75,9 +75,9 @@ export class SchemaChecker {
   }
 
   /**
-   * The first thing that is wrong with a value; null when it matches.
-   * @throws {SchemaError} when the schema cannot be used, or the check passes its limits.
-   * @throws {UnavailableError} when too many checks wait.
+   * The first thing that is wrong with a value, or null if it matches.
+   * @throws {SchemaError} if the schema cannot be used, or the check exceeds its limits.
+   * @throws {UnavailableError} if too many checks wait.
    */
   async check(schema: object, value: Json): Promise<ValueFault | null> {
     const text = JSON.stringify(value);
@@ -89,7 +89,7 @@ export class SchemaChecker {
     return valueFault;
   }
 
-  /** Fails what waits. */
+  /** Fails all waiting checks. */
   async close(): Promise<void> {
     this.closed = true;
     const gone = new UnavailableError('The server is shutting down. Try again.', 1);
@@ -115,7 +115,7 @@ export class SchemaChecker {
 
   private enqueue(schema: string, value?: string): Promise<SchemaAnswer> {
     const checks = this.waiting.get(schema) ?? [];
-    // One schema that takes long must not fill the queue before all others.
+    // One slow schema must not fill the queue ahead of all others.
     const isFull = this.waitingCount >= this.limits.waiting || checks.length >= this.limits.waiting / 2;
     if (isFull || this.closed) return Promise.reject(tooBusy());
     return new Promise((resolve, reject) => {
@@ -140,7 +140,7 @@ export class SchemaChecker {
     check.reject(error);
   }
 
-  /** Gives the worker what has waited longest of the schema whose turn it is. */
+  /** Gives the worker the check that has waited longest for the schema whose turn it is. */
   private next(): void {
     if (this.running) return;
     const [turn] = this.waiting;
@@ -156,7 +156,7 @@ export class SchemaChecker {
     this.waitingCount -= 1;
     const { milliseconds } = this.limits;
     const timer = setTimeout(() => {
-      // When this thread was busy, the answer may be there already.
+      // If this thread was busy, the answer may have arrived already.
       setImmediate(() => {
         if (this.running?.check !== check) return;
         void this.drop(
@@ -201,7 +201,7 @@ export class SchemaChecker {
     this.running = null;
   }
 
-  /** Ends the worker and fails what it was at; what waits goes to the next one. */
+  /** Ends the worker and fails its current check. Waiting checks go to the next worker. */
   private async drop(error: Error): Promise<void> {
     const { worker, running, ready } = this;
     this.worker = null;
@@ -212,7 +212,7 @@ export class SchemaChecker {
       running.check.reject(error);
       if (error instanceof SchemaError) this.logger.warn({ err: error }, 'ended the check of a JSON Schema');
     }
-    // A worker that cannot start would be started for ever; what waits is refused when its time is over.
+    // Does not restart a worker that cannot start. Waiting checks are refused when their time is over.
     if (ready && !this.closed) this.next();
     await worker?.terminate();
   }

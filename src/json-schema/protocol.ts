@@ -1,28 +1,28 @@
-/** What is asked of the worker. Schemas and values come as JSON. */
+/** A request to the worker. Schemas and values are JSON texts. */
 export interface SchemaRequest {
   id: number;
   schema: string;
-  /** Left out: whether the schema may be used at all, as whoever writes it has to know. */
+  /** Left out: checks whether the schema itself may be used, before it is written. */
   value?: string;
 }
 
-/** One fault of a value. */
+/** One problem of a value. */
 export interface ValueFault {
-  /** From the value down, list indexes in decimal. */
+  /** Path from the value down. List indexes are decimal numbers. */
   path: string[];
-  /** As in "must be string". */
+  /** For example "must be string". */
   message: string;
-  /** The last step of the path is a property that the schema does not know. */
+  /** Whether the last step of the path is a property that the schema does not know. */
   unknownProperty: boolean;
 }
 
 export interface SchemaAnswer {
   id: number;
-  /** Why the schema cannot be used, as a sentence without its subject. */
+  /** Why the schema cannot be used, as a sentence without a subject. */
   schemaFault: string | null;
   /** The first thing that is wrong with the value. */
   valueFault: ValueFault | null;
 }
 
-/** The worker says that it has started, and then answers. */
+/** The worker reports that it has started, and then answers requests. */
 export type SchemaMessage = 'ready' | SchemaAnswer;

@@ -1,21 +1,21 @@
 import { RE2JS } from 're2js';
 import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 
-/** What a schema may hold, so that it can be compiled and checked in little time. */
+/** Limits of a schema, so that it can be compiled and checked quickly. */
 export const schemaLimits = {
   /** In bytes of JSON. */
   bytes: 256 * 1024,
-  /** Objects and lists, with what each `$ref` leads to counted at each place that refers to it. */
+  /** Number of objects and lists. The target of a `$ref` counts at each place that refers to it. */
   nodes: 20_000,
-  /** Of `pattern` and `patternProperties` together. */
+  /** Number of `pattern` and `patternProperties` together. */
   patterns: 100,
   /** In characters. */
   patternLength: 1000,
 } as const;
 
 /**
- * Why nobody should have to run this schema; null when it is within bounds. What stands where no schema is expected is looked
- * at too, since a `$ref` may lead there.
+ * Why this schema is too expensive, or null if it is within bounds. Places where no schema is expected are checked
+ * too, since a `$ref` may lead there.
  */
 export function objectionTo(schema: JsonObject, { toPatterns }: { toPatterns: boolean }): string | null {
   return objectionToKeywords(schema) ?? (toPatterns ? objectionToPatterns(schema) : null) ?? objectionToSize(schema);
@@ -61,7 +61,7 @@ function patternsOf({ pattern, patternProperties }: JsonObject): string[] {
   ];
 }
 
-/** A pattern that is matched in linear time, however it is written; null when it cannot be. */
+/** A pattern that is matched in linear time. Null if RE2 cannot express it. */
 export function linearPattern(pattern: string): RE2JS | null {
   try {
     return RE2JS.compile(RE2JS.translateRegExp(pattern));
@@ -78,7 +78,7 @@ function objectionToSize(schema: JsonObject): string | null {
     if (typeof node !== 'object' || node === null) return 0;
     const known = sizes.get(node);
     if (known !== undefined) return known;
-    // What leads back here goes on for as long as the value does, which has a bound of its own.
+    // A recursive schema ends when the value does, which has a limit of its own.
     sizes.set(node, 0);
     let size = 1;
     for (const item of Object.values(node)) size = Math.min(size + sizeOf(item), schemaLimits.nodes + 1);

@@ -5,20 +5,20 @@ import { isJsonObject, type JsonObject } from '../json.ts';
 import type { SchemaAnswer, SchemaMessage, SchemaRequest, ValueFault } from './protocol.ts';
 import { linearPattern, objectionTo } from './rules.ts';
 
-// A thread of its own, since what operators write is compiled and run here: it may be ended at any time.
+// Runs in a thread of its own that can be ended at any time, since it compiles and runs what operators write.
 
 const port = parentPort;
 if (!port) throw new Error('This module runs as a worker.');
 const say = (message: SchemaMessage) => port.postMessage(message);
 
-/** What a schema came to, by its text. Sizes are in characters of the text. */
+/** Compiled schemas, keyed by their text. Sizes are in characters of the text. */
 const compiled = new LRUCache<string, { validate: ValidateFunction } | { fault: string }>({
   max: 500,
   maxSize: 2_000_000,
   sizeCalculation: (_compiled, text) => text.length,
 });
 
-/** Knows the rules that schemas themselves have to keep. */
+/** Validates schemas against the meta-schema. */
 const judge = new Ajv2020({ strict: false, logger: false });
 
 port.on('message', ({ id, schema, value }: SchemaRequest) => {
@@ -55,7 +55,7 @@ function prepare(text: string): { validate: ValidateFunction } | { fault: string
   return use;
 }
 
-/** With an Ajv of its own, so that no schema meets the `$id` of another. The rules of schemas were kept when it was written. */
+/** Uses an Ajv of its own, so that no schema sees the `$id` of another. The schema was validated when it was written. */
 function compile(schema: JsonObject): { validate: ValidateFunction } | { fault: string } {
   const fault = objectionTo(schema, { toPatterns: false });
   if (fault !== null) return { fault };
@@ -90,7 +90,7 @@ function describe({ instancePath, message, params }: ErrorObject): ValueFault {
   return { path, message: (message ?? 'is not valid') + choices.replace(/\]$/, ''), unknownProperty: false };
 }
 
-/** Patterns of RE2 where they can be. Those of schemas written before, and of runtimes, have the limit of time alone. */
+/** Uses RE2 where it can. Patterns of older schemas and of runtimes are bounded only by the time limit. */
 const regExp = Object.assign(
   (pattern: string, flags: string) => {
     const linear = linearPattern(pattern);

@@ -4,17 +4,17 @@ import type { Article } from './read-article.ts';
 import { splitPassages } from './passages.ts';
 import { addWords, deletePassages, removeUnusedWords } from './words.ts';
 
-/** A row that was written. */
+/** An article that was written. */
 export interface WrittenArticle {
   id: string;
   slug: string;
-  /** False when it was there before. */
+  /** False if the article existed before. */
   created: boolean;
 }
 
 /**
- * Creates or updates the articles by their slugs, each once, and rebuilds the passages of those that changed; returns only
- * these. Whoever writes to a corpus has locked its row, so that what is kept of its words stays true.
+ * Creates or updates the articles by their slugs, each once, and rebuilds the passages of those that changed. Returns only
+ * these. The caller has locked the row of the corpus, so that the stored list of its words stays correct.
  */
 export async function writeArticles(
   db: pg.PoolClient,
@@ -35,14 +35,14 @@ export async function writeArticles(
   return written;
 }
 
-/** Removes the articles, of the corpus that the caller has locked. */
+/** Removes articles of a corpus. The caller has locked the corpus. */
 export async function removeArticles(db: pg.PoolClient, corpusId: string, ids: readonly string[]): Promise<void> {
   const words = await deletePassages(db, ids);
   await db.query('DELETE FROM article WHERE id = ANY ($1::uuid[])', [ids]);
   await removeUnusedWords(db, corpusId, words);
 }
 
-/** Bounds the size of one statement. */
+/** Splits the articles so that no statement gets too large. */
 function* batches(articles: readonly Article[]): Generator<Article[]> {
   let batch: Article[] = [];
   let length = 0;
@@ -68,7 +68,7 @@ async function upsert(db: pg.PoolClient, corpusId: string, articles: Article[]):
     questions: questions ?? [],
   }));
   const written = await db.query<WrittenArticle>({
-    // An inserted row has no xmax; one that ON CONFLICT locked and updated has.
+    // An inserted row has no xmax. One that ON CONFLICT updated has one.
     text: `
       INSERT INTO article (id, corpus_id, slug, title, body, url, tags, questions, updated_at)
       SELECT id, $1, slug, title, body, url, tags, questions, now()

@@ -6,18 +6,18 @@ import { ValueReader } from '../value-reader.ts';
 import { removeArticles, writeArticles } from './articles.ts';
 import { type ArticleInput, readArticle } from './read-article.ts';
 
-/** What the commands on corpora are built from. */
+/** The services that the commands on corpora use. */
 export interface KnowledgeServices {
   pool: pg.Pool;
   newId: NewId;
 }
 
-/** Whose corpora they are. */
+/** The owner of the corpora. */
 export interface CorpusOwner {
   organizationId: string;
 }
 
-/** Makes a corpus without articles. */
+/** Creates a corpus without articles. */
 export async function createCorpus(
   { pool, newId }: KnowledgeServices,
   { organizationId }: CorpusOwner,
@@ -36,7 +36,7 @@ export async function createCorpus(
   return { corpusId };
 }
 
-/** Deletes the corpus with its articles. Agents that used it have none then, and conversations that of their agent. */
+/** Deletes the corpus with its articles. Agents that used it then have none, and conversations that used it use their agent's. */
 export async function deleteCorpus(
   { pool }: KnowledgeServices,
   { organizationId }: CorpusOwner,
@@ -51,7 +51,7 @@ export async function deleteCorpus(
   return { corpusId };
 }
 
-/** Creates the article, or makes the one of this slug as it is given. */
+/** Creates an article, or replaces the one with the same slug. */
 export async function upsertArticle(
   { pool }: KnowledgeServices,
   owner: CorpusOwner,
@@ -106,7 +106,7 @@ async function corpusOf(db: pg.PoolClient, articleId: string): Promise<string | 
   return rows[0]?.corpusId ?? null;
 }
 
-/** Whether it is there; nobody else writes to it until the transaction ends. */
+/** Locks a corpus until the transaction ends. False if it does not exist. */
 async function lockCorpus(db: pg.PoolClient, { organizationId }: CorpusOwner, id: string): Promise<boolean> {
   const { rowCount } = await db.query({
     text: 'SELECT FROM corpus WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE',

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-/** What stands between two words of the sorted list, which stays one text: as so many it would take more time and memory. */
+/** The separator of the sorted list, which stays one string: splitting it would take more time and memory. */
 const separator = '","';
 let sortedWords: string | undefined;
 
-/** Whether the word, in small letters, is one of some 275,000 English ones: inflected forms are, names are not. */
+/** Whether a lower-case word is among some 275,000 English words. Inflected forms are included, names are not. */
 export function isEnglish(word: string): boolean {
   sortedWords ??= readWords();
   let [low, high] = [0, sortedWords.length];

@@ -1,4 +1,4 @@
-/** Words that show that something is asked, or how, and not what; PostgreSQL's own stop words are among them. */
+/** Words that do not say what is asked, including PostgreSQL's own stop words. */
 export const fillers: ReadonlySet<string> = new Set(
   `able about above actually after again against all already also always am an and another any anybody anyhow anymore
   anyone anything anyway anywhere apparently are as ask asked asking at away basically be because been before being
@@ -22,7 +22,7 @@ export const fillers: ReadonlySet<string> = new Set(
   yet you your youre yours yourself yourselves`.split(/\s+/),
 );
 
-/** Irregular forms of verbs and nouns, and units of measure as they are abbreviated. */
+/** Irregular forms of verbs and nouns, and abbreviations of units of measure. */
 const irregular = `arise arose arisen|awake awoke awoken|bear bore borne|beat beaten|become became|begin began begun|bend bent|bind bound|
   bite bit bitten|bleed bled|blow blew blown|break broke broken|breed bred|bring brought|build built|burn burnt|buy bought|
   catch caught|choose chose chosen|cling clung|creep crept|deal dealt|dig dug|draw drew drawn|dream dreamt|drink drank drunk|
@@ -46,7 +46,7 @@ const forms = new Map(
   }),
 );
 
-/** Endings that change places where the spelling is British or American, or where a verb becomes a noun. */
+/** Pairs of endings that differ between British and American spelling, or between a verb and its noun. */
 const endings: readonly [RegExp, string][] = [
   [/(?<=[bt])re(?=s?$)/, 'er'],
   [/(?<=[bt])er(?=s?$)/, 're'],
@@ -64,7 +64,7 @@ const endings: readonly [RegExp, string][] = [
   [/(?<=[a-z]{2}i?)fications?$/, 'fy'],
 ];
 
-/** Other forms of the word that stemming does not lead to. Those that are no words find nothing. */
+/** Other forms of the word that stemming does not find. Forms that are not words simply match nothing. */
 export function otherForms(word: string): string[] {
   const withIrregular = (words: Iterable<string>) => [...words].flatMap((form) => [form, ...(forms.get(form) ?? [])]);
   const spelt = withIrregular([word]).flatMap((form) => [

@@ -18,7 +18,7 @@ export interface ImportSummary {
 /**
  * Creates or updates the articles by their slugs, in one transaction, and rebuilds the passages of those that changed. With
  * `removeOthers` the corpus then holds exactly these. Imports into one corpus wait for each other. Throws, with nothing
- * written, when the corpus does not exist or two articles share a slug.
+ * written, if the corpus does not exist or two articles share a slug.
  */
 export async function importArticles(
   pool: pg.Pool,
@@ -55,7 +55,7 @@ async function removeAllBut(client: pg.PoolClient, corpusId: string, slugs: Read
   return ids.length;
 }
 
-/** Reads every `.md` file in the folder and below, in the order of their paths; the path without `.md` is the slug. */
+/** Reads all `.md` files in the folder and below, ordered by path. The path without `.md` is the slug. */
 export async function readArticles(folder: string): Promise<Article[]> {
   const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.md')).sort();
   const articles: Article[] = [];
@@ -66,7 +66,7 @@ export async function readArticles(folder: string): Promise<Article[]> {
   return articles;
 }
 
-/** Reads `title`, `url`, `tags` and `questions` from the front matter. Without a title, a leading `# heading` is it, or else the slug. */
+/** Reads `title`, `url`, `tags` and `questions` from the front matter. If it gives no title, the title is a leading `# heading`, or else the slug. */
 export function parseArticle(slug: string, source: string): Article {
   const text = source.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
   const [frontMatter = '', fields = ''] = /^---\n([\s\S]*?\n)?---[ \t]*(?:\n|$)/.exec(text) ?? [];
@@ -83,13 +83,13 @@ export function parseArticle(slug: string, source: string): Article {
   };
 }
 
-/** The values of a list that has a line for each, as `- value`; null when it has none. */
+/** The values of a list written as lines of `- value`. Null if the field is not such a list. */
 function linesOf(fields: string, name: string): string[] | null {
   const lines = new RegExp(`^${name}:[ \\t]*\\n((?:[ \\t]*- .*\\n)+)`, 'm').exec(fields)?.[1]?.split(/^[ \t]*- /m);
   return lines ? lines.map(unquote).filter((value) => value !== '') : null;
 }
 
-/** As `[a, b]`. */
+/** The tags of a list written as `[a, b]`. */
 function inlineTags(fields: string): string[] {
   return (field(fields, 'tags') ?? '')
     .replace(/^\[(.*)\]$/, '$1')

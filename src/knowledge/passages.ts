@@ -1,6 +1,6 @@
-/** A part of an article that answers by itself. */
+/** A part of an article that can answer a question by itself. */
 export interface Passage {
-  /** The headings above it, outermost first, joined by ` › `; empty before the first one. */
+  /** The headings above the passage, outermost first, joined by ` › `. Empty before the first heading. */
   heading: string;
   /** Markdown, never empty. */
   text: string;
@@ -15,7 +15,7 @@ interface Section {
 /** In UTF-16 units. A heading is part of each passage below it. */
 const MAX_HEADING = 200;
 
-/** Splits Markdown at its headings, and a section longer than `maxLength` UTF-16 units between its blocks. */
+/** Splits Markdown at its headings, and splits a section longer than `maxLength` UTF-16 units between its blocks. */
 export function splitPassages(markdown: string, maxLength = 1200): Passage[] {
   return sections(markdown).flatMap(({ heading, blocks }) =>
     pack(
@@ -57,14 +57,14 @@ function sections(markdown: string): Section[] {
   return [...found, current];
 }
 
-/** Without the signs that may close it. One that goes on for longer than anyone reads is cut. */
+/** The text of a heading, without closing `#` signs. A very long one is cut. */
 function headingTitle(rest: string): string {
   const line = rest.trim();
   const title = line.slice(0, codePointBoundary(line, Math.min(line.length, MAX_HEADING)));
   return title.replace(/(^|[ \t]+)#+$/, '').trimEnd();
 }
 
-/** The code fence that is open after this line, when `open` was open before it. */
+/** The code fence that is open after this line, given the one that was open before it. */
 function fenceAfter(line: string, open: string | null): string | null {
   const [, mark, rest = ''] = /^ {0,3}(`{3,}|~{3,})(.*)$/.exec(line) ?? [];
   if (mark === undefined) return open;
@@ -72,7 +72,7 @@ function fenceAfter(line: string, open: string | null): string | null {
   return mark.startsWith(open) && rest.trim() === '' ? null : open;
 }
 
-/** Joins neighbours as long as they fit. */
+/** Joins neighbouring pieces as long as they fit. */
 function pack(pieces: string[], maxLength: number, separator = '\n\n'): string[] {
   const packed: string[] = [];
   for (const piece of pieces) {
@@ -86,7 +86,7 @@ function pack(pieces: string[], maxLength: number, separator = '\n\n'): string[]
   return packed;
 }
 
-/** Divides a block that is too long; the pieces of a code block are code blocks again. */
+/** Splits a block that is too long. The pieces of a code block are code blocks again. */
 function divide(block: string, maxLength: number): string[] {
   const lines = block.split('\n');
   const opening = lines[0] ?? '';
@@ -101,7 +101,7 @@ function divide(block: string, maxLength: number): string[] {
   return pack(code, room, '\n').map((piece) => `${opening}\n${piece}\n${fence}`);
 }
 
-/** Cuts at the end of a line, a sentence or a word, whichever comes late enough, and never inside a surrogate pair. */
+/** Cuts at the end of a line, a sentence or a word, whichever comes late enough. Never cuts inside a surrogate pair. */
 function cut(text: string, maxLength: number): string[] {
   const pieces: string[] = [];
   let rest = text;

@@ -1,7 +1,7 @@
 import { type ValueReader, valueLimits } from '../value-reader.ts';
 import { splitPassages } from './passages.ts';
 
-/** Limits in bytes of UTF-8, but for those that count. */
+/** Limits in bytes of UTF-8, or in number of entries. */
 export const articleLimits = {
   slug: 512,
   title: valueLimits.line,
@@ -14,19 +14,19 @@ export const articleLimits = {
   passages: 2000,
 } as const;
 
-/** An article as it is written, before it is split into passages. */
+/** An article before it is split into passages. */
 export interface Article {
-  /** Its name within the corpus, stable across imports. */
+  /** Unique name within the corpus, stable across imports. */
   slug: string;
   title: string;
-  /** Markdown, without the title. */
+  /** The text in Markdown, without the title. */
   body: string;
   url?: string | null;
   tags?: string[];
   questions?: string[];
 }
 
-/** What an article is read from: what is left out or null is empty. */
+/** The input for an article. A field left out or null is empty. */
 export interface ArticleInput {
   slug: string;
   title: string;
@@ -36,7 +36,7 @@ export interface ArticleInput {
   questions?: readonly string[] | null | undefined;
 }
 
-/** The article, and what is wrong with it in the reader. Each tag and each question counts once. */
+/** Reads an article. Problems go to the reader. Duplicate tags and questions count once. */
 export function readArticle(reader: ValueReader, input: ArticleInput): Article {
   const required = (name: 'slug' | 'title' | 'body') => {
     const text = reader.text([name], input[name], articleLimits[name]) ?? '';

@@ -12,7 +12,7 @@ export interface SearchInput {
   first: number;
 }
 
-/** Asks a corpus of this owner; null when there is none. Throws `InvalidInputError` for what cannot be asked, `UnavailableError` when too many ask. */
+/** Searches a corpus of this owner. Null if there is no such corpus. Throws `InvalidInputError` for an invalid question, `UnavailableError` when too many search. */
 export async function searchCorpus(
   { pool, knowledge }: { pool: pg.Pool; knowledge: KnowledgeBase },
   { organizationId }: CorpusOwner,

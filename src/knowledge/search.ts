@@ -6,11 +6,11 @@ import { certaintyOf, score } from './rank.ts';
 import * as chosen from './weights.ts';
 import type { Certainty, Weights } from './weights.ts';
 
-/** A passage that was found, and where it stands. */
+/** A passage that was found, with its article. */
 export interface KnowledgePassage {
   articleId: string;
   title: string;
-  /** Empty for what stands before the first heading. */
+  /** Empty before the first heading. */
   heading: string;
   text: string;
   url: string | null;
@@ -20,11 +20,11 @@ export interface KnowledgePassage {
 
 export interface KnowledgeQuery {
   corpusId: string;
-  /** A question as people ask it; its first 50 words, fillers aside, and first 1,000 characters count. */
+  /** A question as people ask it. The first 1,000 characters count, and in them the first 50 words other than fillers. */
   query: string;
-  /** Only articles with at least one of these; any article when left out or empty. */
+  /** Search only articles with at least one of these tags. Left out or empty: all articles. */
   tags?: readonly string[];
-  /** 5 unless given, `MAX_PASSAGES` at most. */
+  /** Default: 5. At most `MAX_PASSAGES`. */
   limit?: number;
 }
 

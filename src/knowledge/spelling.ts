@@ -3,8 +3,8 @@ import { isEnglish } from './dictionary.ts';
 import { fillers } from './english.ts';
 
 /**
- * For those of the words that the corpus does not have and that are misspelt, the nearest word that it has. A word of English
- * is not misspelt, however near another one is: it asks for something that the corpus does not know.
+ * For each misspelt word that the corpus does not have, the nearest word that it has. An English word
+ * is never taken for misspelt: it asks for something that the corpus does not know.
  */
 export async function correctSpelling(
   db: Queryable,
@@ -31,7 +31,7 @@ export async function correctSpelling(
   );
 }
 
-/** The nearest of the candidates, the first of equals, that the word may have been meant for. */
+/** The nearest candidate that the word may stand for. Among equals, the first. */
 function nearestWord(word: string, candidates: readonly string[]): string | undefined {
   const sameLetters = candidates.find((candidate) => candidate.replaceAll('-', '') === word);
   if (sameLetters !== undefined || isEnglish(word)) return sameLetters;
@@ -42,17 +42,17 @@ function nearestWord(word: string, candidates: readonly string[]): string | unde
   return near.sort((a, b) => a.edits - b.edits)[0]?.candidate;
 }
 
-/** In a short word only an exchange of letters is a likely slip: with another letter it is as well a name. */
+/** In a short word only swapped letters are a likely mistake. With a different letter it may just as well be a name. */
 function hasLettersOf(word: string, other: string): boolean {
   return Array.from(word).sort().join() === Array.from(other).sort().join();
 }
 
-/** Without an ending that the other word may not have. */
+/** The word without an ending that the other word may lack. */
 function stem(word: string): string {
   return word.replace(/(?<=.{4})(s|d|ing)$/, '');
 }
 
-/** How many letters must be changed, added, left out or exchanged with their neighbour to make one word of the other. */
+/** Edit distance: how many letters must be changed, added, removed or swapped with their neighbour to turn one word into the other. */
 function edits(from: string, to: string): number {
   if (Math.abs(from.length - to.length) > 2) return Infinity;
   let beforeLast: number[] = [];

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * A row for each word of a passage, as it is spelt. Of numbers and short words nobody can tell how they are misspelt, and stop
- * words cannot be searched for.
+ * A row for each word of a passage, as spelt there. Leaves out numbers and short words, whose misspellings cannot be recognized, and stop
+ * words, which cannot be searched for.
  */
 const wordsOf = (passage: string) => `
   unnest(tsvector_to_array(to_tsvector('simple'::regconfig,
@@ -10,7 +10,7 @@ const wordsOf = (passage: string) => `
   WHERE word ~ '^[[:alpha:]]+(-[[:alpha:]]+)*$' AND length(word) BETWEEN 4 AND 40
     AND to_tsvector('english'::regconfig, word) <> ''`;
 
-/** Deletes the passages of the articles; returns their words, some of which may now be nowhere else in the corpus. */
+/** Deletes the articles' passages. Returns their words, some of which may now be missing from the corpus. */
 export async function deletePassages(db: pg.PoolClient, articleIds: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ word: string }>({
     text: `
@@ -21,7 +21,7 @@ export async function deletePassages(db: pg.PoolClient, articleIds: readonly str
   return rows.map(({ word }) => word);
 }
 
-/** Adds the words of the passages of these articles; returns them. */
+/** Adds the words of these articles' passages, and returns them. */
 export async function addWords(db: pg.PoolClient, corpusId: string, articleIds: readonly string[]): Promise<string[]> {
   const { rows } = await db.query<{ word: string }>({
     text: `
@@ -35,7 +35,7 @@ export async function addWords(db: pg.PoolClient, corpusId: string, articleIds: 
   return rows.map(({ word }) => word);
 }
 
-/** Removes those of the words that no passage of the corpus has. One stays while another form of it is used. */
+/** Removes those words that no passage of the corpus has any more. A word stays as long as another form of it is used. */
 export async function removeUnusedWords(db: pg.PoolClient, corpusId: string, words: readonly string[]): Promise<void> {
   if (words.length === 0) return;
   await db.query({

@@ -2,18 +2,18 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { StartupError } from '../errors.ts';
 
-/** A system account, by its numbers. */
+/** A system account, by its numeric ids. */
 export interface Account {
   uid: number;
   gid: number;
 }
 
-/** Whether we are root, as whom PostgreSQL refuses to run. */
+/** Whether this process runs as root, which PostgreSQL refuses. */
 export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** For root: the account to run PostgreSQL as. `postgres`, which is made when missing, or else `nobody`. */
+/** For root: the account to run PostgreSQL as. `postgres`, created if missing, or else `nobody`. */
 export function serviceAccount(): Account {
   const account = findAccount('postgres') ?? createAccount('postgres') ?? findAccount('nobody');
   if (account) return account;
@@ -23,12 +23,12 @@ export function serviceAccount(): Account {
   );
 }
 
-/** For root: whether `account` reaches `path`: may enter a folder, or execute a file. */
+/** For root: whether `account` can enter the folder, or execute the file, at `path`. */
 export function canReach(account: Account, path: string): boolean {
   return spawnSync('/bin/sh', ['-c', 'test -x "$0"', path], { ...account, cwd: '/' }).status === 0;
 }
 
-/** For root: the outermost folder on the way to `path` that `account` may not enter; `path` itself when there is none. */
+/** For root: the outermost folder on the way to `path` that `account` may not enter, or `path` itself if there is none. */
 export function firstBarrier(account: Account, path: string): string {
   const parent = dirname(path);
   return parent === path || canReach(account, parent) ? path : firstBarrier(account, parent);

@@ -15,22 +15,22 @@ import { createCluster, type Creation } from './create-cluster.ts';
 import { errorCode } from './error-code.ts';
 import { locatePrograms, type Programs } from './programs.ts';
 
-/** A PostgreSQL data directory, and what it takes to run it. */
+/** A PostgreSQL data directory, and what is needed to run it. */
 export interface Cluster {
-  /** Where it is looked for. */
+  /** The path under which it is looked for. */
   path: string;
-  /** Where it is: without symbolic links. */
+  /** The real path, without symbolic links. */
   folder: string;
   logFile: string;
   programs: Programs;
-  /** Whom PostgreSQL runs as; ourselves when undefined. */
+  /** The account that PostgreSQL runs as. Undefined: that of this process. */
   account: Account | undefined;
 }
 
 /**
- * The cluster at `<dataDir>/data`, created when missing. Run by root, it may be elsewhere, with a symbolic link
- * there. Any number of processes may call this at once: the first to finish wins, and all get its cluster.
- * @throws an Error that says what to do when it cannot be created, read or run.
+ * The cluster at `<dataDir>/data`, created if missing. For root it may be elsewhere, with a symbolic link
+ * there. Any number of processes may call this at the same time: the first to finish wins, and all get its cluster.
+ * @throws an Error that says what to do if the cluster cannot be created, read or run.
  */
 export async function openCluster(
   dataDir: string,
@@ -51,7 +51,7 @@ export async function openCluster(
   if (!found) {
     const failure = await createCluster(path, { ...options, account, programs }).catch((error: unknown) => error);
     found = findCluster(path);
-    // It may have failed because another process was first.
+    // The creation may have failed because another process was first.
     if (!found) throw failure;
   }
   if (found.version !== programs.majorVersion) {
@@ -95,7 +95,7 @@ function findCluster(path: string): { folder: string; version: string } | undefi
   }
 }
 
-/** Whoever owns a cluster runs it: PostgreSQL insists. */
+/** A cluster runs as its owner, as PostgreSQL requires. */
 function ownerOf(folder: string): Account | undefined {
   if (!isRoot()) return undefined;
   const { uid, gid } = statSync(folder);

@@ -13,7 +13,7 @@ const TELL_AFTER_MS = 3_000;
 export interface Connection {
   client: pg.Client;
   socketFolder: string;
-  /** Whether there was no server before. */
+  /** Whether no server was running before. */
   started: boolean;
 }
 
@@ -24,8 +24,8 @@ export interface StartOptions extends LaunchOptions {
 }
 
 /**
- * Connects to the cluster's server, and starts it when none runs. PostgreSQL itself sees to it that only one does.
- * @throws an Error with the end of PostgreSQL's log when it cannot be started.
+ * Connects to the cluster's server, and starts one if none is running. PostgreSQL itself makes sure that only one runs.
+ * @throws an Error with the end of PostgreSQL's log if it cannot be started.
  */
 export async function connectOrStart(cluster: Cluster, options: StartOptions): Promise<Connection> {
   const { signal, log, applicationName } = options;
@@ -42,7 +42,7 @@ export async function connectOrStart(cluster: Cluster, options: StartOptions): P
         told = true;
         log(`Waiting for PostgreSQL on ${cluster.path}, which ${found ? 'starts or shuts down' : 'does not answer'}.`);
       }
-      // However long it takes to recover from a crash, or to shut down.
+      // Waits as long as PostgreSQL takes to recover from a crash or to shut down.
       if (found === 'busy') deadline = Date.now() + START_TIMEOUT_MS;
       else launched ??= launch(cluster, options);
       if (launched && Date.now() > deadline) throw startFailure(cluster, launched.output());
@@ -74,7 +74,7 @@ export async function findServer(
   return undefined;
 }
 
-/** Nothing when nobody answers. */
+/** Undefined if nothing answers. */
 async function tryConnect(socketFolder: string, applicationName: string): Promise<pg.Client | 'busy' | undefined> {
   const client = new pg.Client({
     host: socketFolder,
@@ -91,13 +91,13 @@ async function tryConnect(socketFolder: string, applicationName: string): Promis
     return client;
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) return undefined;
-    // It starts, recovers or shuts down.
+    // The server is starting, recovering or shutting down.
     if (error.code === '57P03') return 'busy';
     throw error;
   }
 }
 
-/** Where a server of this cluster can be listening. */
+/** The folders in which a server of this cluster may be listening. */
 function knownSocketFolders(cluster: Cluster): string[] {
   if (holdsItsSocket(cluster)) return [cluster.folder];
   const lock = readLockFile(cluster);

@@ -8,24 +8,24 @@ import { errorCode } from './error-code.ts';
 import { isAlive } from './lock-file.ts';
 import { openServiceHome, PROGRAM_ENVIRONMENT, type Programs, SUPERUSER } from './programs.ts';
 
-/** The name of a cluster in the making, with the id of the process that makes it. */
+/** The name of an unfinished cluster, with the id of the process that creates it. */
 const UNFINISHED = /^\.initdb-(\d+)-/;
 
 export interface Creation {
-  /** Whom PostgreSQL will run as; ourselves when undefined. */
+  /** The account that PostgreSQL will run as. Undefined: that of this process. */
   account: Account | undefined;
   programs: Programs;
-  /** Whether it is on disk when this returns. */
+  /** Whether the cluster is flushed to disk when this returns. */
   durable: boolean;
   log: (line: string) => void;
-  /** Breaks it off. */
+  /** Aborts the creation. */
   signal?: AbortSignal;
 }
 
 /**
- * Creates a cluster, complete before it gets its name: `path` is a cluster or absent. Where `account` may not go it is
- * made elsewhere, and `path` a symbolic link to it.
- * @throws an Error that says why it failed, as it does when `path` is taken meanwhile.
+ * Creates a cluster, which gets its name only once complete: `path` is a cluster or absent. Where `account` may not go it is
+ * created elsewhere, and `path` is a symbolic link to it.
+ * @throws an Error that says why it failed, for example because `path` was taken meanwhile.
  */
 export async function createCluster(path: string, creation: Creation): Promise<void> {
   const { account, log } = creation;
@@ -48,7 +48,7 @@ export async function createCluster(path: string, creation: Creation): Promise<v
   );
 }
 
-/** Removes what creations beside `path` have left that were interrupted by the end of their process. */
+/** Removes unfinished clusters beside `path` whose process has ended. */
 export function removeUnfinished(path: string): void {
   for (const name of readdirSync(dirname(path))) {
     const [, pid] = UNFINISHED.exec(name) ?? [];
@@ -87,7 +87,7 @@ async function initialise(folder: string, { account, programs, durable, signal }
 }
 
 function explain(error: unknown): string {
-  // So the kernel says of a program whose loader is missing.
+  // The kernel's answer if a program's loader is missing.
   if (errorCode(error) === 'ENOENT') {
     return 'This system cannot run it: on Linux it needs glibc, which Alpine lacks. Use another system, or set DATABASE_URL.';
   }

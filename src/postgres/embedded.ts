@@ -11,13 +11,13 @@ import { SUPERUSER } from './programs.ts';
 import { PORT, removeSocketFolder } from './socket-folder.ts';
 
 export interface EmbeddedPostgresOptions {
-  /** A folder of its own, for the data and the server's log; created when missing. */
+  /** A folder for the data and the server's log. Created if missing. */
   dataDir: string;
-  /** False only for data that a crash of the machine may destroy: faster. */
+  /** False is faster, but a crash of the machine may destroy the data. */
   durable: boolean;
-  /** Told in a line what happens to the server. */
+  /** Called with a line for each thing that happens to the server. */
   log?: (line: string) => void;
-  /** Breaks off the start; nothing is left running then. */
+  /** Aborts the start. Nothing is left running then. */
   signal?: AbortSignal;
 }
 
@@ -29,9 +29,9 @@ export interface EmbeddedPostgres {
 }
 
 /**
- * Runs the PostgreSQL that npm has installed on the data of `dataDir`, for this process alone and without TCP.
- * A server that a killed process has left running is adopted, and one that is killed is started again.
- * @throws an Error that says what to do when another process runs on the data, or PostgreSQL cannot run here.
+ * Runs the PostgreSQL installed by npm on the data of `dataDir`, for this process only and without TCP.
+ * A server left running by a killed process is taken over, and one that is killed is started again.
+ * @throws an Error that says what to do if another process runs on the data, or PostgreSQL cannot run here.
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { durable, log = () => {}, signal = new AbortController().signal } = options;
@@ -47,13 +47,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   let owner: pg.Client | undefined = first.client;
   let recovery = Promise.resolve();
   superviseOwner(first.client);
-  // However this process ends, unless it is killed: PostgreSQL does not outlive it.
+  // PostgreSQL stops when this process ends in any way, unless it is killed.
   const stopAtExit = () => {
     if (owner) interruptServer(cluster);
   };
   process.once('exit', stopAtExit);
 
-  /** The owner's connection ends when PostgreSQL does, or restarts. */
+  /** Watches the owner's connection, which ends when PostgreSQL stops or restarts. */
   function superviseOwner(client: pg.Client): void {
     client.once('end', () => {
       owner = undefined;
@@ -83,7 +83,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await recovery;
     const held = owner;
     if (held) {
-      // Held to the end, so that nobody takes over a server that is about to stop.
+      // The ownership is held to the end, so that nobody takes over a server that is about to stop.
       await stopServer(cluster);
       await held.end();
       removeSocketFolder(socketFolder);
@@ -97,7 +97,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   };
 }
 
-/** As `startEmbeddedPostgres`, but beside the Parley that runs on `dataDir`, when one does: then its server is left running. */
+/** Like `startEmbeddedPostgres`, but works beside a Parley that runs on `dataDir`. That one's server is left running. */
 export async function borrowEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { dataDir, durable, log = () => {} } = options;
   const cluster = await openCluster(resolve(dataDir), { durable, log });
@@ -114,8 +114,8 @@ export async function borrowEmbeddedPostgres(options: EmbeddedPostgresOptions): 
 }
 
 /**
- * Creates the database that `url` names, when it is missing.
- * @throws pg's error when the server is unreachable or forbids it.
+ * Creates the database that `url` names, if it is missing.
+ * @throws pg's error if the server is unreachable or forbids it.
  */
 export async function ensureDatabase(url: string): Promise<void> {
   const server = new URL(url);
@@ -140,7 +140,7 @@ async function own(cluster: Cluster, dataDir: string, options: StartOptions): Pr
       throw error;
     });
     if (owner === undefined) return connection;
-    // By a server that is shutting down: the next one is for us to start.
+    // The server is shutting down. The next attempt starts a new one.
     if (owner === 'lost') continue;
     await connection.client.end();
     throw new StartupError(
@@ -153,7 +153,7 @@ function isConnectionLost(error: unknown): boolean {
   return !(error instanceof pg.DatabaseError) || error.code === '57P01';
 }
 
-/** Of a Unix socket: the host and the port only fill their places. */
+/** The URL for a Unix socket. Host and port are only placeholders. */
 function databaseUrl(database: string, socketFolder: string): string {
   const parameters = new URLSearchParams({ host: socketFolder, sslmode: 'disable' });
   return `postgresql://${SUPERUSER}@localhost:${PORT}/${encodeURIComponent(database)}?${parameters}`;

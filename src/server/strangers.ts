@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 
 /**
- * The connections whose sender has not shown a credential yet. There are so many at most, and half as many of one address,
- * so that those who never show one leave room for those who do.
+ * Connections that have not sent a valid credential yet. Their number is limited, with half as many for one address,
+ * so that clients who never send one leave room for others.
  */
 export class Strangers {
   private readonly limit: number;
@@ -13,7 +13,7 @@ export class Strangers {
     this.limit = limit;
   }
 
-  /** Takes a place for a new connection, until it closes or is known. False: there is none left. */
+  /** Counts a new connection until it closes or is known. False if there are too many. */
   admit(socket: Socket): boolean {
     const address = socket.remoteAddress ?? '';
     const count = this.perAddress.get(address) ?? 0;
@@ -24,7 +24,7 @@ export class Strangers {
     return true;
   }
 
-  /** Gives the place of a connection back: its sender has shown a credential. */
+  /** Stops counting a connection, because it has sent a valid credential. */
   know(socket: Socket): void {
     const address = this.sockets.get(socket);
     if (address === undefined) return;

@@ -30,6 +30,8 @@ export interface Programs {
 export interface ProgramOptions {
   /** What Node runs, from the root of the repository, instead of the program as one file; asked at each start. */
   args?: () => string[];
+  /** Where it runs. Default: the root of the repository. */
+  cwd?: string;
   /** When what still runs is killed. */
   after?: typeof afterEach | typeof afterAll;
 }
@@ -41,7 +43,7 @@ export const fromSources = () => ['--import', 'tsx', join('src', 'main.ts')];
 
 /** Starts the program any number of times; what a test leaves running is killed after it, or when `after` says. */
 export function usePrograms(options: ProgramOptions = {}): Programs {
-  const { args = () => [inject('program')], after = afterEach } = options;
+  const { args = () => [inject('program')], cwd = root, after = afterEach } = options;
   const running = new Set<ChildProcess>();
   after(async () => {
     await Promise.all([...running].map((child) => kill(child, 'SIGKILL')));
@@ -49,7 +51,7 @@ export function usePrograms(options: ProgramOptions = {}): Programs {
   function run(env: Record<string, string>): Running {
     const { PATH = '', HOME = '' } = process.env;
     const child = spawn(process.execPath, args(), {
-      cwd: root,
+      cwd,
       env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

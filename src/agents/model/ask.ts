@@ -15,7 +15,7 @@ import { withRetries } from './retries.ts';
 /** The longest arguments of the calls of one step, in UTF-16 code units. */
 const MAX_ARGUMENT_UNITS = 256 * 1024;
 
-/** The longest blank that is kept before a text, in UTF-16 code units. */
+/** The longest whitespace that is kept before a text, in UTF-16 code units. */
 const MAX_BLANK_UNITS = 100;
 
 /** The most calls of one step. */
@@ -24,26 +24,26 @@ const MAX_CALLS = 32;
 type AssistantContent = Extract<LanguageModelV3Message, { role: 'assistant' }>['content'];
 type ContentPart = Exclude<AssistantContent[number], { type: 'file' | 'tool-call' | 'tool-result' }>;
 
-/** What the model said when it was asked once. */
+/** The model's answer to one request. */
 export interface Answer {
-  /** What it wrote and thought, to be shown to it again, without its calls. */
+  /** What the model wrote and thought, without its calls. Sent back to it in the next step. */
   content: ContentPart[];
   calls: LanguageModelV3ToolCall[];
-  /** Whether it wrote anything. */
+  /** Whether the model wrote any text. */
   hasText: boolean;
 }
 
 interface AskOptions {
   signal: AbortSignal;
-  /** Never told. */
+  /** Must never appear in a message. */
   secrets: readonly string[];
-  /** What each text is to carry. */
+  /** Metadata for each text. */
   metadata: JsonObject;
 }
 
 /**
- * Asks the model once: yields what it writes, as it comes, and what it used, and returns the whole. Asks again while
- * nothing has been answered and it is worth it.
+ * Sends one request to the model. Yields text as it arrives and the tokens used, and returns the whole answer. Retries a
+ * transient failure as long as nothing has been answered.
  * @throws {RuntimeError}
  */
 export async function* ask(
@@ -73,7 +73,7 @@ class Listener {
   private readonly answer: Answer = { content: [], calls: [], hasText: false };
   private readonly metadata: JsonObject;
   private writing = false;
-  /** What came before the first character of a text that can be seen. */
+  /** Whitespace before the first visible character of a text. */
   private blank = '';
   private begunCalls = 0;
   private argumentUnits = 0;
@@ -86,7 +86,7 @@ class Listener {
   *hear(part: LanguageModelV3StreamPart): Generator<ReplyPart> {
     switch (part.type) {
       case 'text-start':
-        // The end of the text before waits for this moment: only the finish tells why it ended.
+        // The previous text is ended only now, since the finish may add a reason to the last text.
         yield* this.endText({});
         this.answer.content.push({ type: 'text', text: '', ...optionsOf(part) });
         return;
@@ -123,7 +123,7 @@ class Listener {
           yield { type: 'usage', inputTokens: inputTokens.total ?? 0, outputTokens: outputTokens.total ?? 0 };
         }
         this.finished = this.isFinish(part.finishReason);
-        // A text that breaks off is never said to have ended.
+        // A text that was cut off gets no `text-end`.
         if (this.finished) yield* this.endText(noteOf(part.finishReason));
         return;
       }
@@ -132,11 +132,11 @@ class Listener {
     }
   }
 
-  /** The whole answer. Throws when the stream ended too early. */
+  /** The whole answer. Throws if the stream ended too early. */
   end(): Answer {
     if (!this.finished) throw new Error('The stream ended without a finish.');
     const { content, ...answer } = this.answer;
-    // Providers refuse texts in which nothing can be seen.
+    // Providers refuse texts without visible characters.
     return { ...answer, content: content.filter(({ type, text }) => type === 'reasoning' || text.trim() !== '') };
   }
 
@@ -144,11 +144,11 @@ class Listener {
     if (unified === 'content-filter' && !this.answer.hasText) {
       throw new RuntimeError("The model's provider withheld the answer.");
     }
-    // Without what the provider said it is only what clients make up when a stream has ended too early.
+    // Without a reason from the provider, the client has made one up because the stream ended too early.
     return raw !== undefined || (unified !== 'other' && unified !== 'error');
   }
 
-  /** Waits for the first character that can be seen: some models write blank lines before a call. */
+  /** Holds text back until the first visible character: some models write blank lines before a call. */
   private *write(delta: string): Generator<ReplyPart> {
     let text = delta;
     if (!this.writing) {
@@ -177,12 +177,12 @@ class Listener {
   }
 }
 
-/** What a provider wants to be given back with what it said. */
+/** Provider data that must be sent back with the provider's own output. */
 function optionsOf({ providerMetadata }: Pick<LanguageModelV3Content, 'providerMetadata'>) {
   return providerMetadata ? { providerOptions: providerMetadata } : {};
 }
 
-/** Why a text ended, when not because the model had said all. */
+/** Why a text ended, if not because the model was finished. */
 function noteOf({ unified }: LanguageModelV3FinishReason): JsonObject {
   return unified === 'length' || unified === 'content-filter' ? { finishReason: unified } : {};
 }

@@ -5,8 +5,8 @@ import { RuntimeError } from '../runtime.ts';
 type Stage = 'asking' | 'answering';
 
 /**
- * What went wrong with a model, in words for anybody. Its cause is for the log: what the provider says, without keys, and
- * nothing of what was asked or answered.
+ * A failure of a model, in words that are safe to show to anybody. Its cause is for the logs: what the provider said, without keys and
+ * without anything of the request or the answer.
  */
 export function modelFailure(error: unknown, stage: Stage, secrets: readonly string[]): RuntimeError {
   return findRuntimeError(error) ?? new RuntimeError(explain(error, stage), { cause: causeOf(error, secrets) });
@@ -32,7 +32,7 @@ function explain(error: unknown, stage: Stage): string {
   return `The model's server failed (${status}).`;
 }
 
-/** Clients wrap what they catch. */
+/** Looks through causes, since clients wrap the errors that they catch. */
 function findRuntimeError(error: unknown): RuntimeError | undefined {
   return causes(error).find((each) => each instanceof RuntimeError);
 }
@@ -40,7 +40,7 @@ function findRuntimeError(error: unknown): RuntimeError | undefined {
 function causeOf(error: unknown, secrets: readonly string[]): Error {
   const { data } = z.looseObject({ message: z.string() }).safeParse(error);
   const messages = error instanceof Error ? causes(error).map(({ message }) => message) : [data?.message];
-  // The message of such an error quotes what was answered.
+  // The message of such an error quotes the answer.
   let text = isUnreadable(error) ? '' : [...new Set(messages)].filter(Boolean).join(': ');
   for (const secret of secrets) text = text.replaceAll(secret, '[hidden]');
   return new Error(`${error instanceof Error ? error.name : 'reported'}: ${text.slice(0, 500)}`);

@@ -4,7 +4,7 @@ import { type Json, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.
 import type { HttpTool } from '../http-tool.ts';
 import { assertNotPrivate, PrivateAddressError, publicLookup, type Resolve } from './public-address.ts';
 
-/** Why a tool could not be used, in a sentence for the model and for anybody who reads along. */
+/** Why a tool could not be used, in a sentence that the model and anybody else may read. */
 export class ToolError extends Error {
   override name = 'ToolError';
 }
@@ -15,13 +15,13 @@ export interface HttpCallOptions {
   resolve?: Resolve;
 }
 
-/** The longest answer of a tool, in bytes. */
+/** The longest response of a tool, in bytes. */
 const MAX_BYTES = 256 * 1024;
 
 /**
- * Calls an operator's endpoint: POST with the arguments as JSON. Returns its answer: parsed when it is JSON, else as text,
- * null when it is empty. Follows no redirect.
- * @throws {ToolError} for every fault of the call. Rejects with the signal's reason when that aborts.
+ * Calls an operator's endpoint by POST, with the arguments as JSON. Returns the response: parsed if it is JSON, else as text,
+ * null if it is empty. Follows no redirects.
+ * @throws {ToolError} for every failure of the call. Rejects with the signal's reason when the signal aborts.
  */
 export async function callHttpTool(
   tool: HttpTool,
@@ -66,7 +66,7 @@ function post(
       {
         method: 'POST',
         headers: { ...Object.fromEntries(all), 'content-length': Buffer.byteLength(body) },
-        // A connection of its own: one that is kept could have been opened by other rules.
+        // Uses a new connection: a kept one could have been opened under other rules.
         agent: false,
         signal,
         ...(!allowPrivateAddresses && { lookup: publicLookup(resolve) }),

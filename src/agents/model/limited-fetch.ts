@@ -1,20 +1,20 @@
 import { RuntimeError } from '../runtime.ts';
 
-/** The longest answer, in bytes: beyond what any model writes at once, and little enough to be held. */
+/** The longest response, in bytes: more than any model writes, and small enough to hold in memory. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** The longest single event, in bytes: clients hold an event until it is complete. */
+/** The longest single event, in bytes. Clients buffer an event until it is complete. */
 const MAX_EVENT_BYTES = 1024 * 1024;
 
-/** What is read of an answer that is an error, in bytes. */
+/** How much of an error response is read, in bytes. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
 /**
- * `fetch` for streams of server-sent events, which cannot be made to hold more than a bounded part of the answer. Follows no
- * redirect: it could take the key elsewhere. Reading the body throws a `RuntimeError` when the answer is too long.
+ * `fetch` for streams of server-sent events that never buffers more than a bounded part of the response. Follows no
+ * redirects, which could send the key elsewhere. Reading the body throws a `RuntimeError` if the response is too long.
  */
 export const limitedFetch: typeof fetch = async (input, init) => {
   const response = await fetch(input, { ...init, redirect: 'manual' });
@@ -23,7 +23,7 @@ export const limitedFetch: typeof fetch = async (input, init) => {
   return new Response(body.pipeThrough(response.ok ? boundEvents() : truncate()), { status, statusText, headers });
 };
 
-/** Passes everything on until an event, or all of them together, are too long. */
+/** Passes data on until one event, or all events together, are too long. */
 function boundEvents(): TransformStream<Uint8Array, Uint8Array> {
   let total = 0;
   let event = 0;
@@ -51,7 +51,7 @@ function boundEvents(): TransformStream<Uint8Array, Uint8Array> {
   });
 }
 
-/** Passes the beginning on and drops the rest. */
+/** Passes on the beginning and drops the rest. */
 function truncate(): TransformStream<Uint8Array, Uint8Array> {
   let total = 0;
   return new TransformStream({

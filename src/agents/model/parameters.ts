@@ -7,9 +7,9 @@ const parametersSchemaSource = z
   .strictObject({
     provider: z.enum(providerNames).optional().meta({
       title: 'Provider',
-      description: 'Who runs the model. Unset: the first of these that the settings configure.',
+      description: 'The provider that runs the model. Unset: the first of these that is configured.',
     }),
-    // It becomes a part of an address, whose folders it must not leave.
+    // The name becomes part of a URL and must not lead out of its path.
     model: z
       .string()
       .max(200)
@@ -17,31 +17,31 @@ const parametersSchemaSource = z
       .optional()
       .meta({
         title: 'Model',
-        description: 'The model, by the name that its provider gives it. Unset: the setting `PARLEY_MODEL`.',
+        description: "The provider's name of the model. Unset: the setting `PARLEY_MODEL`.",
       }),
     temperature: z.number().min(0).max(2).optional().meta({
       title: 'Temperature',
-      description: 'How freely the model chooses its words; 0 is the least. Unset: the provider decides.',
+      description: 'How freely the model chooses its words. 0 is the least. Unset: the provider decides.',
     }),
     maxOutputTokens: z.int().min(1).max(1_000_000).optional().meta({
       title: 'Most output tokens',
       description:
-        'How long one step of a reply may become. A text that was cut there says `finishReason: "length"` in its metadata. Unset: the provider decides.',
+        'The longest output of one step of a reply, in tokens. A text cut there has `finishReason: "length"` in its metadata. Unset: the provider decides.',
     }),
     contextTokens: z.int().min(1000).max(10_000_000).default(32_768).meta({
       title: 'Context window',
       description:
-        "The model's window. The instructions and everything from the user's last message on are always sent; of the messages before it the oldest are left out, whole, until all fits beside the output: `maxOutputTokens`, but at most half of the window, or a quarter where that is unset. A token is taken for three bytes of text.",
+        "The model's context window, in tokens. The instructions and everything from the user's last message on are always sent. Of the earlier messages the oldest are left out, whole, until the rest fits beside the output. `maxOutputTokens` is kept free for the output, but at most half of the window, or a quarter if it is unset. A token is estimated as three bytes of text.",
     }),
     maxSteps: z.int().min(1).max(50).default(8).meta({
       title: 'Most steps',
       description:
-        'How often the model may be asked within one reply: every round of tool calls takes a step. It is offered no tools in the last one, so 1 is an answer without tools.',
+        'How many requests to the model one reply may make. Each round of tool calls takes a step. The last step offers no tools, so 1 means an answer without tools.',
     }),
   })
   .meta({
     title: 'Parameters of the model runtime',
-    description: 'How an agent answers that is a language model.',
+    description: 'Parameters of an agent that answers with a language model.',
   });
 
 /** Parameters of the model runtime, with their defaults. */

@@ -4,33 +4,33 @@ import { isJsonObject } from '../../json.ts';
 import { playbookInstructions } from '../playbook.ts';
 import type { Turn, TurnMessage } from '../runtime.ts';
 
-/** What changes from step to step of a reply. */
+/** What changes between the steps of a reply. */
 export interface Moment {
   phase: string | null;
   tools: readonly LanguageModelV3FunctionTool[];
-  /** What the reply has said, called and been answered so far. */
+  /** The reply so far: its texts, calls and results. */
   exchange: readonly LanguageModelV3Message[];
 }
 
-/** What the model is asked at each moment of a reply. */
+/** Builds the prompt for one step of a reply. */
 export type Prompter = (moment: Moment) => LanguageModelV3Message[];
 
 interface PromptOptions {
   takesSystemMessages: boolean;
-  /** The model's window less what is kept for its output. */
+  /** The model's window minus what is kept free for its output. */
   promptTokens: number;
 }
 
 /**
- * Writes the prompts of a reply: the system text, then as much of the history as fits, then the exchange so far. The system
- * text, everything from the last message of the user on and the exchange always stay; of the messages before, the oldest are
- * left out, whole, until the estimate of all is within the prompt's tokens.
+ * Builds the prompts of a reply: the system text, then as much of the history as fits, then the exchange so far. The system
+ * text, everything from the user's last message on and the exchange are always included. Of the earlier messages the oldest are
+ * left out, whole, until the estimate fits into the prompt's tokens.
  *
- * Control messages are system messages where the provider takes those anywhere. Elsewhere they are messages of the user that
- * begin with a mark, made for this reply alone, which no user can know.
+ * Control messages become system messages if the provider accepts those anywhere. Otherwise they become user messages that
+ * begin with a mark. The mark is random for each reply, so that no user can know it.
  */
 export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens }: PromptOptions): Prompter {
-  // Several servers refuse a prompt in which no user speaks.
+  // Several servers refuse a prompt without a user message.
   const marks = !takesSystemMessages || !turn.history.some(({ role }) => role === 'USER');
   const mark = `[operator ${randomUUID().slice(0, 8)}]`;
   const instruct = (text: string): LanguageModelV3Message =>
@@ -51,18 +51,18 @@ export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens }: P
     const fixed = [...rest, ...exchange];
     const used = fixed.reduce((sum, message) => sum + estimate(message), estimate(system) + estimate(tools));
     const shown = [...newest(older, promptTokens - used), ...fixed];
-    // Those providers want a user to begin, and here the agent did.
+    // These providers require that the user speaks first, but here the agent did.
     if (!takesSystemMessages && shown[0]?.role === 'assistant') shown.unshift(userMessage('…'));
     return [{ role: 'system', content: system }, ...merged(shown, mark)];
   };
 }
 
-/** What the agent says first without asking a model; null when the model has to find the words. */
+/** The fixed greeting, which needs no model. Null if the model has to write the first message. */
 export function fixedGreeting({ greeting, history }: Turn): string | null {
   return history.length === 0 && greeting !== null && greeting.trim() !== '' ? greeting : null;
 }
 
-/** An estimate of tokens, for most texts rather too high than too low: one for every three bytes of UTF-8. */
+/** Estimates tokens as one for every three bytes of UTF-8, which is too high rather than too low for most texts. */
 function estimate(value: unknown): number {
   return Math.ceil(Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value)) / 3) + 4;
 }
@@ -108,7 +108,7 @@ function assistantMessage(text: string): LanguageModelV3Message {
   return { role: 'assistant', content: [{ type: 'text', text }] };
 }
 
-/** The last of these messages, as many as fit. */
+/** The last messages, as many as fit. */
 function newest(messages: readonly LanguageModelV3Message[], tokens: number): readonly LanguageModelV3Message[] {
   let left = tokens;
   let first = messages.length;
@@ -119,7 +119,7 @@ function newest(messages: readonly LanguageModelV3Message[], tokens: number): re
   return messages.slice(first);
 }
 
-/** Joins what the same side says twice in a row: many servers want the sides to alternate. */
+/** Joins consecutive messages of the same side: many servers require that the sides alternate. */
 function merged(messages: readonly LanguageModelV3Message[], mark: string): LanguageModelV3Message[] {
   const joined: LanguageModelV3Message[] = [];
   for (const message of messages) {
@@ -134,7 +134,7 @@ function merged(messages: readonly LanguageModelV3Message[], mark: string): Lang
   return joined;
 }
 
-/** The text of a message that is nothing else; null for any other message. */
+/** The text of a message that consists only of text. Null for any other message. */
 function plainText({ role, content }: LanguageModelV3Message): string | null {
   if (role !== 'user' && role !== 'assistant') return null;
   const [part, ...others] = content;

@@ -3,18 +3,18 @@ import { LRUCache } from 'lru-cache';
 import { RuntimeError } from '../runtime.ts';
 import { limitedFetch } from './limited-fetch.ts';
 
-/** Whom a model can be had from, in the order in which one is chosen when the parameters name none. */
+/** The providers of models. If the parameters name none, the first configured one is used. */
 export const providerNames = ['openai-compatible', 'anthropic', 'google'] as const;
 
 export type ProviderName = (typeof providerNames)[number];
 
-/** What the settings say about models. A provider without its setting is off. */
+/** The settings for models. A provider without its setting is off. */
 export interface ModelSettings {
   /** The base URL of an OpenAI-compatible server, such as `http://127.0.0.1:11434/v1`. */
   url?: string | undefined;
-  /** The key for `url`; many local servers want none. */
+  /** The API key for `url`. Many local servers need none. */
   apiKey?: string | undefined;
-  /** The model to use when the parameters name none. */
+  /** The model to use if the parameters name none. */
   model?: string | undefined;
   anthropic?: { apiKey: string; url?: string } | undefined;
   google?: { apiKey: string; url?: string } | undefined;
@@ -23,17 +23,17 @@ export interface ModelSettings {
 /** A model, ready to be asked. */
 export interface OpenedModel {
   model: LanguageModelV3;
-  /** Whether system messages may stand anywhere in the prompt, and not only at its beginning. */
+  /** Whether system messages may be anywhere in the prompt, not only at its beginning. */
   takesSystemMessages: boolean;
 }
 
-/** What the parameters ask for. */
+/** The model that the parameters ask for. */
 interface WantedModel {
   provider?: ProviderName | undefined;
   model?: string | undefined;
 }
 
-/** Opens the models that parameters ask for, and keeps those that were asked for last: to make one costs more than to ask it. */
+/** Opens models and caches those used last, since creating a client costs more than a request. */
 export class Models {
   private readonly settings: ModelSettings;
   private readonly opened = new LRUCache<string, Promise<OpenedModel>>({ max: 50 });
@@ -43,7 +43,7 @@ export class Models {
   }
 
   /**
-   * Loads only the provider's client, and only now.
+   * Opens a model. Loads only the client of its provider, and only on first use.
    * @throws {RuntimeError} naming the setting that is missing.
    */
   async open(wanted: WantedModel): Promise<OpenedModel> {
@@ -72,7 +72,7 @@ function choose(settings: ModelSettings, wanted: WantedModel): { provider: Provi
   return { provider, modelId: modelId ?? '' };
 }
 
-/** The values that must appear in no message. */
+/** Secret values that must not appear in any message. */
 export function secretsOf({ apiKey, anthropic, google }: ModelSettings): string[] {
   return [apiKey, anthropic?.apiKey, google?.apiKey].filter((key) => key !== undefined);
 }
@@ -99,7 +99,7 @@ async function open(settings: ModelSettings, provider: ProviderName, modelId: st
     }
     case 'anthropic': {
       if (!settings.anthropic) throw missing(provider, 'ANTHROPIC_API_KEY');
-      // Named here, or the client would look for an address of its own in the environment.
+      // Given explicitly, because otherwise the client reads a URL from the environment.
       const { apiKey, url: baseURL = 'https://api.anthropic.com/v1' } = settings.anthropic;
       const { createAnthropic } = await import('@ai-sdk/anthropic');
       return { model: createAnthropic({ apiKey, baseURL, fetch }).languageModel(modelId), takesSystemMessages: false };

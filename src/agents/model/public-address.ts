@@ -2,19 +2,19 @@ import { type LookupAddress, lookup as lookupByName } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-/** Finds all addresses of a name; `dns.lookup` unless a test says otherwise. */
+/** Finds all addresses of a name. This is `dns.lookup`, except in tests. */
 export type Resolve = (
   hostname: string,
   options: { all: true },
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-/** A name or an address leads to where calls must not go. */
+/** A name or an address is not public, and calls to it are not allowed. */
 export class PrivateAddressError extends Error {
   override name = 'PrivateAddressError';
 }
 
-/** Where clouds keep services of their own for each machine, at addresses that look public. */
+/** Addresses that look public but lead to a cloud's internal services. */
 const ofPlatforms = [
   // Azure: the wire server, DHCP, DNS and health probes.
   '168.63.129.16/32',
@@ -23,27 +23,27 @@ const ofPlatforms = [
   '166.8.0.0/14',
 ].map((block) => ipaddr.parseCIDR(block));
 
-/** The block that global IPv6 addresses are given out of. */
+/** The block of global IPv6 addresses. */
 const globalIPv6 = ipaddr.parseCIDR('2000::/3');
 
 /**
- * Whether an IP address is one of the public internet: not private, loopback, link-local (where clouds keep their metadata),
- * multicast, reserved, a cloud's own, nor an IPv6 address that leads to an IPv4 one by translation or a tunnel.
+ * Whether an IP address is on the public internet: not private, loopback, link-local (where clouds serve metadata),
+ * multicast, reserved, internal to a cloud, nor an IPv6 address that maps or tunnels to an IPv4 address.
  */
 export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false;
-  // An IPv4 address in IPv6 clothes counts as what it is.
+  // An IPv4-mapped IPv6 address is judged as the IPv4 address.
   const parsed = ipaddr.process(address);
   if (parsed.range() !== 'unicast') return false;
   if (parsed.kind() === 'ipv6') return parsed.match(globalIPv6);
   return !ofPlatforms.some((block) => parsed.match(block));
 }
 
-/** A `lookup` for sockets that are to reach public addresses only. What it has checked is what the socket connects to. */
+/** A `lookup` for sockets that allows only public addresses. The socket connects to the very addresses that were checked. */
 export function publicLookup(resolve: Resolve = lookupByName): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
-      // After an error there are no addresses, not even none.
+      // After an error `addresses` is undefined.
       const [first] = error ? [] : addresses;
       if (!first) {
         callback(error ?? new Error('The name has no address.'), '', 0);
@@ -58,7 +58,7 @@ export function publicLookup(resolve: Resolve = lookupByName): LookupFunction {
   };
 }
 
-/** Throws when the host is written as an address that is not public: sockets do not look those up. */
+/** Throws if the host is an IP address that is not public: sockets do not call `lookup` for those. */
 export function assertNotPrivate(url: URL): void {
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (isIP(host) !== 0 && !isPublicAddress(host)) throw new PrivateAddressError('The address is not public.');

@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How long to wait before each further attempt, in milliseconds. */
 const WAITS = [300, 1000];
 
-/** The longest wait that a server may ask for, in milliseconds. A user is waiting too. */
+/** The longest wait that a server may ask for, in milliseconds. It is short because a user is waiting. */
 const LONGEST_WAIT = 5000;
 
 /**
- * Tries again, a few times, when a server is too busy, has failed or cannot be reached; waits as long as it asks for, unless
- * that is too long. Rejects with the last error, or with the signal's reason as soon as that aborts.
+ * Retries a few times when a server is overloaded, has failed or cannot be reached. Waits as long as the server asks, unless
+ * that is too long. Rejects with the last error, or with the signal's reason as soon as the signal aborts.
  */
 export async function withRetries<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
   for (const wait of WAITS) {
@@ -25,14 +25,14 @@ export async function withRetries<T>(attempt: () => Promise<T>, signal: AbortSig
   return attempt();
 }
 
-/** Whether the fault may be gone in a moment. */
+/** Whether a retry may succeed. */
 function isPassing(error: unknown): boolean {
   if (!APICallError.isInstance(error)) return false;
   const { statusCode } = error;
   return statusCode === undefined ? error.isRetryable : [429, 500, 502, 503, 529].includes(statusCode);
 }
 
-/** What a `Retry-After` asks for, in milliseconds. */
+/** The wait that a `Retry-After` header asks for, in milliseconds. */
 function askedWait(error: unknown): number {
   const header = APICallError.isInstance(error) ? error.responseHeaders?.['retry-after'] : undefined;
   if (header === undefined) return 0;

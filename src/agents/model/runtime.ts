@@ -18,8 +18,8 @@ export interface ModelRuntimeOptions extends ToolServices {
 }
 
 /**
- * Answers by a language model, which may look things up, go through the phases of a playbook, ask for a human and call the
- * operator's tools. Without a configured provider every reply is an error that names the setting.
+ * Answers with a language model, which may search the corpus, change the phase of a playbook, request a handoff and call the
+ * operator's tools. Without a configured provider every reply is an error that names the missing setting.
  */
 export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Runtime {
   const models = new Models(settings);
@@ -41,11 +41,11 @@ export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Ru
 
 interface ModelServices extends ToolServices {
   models: Models;
-  /** Never told. */
+  /** Must never appear in a message. */
   secrets: readonly string[];
 }
 
-/** One reply: the model is asked, its calls are made, and it is asked again until it calls no more. */
+/** One reply: asks the model, makes its calls, and repeats until it makes no more calls. */
 class ModelReply {
   private readonly turn: Turn;
   private readonly signal: AbortSignal;
@@ -102,7 +102,7 @@ class ModelReply {
     if (!isAnswered && !this.isHandedOff) throw new RuntimeError('The model gave an empty answer.');
   }
 
-  /** Makes one call and tells of it; returns what the model is to see of it. */
+  /** Makes one call and yields its parts. Returns what the model sees of it. */
   private async *make(
     { toolCallId, toolName, input, providerMetadata }: LanguageModelV3ToolCall,
     { isLast, promptTokens }: { isLast: boolean; promptTokens: number },
@@ -111,7 +111,7 @@ class ModelReply {
     const args = readArguments(input);
     this.calls += 1;
     const callId = `call_${this.calls}`;
-    // As they are now: an earlier call of this step may have changed the phase.
+    // Built anew for each call: an earlier call of this step may have changed the phase.
     const tools = toolsOf(turn, this.phase, services);
     const visibility = tools.find(({ definition }) => definition.name === toolName)?.visibility;
     yield {
@@ -124,7 +124,7 @@ class ModelReply {
     signal.throwIfAborted();
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
-      : // As they are now: an earlier call of this step may have changed the phase.
+      : // Built anew for each call: an earlier call of this step may have changed the phase.
         await callTool(toolsOf(turn, this.phase, services), toolName, args, { ...services, signal });
     if (outcome.effect) {
       yield outcome.effect;
@@ -133,23 +133,23 @@ class ModelReply {
     }
     for (const passage of outcome.found ?? []) this.found.set(`${passage.articleId} ${passage.heading}`, passage);
     yield { type: 'tool-result', callId, response: outcome.response, failed: outcome.failed };
-    // As a name must be for the providers, whatever the model called.
+    // Providers restrict tool names, but the model may have called anything.
     const names = { toolCallId, toolName: toolName.replace(/[^\w-]/g, '_').slice(0, 64) };
     const options = providerMetadata && { providerOptions: providerMetadata };
     return {
       asked: { type: 'tool-call', ...names, input: args ?? {}, ...options },
-      // A quarter of the window is enough for one result. A token is about three bytes.
+      // One result gets at most a quarter of the window. A token is about three bytes.
       result: { type: 'tool-result', ...names, output: outputOf(outcome, (promptTokens / 4) * 3) },
     };
   }
 
-  /** What the knowledge base has given so far, for whatever is written next. */
+  /** The passages found so far, as citations for the text that follows. */
   private citations(): JsonObject {
     return this.found.size > 0 ? { citations: [...this.found.values()].map(cite) } : {};
   }
 }
 
-/** The arguments of a call; null when they are no JSON object, or one that nobody should store. */
+/** The arguments of a call. Null if they are not a JSON object, or one that cannot be stored. */
 function readArguments(input: string): JsonObject | null {
   if (input.trim() === '') return {};
   let args: unknown;

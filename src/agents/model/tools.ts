@@ -11,23 +11,23 @@ import type { ReplyPart, Turn } from '../runtime.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 import { callHttpTool, type HttpCallOptions, ToolError } from './http-call.ts';
 
-/** What a call came to. */
+/** The result of a call. */
 export interface Outcome {
-  /** For the conversation; what end users see of it, the tool's visibility says. */
+  /** The response in the conversation. The tool's visibility decides what end users see of it. */
   response: Json;
   failed: boolean;
-  /** For the model, when it is to know something else than the conversation shows. */
+  /** The response for the model, if it differs from the one in the conversation. */
   told?: Json;
-  /** What else the call does to the reply. */
+  /** A further part of the reply that the call causes. */
   effect?: Extract<ReplyPart, { type: 'state-change' | 'handoff-request' }>;
-  /** What the rest of the reply may rest on. */
+  /** Passages that the rest of the reply may cite. */
   found?: FoundPassage[];
 }
 
-/** Something that the model may call. */
+/** A tool that the model may call. */
 export interface Tool {
   definition: LanguageModelV3FunctionTool;
-  /** What end users see of its calls; left out: nothing. */
+  /** What end users see of its calls. Default: nothing. */
   visibility?: CallVisibility;
   call(args: JsonObject, signal: AbortSignal): Promise<Outcome>;
 }
@@ -38,7 +38,7 @@ export interface ToolServices extends HttpCallOptions {
   logger: Logger;
 }
 
-/** What the model may call in a phase of the turn's playbook. */
+/** The tools that the model may call in a phase of the turn's playbook. */
 export function toolsOf(turn: Turn, phase: string | null, services: ToolServices): Tool[] {
   return [
     ...knowledgeTool(turn, services.search),
@@ -48,7 +48,7 @@ export function toolsOf(turn: Turn, phase: string | null, services: ToolServices
   ];
 }
 
-/** Calls a tool by its name with the arguments as the model wrote them; every fault is an outcome, for the model to mend. */
+/** Calls a tool by name with the model's arguments. A failure is an outcome too, so that the model can correct itself. */
 export async function callTool(
   tools: readonly Tool[],
   name: string,
@@ -69,7 +69,7 @@ export async function callTool(
   }
 }
 
-/** An outcome for calls that are not made. */
+/** The outcome of a call that failed or was not made. */
 export function failure(reason: string): Outcome {
   return { response: { error: reason }, failed: true };
 }
@@ -165,7 +165,7 @@ function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
       type: 'function',
       name,
       description,
-      // Some providers want the type to be said.
+      // Some providers require `type`.
       inputSchema: asSchema({ type: 'object', ...parametersSchema }),
     },
     async call(args, signal) {
@@ -174,7 +174,7 @@ function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
   };
 }
 
-/** What is wrong with the arguments; null when nothing is. Throws `ToolError` when they cannot be checked. */
+/** What is wrong with the arguments, or null. Throws `ToolError` if they cannot be checked. */
 async function faultOf(schemas: SchemaChecker, args: JsonObject, schema: object): Promise<string | null> {
   try {
     const fault = await schemas.check(schema, args);
@@ -186,12 +186,12 @@ async function faultOf(schemas: SchemaChecker, args: JsonObject, schema: object)
   }
 }
 
-/** A value that its schema says is text. */
+/** The text of a value whose schema requires a string. */
 function textOf(value: Json | undefined): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** The types differ only in how they write that a schema is open. */
+/** Converts between two types that differ only in how they express an open schema. */
 function asSchema(schema: object): JSONSchema7 {
   return schema;
 }

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { type Committed, commit } from '../log/commit.ts';
@@ -18,7 +19,7 @@ export interface AddAgentMessageInput extends Omit<MessageInput, 'author' | 'con
   idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message in the agent's name that was written elsewhere, or by a human. */
+/** Adds a message in the agent's name, written by a human or by a program outside Parley. */
 export async function addAgentMessage(
   services: ConversationServices,
   caller: Caller,
@@ -47,17 +48,16 @@ export async function addAgentMessage(
   });
 }
 
-/** A message of the same conversation; none is ever removed from it, so reading it beforehand is safe. */
+/** A message of the same conversation. Messages are never removed, so reading it before the write is safe. */
 async function findAnswered(
   services: ConversationServices,
-  { organizationId }: Caller,
+  caller: Caller,
   conversationId: string,
   id: string | null | undefined,
 ): Promise<string | null> {
   if (id == null) return null;
   const uuid = decodeId('Message', id);
-  const message =
-    uuid && (await services.prisma.message.findFirst({ where: { id: uuid, conversationId, organizationId } }));
-  if (!message) throw new NotFoundError(['inReplyToId']);
+  const message = uuid && (await theOne(finders.Message({ services, viewer: caller }, [uuid])));
+  if (!message || message.conversationId !== conversationId) throw new NotFoundError(['inReplyToId']);
   return message.id;
 }

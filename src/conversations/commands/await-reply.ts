@@ -9,7 +9,7 @@ import { replyStream } from '../stream/stream.ts';
 export const AWAIT_REPLY_MS = 60_000;
 
 /**
- * Resolves when the reply has ended, or after a minute, or with the reason why the caller is not to be served any more. It
+ * Resolves when the reply has ended, after a minute, or with an error if the caller's credential is no longer valid. It
  * follows the log, so it works for a reply on any server.
  */
 export async function awaitReply(
@@ -34,7 +34,7 @@ export async function awaitReply(
     void events.return?.();
   });
   try {
-    // It is no work of the command, which has committed.
+    // The command has committed already, so waiting does not count as its work.
     await apart(async () => {
       for await (const _event of events);
     });
@@ -47,8 +47,8 @@ export async function awaitReply(
 }
 
 /**
- * A change with its rows as they are once its reply has ended. Where waiting or reading fails, as the change left them. Rejects
- * when the caller is not to be served any more.
+ * Adds the rows as they are after the reply has ended. If waiting or reading fails, keeps them as the change left them. Rejects
+ * if the caller's credential is no longer valid.
  */
 export async function withEndedReply(
   services: ConversationServices,

@@ -12,7 +12,7 @@ export interface ChangeStateInput {
   expectedVersion?: number | null | undefined;
 }
 
-/** Changes the state without a message. A state that is so already changes nothing. */
+/** Changes the state without adding a message. Does nothing if the state is the same already. */
 export async function changeState(
   services: ConversationServices,
   caller: Caller,

@@ -31,7 +31,7 @@ export interface CreateConversationInput {
   idempotencyKey?: string | null | undefined;
 }
 
-/** Starts a conversation: with a message, with the agent's greeting, or empty. */
+/** Creates a conversation: with a message, with the agent's greeting, or empty. */
 export async function createConversation(
   services: ConversationServices,
   caller: Caller,
@@ -102,7 +102,7 @@ interface ConversationRow {
   searchMetadata: JsonObject;
 }
 
-/** Which field of the input a foreign key of the row comes from. */
+/** The input field behind each foreign key of the row. */
 const references: Partial<Record<string, string>> = {
   conversation_agent_id_fkey: 'agentId',
   conversation_contact_id_fkey: 'contactId',
@@ -110,7 +110,7 @@ const references: Partial<Record<string, string>> = {
   conversation_inbox_id_fkey: 'inboxId',
 };
 
-/** Throws `NotFoundError` for what was deleted after it had been found. */
+/** Throws `NotFoundError` for an object that was deleted after it had been found. */
 async function insertConversation(db: pg.PoolClient, organizationId: string, row: ConversationRow): Promise<void> {
   const { playbook, phase, systemMessage, context } = row.state;
   const inserted = db.query({
@@ -142,7 +142,7 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
   });
 }
 
-/** The agent named, or the inbox's, or the organization's default one. */
+/** The agent named in the input, else the inbox's, else the organization's default agent. */
 async function findAgent(services: ConversationServices, caller: Caller, input: CreateConversationInput) {
   const { organizationId } = caller;
   const { prisma } = services;

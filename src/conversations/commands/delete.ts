@@ -6,7 +6,7 @@ import { decodeId } from '../../ids.ts';
 import { VersionConflictError } from '../failures.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** Deletes the conversation with everything in it; of its log only the last event stays, for those who follow. */
+/** Deletes the conversation with everything in it. Only the last event of its log stays, for followers. */
 export async function deleteConversation(
   services: ConversationServices,
   caller: Caller,

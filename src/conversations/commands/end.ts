@@ -6,7 +6,7 @@ import { markHandoffEnded } from './handoff.ts';
 import { InputReader } from './input.ts';
 import { type ConversationInput, targetOf } from './target.ts';
 
-/** Ends the conversation, and with it its running reply and its handoff. Ending twice is harmless. */
+/** Ends the conversation, and with it its running reply and its handoff. Ending it again does nothing. */
 export async function endConversation(
   services: ConversationServices,
   caller: Caller,

@@ -14,7 +14,7 @@ export interface StartHandoffInput extends ConversationInput {
   metadata?: unknown;
 }
 
-/** Asks for a human. A running reply is stopped in the same transaction, so not a character of it comes after. */
+/** Asks for a human. A running reply is stopped in the same transaction, so it writes nothing after the handoff. */
 export async function startHandoff(
   services: ConversationServices,
   caller: Caller,
@@ -33,7 +33,7 @@ export async function startHandoff(
   return commit(services, { ...target, serverId: null, beginning: { type: 'HandoffStarted', ...handoff } });
 }
 
-/** A human takes the conversation. Accepting again as the same assignee changes nothing. */
+/** A human takes the conversation. Accepting again as the same assignee does nothing. */
 export async function acceptHandoff(
   services: ConversationServices,
   caller: Caller,
@@ -73,12 +73,12 @@ export async function endHandoff(
   });
 }
 
-/** Marks the row of a handoff whose conversation is locked. */
+/** Marks a handoff as ended. The caller has locked its conversation. */
 export async function markHandoffEnded(db: pg.PoolClient, handoffId: string): Promise<void> {
   await db.query({ text: 'UPDATE handoff SET ended_at = now() WHERE id = $1', values: [handoffId] });
 }
 
-/** Who has accepted the handoff; null when nobody has yet. */
+/** Who has accepted the handoff. Null if nobody has. */
 async function acceptedBy(db: pg.PoolClient, handoffId: string): Promise<string | null> {
   const { rows } = await db.query<{ assignee: string | null }>({
     text: 'SELECT assignee FROM handoff WHERE id = $1 AND accepted_at IS NOT NULL',

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Logger } from '../../logger.ts';
 import type { IdempotencyKey } from '../model.ts';
 
-/** The key of one attempt; null when the caller gave none. The same command with the same input has the same hash. */
+/** The idempotency key and the hash of the command's input. Null if the caller gave no key. */
 export function idempotencyOf(
   caller: string,
   key: string | null,
@@ -11,7 +11,7 @@ export function idempotencyOf(
   input: Record<string, unknown>,
 ): IdempotencyKey | null {
   if (key === null) return null;
-  // Waiting changes what is returned, not what is done.
+  // Left out of the hash: `awaitReply` changes only what is returned.
   const { idempotencyKey: _key, awaitReply: _wait, ...rest } = input;
   return { caller, key, inputHash: createHash('sha256').update(command).update(canonical(rest)).digest('hex') };
 }
@@ -28,7 +28,7 @@ function canonical(value: unknown): string {
   return value === undefined ? 'null' : JSON.stringify(value);
 }
 
-/** Removes, once an hour, the keys of more than 24 hours ago. Returns the function that ends it. */
+/** Removes keys older than 24 hours, once an hour. Returns a function that stops it. */
 export function startForgettingKeys(pool: pg.Pool, logger: Logger): () => void {
   const timer = setInterval(() => {
     pool.query("DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'").catch((error: unknown) => {

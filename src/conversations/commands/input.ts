@@ -4,7 +4,7 @@ import type { JsonObject } from '../../json.ts';
 import { ValueReader, valueLimits } from '../../value-reader.ts';
 import type { NewFragment, StatePatch } from '../model.ts';
 
-/** Limits in bytes of UTF-8, for JSON of its compact form. */
+/** Limits in bytes of UTF-8. JSON is measured in compact form. */
 export const limits = {
   ...valueLimits,
   content: 1024 * 1024,
@@ -12,13 +12,13 @@ export const limits = {
   fragments: 1000,
 } as const;
 
-/** What `ContentInput` holds: exactly one of the two. */
+/** The value of a `ContentInput`: exactly one field is given. */
 export interface ContentInput {
   text?: string | null | undefined;
   fragments?: FragmentInput[] | null | undefined;
 }
 
-/** What `FragmentInput` holds: exactly one of the three. */
+/** The value of a `FragmentInput`: exactly one field is given. */
 export interface FragmentInput {
   text?: { text: string; metadata?: unknown } | null | undefined;
   functionCall?: { name: string; args: unknown; metadata?: unknown; visibility: CallVisibility } | null | undefined;
@@ -29,7 +29,7 @@ export interface FragmentInput {
         response?: unknown;
         failed: boolean;
         metadata?: unknown;
-        /** Left out: as of its call. */
+        /** Default: as for its call. */
         visibility?: CallVisibility | null | undefined;
       }
     | null
@@ -49,7 +49,7 @@ export interface StateInput {
   context?: unknown;
 }
 
-/** Reads what commands on conversations are given. */
+/** Reads the input of commands on conversations. */
 export class InputReader extends ValueReader {
   content(path: string[], content: ContentInput): NewFragment[] {
     if (content.text != null) {
@@ -109,7 +109,7 @@ export class InputReader extends ValueReader {
     return value;
   }
 
-  /** Metadata of a message or a fragment, which end users see. What an answer rests on, only agents say. */
+  /** Metadata of a message or a fragment. End users see it. Only agents may write `citations`. */
   metadata(path: string[], value: unknown): JsonObject {
     const metadata = this.object(path, value) ?? {};
     if ('citations' in metadata) this.refuse([...path, 'citations'], 'Is written by agents alone.');

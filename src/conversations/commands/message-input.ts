@@ -1,11 +1,14 @@
 import type { Author, Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
-import type { AuthorInput, ContentInput, InputReader } from './input.ts';
-import type { Canvas, NewMessage } from '../model.ts';
+import type { JsonObject } from '../../json.ts';
+import { type AuthorInput, type ContentInput, InputReader, type StateInput } from './input.ts';
+import type { Canvas, NewMessage, StatePatch } from '../model.ts';
+import { readOverride } from './parameters.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** What `MessageInput` holds, and `SendMessageInput` flat. */
+/** The value of a `MessageInput`. `SendMessageInput` has the same fields. */
 export interface MessageInput {
   content: ContentInput;
   author?: AuthorInput | null | undefined;
@@ -14,6 +17,29 @@ export interface MessageInput {
   metadata?: unknown;
   contentPayload?: unknown;
   queryMetadata?: unknown;
+}
+
+/** A message that is sent, with what it does to the conversation. */
+export interface MessageToSend extends MessageInput {
+  stateAfter?: StateInput | null | undefined;
+  runtimeParameters?: unknown;
+  idempotencyKey?: string | null | undefined;
+}
+
+/** Reads all of it. Throws `InvalidInputError` that tells of all faults together. */
+export async function readMessageToSend(
+  services: ConversationServices,
+  caller: Caller,
+  conversationId: string,
+  input: MessageToSend,
+): Promise<{ key: string | null; message: NewMessage; state: StatePatch | null; runtimeParameters: JsonObject }> {
+  const reader = new InputReader();
+  const key = reader.idempotencyKey(input.idempotencyKey);
+  const message = await readUserMessage(services, caller, reader, [], input);
+  const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
+  const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
+  reader.finish();
+  return { key, message, state, runtimeParameters };
 }
 
 /** Reads an end user's message. `contactId` left out: the conversation's contact wrote it. */
@@ -37,7 +63,7 @@ export async function readUserMessage(
   };
 }
 
-/** Reads what every kind of message may carry. */
+/** Reads the fields that all kinds of messages have. */
 export function readContent(
   reader: InputReader,
   path: string[],
@@ -60,7 +86,7 @@ export function readContent(
   };
 }
 
-/** A contact of the caller's organization, as an author. Throws `NotFoundError` with the path. */
+/** The author for a contact of the caller's organization. Throws `NotFoundError` with the path. */
 export async function findContact(
   services: ConversationServices,
   caller: Caller,
@@ -68,8 +94,7 @@ export async function findContact(
   id: string,
 ): Promise<Omit<Author, 'kind'>> {
   const uuid = decodeId('Contact', id);
-  const contact =
-    uuid && (await services.prisma.contact.findFirst({ where: { id: uuid, organizationId: caller.organizationId } }));
+  const contact = uuid && (await theOne(finders.Contact({ services, viewer: caller }, [uuid])));
   if (!contact) throw new NotFoundError(path);
   const { externalId, displayName, avatarUrl } = contact;
   return { contactId: contact.id, externalId, displayName, avatarUrl };

@@ -1,20 +1,20 @@
 import type { Caller } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
-import type { InputReader } from './input.ts';
+import type { ValueReader } from '../../value-reader.ts';
 import type { ConversationServices } from '../services.ts';
 
-/** Where the parameters of a reply come from, the later over the earlier. */
+/** The sources of a reply's parameters. A later one overrides an earlier one. */
 export interface ParameterSources {
   runtime: string;
   agent: unknown;
   conversation?: unknown;
 }
 
-/** Reads `runtimeParameters` and reports each fault of the merged result with its path. */
+/** Reads `runtimeParameters` and reports each problem of the merged result with its path. */
 export async function readParameters(
   services: ConversationServices,
-  reader: InputReader,
+  reader: ValueReader,
   given: unknown,
   sources: ParameterSources,
 ): Promise<JsonObject> {
@@ -27,11 +27,11 @@ export async function readParameters(
   return parameters;
 }
 
-/** Parameters for one reply alone, over those of its conversation. */
+/** Parameters for one reply alone. They override those of its conversation. */
 export async function readOverride(
   services: ConversationServices,
   caller: Caller,
-  reader: InputReader,
+  reader: ValueReader,
   conversationId: string,
   given: unknown,
 ): Promise<JsonObject> {

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { endUserRoles } from '../../access/visibility.ts';
 import type pg from 'pg';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
@@ -19,7 +20,7 @@ export interface RegenerateReplyInput {
   idempotencyKey?: string | null | undefined;
 }
 
-/** Answers again in place of the latest reply, which stays readable. */
+/** Starts a new reply that replaces the latest one. The old one stays readable. */
 export async function regenerateReply(
   services: ConversationServices,
   caller: Caller,
@@ -27,12 +28,7 @@ export async function regenerateReply(
 ): Promise<Committed> {
   const { organizationId } = caller;
   const replyId = decodeId('Message', input.replyId);
-  const old =
-    replyId &&
-    (await services.prisma.message.findFirst({
-      where: { id: replyId, organizationId },
-      select: { conversationId: true, inReplyToId: true },
-    }));
+  const old = replyId && (await theOne(finders.Message({ services, viewer: caller }, [replyId])));
   if (!replyId || !old) throw new NotFoundError(['replyId']);
   const { conversationId, inReplyToId } = old;
   const reader = new InputReader();
@@ -61,7 +57,7 @@ export async function regenerateReply(
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
-/** The latest message of those that end users see, when it is a generated reply. */
+/** The latest message that end users see, if it is a generated reply. */
 async function latestReply(db: pg.PoolClient, conversationId: string): Promise<string | null> {
   const { rows } = await db.query<{ id: string; generated: boolean }>({
     name: 'latest-reply',

@@ -22,7 +22,7 @@ export interface SendControlInput {
   idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message that only agents and operators see; it may change the state and may have the agent speak. */
+/** Adds a message that only agents and operators see. It can also change the state and make the agent reply. */
 export async function sendControl(
   services: ConversationServices,
   caller: Caller,
@@ -53,7 +53,7 @@ export async function sendControl(
     idempotency: idempotencyOf(caller.id, key, 'sendControl', { ...input }),
     message: { id: services.newId(), role: 'CONTROL', author: caller.actor, fragments, metadata },
     state,
-    // It answers no message that a person wrote.
+    // The reply does not answer a message of a person.
     reply: speaks ? { id: services.newId(), inReplyToId: null, supersedesId: null, runtimeParameters } : null,
   });
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;

@@ -4,24 +4,19 @@ import { decodeId } from '../../ids.ts';
 import { withEndedReply } from './await-reply.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
-import { InputReader, type StateInput } from './input.ts';
-import { type MessageInput, readUserMessage } from './message-input.ts';
-import { readOverride } from './parameters.ts';
+import { type MessageToSend, readMessageToSend } from './message-input.ts';
 import type { ConversationServices } from '../services.ts';
 import { ruleFor } from '../log/transitions.ts';
 
-export interface SendMessageInput extends MessageInput {
+export interface SendMessageInput extends MessageToSend {
   conversationId: string;
-  stateAfter?: StateInput | null | undefined;
   action: 'GENERATE_REPLY' | 'NONE';
-  runtimeParameters?: unknown;
   awaitReply: boolean;
   onBusy: 'REJECT' | 'INTERRUPT';
   expectedVersion?: number | null | undefined;
-  idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message of the end user and, unless `action: NONE`, begins its reply. */
+/** Adds an end user's message and, unless `action` is `NONE`, starts its reply. */
 export async function sendMessage(
   services: ConversationServices,
   caller: Caller,
@@ -29,12 +24,7 @@ export async function sendMessage(
 ): Promise<Committed> {
   const conversationId = decodeId('Conversation', input.conversationId);
   if (!conversationId) throw new NotFoundError(['conversationId']);
-  const reader = new InputReader();
-  const key = reader.idempotencyKey(input.idempotencyKey);
-  const message = await readUserMessage(services, caller, reader, [], input);
-  const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
-  const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
-  reader.finish();
+  const { key, message, state, runtimeParameters } = await readMessageToSend(services, caller, conversationId, input);
 
   const committed = await commit(services, {
     conversationId,

@@ -1,4 +1,5 @@
 import type { Caller } from '../../access/caller.ts';
+import { finders, theOne } from '../../access/finders.ts';
 import { inTransaction } from '../../db.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -7,19 +8,14 @@ import type { ConversationServices } from '../services.ts';
 import { readRows, type Rows } from '../log/rows.ts';
 import { settleReply } from '../log/settle.ts';
 
-/** Stops exactly this reply, wherever it runs, and keeps its text. A reply that has ended is left as it is. */
+/** Stops exactly this reply, whichever server runs it, and keeps its text. A reply that has ended is left as it is. */
 export async function stopReply(
   services: ConversationServices,
   caller: Caller,
   input: { replyId: string },
 ): Promise<Committed> {
   const replyId = decodeId('Message', input.replyId);
-  const message =
-    replyId &&
-    (await services.prisma.message.findFirst({
-      where: { id: replyId, organizationId: caller.organizationId },
-      select: { conversationId: true, status: true, runtimeParameters: true },
-    }));
+  const message = replyId && (await theOne(finders.Message({ services, viewer: caller }, [replyId])));
   if (!replyId || !message) throw new NotFoundError(['replyId']);
   if (message.runtimeParameters === null) {
     throw new InvalidInputError([{ path: ['replyId'], detail: 'Names a message that is not a generated reply.' }]);
@@ -35,7 +31,7 @@ export async function stopReply(
   return { conversationId, version, runningReplyVersion, messageId: null, replyId, rows };
 }
 
-/** Null when the reply had ended already; then nothing was written. */
+/** Null if the reply had ended already. Then nothing was written. */
 async function settleRunning(
   services: ConversationServices,
   caller: Caller,

@@ -4,13 +4,13 @@ import { decodeId } from '../../ids.ts';
 import type { Target } from '../log/append.ts';
 import { type Command, ruleFor } from '../log/transitions.ts';
 
-/** The conversation that a command is given for, and the guard of its version. */
+/** The conversation that a command is for, and the expected version. */
 export interface ConversationInput {
   conversationId: string;
   expectedVersion?: number | null | undefined;
 }
 
-/** A conversation under the rule of a command. Throws `NotFoundError` when the id is not well-formed. */
+/** The target of a command, with the command's rule. Throws `NotFoundError` if the id is malformed. */
 export function targetOf(caller: Caller, command: Command, input: ConversationInput): Target {
   const conversationId = decodeId('Conversation', input.conversationId);
   if (!conversationId) throw new NotFoundError(['conversationId']);

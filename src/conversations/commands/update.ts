@@ -17,7 +17,7 @@ export interface UpdateConversationInput extends ConversationInput {
   runtimeParameters?: unknown;
 }
 
-/** Changes title, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced); also while a reply runs. */
+/** Changes title, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced). Allowed while a reply is running. */
 export async function updateConversation(
   services: ConversationServices,
   caller: Caller,
@@ -81,7 +81,7 @@ async function readReplacement(
   return readParameters(services, reader, given, { runtime, agent: defaultRuntimeParameters });
 }
 
-/** JSON Merge Patch, RFC 7396. */
+/** JSON Merge Patch (RFC 7396). */
 export function mergePatch(target: Json, patch: Json): Json {
   if (!isJsonObject(patch)) return patch;
   const merged = new Map(Object.entries(isJsonObject(target) ? target : {}));

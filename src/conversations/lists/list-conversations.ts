@@ -6,14 +6,14 @@ import { decodeId, type IdType } from '../../ids.ts';
 import { ValueReader } from '../../value-reader.ts';
 import type { ConversationSearch, Found } from './search.ts';
 
-/** All that is given must hold. */
+/** A conversation must match all fields that are given. */
 export interface ConversationFilter {
   agentId?: string | null | undefined;
   contactId?: string | null | undefined;
   inboxId?: string | null | undefined;
   status?: readonly ConversationStatus[] | null | undefined;
   handoffStatus?: readonly ('WAITING' | 'ACCEPTED')[] | null | undefined;
-  /** Words that all occur in the title, or in one text of a message that end users see. */
+  /** All of these words occur in the title, or in one text of a message that end users see. */
   keyword?: string | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
@@ -36,20 +36,20 @@ export interface ListedConversation {
   updatedAt: Date;
 }
 
-/** A place in the list: the value that it is ordered by, and the id that breaks ties. */
+/** A place in the list: the value of the ordering field, and the id that breaks ties. */
 export interface ListPlace {
   at: Date;
   id: string;
 }
 
-/** A page of the conversations that match, and in which the words of the keyword stand. Throws as `ConversationSearch.run`. */
+/** A page of the conversations that match the filter and the keyword. Throws like `ConversationSearch.run`. */
 export async function searchConversations(
   { pool, search }: { pool: pg.Pool; search: ConversationSearch },
   caller: Lister,
   query: ListQuery,
 ): Promise<ListedConversation[]> {
   const { keyword } = query.filter;
-  // Blank is as good as none.
+  // A blank keyword counts as none.
   if (!keyword?.trim()) return listConversations(pool, caller, query);
   return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
 }
@@ -65,7 +65,7 @@ interface ListQuery {
   inverted: boolean;
 }
 
-/** The ids of a page, in its order. Reads along the index of the order and stops at the limit. */
+/** The ids of a page, in order. Reads along the index for that order and stops at the limit. */
 export async function listConversations(
   db: Queryable,
   { organizationId, confinedTo }: Lister,
@@ -92,7 +92,7 @@ export async function listConversations(
   return rows;
 }
 
-/** Those of these conversations that match the filter. */
+/** Of these conversations, those that match the filter. */
 export async function matchingConversations(
   pool: pg.Pool,
   organizationId: string,
@@ -155,7 +155,7 @@ class Conditions {
     }
   }
 
-  /** An id that names nothing matches nothing. */
+  /** A malformed id matches nothing. */
   private addId(column: string, type: IdType, id: string | null | undefined): void {
     if (id != null) this.add(`${column} = ${this.value(decodeId(type, id))}::uuid`);
   }

@@ -1,27 +1,49 @@
 import type pg from 'pg';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
-import { fragmentsJson, messageSelection, type MessageRow } from '../log/rows.ts';
+import {
+  bytesOf,
+  fragmentBytes,
+  fragmentsJson,
+  messageColumn,
+  type MessageRow,
+  messageSelection,
+} from '../log/rows.ts';
 
-/** Which messages of a conversation a page holds. */
+/** Describes a page of a conversation's messages. */
 export interface MessagesQuery {
   conversationId: string;
-  /** Null: all. */
+  /** Null means all roles. */
   roles: readonly MessageRole[] | null;
-  /** Also replies that a later one replaces. */
+  /** Include replies that a later one replaced. */
   includeSuperseded: boolean;
   /** Only those after this position. */
   after: { position: number } | null;
   before: { position: number } | null;
   limit: number;
-  /** From the newest. */
+  /** Newest first. */
   inverted: boolean;
-  /** Whether to read their fragments too. */
+  /** Whether to read the fragments too. */
   withFragments: boolean;
+  /** Whether to read what may be large beside the text: see `companions`. */
+  withCompanions: boolean;
+  /** How many bytes of both to read at most. Of the messages beyond, in the order of the page, neither is read. */
+  most: number;
 }
 
-/** A page of messages in the order asked for, in one statement. It reads along the index of positions and stops at the limit. */
-export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise<MessageRow[]> {
-  const { rows } = await pool.query<MessageRow>({
+/** What of a message may be large, beside its fragments. */
+const companions = ['canvas', 'contentPayload', 'queryMetadata', 'stateAfter'] as const satisfies (keyof MessageRow)[];
+
+export const companionFields: readonly string[] = companions;
+
+/**
+ * A page of messages in the order asked for, in one statement, and how many bytes of fragments and companions it holds. It
+ * reads along the index of positions and stops at the limit.
+ */
+export async function listMessages(
+  pool: pg.Pool,
+  query: MessagesQuery,
+): Promise<{ rows: MessageRow[]; bytes: number }> {
+  const { rows } = await pool.query<MessageRow & { bytes: number }>({
     ...statementFor(query),
     values: [
       query.conversationId,
@@ -29,23 +51,45 @@ export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise
       query.after?.position ?? -1,
       query.before?.position ?? 2 ** 31 - 1,
       query.limit,
+      query.most,
     ],
   });
-  return rows;
+  const read = rows.filter(({ isCut }) => !isCut);
+  return { rows, bytes: read.at(-1)?.bytes ?? 0 };
 }
 
 /** One statement for each form of a page, so that each is prepared, and planned for its index alone. */
-function statementFor({ inverted, includeSuperseded, withFragments }: MessagesQuery) {
-  const form = [inverted ? 'newest' : 'oldest', includeSuperseded ? 'all' : 'latest', withFragments ? 'whole' : 'bare'];
-  const fragments = withFragments ? `, ${fragmentsJson('m')} AS fragments` : '';
+function statementFor({ inverted, includeSuperseded, withFragments, withCompanions }: MessagesQuery) {
+  const form = [
+    inverted ? 'newest' : 'oldest',
+    includeSuperseded ? 'all' : 'latest',
+    withFragments ? 'whole' : 'bare',
+    withCompanions ? 'accompanied' : 'alone',
+  ];
   const superseded = includeSuperseded
     ? ''
     : 'AND NOT EXISTS (SELECT FROM message later WHERE later.supersedes_id = m.id)';
+  const order = `m.position ${inverted ? 'DESC' : 'ASC'}`;
+  const weights = [
+    ...(withFragments ? [fragmentBytes('m')] : []),
+    ...(withCompanions ? companions.map((field) => bytesOf(messageColumn('m', field))) : []),
+  ];
+  const fitting = (sql: string) => `CASE WHEN m.bytes <= $6 THEN ${sql} END`;
+  const columns = messageSelection('m', (field, column) => {
+    if (!companions.some((companion) => companion === field)) return column;
+    return withCompanions ? fitting(column) : 'NULL::jsonb';
+  });
   return {
     name: `list-messages-${form.join('-')}`,
-    text: `SELECT ${messageSelection('m')}${fragments} FROM message m
-      WHERE m.conversation_id = $1 AND m.position > $3 AND m.position < $4
-        AND ($2::"MessageRole"[] IS NULL OR m.role = ANY ($2::"MessageRole"[])) ${superseded}
-      ORDER BY m.position ${inverted ? 'DESC' : 'ASC'} LIMIT $5`,
+    text: `WITH page AS (
+        SELECT m.* FROM message m
+        WHERE m.conversation_id = $1 AND m.position > $3 AND m.position < $4
+          AND ($2::"MessageRole"[] IS NULL OR m.role = ANY ($2::"MessageRole"[])) ${superseded}
+        ORDER BY ${order} LIMIT $5
+      ), weighed AS (
+        SELECT m.*, (sum(${weights.join(' + ') || '0'}) OVER (ORDER BY ${order}))::float8 AS bytes FROM page m
+      )
+      SELECT ${columns}${withFragments ? `, ${fitting(fragmentsJson('m'))} AS fragments` : ''}, m.bytes, m.bytes > $6 AS "isCut"
+      FROM weighed m ORDER BY ${order}`,
   };
 }

@@ -3,16 +3,16 @@ import { type ConversationFilter, listConversations, matchingConversations } fro
 import type { LogChange, LogTail } from './log-tail.ts';
 import type pg from 'pg';
 
-/** How a conversation moved in relation to a filter. */
+/** How a conversation changed in relation to a filter. */
 export interface ConversationChange {
   kind: 'ENTERED' | 'UPDATED' | 'LEFT';
   conversationId: string;
 }
 
-/** So many matching conversations are remembered, the latest; of others it is inferred whether they matched before. */
+/** How many matching conversations are remembered, the latest ones. For others, whether they matched before is inferred. */
 const REMEMBERED = 10_000;
 
-/** Events that can take a conversation into a filter or out of it. */
+/** Events that can change whether a conversation matches a filter. */
 const moving: ReadonlySet<EventType> = new Set([
   'ConversationDeleted',
   'ConversationEnded',
@@ -22,7 +22,7 @@ const moving: ReadonlySet<EventType> = new Set([
   'HandoffStarted',
 ]);
 
-/** A live list: changes of the conversations that match, or no longer match. Each is told at most once a second. */
+/** A live list: changes of conversations that match or no longer match. Each is reported at most once a second. */
 export async function* conversationChanges(
   services: { pool: pg.Pool; logTail: LogTail },
   organizationId: string,

@@ -4,26 +4,26 @@ import type { Logger } from '../../logger.ts';
 import { outsideOperations } from '../../work-clock.ts';
 import { type EventPosition, readEnd, readTail, type TailEvent } from '../log/tail.ts';
 
-/** How often the end of the log is looked at, in milliseconds. What happens in between is told together. */
+/** How often new events of the log are read, in milliseconds. Events in between are reported together. */
 const TICK_MS = 1000;
 
 /** Events read at a time. */
 const PAGE = 1000;
 
-/** What happened to one conversation since the last look. */
+/** What happened to one conversation since the last read. */
 export interface LogChange {
   conversationId: string;
   organizationId: string;
   types: EventType[];
 }
 
-/** Tells live lists of what is committed, once a second, for as long as one listens. */
+/** Reports committed events to live lists, once a second, as long as there is a listener. */
 export class LogTail {
   private readonly pool: pg.Pool;
   private readonly logger: Logger;
   private readonly listeners = new Set<(changes: LogChange[]) => void>();
   private timer: NodeJS.Timeout | null = null;
-  /** What has been told. */
+  /** The place up to which events have been reported. */
   private position: Promise<EventPosition> | null = null;
   private looking: Promise<void> | null = null;
 
@@ -32,7 +32,7 @@ export class LogTail {
     this.logger = logger;
   }
 
-  /** Tells of all that is committed from now on. Returns the function that ends it. */
+  /** Reports all events committed from now on. Returns a function that stops it. */
   async subscribe(listener: (changes: LogChange[]) => void): Promise<() => void> {
     this.listeners.add(listener);
     try {
@@ -55,7 +55,7 @@ export class LogTail {
     this.position = null;
   }
 
-  /** Tells what has been committed since the last look. Never rejects. */
+  /** Reports what has been committed since the last read. Never rejects. */
   look(): Promise<void> {
     this.looking ??= this.tellAll()
       .catch((error: unknown) => {
@@ -72,7 +72,7 @@ export class LogTail {
       const { position } = this;
       if (!position) return;
       const page = await readTail(this.pool, await position, PAGE);
-      // Closed meanwhile, and perhaps begun anew further on.
+      // Closed meanwhile, and perhaps started again from a later place.
       if (this.position !== position) return;
       this.position = Promise.resolve(page.position);
       more = page.more;
@@ -82,7 +82,7 @@ export class LogTail {
   }
 }
 
-/** What happened to each conversation, in the order of what happened last. */
+/** What happened to each conversation, ordered by its last event. */
 function changesOf(events: readonly TailEvent[]): LogChange[] {
   const changes = new Map<string, LogChange>();
   for (const { conversationId, organizationId, type } of events) {

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Logger } from '../../logger.ts';
 
-/** Rows that are looked at in one statement. */
+/** Rows processed in one statement. */
 const BATCH = 200;
-/** Between two statements, so that what people do comes first; and after one that failed. */
+/** The pause between statements, so that clients come first, and the pause after a failure. */
 const [PAUSE_MS, RETRY_MS] = [50, 5000];
 
 /**
- * Makes the titles and texts searchable that are older than the table of their words: in batches, one server at a time, from
- * where the last one stopped. Returns the function that ends it.
+ * Makes titles and texts searchable that were written before the search tables existed: in batches, one server at a time, from
+ * where the last one stopped. Returns a function that stops it.
  */
 export function startSearchBackfill(pool: pg.Pool, logger: Logger): () => Promise<void> {
   const stop = new AbortController();
@@ -19,7 +19,7 @@ export function startSearchBackfill(pool: pg.Pool, logger: Logger): () => Promis
     while (!isStopped()) {
       try {
         const { rows } = await pool.query<{ finished: boolean }>(sql, [kind, BATCH]);
-        // No row: it is done, or another server does it and this one has nothing to add.
+        // No row: the work is done, or another server does it.
         if (rows[0]?.finished !== false) return;
         await sleep(PAUSE_MS, undefined, { signal });
       } catch (error) {
@@ -36,7 +36,7 @@ export function startSearchBackfill(pool: pg.Pool, logger: Logger): () => Promis
   };
 }
 
-/** Locks the place, takes the rows after it, adds what `select` makes of them, and moves the place. */
+/** Locks the stored place, reads the rows after it, inserts the result of `select`, and moves the place on. */
 const batchSql = (table: string, select: string) => /* sql */ `
 WITH place AS (
   SELECT kind, done_to FROM search_backfill WHERE kind = $1 AND finished_at IS NULL FOR UPDATE SKIP LOCKED

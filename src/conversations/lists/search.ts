@@ -6,21 +6,21 @@ import { errorCode } from '../../postgres/error-code.ts';
 import { Semaphore } from '../../semaphore.ts';
 import { ValueReader } from '../../value-reader.ts';
 
-/** The most words of a keyword that count. */
+/** How many words of a keyword count. */
 const KEYWORDS = 20;
-/** More conversations than this are not listed before the page is read: they are met often enough on the way. */
+/** Up to this many matches are listed before the page is read. If there are more, reading the page meets them often enough. */
 const FEW = 1000;
-/** Searches that run at once on one server: the other connections are for everything else. */
+/** Searches that run at the same time on one server. The other connections stay free for everything else. */
 const AT_ONCE = 2;
-/** Searches of one organization that run or wait on one server. */
+/** Searches of one organization that may run or wait on one server. */
 const OF_ONE_ORGANIZATION = 4;
-/** Searches that wait on one server. */
+/** Searches that may wait on one server. */
 const WAITING = 20;
 
-/** Conversations that a keyword finds: these, or all in which the words stand. */
+/** The conversations that a keyword finds: a list of ids if they are few, else a text query. */
 export type Found = { conversationIds: readonly string[] } | { query: string };
 
-/** Finds conversations by words in their titles and visible texts. It never takes more than its own part of the pool. */
+/** Finds conversations by words in their titles and visible texts. Never uses more than its share of the pool. */
 export class ConversationSearch {
   private readonly pool: pg.Pool;
   private readonly statementMs: number;
@@ -34,9 +34,9 @@ export class ConversationSearch {
   }
 
   /**
-   * Runs `list` with what the keyword finds, on a connection whose statements have a time limit.
-   * @throws {UnavailableError} when too many searches wait, or one takes too long.
-   * @throws {InvalidInputError} when the keyword is no text, or too long.
+   * Runs `list` with the result of the keyword, on a connection whose statements have a time limit.
+   * @throws {UnavailableError} if too many searches wait, or this one takes too long.
+   * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
    */
   async run<T>(
     { organizationId, confinedTo }: Pick<Caller, 'organizationId' | 'confinedTo'>,
@@ -52,7 +52,7 @@ export class ConversationSearch {
       return await this.turns.run(() =>
         inTransaction(this.pool, async (client) => {
           await client.query(`SET LOCAL statement_timeout = ${this.statementMs}; ${planSql}`);
-          // An end user's own conversations are read one by one: an index shared with others tells of them by its time.
+          // An end user's conversations are read one by one. The timing of a shared index would reveal something about others' texts.
           return list(client, await find(client, confinedTo ? null : organizationId, phrases));
         }),
       );
@@ -67,10 +67,10 @@ export class ConversationSearch {
   }
 }
 
-/** The code of PostgreSQL for a statement that took too long. */
+/** PostgreSQL's error code for a statement that took too long. */
 const QUERY_CANCELED = '57014';
 
-/** Texts are reached through their conversation or their words, never by reading those of all organizations. */
+/** Forces plans that find texts by conversation or by word, and never scan those of all organizations. */
 const planSql = 'SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off';
 
 function readPhrases(keyword: string): string[] {
@@ -92,7 +92,7 @@ async function find(client: pg.PoolClient, organizationId: string | null, phrase
   const { query, words } = wanted;
   if (organizationId === null) return { query };
   const terms = words.map((word) => `${organizationId}:${word}`);
-  // The index knows words and not their order; the order is looked up in what it finds.
+  // The index has the words without their order. The order is checked on the rows found.
   const { rows } = await client.query<{ id: string }>(
     `SELECT DISTINCT conversation_id AS id FROM (
       SELECT conversation_id FROM search_text

@@ -1,14 +1,14 @@
 /**
- * The statement that writes a message, a reply, a change of state, the beginning of a conversation or of a handoff.
+ * The statement that writes a message, a reply, a change of state, or the start of a conversation or a handoff.
  *
- * It is one statement because of what the alternatives cost. Measured against pgbench running this statement alone, one
- * statement from Node reaches 0.86 of its rate, five round trips 0.38, an interactive transaction of the ORM 0.08. And it
- * decides from the row that it has locked: a reason that is looked up after a conditional write has failed is wrong for 11 to
- * 44 % of those who lose a race, since it is read from an older snapshot or a newer row. What must read more than the
- * conversation's row before it can write takes the lock first, in a transaction: see `commit.ts`.
+ * It is one statement because the alternatives are slower. Compared with pgbench running this statement alone, one
+ * statement from Node reaches 0.86 of its rate, five round trips 0.38, an interactive transaction of the ORM 0.08. It also
+ * decides from the row that it has locked. A reason looked up after a failed conditional write is wrong for 11 to
+ * 44 % of those who lose a race, since it is read from an older snapshot or a newer row. A change that must read more than the
+ * conversation's row before it writes takes the lock first, in a transaction: see `commit.ts`.
  *
- * A new type of event touches: the enum `EventType` in `prisma/schema.prisma` with a migration; what writes it, here
- * (`writeEvents`) or through `log-events.ts`; what it shows, in `schema/event-rows.ts` and `schema/events.ts`; who may see it,
+ * A new type of event touches: the enum `EventType` in `prisma/schema.prisma` with a migration; the code that writes it, here
+ * (`writeEvents`) or through `log-events.ts`; its fields, in `schema/event-rows.ts` and `schema/events.ts`; who may see it,
  * in `access/`; for a live list, `moving` in `lists/live-list.ts`; for frontends, `client/`; `schema.graphql` and the documents.
  */
 import type { Author } from '../../access/caller.ts';
@@ -27,7 +27,7 @@ import {
 } from './rows.ts';
 import type { Outcome, Rule } from './transitions.ts';
 
-/** What begins with the change, beside its message and its reply. */
+/** What starts with the change, besides its message and its reply. */
 export type Beginning =
   | { type: 'ConversationCreated' }
   | {
@@ -39,7 +39,7 @@ export type Beginning =
       metadata: JsonObject;
     };
 
-/** What is changed, by whom, and under which condition. */
+/** What is changed, by whom, and on which condition. */
 export interface Target {
   conversationId: string;
   organizationId: string;
@@ -50,24 +50,24 @@ export interface Target {
 
 /** One change of one conversation. */
 export interface Change extends Target {
-  /** The owner of the reply; null for a change that begins none. */
+  /** The server that owns the reply. Null for a change that starts no reply. */
   serverId: string | null;
   idempotency?: IdempotencyKey | null | undefined;
   message?: NewMessage | null;
   state?: StatePatch | null | undefined;
   beginning?: Beginning | null;
-  /** Generated only while the conversation is ACTIVE. */
+  /** Starts only while the conversation is ACTIVE. */
   reply?: NewReply | null;
 }
 
-/** What the statement came to. Only `OK` has written anything. */
+/** The result of the statement. Only `OK` has written anything. */
 export type Appended =
   | { outcome: 'OK'; rows: Rows }
-  /** What the first success of the same idempotency key made. */
+  /** The result of the first success with the same idempotency key. */
   | { outcome: 'REPLAY'; conversationId: string; version: number; messageId: string | null; replyId: string | null }
   | Refusal;
 
-/** Why nothing was written, and what stood in the way. */
+/** Why nothing was written. */
 export interface Refusal {
   outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH';
   version: number;
@@ -113,10 +113,10 @@ function withUnits(fragment: NewMessage['fragments'][number]) {
 const stateOf = (row: string) =>
   `jsonb_build_object('playbook', ${row}.playbook, 'phase', ${row}.phase, 'systemMessage', ${row}.system_message, 'context', ${row}.context)`;
 
-/** The roles of messages that count. */
+/** The roles of messages that end users see, and that `messageCount` counts. */
 const shown = endUserRoles.map((role) => `'${role}'`).join(', ');
 
-/** Takes the row's lock, unless the key was used before; says what the rule makes of the row, and what will be written. */
+/** Locks the row unless the key was used before. Applies the rule to it and determines what will be written. */
 const lockAndDecide = /* sql */ `
 input AS (
   SELECT $11::jsonb AS actor, $12::jsonb AS message, $14::jsonb AS reply, $16::jsonb AS state, $17::jsonb AS beginning,
@@ -148,7 +148,7 @@ input AS (
   FROM decided
 )`;
 
-/** Raises the version by the number of events, claims the conversation for the reply, and changes state and status. */
+/** Increases the version by the number of events, claims the conversation for the reply, and changes state and status. */
 const writeConversation = /* sql */ `
 changed AS (
   UPDATE conversation c SET
@@ -175,7 +175,7 @@ changed AS (
     p.state_before, p.state_after
 )`;
 
-/** The message with its fragments. Its author is completed from the conversation's agent or contact. */
+/** Writes the message with its fragments. Its author is filled in from the conversation's agent or contact. */
 const writeMessage = /* sql */ `
 said AS (
   INSERT INTO message (id, conversation_id, organization_id, position, role, status, created_version, in_reply_to_id,
@@ -207,7 +207,7 @@ said AS (
   RETURNING *
 )`;
 
-/** The reply, in progress and empty, with the parameters that it is to be generated with. */
+/** Writes the reply, in progress and empty, with the parameters for generating it. */
 const writeReply = /* sql */ `
 begun AS (
   INSERT INTO message (id, conversation_id, organization_id, position, role, status, created_version, in_reply_to_id,
@@ -220,7 +220,7 @@ begun AS (
   RETURNING *
 )`;
 
-/** The handoff, accepted already when it names its assignee. */
+/** Writes the handoff. It is already accepted if it names an assignee. */
 const writeHandoff = /* sql */ `
 handed AS (
   INSERT INTO handoff (id, conversation_id, organization_id, started_version, reason, queue, assignee, metadata, accepted_at)
@@ -230,7 +230,7 @@ handed AS (
   RETURNING *
 )`;
 
-/** One event for each version, in the order in which followers are told. */
+/** Writes one event for each version, in the order in which followers receive them. */
 const writeEvents = /* sql */ `
 logged AS (
   INSERT INTO event (conversation_id, version, organization_id, type, message_id, handoff_id, actor, data)
@@ -247,7 +247,7 @@ logged AS (
   WHERE e.happens
 )`;
 
-/** What a repetition of the idempotency key is answered. A twin that was first makes this insert, and so all of it, fail. */
+/** Stores the answer for repetitions of the idempotency key. If a simultaneous repetition was first, this insert fails, and with it the whole statement. */
 const remember = /* sql */ `
 remembered AS (
   INSERT INTO idempotency (organization_id, caller, key, input_hash, conversation_id, version, message_id, reply_id)

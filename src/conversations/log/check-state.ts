@@ -2,15 +2,15 @@ import type { Queryable } from '../../db.ts';
 import { InvalidInputError } from '../../errors.ts';
 import type { State, StatePatch } from '../model.ts';
 
-/** Whether a change of state can be one that the agent's playbooks do not allow. */
+/** Whether a change of state has to be checked against the agent's playbooks. */
 export function needsPlaybooks({ playbook, phase }: StatePatch): boolean {
   const strandsPhase = playbook === null && phase === undefined;
   return playbook != null || phase != null || strandsPhase;
 }
 
 /**
- * Why a change of state cannot be: its playbook must be one of the agent's, and the phase that is in force after it one of
- * the playbook that is. Null when it can be. `path` is the place of the patch in the input.
+ * Why a change of state is invalid, or null. Its playbook must be one of the agent's, and the phase after the change must
+ * belong to the playbook after the change. `path` is the place of the patch in the input.
  */
 export async function checkState(
   db: Queryable,

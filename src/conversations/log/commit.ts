@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Bus } from '../../bus/bus.ts';
+import type { Bus } from '../../bus/hints.ts';
 import { inTransaction } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
 import type { GateLimits, KeyedGate } from '../../keyed-gate.ts';
@@ -18,7 +18,7 @@ import { readRows, type Rows } from './rows.ts';
 import { settleReply } from './settle.ts';
 import { decide, type Standing } from './transitions.ts';
 
-/** What a change is committed with. */
+/** The services that committing a change uses. */
 export interface CommitServices {
   pool: pg.Pool;
   bus: Bus;
@@ -26,7 +26,7 @@ export interface CommitServices {
   gate: KeyedGate;
 }
 
-/** What one conversation may take of a server: its commands wait for its row, and each that waits there holds a connection. */
+/** Limits commands of one conversation on one server. They wait for the same row, and each that waits there holds a connection. */
 export const conversationGate: GateLimits = {
   atOnce: 2,
   waiting: 100,
@@ -34,20 +34,20 @@ export const conversationGate: GateLimits = {
   refusal: 'Too many commands wait for this conversation. Nothing was done. Try again.',
 };
 
-/** What a successful command leaves behind. */
+/** The result of a successful command. */
 export interface Committed {
   conversationId: string;
-  /** Just after this change. */
+  /** The version right after this change. */
   version: number;
-  /** The version of the MessageCreated of the reply that runs at this version; null when none does. */
+  /** The version of the MessageCreated event of the reply that is running at this version. Null if none is. */
   runningReplyVersion: number | null;
   messageId: string | null;
   replyId: string | null;
-  /** As this change left them. For a repeated idempotency key, as they are now. */
+  /** The rows right after this change. For a repeated idempotency key, as they are now. */
   rows: Rows;
 }
 
-/** The row of a conversation, locked for as long as the transaction runs. */
+/** The row of a conversation, locked until the transaction ends. */
 export interface LockedRow extends Standing {
   agentId: string;
   playbook: string | null;
@@ -56,14 +56,14 @@ export interface LockedRow extends Standing {
 }
 
 /**
- * Completes a change from what can be read only under the lock, once the rule has allowed it. Throws to refuse the change. The
- * row is null for a conversation that this change begins.
+ * Completes a change with data that must be read under the lock, after the rule has allowed it. Throws to refuse the change. The
+ * row is null for a conversation that this change creates.
  */
 export type Completion = (db: pg.PoolClient, locked: LockedRow | null) => Promise<Partial<Change>>;
 
 /**
- * Commits a change in one statement; or under the lock, when a running reply has to be stopped first, or more than the
- * conversation's row has to be read. Tells the followers and starts the reply. Throws why it was refused; then nothing was
+ * Commits a change in one statement, or under the lock if a running reply has to be stopped first or more than the
+ * conversation's row has to be read. Notifies followers and starts the reply. Throws if the change is refused; then nothing was
  * written.
  */
 export async function commit(services: CommitServices, change: Change, complete?: Completion): Promise<Committed> {
@@ -78,7 +78,7 @@ export async function commit(services: CommitServices, change: Change, complete?
         const refusal = await checkState(db, locked.agentId, change.state, { path: 'stateAfter', before: locked });
         if (refusal) throw refusal;
       }
-      // The version was compared when the row was locked, and stopping the reply may have raised it.
+      // The version was compared when the row was locked. Stopping the reply may have increased it since.
       return append(db, { ...change, ...completed, expectedVersion: null });
     });
   };
@@ -87,8 +87,8 @@ export async function commit(services: CommitServices, change: Change, complete?
 }
 
 /**
- * Commits a change that always takes the lock first and writes with statements of its own. `write` is called once the rule has
- * allowed the change. The rest is as with `commit`.
+ * Commits a change that always takes the lock first and uses its own statements. `write` is called after the rule has
+ * allowed the change. Otherwise like `commit`.
  */
 export async function commitUnderLock(
   services: CommitServices,
@@ -105,7 +105,7 @@ export async function commitUnderLock(
   return answer(services, target, result);
 }
 
-/** What either path comes to; `settled` is the reply that was stopped on the way. */
+/** The result of either path. `settled` is the reply that was stopped first. */
 type Result = Appended & { settled: string | null };
 
 function isNew({ beginning }: Change): boolean {
@@ -173,14 +173,14 @@ async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): 
   return rows[0] ?? null;
 }
 
-/** A twin may have won while this attempt waited or collided: its success is this one's answer. */
+/** A simultaneous command with the same key may have succeeded while this one waited or collided. Its success is the answer then. */
 async function orReplay(services: CommitServices, change: Change, attempt: () => Promise<Result>): Promise<Result> {
   if (!change.idempotency) return attempt();
   let result: Result;
   try {
     result = await attempt();
   } catch (error) {
-    // Where the key cannot be looked up either, what went wrong first is what there is to say.
+    // If the look-up of the key fails too, the first error is reported.
     const replayed = await replay(services, change).catch(() => null);
     if (replayed) return replayed;
     throw error;
@@ -189,7 +189,7 @@ async function orReplay(services: CommitServices, change: Change, attempt: () =>
   return (await replay(services, change)) ?? result;
 }
 
-/** What the idempotency key was used for, looked up afresh; null when it has still not been used. */
+/** Looks up what the idempotency key was used for. Null if it has not been used. */
 async function replay(services: CommitServices, change: Change): Promise<Result | null> {
   const { conversationId, organizationId, idempotency } = change;
   const { rows } = await services.pool.query<{
@@ -213,7 +213,7 @@ async function replay(services: CommitServices, change: Change): Promise<Result 
   return { outcome: 'REPLAY', ...first, settled: null };
 }
 
-/** The edge of both paths: a success is told to the followers and returned, anything else is thrown. */
+/** The end of both paths: notifies followers of a success and returns it, and throws anything else. */
 async function answer(services: CommitServices, change: Target | Change, result: Result): Promise<Committed> {
   if (result.outcome === 'OK') {
     const { rows, settled } = result;

@@ -2,11 +2,11 @@ import type pg from 'pg';
 import type { Logger } from '../../logger.ts';
 
 /**
- * Which history of the database the log is in. The number rises with each failover and each move to another cluster, so
- * that a row that was lost and written anew is told from the one that a client has seen. Each event carries it.
+ * The epoch of the log: which history of the database it belongs to. It increases with each failover and each move to another cluster, so
+ * that a row that was lost and written again differs from the one that a client has seen. Each event carries it.
  */
 export class LogEpoch {
-  /** As this server knows it, which may be a moment late: then a cursor made now names an earlier history, and is checked. */
+  /** The epoch as known to this server. It may lag for a moment; a cursor made then names an earlier epoch and is checked later. */
   current = 0;
   private readonly pool: pg.Pool;
   private readonly logger: Logger;
@@ -17,7 +17,7 @@ export class LogEpoch {
     this.logger = logger;
   }
 
-  /** Begins a new epoch when the database has been moved to another cluster, then reads the present one. */
+  /** Starts a new epoch if the database has moved to another cluster, then reads the current one. */
   async start(): Promise<void> {
     await this.pool.query(
       `WITH here AS (SELECT system_identifier::text AS system FROM pg_control_system())
@@ -28,7 +28,7 @@ export class LogEpoch {
     await this.read();
   }
 
-  /** Reads it again. Rejects when the database does not answer. */
+  /** Reads the epoch again. Rejects if the database does not answer. */
   read(): Promise<void> {
     this.reading ??= readEpoch(this.pool)
       .then((epoch) => {
@@ -40,7 +40,7 @@ export class LogEpoch {
     return this.reading;
   }
 
-  /** As `read`, for whoever can do with what is known. */
+  /** Like `read`, but logs a failure and keeps the known epoch. */
   readQuietly(): void {
     this.read().catch((error: unknown) => this.logger.debug({ err: error }, 'could not read the epoch of the log'));
   }
@@ -54,7 +54,7 @@ async function readEpoch(pool: pg.Pool): Promise<number> {
   return rows[0]?.epoch ?? 0;
 }
 
-/** The epoch of a conversation's event; null when there is none with this version. */
+/** The epoch of a conversation's event. Null if there is no event with this version. */
 export async function readEpochOf(pool: pg.Pool, conversationId: string, version: number): Promise<number | null> {
   const { rows } = await pool.query<{ epoch: number }>({
     name: 'read-epoch-of',
@@ -64,7 +64,7 @@ export async function readEpochOf(pool: pg.Pool, conversationId: string, version
   return rows[0]?.epoch ?? null;
 }
 
-/** What a follower has been told is no longer in the database, which has lost its last changes. */
+/** The database has lost its last changes, some of which a follower has already received. */
 export class LogWentBackError extends Error {
   override name = 'LogWentBackError';
 

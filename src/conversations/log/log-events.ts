@@ -10,7 +10,7 @@ export interface NewEvent {
   data?: JsonObject;
 }
 
-/** Raises the version of a conversation, whose row the caller has locked, by one for each event, and logs them in this order. */
+/** Increases a conversation's version by one for each event, and logs the events in this order. The caller has locked the row. */
 export async function logEvents(
   db: Queryable,
   { conversationId, actor }: { conversationId: string; actor: Author },

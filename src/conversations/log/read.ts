@@ -1,3 +1,6 @@
+/**
+ * What is read of the log and of fragments. For the places that a new type of event touches see the head of `append.ts`.
+ */
 import type { Author } from '../../access/caller.ts';
 import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';
@@ -13,9 +16,9 @@ export interface LogEvent {
   messageId: string | null;
   handoffId: string | null;
   data: Json;
-  /** The history of the database that it was written in. */
+  /** The epoch in which the event was written. */
   epoch: number;
-  /** Whether this MessageCreated begins a reply that will be generated. */
+  /** Whether this MessageCreated starts a generated reply. */
   beginsReply: boolean;
 }
 
@@ -52,7 +55,7 @@ export async function readEvents(
   return rows.map(withMeaning);
 }
 
-/** An event with the reply that is open just after it. */
+/** An event with the reply that is running right after it. */
 export interface LogEventInPlace extends LogEvent {
   runningReplyVersion: number | null;
 }
@@ -85,8 +88,8 @@ function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beg
 }
 
 /**
- * Fragments of messages with their text so far, by message and index. One statement: a reply that settles meanwhile has its
- * text either in chunks or in the fragment, never in neither.
+ * Fragments of messages with their text so far, ordered by message and index. In one statement, so that a reply that ends meanwhile has its
+ * text either in chunks or in the fragment.
  */
 export async function readFragments(pool: pg.Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
   const { rows } = await pool.query<FragmentRow>({
@@ -97,7 +100,7 @@ export async function readFragments(pool: pg.Pool, messageIds: readonly string[]
   return rows;
 }
 
-/** As `readFragments`, with how many bytes they hold. When that is more than `most`, nothing but the number is read. */
+/** Like `readFragments`, with their size in bytes. If it exceeds `most`, only the size is read. */
 export async function readFragmentsWithin(
   pool: pg.Pool,
   messageIds: readonly string[],
@@ -115,12 +118,12 @@ export async function readFragmentsWithin(
       FROM weighed LEFT JOIN LATERAL (${fragmentsSql('weighed.bytes <= $2')}) shown ON true ORDER BY "messageId", index`,
     values: [messageIds, most],
   });
-  // A row without a fragment tells only the number.
+  // A row without a fragment has only the size.
   const fragments = rows.filter((row) => row.messageId !== null);
   return { rows: fragments, bytes: rows[0]?.bytes ?? 0 };
 }
 
-/** What a join gives where there is none. */
+/** The row of an outer join without a fragment. */
 interface NoFragment {
   messageId: null;
 }
@@ -132,18 +135,18 @@ SELECT f.message_id AS "messageId", f.index, f.kind, f.status, f.name, f.args, f
     WHERE c.message_id = f.message_id AND c.fragment_index = f.index), '') AS text
 FROM fragment f WHERE f.message_id = ANY($1::uuid[]) AND ${condition} ORDER BY f.message_id, f.index`;
 
-/** Where a conversation's log stands, and the reply that is open there. */
+/** The version of a conversation's log, and the reply that is running at it. */
 export interface Head {
   organizationId: string;
   version: number;
   runningReplyId: string | null;
   runningReplyVersion: number | null;
   deleted: boolean;
-  /** The epoch of the database now. */
+  /** The current epoch of the database. */
   epoch: number;
 }
 
-/** A deleted conversation still has the version of its last event; null when there was never such a conversation. */
+/** A deleted conversation keeps the version of its last event. Null if there was never such a conversation. */
 export async function readHead(pool: pg.Pool, conversationId: string): Promise<Head | null> {
   const { rows } = await pool.query<Head>({
     name: 'read-head',
@@ -157,7 +160,7 @@ export async function readHead(pool: pg.Pool, conversationId: string): Promise<H
   return rows[0] ?? null;
 }
 
-/** The versions of these conversations; those that are gone are left out. */
+/** The versions of these conversations, without those that are deleted. */
 export async function readVersions(pool: pg.Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await pool.query<{ id: string; version: number }>({
     name: 'read-versions',

@@ -2,15 +2,17 @@ import type { Conversation, Handoff, Message } from '../../generated/prisma/clie
 import type { Queryable } from '../../db.ts';
 import type { FragmentRow } from './read.ts';
 
-/** A message, with what was read together with it. */
+/** A message, with rows that were read together with it. */
 export interface MessageRow extends Message {
-  /** Left out: not read yet. */
-  fragments?: FragmentRow[] | Promise<FragmentRow[]>;
-  /** The message that it answers, where whoever is shown the one is shown the other. */
+  /** Undefined or null if not read yet. */
+  fragments?: FragmentRow[] | Promise<FragmentRow[]> | null;
+  /** Whether neither the fragments nor the large columns were read, because the page held too much. */
+  isCut?: boolean;
+  /** The message that it answers, if everyone who sees one may see the other. */
   inReplyTo?: Message;
 }
 
-/** A conversation, and those rows of it that a change made or an event is about. */
+/** A conversation, with the rows that a change wrote or that an event is about. */
 export interface Rows {
   conversation: Conversation;
   message: MessageRow | null;
@@ -18,12 +20,12 @@ export interface Rows {
   handoff: Handoff | null;
 }
 
-/** A row as JSON holds it: times are texts. */
+/** A row in JSON form, in which times are strings. */
 type AsJson<Row> = {
   [K in keyof Row]: Row[K] extends Date ? string : Row[K] extends Date | null ? string | null : Row[K];
 };
 
-/** `Rows` as a statement returns them. */
+/** `Rows` as returned by a statement. */
 export interface RowsAsJson {
   conversation: AsJson<Conversation>;
   message: (AsJson<Message> & { fragments: FragmentRow[] | null }) | null;
@@ -123,26 +125,40 @@ function jsonOf(columns: Record<string, string>, row: string, values: Record<str
   return `json_build_object(${[...all].map(([field, value]) => `'${field}', ${value}`).join(', ')})`;
 }
 
-/** SQL for a conversation as JSON, of a row that is in scope under this name. */
+/** SQL for a conversation as JSON. `row` is the name of a row in scope. */
 export const conversationJson = (row: string) => jsonOf(conversationColumns, row);
 
-/** SQL for a message as JSON; `fragments` is SQL for theirs, null when they are not read. */
+/** SQL for a message as JSON. `fragments` is SQL for its fragments, or null to leave them out. */
 export const messageJson = (row: string, fragments: string) => jsonOf(messageColumns, row, { fragments });
 
 export const handoffJson = (row: string) => jsonOf(handoffColumns, row);
 
-/** SQL for a fragment as JSON; `text` is SQL for its text where that is not all in its own row. */
+/** SQL for a fragment as JSON. `text` is SQL for its text, if its own row does not hold all of it. */
 export const fragmentJson = (row: string, text = `${row}.text`) => jsonOf(fragmentColumns, row, { text });
 
-/** SQL for the columns of a message, each by the name of its field. */
-export const messageSelection = (row: string) =>
+/** SQL for the columns of a message, each under the name of its field. `as` may read a column in another way. */
+export const messageSelection = (row: string, as = (_field: string, column: string) => column) =>
   Object.entries(messageColumns)
-    .map(([field, column]) => `${row}.${column} AS "${field}"`)
+    .map(([field, column]) => `${as(field, `${row}.${column}`)} AS "${field}"`)
     .join(', ');
 
+/** SQL for the column of a message that a field is stored in. */
+export const messageColumn = (row: string, field: keyof Message) => `${row}.${messageColumns[field]}`;
+
+/** SQL for how many bytes a value takes as text. */
+export const bytesOf = (column: string) => `coalesce(octet_length(${column}::text), 0)`;
+
+/** SQL for how many bytes the fragments of a message hold, with all their text so far. */
+export const fragmentBytes = (message: string) => {
+  const parts = ['text', 'metadata', 'args', 'response'].map((column) => bytesOf(`f.${column}`));
+  return `coalesce((SELECT sum(${parts.join(' + ')}) FROM fragment f WHERE f.message_id = ${message}.id), 0)
+    + CASE WHEN ${message}.status = 'IN_PROGRESS'
+      THEN coalesce((SELECT sum(octet_length(k.reversed)) FROM chunk k WHERE k.message_id = ${message}.id), 0) ELSE 0 END`;
+};
+
 /**
- * SQL for the fragments of a message with all their text so far. A message that has ended has no chunks. One statement: a
- * reply that settles meanwhile has its text either in chunks or in the fragment, never in neither.
+ * SQL for the fragments of a message with all their text so far. An ended message has no chunks. In one statement, so that a
+ * reply that ends meanwhile has its text either in chunks or in the fragment.
  */
 export const fragmentsJson = (message: string) => {
   const chunks = `coalesce((SELECT string_agg(reverse(k.reversed), '' ORDER BY k."offset") FROM chunk k
@@ -183,7 +199,7 @@ function time(text: string | null): Date | null {
   return text === null ? null : new Date(text);
 }
 
-/** Which rows to read beside the conversation's. */
+/** Which rows to read besides the conversation's. */
 export interface RowIds {
   conversationId: string;
   messageId?: string | null;
@@ -193,7 +209,7 @@ export interface RowIds {
   bare?: boolean;
 }
 
-/** Reads these rows as they are now, in one statement. Null when the conversation is gone. */
+/** Reads the current rows in one statement. Null if the conversation is deleted. */
 export async function readRows(db: Queryable, ids: RowIds): Promise<Rows | null> {
   const { rows } = await db.query<RowsAsJson>({
     name: 'read-rows',

@@ -6,18 +6,18 @@ import { transitions } from './transitions.ts';
 /** How a reply ends. */
 export interface Ending {
   status: 'DONE' | 'STOPPED' | 'ERROR';
-  /** For ERROR: what happened, safe to show. */
+  /** For ERROR: what happened. Safe to show to end users. */
   errorDetail?: string;
   usage?: { inputTokens: number; outputTokens: number } | undefined;
-  /** The human that the agent asked for while it replied. */
+  /** The handoff that the agent requested while it replied. */
   handoff?: { id: string; reason: string | null } | undefined;
 }
 
 /**
- * Ends a reply and folds its chunks into its fragments. Returns the new version, or null when the reply no longer runs;
+ * Ends a reply and merges its chunks into its fragments. Returns the new version, or null if the reply is no longer running;
  * then nothing was written. Must run inside a transaction.
  *
- * These are two statements for a reason: the second one's snapshot is taken once the claim is released, so it sees every
+ * There are two statements on purpose: the second one's snapshot is taken after the claim is released, so it sees every
  * chunk that a checkpoint committed while the first waited for the row.
  */
 export async function settleReply(

@@ -6,8 +6,8 @@ import type { StatePatch } from '../model.ts';
 import { transitions } from './transitions.ts';
 
 /**
- * Changes the state from within a running reply, as its agent asked. Returns the conversation's version, or null when the
- * reply no longer runs; then nothing was written. Doing it again changes nothing.
+ * Changes the state during a running reply, at its agent's request. Returns the conversation's version, or null if the
+ * reply is no longer running; then nothing was written. Repeating it does nothing.
  */
 export async function steerReply(
   pool: pg.Pool,

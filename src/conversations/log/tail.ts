@@ -2,20 +2,20 @@ import type pg from 'pg';
 import type { EventType } from '../../generated/prisma/enums.ts';
 
 /**
- * A place in the log of all conversations, for consumers that must be told of each event once. It is a snapshot: what was
- * visible in it has been told. A high-water mark of `seq` could not say that, since writers commit in another order.
+ * A place in the log of all conversations, for consumers that must receive each event once. It is a snapshot: events
+ * visible in it have been delivered. The highest `seq` would not do, since writers commit in a different order.
  */
 export interface EventPosition {
   epoch: number;
-  /** All that was visible in this snapshot of PostgreSQL has been told. */
+  /** All events visible in this PostgreSQL snapshot have been delivered. */
   told: string;
-  /** The snapshot that is being told in pages; null between two of them. */
+  /** The snapshot that is being delivered in pages. Null between two snapshots. */
   telling: string | null;
-  /** The `seq` of the last event told of `telling`, as decimal digits. */
+  /** The `seq` of the last event delivered from `telling`, as decimal digits. */
   seq: string;
 }
 
-/** An event of some conversation. */
+/** An event of any conversation. */
 export interface TailEvent {
   seq: string;
   conversationId: string;
@@ -30,7 +30,7 @@ export interface TailEvent {
 /** Before the first event. */
 export const beginning: EventPosition = { epoch: 0, told: '1:1:', telling: null, seq: '0' };
 
-/** Just after all that is committed now. */
+/** Right after everything that is committed now. */
 export async function readEnd(pool: pg.Pool): Promise<EventPosition> {
   const { rows } = await pool.query<{ epoch: number; told: string }>({
     name: 'read-log-end',
@@ -40,25 +40,25 @@ export async function readEnd(pool: pg.Pool): Promise<EventPosition> {
   return { ...rows[0], telling: null, seq: '0' };
 }
 
-/** What follows on a position, in the order of the log, at most `limit` events, and the position after them. */
+/** The events after a position, in the order of the log, at most `limit`, and the position after them. */
 export interface TailPage {
   events: TailEvent[];
   position: EventPosition;
-  /** Whether there may be more now. */
+  /** Whether more events may be available now. */
   more: boolean;
 }
 
 /**
- * Reads on from a position. Each committed event is given once, those of one conversation by version, and no open
+ * Reads on from a position. Each committed event is delivered once, those of one conversation ordered by version, and no open
  * transaction, here or in another database, delays those of others.
  *
- * Must not run in a transaction that has written events, which would not see itself as open, nor on a standby, whose
+ * Must not run in a transaction that has written events, which would not count itself as open, nor on a standby, whose
  * snapshots do not name the open transactions. To act on events exactly once, store the position in the transaction of the
- * effect. After a failover that lost transactions, consumers may have been told of events that are gone.
+ * effect. After a failover that lost transactions, consumers may have received events that no longer exist.
  */
 export async function readTail(pool: pg.Pool, position: EventPosition, limit: number): Promise<TailPage> {
   const { epoch, told, telling, seq } = position;
-  // Not prepared: a plan that did not know the snapshot would look at every event.
+  // Not prepared: a generic plan, which does not know the snapshot, would scan every event.
   const { rows } = await pool.query<Row>({
     text: epoch === 0 ? oldSql : told === beginning.told ? backlogSql : freshSql,
     values: [told, telling, seq, limit, epoch],
@@ -71,7 +71,7 @@ export async function readTail(pool: pg.Pool, position: EventPosition, limit: nu
   if (last && events.length === limit) {
     return { events, position: { ...position, telling: until, seq: last.seq }, more: true };
   }
-  // Nothing is written to an earlier epoch any more: what has been seen of it is all of it.
+  // Nothing is written to an earlier epoch any more, so what has been seen of it is complete.
   if (next !== null) return { events, position: { ...beginning, epoch: next }, more: true };
   return { events, position: { epoch, told: until, telling: null, seq: '0' }, more: telling !== null };
 }
@@ -79,17 +79,17 @@ export async function readTail(pool: pg.Pool, position: EventPosition, limit: nu
 interface Row {
   until: string;
   isStandby: boolean;
-  /** The epoch that follows on one that is over. */
+  /** The epoch after one that is over. */
   next: number | null;
   event: (Omit<TailEvent, 'occurredAt'> & { occurredAt: string }) | null;
 }
 
-/** The opaque form of a position. */
+/** Encodes a position in its opaque form. */
 export function encodeEventPosition({ epoch, told, telling, seq }: EventPosition): string {
   return Buffer.from([epoch, told, telling ?? '', seq].join('/')).toString('base64url');
 }
 
-/** Null when it is malformed. */
+/** Decodes a position. Null if it is malformed. */
 export function decodeEventPosition(text: string): EventPosition | null {
   const fields = Buffer.from(text, 'base64url').toString('latin1').split('/');
   const [epoch, told, telling, seq] = fields;
@@ -105,7 +105,7 @@ function isSnapshot(text: string): boolean {
   return /^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$/.test(text);
 }
 
-/** What is told now ends with this snapshot; an epoch that is over is told to its end, whatever its transactions are called. */
+/** Delivery ends with this snapshot. An epoch that is over is delivered to its end, whatever its transaction ids. */
 const asked = `SELECT coalesce($2::pg_snapshot, pg_current_snapshot()) AS until, current_epoch() > $5::int AS is_over`;
 
 const paged = (fresh: string) => /* sql */ `
@@ -122,19 +122,19 @@ ORDER BY e.seq`;
 
 const visible = '(asked.is_over OR pg_visible_in_snapshot(event.xid, asked.until))';
 
-/** Rows from before there were epochs: the migration that gave them this one waited for their writers. */
+/** Rows written before epochs existed. The migration that gave them this epoch waited for their writers. */
 const oldSql = paged(`page AS (
   SELECT seq FROM event WHERE seq > $3 AND epoch = 0 AND $1::text IS NOT NULL ORDER BY seq LIMIT $4
 )`);
 
-/** From the beginning of an epoch: by `seq`, which finds the next page without looking at all that follows. */
+/** From the beginning of an epoch. Reads by `seq`, which finds the next page without scanning all later rows. */
 const backlogSql = paged(`page AS (
   SELECT event.seq FROM asked, event
   WHERE event.epoch = $5 AND event.seq > $3 AND ${visible} AND NOT pg_visible_in_snapshot(event.xid, $1::pg_snapshot)
   ORDER BY event.seq LIMIT $4
 )`);
 
-/** Two parts, because PostgreSQL would not find the rows of an OR by the index. */
+/** Two parts, because PostgreSQL would not use the index for an OR. */
 const freshSql = paged(`fresh AS MATERIALIZED (
   SELECT event.seq FROM asked, event
   WHERE event.epoch = $5 AND event.epoch > 0 AND event.xid >= pg_snapshot_xmax($1::pg_snapshot)

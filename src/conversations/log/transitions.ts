@@ -1,14 +1,14 @@
 import type { ConversationStatus } from '../../generated/prisma/enums.ts';
 
 /**
- * Which command is allowed when. One row a command:
+ * Which command is allowed when. One row per command:
  *
- * - `ended`: what an ended conversation makes of it. `ENDED` refuses, `UNCHANGED` succeeds without a change, `OK` goes on.
- * - `running`: what a running reply makes of it. `BUSY` refuses, `SETTLE` stops the reply first, `OK` leaves it alone.
- * - `handedOff`: `HANDED_OFF` refuses; `OK` goes on, without a reply.
- * - `active`: `NOT_HANDED_OFF` refuses; `OK` goes on.
+ * - `ended`: if the conversation has ended. `ENDED` refuses, `UNCHANGED` succeeds without a change, `OK` proceeds.
+ * - `running`: if a reply is running. `BUSY` refuses, `SETTLE` stops the reply first, `OK` leaves it alone.
+ * - `handedOff`: if a handoff is in force. `HANDED_OFF` refuses, `OK` proceeds without a reply.
+ * - `active`: if the agent answers. `NOT_HANDED_OFF` refuses, `OK` proceeds.
  *
- * Outcomes take precedence in the order of the columns, the version check between `running` and `handedOff`.
+ * Outcomes take precedence in the order of the columns. The version is checked between `running` and `handedOff`.
  */
 export interface Rule {
   ended: 'ENDED' | 'UNCHANGED' | 'OK';
@@ -34,24 +34,24 @@ export const transitions = {
 
 export type Command = keyof typeof transitions;
 
-/** The rule of a command, with what the caller chose for a running reply in the commands that offer it. */
+/** The rule of a command, with the caller's `onBusy` applied if the command offers it. */
 export function ruleFor(command: Command, onBusy: 'REJECT' | 'INTERRUPT' = 'REJECT'): Rule {
   const rule: Rule = transitions[command];
   return onBusy === 'INTERRUPT' && rule.running === 'BUSY' ? { ...rule, running: 'SETTLE' } : rule;
 }
 
-/** What a rule makes of a conversation. `SETTLE`: its running reply is to be stopped first. `UNCHANGED`: a success that changes nothing. */
+/** The result of applying a rule to a conversation. `SETTLE`: stop its running reply first. `UNCHANGED`: a success without a change. */
 export type Outcome =
   'OK' | 'UNCHANGED' | 'SETTLE' | 'NOT_FOUND' | 'ENDED' | 'BUSY' | 'VERSION' | 'HANDED_OFF' | 'NOT_HANDED_OFF';
 
-/** What a decision reads of a conversation's row. */
+/** The columns of a conversation that a decision reads. */
 export interface Standing {
   version: number;
   status: ConversationStatus;
   runningReplyId: string | null;
 }
 
-/** Decides from a row that is locked, as `lockAndDecide` of the one statement does in SQL; null for a conversation that is not there. */
+/** Decides from a locked row, as `lockAndDecide` of the one statement does in SQL. The row is null if there is no such conversation. */
 export function decide(rule: Rule, row: Standing | null, expectedVersion: number | null | undefined): Outcome {
   if (!row) return 'NOT_FOUND';
   if (row.status === 'ENDED' && rule.ended !== 'OK') return rule.ended;

@@ -8,7 +8,7 @@ import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { present } from '../../graphql/present.ts';
 import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
-import { listMessages } from '../lists/list-messages.ts';
+import { companionFields, listMessages } from '../lists/list-messages.ts';
 import type { MessageRow } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
@@ -135,20 +135,25 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Include replies that a later one replaced.',
           }),
         },
-        resolve: async (conversation, args, { services, viewer }, info) => {
+        resolve: async (conversation, args, { services, viewer, budget }, info) => {
           const { roles, includeSuperseded, ...page } = args;
           const messages = await keysetPage(
             page,
             byPosition,
             (row: MessageRow) => row,
-            (slice) =>
-              listMessages(services.pool, {
+            async (slice) => {
+              const { rows, bytes } = await listMessages(services.pool, {
                 ...slice,
                 conversationId: conversation.id,
                 roles: rolesFor(viewer, roles),
                 includeSuperseded,
                 withFragments: selectsBelow(info, ['fragments', 'text']),
-              }),
+                withCompanions: selectsBelow(info, companionFields),
+                most: budget.readable,
+              });
+              budget.addRead(bytes);
+              return rows;
+            },
           );
           return { ...messages, eventCursor: eventCursorOf(services, conversation, args, messages) };
         },

@@ -2,7 +2,9 @@ import { type Author, authorKinds } from '../../access/caller.ts';
 import { audienceOf, visibleTo } from '../../access/visibility.ts';
 import { fragmentsFor } from '../../access/visible-calls.ts';
 import { MessageRole, MessageStatus } from '../../generated/prisma/enums.ts';
+import { responseLimits } from '../../graphql/budget.ts';
 import { builder } from '../../graphql/builder.ts';
+import { responseTooLarge } from '../../graphql/errors.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { present } from '../../graphql/present.ts';
@@ -25,6 +27,12 @@ export function fragmentsOf(row: MessageRow, _args: object, { fragments }: Graph
   row.fragments = loaded;
   loaded.catch(() => delete row.fragments);
   return loaded;
+}
+
+/** The row, for what may be large of it. Throws `RESPONSE_TOO_LARGE` if that was too much to be read with its page. */
+function whole<Row extends MessageRow>(row: Row): Row {
+  if (row.isCut) throw responseTooLarge(responseLimits);
+  return row;
 }
 
 export const MessageRoleRef = builder.enumType('MessageRole', {
@@ -143,7 +151,10 @@ export const MessageRef = builder.prismaNode('Message', {
       nullable: true,
       extensions: { weight: 5 },
       description: 'A document to show beside the text.',
-      resolve: ({ canvas }) => (isCanvas(canvas) ? canvas : null),
+      resolve: (message) => {
+        const { canvas } = whole(message);
+        return isCanvas(canvas) ? canvas : null;
+      },
     }),
     metadata: t.field({
       type: 'JSONObject',
@@ -155,12 +166,12 @@ export const MessageRef = builder.prismaNode('Message', {
       nullable: true,
       description:
         'The content in machine-readable form, from whoever wrote the message. Do not trust it: an end user can send anything.',
-      resolve: ({ contentPayload }) => objectOrNull(contentPayload),
+      resolve: (message) => objectOrNull(whole(message).contentPayload),
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
       ...operatorsOnly("Passed to the agent's search. Null if there is none."),
-      resolve: ({ queryMetadata }) => objectOrNull(queryMetadata),
+      resolve: (message) => objectOrNull(whole(message).queryMetadata),
     }),
     inReplyTo: t.prismaField({
       type: 'Message',
@@ -194,7 +205,10 @@ export const MessageRef = builder.prismaNode('Message', {
     stateAfter: t.field({
       type: ConversationStateRef,
       ...operatorsOnly('The state after this message, if the message changed it.'),
-      resolve: ({ stateAfter }) => (isJsonObject(stateAfter) ? stateOf(stateAfter) : null),
+      resolve: (message) => {
+        const { stateAfter } = whole(message);
+        return isJsonObject(stateAfter) ? stateOf(stateAfter) : null;
+      },
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',

@@ -1,11 +1,12 @@
 import type { StreamEvent } from '../stream/stream-event.ts';
-import { audienceOf, visibleTo } from '../../access/visibility.ts';
+import { finders, theOne } from '../../access/finders.ts';
+import { audienceOf } from '../../access/visibility.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { decodeId } from '../../ids.ts';
 import type { Feed } from '../stream/feed.ts';
-import { BadCursorError } from '../stream/follow.ts';
+import { BadCursorError } from '../stream/event-order.ts';
 import { conversationStream, replyStream } from '../stream/stream.ts';
 import { type DeliveredEvent, delivered } from './event-rows.ts';
 import { ConversationEventRef } from './events.ts';
@@ -50,13 +51,7 @@ builder.subscriptionField('replyEvents', (t) =>
     },
     subscribe: async (_root, { replyId, after }, context) => {
       const id = decodeId('Message', replyId);
-      const { services, viewer } = context;
-      const reply =
-        id &&
-        (await services.prisma.message.findUnique({
-          where: { id, AND: visibleTo(viewer).message },
-          select: { conversationId: true, createdVersion: true, runtimeParameters: true },
-        }));
+      const reply = id && (await theOne(finders.Message(context, [id])));
       const conversationId = reply && reply.runtimeParameters !== null ? reply.conversationId : null;
       return following(context, conversationId, 'reply', (feed) =>
         replyStream(feed, { id: id ?? '', createdVersion: reply ? reply.createdVersion : 0 }, after ?? null),
@@ -67,10 +62,8 @@ builder.subscriptionField('replyEvents', (t) =>
 );
 
 /** Whether a client token may follow the conversation. For operators the log decides, which outlives the conversation. */
-async function isVisible({ services, viewer }: GraphQLContext, id: string | null): Promise<boolean> {
-  if (!viewer.confinedTo || id === null) return true;
-  const where = { id, AND: visibleTo(viewer).conversation };
-  return (await services.prisma.conversation.findUnique({ where, select: { id: true } })) !== null;
+async function isVisible(context: GraphQLContext, id: string | null): Promise<boolean> {
+  return !context.viewer.confinedTo || id === null || (await theOne(finders.Conversation(context, [id]))) !== null;
 }
 
 /** Opens the feed for one stream and releases it when the stream ends. Throws for a bad request before the first event. */

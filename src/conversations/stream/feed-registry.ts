@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { outsideOperations } from '../../work-clock.ts';
-import type { Bus, Hint, HintListener } from '../../bus/bus.ts';
+import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
 import type { Logger } from '../../logger.ts';
 import { POLL_MS } from '../../text-timing.ts';
 import { Feed } from './feed.ts';
@@ -13,7 +13,7 @@ interface Entry {
   started: Promise<boolean>;
 }
 
-/** The feeds of the conversations that are followed on this server: one each, however many follow it. */
+/** The feeds of the conversations followed on this server. All followers of a conversation share one feed. */
 export class FeedRegistry implements HintListener {
   private readonly pool: pg.Pool;
   private readonly logger: Logger;
@@ -30,7 +30,7 @@ export class FeedRegistry implements HintListener {
     this.timer = setInterval(() => void this.poll(), POLL_MS);
   }
 
-  /** Follows a conversation until `release` is called. Null when there was never such a conversation. */
+  /** Follows a conversation until `release` is called. Null if there was never such a conversation. */
   async acquire(conversationId: string): Promise<{ feed: Feed; release: () => void } | null> {
     if (this.closed) throw new Error('The server is shutting down.');
     let entry = this.entries.get(conversationId);
@@ -61,7 +61,7 @@ export class FeedRegistry implements HintListener {
     return null;
   }
 
-  /** How many conversations are followed on this server. */
+  /** Number of conversations followed on this server. */
   get size(): number {
     return this.entries.size;
   }
@@ -70,7 +70,7 @@ export class FeedRegistry implements HintListener {
     if (hint.kind !== 'revoked') this.entries.get(hint.conversationId)?.feed.onHint(hint);
   }
 
-  /** Fragments of the open reply that were committed here just now. */
+  /** Takes fragments of the running reply that this server has just committed. */
   onBegun(conversationId: string, fragments: readonly FragmentRow[]): void {
     this.entries.get(conversationId)?.feed.onBegun(fragments);
   }
@@ -79,7 +79,7 @@ export class FeedRegistry implements HintListener {
     for (const { feed } of this.entries.values()) feed.refreshAfterSilence();
   }
 
-  /** Has every reader told what has happened until now, within a time in milliseconds. Nobody new is let in. */
+  /** Waits until readers have caught up, or the timeout passes, in milliseconds. Accepts no new readers. */
   async drain(timeoutMs: number): Promise<void> {
     this.closed = true;
     const entries = [...this.entries.values()];
@@ -99,7 +99,7 @@ export class FeedRegistry implements HintListener {
     this.entries.clear();
   }
 
-  /** Covers hints that were lost without anybody noticing. */
+  /** Compares versions with the database, in case hints were lost unnoticed. */
   async poll(): Promise<void> {
     if (this.polling || this.entries.size === 0) return;
     this.polling = true;

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { GAP_MS, STORED_MS } from '../../text-timing.ts';
 import type { Logger } from '../../logger.ts';
-import type { ConversationHint } from '../../bus/bus.ts';
+import type { ConversationHint } from '../../bus/hints.ts';
 import { GrowingText } from './growing-text.ts';
 import { LogWentBackError, readEpochOf } from '../log/epoch.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';
@@ -9,43 +9,43 @@ import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, 
 const PAGE = 500;
 const TAIL = 256;
 const SETTLED = 8;
-/** So many hints are kept until the text before them is known. */
+/** How many hints are kept until the text before them is known. */
 const AHEAD = 1000;
 
 type TextHint = Extract<ConversationHint, { kind: 'text' }>;
 
-/** A fragment with a text that readers look at while it grows. */
+/** A fragment whose text readers read while it grows. */
 export interface LiveFragment extends Omit<FragmentRow, 'text'> {
   text: GrowingText;
 }
 
-/** The reply open at the feed's version, with the text known so far: what is stored, and what the bus brought beyond it. */
+/** The reply that is running at the feed's version, with its text so far: what is stored, and what the bus has brought beyond that. */
 export interface RunningReply {
   messageId: string;
-  /** The version of its MessageCreated. */
+  /** The version of its MessageCreated event. */
   version: number;
   fragments: LiveFragment[];
 }
 
 /**
- * A conversation as this server knows it: the end of its log and its open reply, brought up to date from rows whenever a
- * hint says more or does not fit. Any number of readers look at it, each at its own pace; it holds nothing for them.
+ * A conversation as known to this server: the end of its log and its running reply, updated from rows whenever a
+ * hint announces more or does not fit. Any number of readers use it, each at its own pace. It stores nothing for them.
  */
 export class Feed {
   readonly conversationId: string;
   organizationId = '';
-  /** The log is known up to here. */
+  /** The log is known up to this version. */
   version = 0;
-  /** What is known was so in this epoch of the log. */
+  /** The epoch of the log at that version. */
   epoch = 0;
-  /** Why it has closed, when the database has lost what was told. */
+  /** Why the feed has closed, if the database has lost events that were delivered. */
   failure: LogWentBackError | null = null;
-  /** Raised by every change, so that a reader can wait for the next one without missing it. */
+  /** Increased by every change, so that a reader can wait for the next one without missing it. */
   revision = 0;
   closed = false;
-  /** Hints mean something only once it is known where the log stood. */
+  /** Hints are ignored until the version of the log is known. */
   private started = false;
-  /** Of its log only the last event is left. */
+  /** Whether the conversation is deleted: only the last event of its log is left. */
   deleted = false;
   running: RunningReply | null = null;
   private readonly pool: pg.Pool;
@@ -55,7 +55,7 @@ export class Feed {
   private readonly waiting = new Set<() => void>();
   private reading: Promise<void> | null = null;
   private nextReading: Promise<void> | null = null;
-  /** Text that is further on than what is known. */
+  /** Text that lies beyond the known text. */
   private ahead: TextHint[] = [];
   private gapTimer: NodeJS.Timeout | null = null;
   private lateTimer: NodeJS.Timeout | null = null;
@@ -66,7 +66,7 @@ export class Feed {
     this.conversationId = conversationId;
   }
 
-  /** Begins at the end of the log. False when there was never such a conversation. */
+  /** Starts at the end of the log. False if there was never such a conversation. */
   async start(): Promise<boolean> {
     const head: Head | null = await readHead(this.pool, this.conversationId);
     if (!head) return false;
@@ -83,7 +83,7 @@ export class Feed {
     return true;
   }
 
-  /** Reads rows now, and once more when the text has been stored whose hints were missed. */
+  /** Reads rows now, and once more when the text whose hints were missed has been stored. */
   refreshAfterSilence(): void {
     this.refreshQuietly();
     this.refreshLater();
@@ -100,7 +100,7 @@ export class Feed {
     }
   }
 
-  /** Takes committed rows that follow on what is known; what does not is read on the hint that comes too. */
+  /** Takes committed rows that continue the known ones. Other rows are read when their hint arrives. */
   onBegun(rows: readonly FragmentRow[]): void {
     const { running } = this;
     if (!this.started || !running || rows.some(({ messageId }) => messageId !== running.messageId)) return;
@@ -109,7 +109,7 @@ export class Feed {
     this.changed();
   }
 
-  /** Reads what is new from the rows, in a reading that begins after this call. One runs at a time, and one waits. */
+  /** Reads new rows, in a read that begins after this call. At most one read runs and one waits. */
   refresh(): Promise<void> {
     this.nextReading ??= (this.reading ?? Promise.resolve()).then(() => {
       this.nextReading = null;
@@ -120,14 +120,14 @@ export class Feed {
     return this.nextReading;
   }
 
-  /** As `refresh`, for whoever has no use for its failure: the next hint or poll reads again. */
+  /** Like `refresh`, but logs a failure: the next hint or poll reads again. */
   refreshQuietly(): void {
     this.refresh().catch((error: unknown) => {
       this.logger.warn({ err: error, conversationId: this.conversationId }, 'could not read the log; trying again');
     });
   }
 
-  /** Closes the feed if the rows are behind it, or no longer there. */
+  /** Closes the feed if the database is behind it or has lost its rows. */
   async verify(): Promise<void> {
     const { version, deleted } = this;
     if (deleted) return;
@@ -136,7 +136,7 @@ export class Feed {
     else this.epoch = Math.max(this.epoch, await this.confirmedEpoch(head.epoch));
   }
 
-  /** Whether the version that was seen in this epoch has not been written anew since. */
+  /** Whether the version seen in this epoch is still the same, and was not written again in a later one. */
   async remembers(version: number, epoch: number): Promise<boolean> {
     if (epoch > this.epoch) await this.verify();
     if (epoch > this.epoch) return false;
@@ -145,7 +145,7 @@ export class Feed {
     return written === null || written <= epoch;
   }
 
-  /** Events after a version, up to the feed's own; from memory when they are recent. At most a page. */
+  /** Events after a version, up to the feed's own. Recent ones come from memory. At most a page. */
   eventsAfter(version: number): LogEvent[] | Promise<LogEvent[]> {
     if (version >= this.version) return [];
     const [oldest] = this.recentEvents;
@@ -153,7 +153,7 @@ export class Feed {
     return readEvents(this.pool, this.conversationId, version, this.version, PAGE);
   }
 
-  /** The reply whose MessageCreated has this version; null when that version is something else. */
+  /** The reply whose MessageCreated event has this version. Null if that version is another event. */
   async replyBegunAt(version: number): Promise<string | null> {
     if (this.running?.version === version) return this.running.messageId;
     const [event] = await readEvents(this.pool, this.conversationId, version - 1, version, 1);
@@ -172,12 +172,12 @@ export class Feed {
     return reading;
   }
 
-  /** How many readers have been told all there is. */
+  /** Number of readers that have caught up. */
   get idleReaders(): number {
     return this.waiting.size;
   }
 
-  /** Resolves when the revision is no longer this one, the feed has closed, or the signal aborts. */
+  /** Resolves when the revision has changed, the feed has closed, or the signal aborts. */
   changedSince(revision: number, signal: AbortSignal): Promise<void> {
     if (revision !== this.revision || this.closed || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
@@ -201,7 +201,7 @@ export class Feed {
   private async readRows(): Promise<void> {
     const before = this.revision;
     try {
-      // Events first, then text: text read after an event is never older than it.
+      // Reads events before text, so that the text is never older than the events.
       for (let full = true; full;) {
         const events = await readEvents(this.pool, this.conversationId, this.version, 2 ** 31 - 1, PAGE);
         const epoch = Math.max(this.epoch, ...events.map((event) => event.epoch));
@@ -217,12 +217,12 @@ export class Feed {
         if (hint.messageId === this.running?.messageId && !this.takeText(hint)) this.ahead.push(hint);
       }
     } finally {
-      // Also when a later question failed: what the earlier ones gave is known now.
+      // Also after a failure: the reads before it may have brought something new.
       if (this.revision !== before) this.changed();
     }
   }
 
-  /** The epoch, once it is known that the last event told is still the same in it. */
+  /** The epoch, after checking that the last delivered event is still the same in it. */
   private async confirmedEpoch(epoch: number): Promise<number> {
     if (epoch <= this.epoch) return this.epoch;
     const written = await readEpochOf(this.pool, this.conversationId, this.version);
@@ -244,7 +244,7 @@ export class Feed {
     }, STORED_MS);
   }
 
-  /** Reads rows now, and again for as long as there is text that does not join. */
+  /** Reads rows now, and again as long as some text does not join the known text. */
   private closeGap(): void {
     if (this.gapTimer || this.closed) return;
     this.refreshQuietly();
@@ -277,7 +277,7 @@ export class Feed {
     }
   }
 
-  /** Adds text that follows on what is known. False when rows must be read instead. */
+  /** Adds text that continues the known text. False if rows must be read instead. */
   private takeText(hint: TextHint): boolean {
     const fragment = this.running?.messageId === hint.messageId ? this.running.fragments[hint.fragment] : undefined;
     if (!fragment || hint.offset > fragment.text.length) return false;

@@ -1,6 +1,6 @@
 /**
- * Text that grows at its end while others read it. Joining on every piece and slicing what was joined would copy the whole
- * text for each of them; here a piece costs its own length.
+ * Text that grows at its end while others read it. Appending to a string and slicing it would copy the whole
+ * text for each piece. Here a piece costs only its own length.
  */
 export class GrowingText {
   /** In UTF-16 code units. */
@@ -38,7 +38,7 @@ export class GrowingText {
     return this.pieces[0] ?? '';
   }
 
-  /** The index of the piece that holds this place; the last one for any place behind it. */
+  /** The index of the piece that holds this place, or of the last piece for a place beyond the end. */
   private pieceAt(place: number): number {
     let [low, high] = [0, this.starts.length - 1];
     // Readers are nearly always at the end.

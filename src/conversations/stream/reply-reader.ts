@@ -3,7 +3,7 @@ import type { LiveFragment } from './feed.ts';
 import type { GrowingText } from './growing-text.ts';
 import type { StreamEvent } from './stream-event.ts';
 
-/** A delta is no longer than this, in UTF-16 code units: a reader that was slow is given much text in pieces. */
+/** The longest delta, in UTF-16 code units. A reader that was slow gets long text in several deltas. */
 const DELTA_UNITS = 64 * 1024;
 
 type Part = StreamEvent extends infer E
@@ -12,7 +12,7 @@ type Part = StreamEvent extends infer E
     : never
   : never;
 
-/** Reads one reply's text from a place on. Text only grows until the reply settles, when it may turn out shorter. */
+/** Reads one reply's text from a place on. Text only grows, except that it may become shorter when the reply ends. */
 export class TextReader {
   readonly messageId: string;
   private readonly version: number;
@@ -28,7 +28,7 @@ export class TextReader {
     return { version: this.version, ...this.at };
   }
 
-  /** The next thing to say of these fragments; null when all is said. */
+  /** The next event for these fragments. Null if there is nothing new. */
   next(fragments: readonly LiveFragment[], settled: boolean): Part | null {
     const { at } = this;
     const fragment = fragments[at.fragment];
@@ -59,7 +59,7 @@ export class TextReader {
   }
 }
 
-/** The text from a place on, as far as one delta goes; never half a surrogate pair. */
+/** The text from a place on, at most one delta. Never splits a surrogate pair. */
 function piece(text: GrowingText, from: number): string {
   if (text.length <= from + DELTA_UNITS) return text.slice(from);
   const cut = text.slice(from, from + DELTA_UNITS);

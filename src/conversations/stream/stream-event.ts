@@ -1,7 +1,7 @@
 import type { FragmentRow, LogEvent } from '../log/read.ts';
 import type { LiveFragment } from './feed.ts';
 
-/** What a follower is given, each with the cursor to resume after it. */
+/** An event for a follower, with the cursor to resume after it. */
 export type StreamEvent = { conversationId: string; cursor: string } & (
   | { kind: 'log'; event: LogEvent }
   | { kind: 'fragment-started'; occurredAt: Date; fragment: FragmentRow }

@@ -1,5 +1,5 @@
 import type { Feed } from './feed.ts';
-import { BadCursorError, follow, locate, type ReaderState } from './follow.ts';
+import { BadCursorError, follow, locate, type ReaderState } from './event-order.ts';
 import { TextReader } from './reply-reader.ts';
 import type { StreamEvent } from './stream-event.ts';
 import { decodeCursor, encodeCursor, type StreamPosition } from './cursor.ts';
@@ -13,7 +13,7 @@ export interface StreamServices {
 }
 
 /**
- * Events of a conversation after the cursor; without one, from now on, preceded by the running reply so far. Throws
+ * Events of a conversation after the cursor. Without a cursor, from now on, preceded by the running reply so far. Throws
  * `BadCursorError` before the first event.
  */
 export async function conversationStream(
@@ -29,7 +29,7 @@ export async function conversationStream(
   const [event] = running
     ? await readEvents(services.pool, feed.conversationId, running.version - 1, running.version, 1)
     : [];
-  // Only a deletion removes an event, and this server need not have heard of it.
+  // Only a deletion removes an event, and this server may not have noticed it yet.
   if (running && !event) await feed.refresh();
   if (!running || !event) {
     const place = { version: feed.deleted ? feed.version - 1 : version, text: null };
@@ -51,10 +51,10 @@ export async function replyStream(
 ): Promise<AsyncIterableIterator<StreamEvent>> {
   const beginning: ReaderState = { version: reply.createdVersion - 1, text: null };
   const given = after === null ? beginning : await locate(feed, positionOf(feed, after));
-  // A cursor from before the reply needs nothing of what lies between.
+  // With a cursor from before the reply, the events in between can be skipped.
   const start = given.version < reply.createdVersion ? beginning : given;
   return cancellable(async function* (signal) {
-    // A cursor from after the reply leaves nothing to tell.
+    // A cursor from after the reply: nothing is left to send.
     if (start !== beginning && start.text?.messageId !== reply.id) return;
     for await (const event of follow(feed, start, signal)) {
       const messageId = event.kind === 'log' ? event.event.messageId : event.fragment.messageId;
@@ -76,7 +76,7 @@ function positionOf(feed: Feed, cursor: string): StreamPosition {
   return position;
 }
 
-/** A generator that `return` ends at once, also while it waits. */
+/** A generator that `return` ends at once, even while it waits. */
 export function cancellable<T>(
   generate: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
 ): AsyncIterableIterator<T> {

@@ -1,36 +1,36 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger.ts';
 import { retry } from '../retry.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from './hints.ts';
 import { Listeners } from './listeners.ts';
 import { HintBuffer } from './hint-buffer.ts';
 import { decodeHints, encodeHints } from './wire.ts';
 
 /**
- * What a new bus has to be: an open connection to whatever carries the hints. `linkedBus` makes a `Bus` of it, with the
- * batching, the probing and the reconnecting that all have in common; `chooseBus` picks one by the settings. Every promise
+ * What a new bus has to implement: an open connection to a system that carries hints. `linkedBus` turns it into a `Bus`, with the
+ * batching, probing and reconnecting that all buses share. `chooseBus` picks one by the settings. Every promise
  * settles within the time limit that the link was opened with.
  */
 export interface Link {
-  /** Sends in order. Rejects when some of it may not have gone out. */
+  /** Sends in order. Rejects if some payloads may not have been sent. */
   send(payloads: string[]): Promise<void>;
-  /** Rejects when the other side no longer answers. */
+  /** Rejects if the other side no longer answers. */
   probe(): Promise<void>;
-  /** Resolves when nothing is held open, also after the link was lost. Never rejects. */
+  /** Resolves when everything is closed, also after the link was lost. Never rejects. */
   close(): Promise<void>;
 }
 
 export interface LinkEvents {
   onPayload: (payload: string) => void;
-  /** The link is of no use any more. May be called more than once. */
+  /** Reports that the link is broken. May be called more than once. */
   onLost: (reason: Error) => void;
 }
 
 export interface LinkedBusOptions {
   logger: Logger;
-  /** Makes a link on which hints of others already arrive. Rejects, with nothing left open, when that fails. */
+  /** Opens a link on which hints of others already arrive. If that fails, closes everything and rejects. */
   open: (events: LinkEvents) => Promise<Link>;
-  /** The size of one payload, in bytes of UTF-8. */
+  /** The largest payload, in bytes of UTF-8. */
   payloadBytes: number;
   /** How often a silent link is probed, in milliseconds. */
   probeEveryMs?: number | undefined;
@@ -43,19 +43,19 @@ const PROBE_EVERY_MS = 10_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 
-/** What there is between this server and the others. */
+/** The state of the connection to the other servers. */
 type State =
-  /** Nothing: not connected yet, or for good. */
+  /** Not connected: not yet, or no longer after `close`. */
   | { is: 'closed' }
-  /** The first link is being made. */
+  /** The first link is being opened. */
   | { is: 'opening'; opened: Promise<void> }
   | { is: 'open'; link: Link; probing: NodeJS.Timeout }
-  /** The link was lost; another is tried for until there is one. */
+  /** The link was lost. Opening another is retried until it succeeds. */
   | { is: 'waiting'; reopened: Promise<void> };
 
 /**
- * A bus over one link that is made anew whenever it is lost. What is published meanwhile waits for the next link, about
- * 1 MiB of it; what was on its way when the link broke is dropped.
+ * A bus over one link, which is reopened whenever it is lost. Hints published meanwhile wait for the next link, up to about
+ * 1 MiB. Hints being sent when the link broke are dropped.
  */
 export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVERY_MS }: LinkedBusOptions): Bus {
   const sender = randomBytes(9).toString('base64url');
@@ -70,7 +70,7 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
 
   const isOpen = (link: Link) => state.is === 'open' && state.link === link;
 
-  /** One line per outage, however much fails in it. */
+  /** Logs one line per outage, however much fails in it. */
   function complain(error: unknown, message: string): void {
     if (!inTrouble && !end.signal.aborted) logger.warn({ err: error }, message);
     inTrouble = true;
@@ -120,7 +120,7 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
     state = { is: 'waiting', reopened: reopen(lost) };
   }
 
-  /** Resolves when there is another link, or the bus is closed. */
+  /** Resolves when another link is open or the bus is closed. */
   async function reopen(lost: Link): Promise<void> {
     const closed = lost.close();
     try {

@@ -8,18 +8,18 @@ const RETRY_MS = 500;
 
 const START_OVER = 'Start over: read the conversation again, and follow it from there.';
 
-/** A cursor that names no place in this conversation. */
+/** A cursor does not name a place in this conversation. */
 export class BadCursorError extends Error {
   override name = 'BadCursorError';
 }
 
-/** A place in a feed that has been found to exist. */
+/** A reader's place in a feed, known to exist. */
 export interface ReaderState {
   version: number;
   text: TextReader | null;
 }
 
-/** Finds a position in a feed. Throws `BadCursorError` when the conversation has no such place. */
+/** Finds a position in a feed. Throws `BadCursorError` if the conversation has no such place. */
 export async function locate(feed: Feed, { epoch, version, running }: StreamPosition): Promise<ReaderState> {
   if (version > feed.version) await feed.refresh();
   if (version > feed.version) throw new BadCursorError(`The cursor is ahead of the conversation. ${START_OVER}`);
@@ -29,7 +29,7 @@ export async function locate(feed: Feed, { epoch, version, running }: StreamPosi
   if (!running) return { version, text: null };
   const messageId = await feed.replyBegunAt(running.version);
   if (messageId === null) {
-    // Its log may be gone, which this server need not have heard of.
+    // The conversation may have been deleted without this server having noticed.
     if (!feed.deleted) await feed.refresh();
     if (feed.deleted) return { version, text: null };
     throw new BadCursorError('The cursor names a reply that does not exist.');
@@ -38,8 +38,8 @@ export async function locate(feed: Feed, { epoch, version, running }: StreamPosi
 }
 
 /**
- * Everything after a place, in order, until the conversation is deleted, the feed closes or the signal aborts. It keeps
- * nothing but its position, so a slow reader finds all text that came meanwhile as one delta.
+ * Everything after a place, in order, until the conversation is deleted, the feed closes or the signal aborts. It stores
+ * only its position, so a slow reader gets all text that arrived meanwhile as one delta.
  */
 export async function* follow(
   feed: Feed,
@@ -63,7 +63,7 @@ export async function* follow(
       if (completes && text && fragments) {
         const { messageId } = text;
         const rows = await persistently(() => feed.settledFragments(messageId), signal, []);
-        // Whoever has left is not told of an end before the text.
+        // A reader that has left gets no further events.
         if (isOver()) return;
         for (let part = text.next(rows, true); part; part = text.next(rows, true)) yield { ...stamp(), ...part };
       }
@@ -76,11 +76,11 @@ export async function* follow(
     if (events.length > 0) continue;
     const known = feed.version;
     if (version < known && !feed.deleted) {
-      // What lies between is gone: the conversation was deleted, and this server has not heard of it.
+      // The events in between are gone: the conversation was deleted and this server has not noticed yet.
       await persistently(() => feed.refresh(), signal, undefined);
       if (feed.version > known) continue;
     }
-    // At the feed's own version, the open reply is the feed's.
+    // At the feed's own version, the running reply is the feed's.
     const part =
       fragments && text?.messageId === feed.running?.messageId && text?.next(feed.running?.fragments ?? [], false);
     if (part) yield { ...stamp(), ...part };
@@ -89,10 +89,10 @@ export async function* follow(
   }
 }
 
-/** Reads until it succeeds: a database that is away for a while delays a stream and does not end it. */
+/** Retries a read until it succeeds: an outage of the database delays a stream and does not end it. */
 async function persistently<T>(read: () => T | Promise<T>, signal: AbortSignal, aborted: T): Promise<T> {
   try {
-    // The feed's own readings tell of the outage.
+    // The feed's own reads log the outage.
     return await retry(read, { signal, firstMs: RETRY_MS, longestMs: RETRY_MS });
   } catch (error) {
     if (signal.aborted) return aborted;

@@ -1,0 +1,45 @@
+import type { PrismaClient } from '../db.ts';
+import type { IdType } from '../ids.ts';
+import type { Viewer } from './viewer.ts';
+import { visibleTo } from './visibility.ts';
+
+/** Who looks, and where: whoever is confined to some rows, or also what their credential allows. */
+export interface FinderContext<Seer = Pick<Viewer, 'organizationId' | 'confinedTo'>> {
+  services: { prisma: PrismaClient };
+  viewer: Seer;
+}
+
+type Finder = (context: FinderContext<Viewer>, ids: string[]) => Promise<{ id: string }[]>;
+
+/** The rows of one type that have one of these ids and that the viewer may see, in no order. One statement each. */
+export const finders = {
+  Agent: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.agent.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).agent } }),
+  ApiKey: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('admin')
+      ? services.prisma.apiKey.findMany({ where: { id: { in: ids }, organizationId } })
+      : nothing,
+  Article: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.article.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
+  Contact: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.contact.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).contact } }),
+  Conversation: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.conversation.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).conversation } }),
+  Corpus: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.corpus.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).corpus } }),
+  Handoff: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.handoff.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).handoff } }),
+  Inbox: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
+  Message: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
+  UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
+} satisfies Record<IdType, Finder>;
+
+const nothing = Promise.resolve([]);
+
+/** The one row that was looked for; null if it does not exist or the viewer may not see it. */
+export async function theOne<T>(rows: Promise<T[]>): Promise<T | null> {
+  return (await rows)[0] ?? null;
+}
