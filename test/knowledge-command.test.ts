@@ -148,7 +148,7 @@ describe('beside a server', () => {
         { url, key },
         start,
       );
-      expect(createConversation.reply.text).toBe('**Wolves**\n\nThey howl.');
+      expect(createConversation.reply.text).toBe('They howl.');
     } finally {
       await own.drop();
     }
