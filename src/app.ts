@@ -36,16 +36,10 @@ import type { Logger } from './logger.ts';
 import { openDatabases } from './open-databases.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
-import type { ShutdownOptions } from './shutdown.ts';
+import { stopServing } from './shutdown.ts';
+import type { ShutdownOptions } from './shutdown-deadline.ts';
 import { Startup } from './startup.ts';
 import { within } from './within.ts';
-
-/** How long readers may take to receive the last events before the sockets are closed, in milliseconds. */
-const LAST_EVENTS_MS = 1000;
-/** The part of a shutdown reserved for everything after the replies, in milliseconds: the last events, the sockets, the rest. */
-const AFTER_REPLIES_MS = 4000;
-/** The part of the time for replies reserved for storing those that did not finish, in milliseconds. */
-const SETTLE_MS = 3000;
 
 /** How long `/ready` waits for the database, in milliseconds. */
 const READY_MS = 2000;
@@ -232,22 +226,7 @@ export async function startApp(
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    startup.onClose(async (shutdown) => {
-      server.drain();
-      const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
-      if (shutdown.drain) await shutdown.patiently(never, Math.min(config.drainSeconds * 1000, spare()));
-      server.stopAccepting();
-      await runner.stop(shutdown, {
-        operations: server.accepted.idle(),
-        graceMs: Math.min(config.graceSeconds * 1000, spare()),
-        settleMs: SETTLE_MS,
-      });
-      await feedRegistry.drain(LAST_EVENTS_MS);
-      logTail.close();
-      await server.close();
-      // Closed after the sockets, because a stream that ended before them would look complete.
-      feedRegistry.close();
-    });
+    startup.onClose((shutdown) => stopServing({ server, runner, feedRegistry, logTail, ...config }, shutdown));
     startup.step('Is ready');
     return {
       services,
@@ -259,8 +238,6 @@ export async function startApp(
     };
   }
 }
-
-const never = new Promise<void>(() => undefined);
 
 function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
   const keyed = (key: string | undefined) => (key === undefined ? undefined : { apiKey: key });

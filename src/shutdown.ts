@@ -1,49 +1,49 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import type { LogTail } from './conversations/lists/log-tail.ts';
+import type { FeedRegistry } from './conversations/stream/feed-registry.ts';
+import type { Runner } from './generation/runner.ts';
+import type { HttpServer } from './server.ts';
+import type { Shutdown } from './shutdown-deadline.ts';
 
-export interface ShutdownOptions {
-  /** Whether to keep accepting work for a while, so that load balancers notice first. Default: false. */
-  drain?: boolean;
-  /** Ends the draining and the grace for running replies early. */
-  hurry?: AbortSignal;
+/** How long readers may take to receive the last events before the sockets are closed, in milliseconds. */
+const LAST_EVENTS_MS = 1000;
+/** The part of a shutdown reserved for everything after the replies, in milliseconds: the last events, the sockets, the rest. */
+const AFTER_REPLIES_MS = 4000;
+/** The part of the time for replies reserved for storing those that did not finish, in milliseconds. */
+const SETTLE_MS = 3000;
+
+export interface Serving {
+  server: Pick<HttpServer, 'drain' | 'stopAccepting' | 'accepted' | 'close'>;
+  runner: Runner;
+  feedRegistry: FeedRegistry;
+  logTail: LogTail;
+  /** How long new work is still accepted, so that load balancers notice first. */
+  drainSeconds: number;
+  /** How long running replies may still take. */
+  graceSeconds: number;
 }
 
-/** One shutdown, with the time that is left for all its steps together. */
-export class Shutdown {
-  /** Whether to keep accepting work for a while. */
-  readonly drain: boolean;
-  /** Aborts when nothing should be waited for any more. */
-  readonly hurry: AbortSignal;
-  private readonly deadline: number;
-
-  constructor(seconds: number, options: ShutdownOptions = {}) {
-    this.drain = options.drain ?? false;
-    this.hurry = options.hurry ?? new AbortController().signal;
-    this.deadline = performance.now() + seconds * 1000;
-  }
-
-  /** Never below zero. */
-  get remainingMs(): number {
-    return Math.max(0, this.deadline - performance.now());
-  }
-
-  /** Resolves when `work` does, after `ms`, or when the time is up. */
-  async within(work: Promise<void>, ms: number): Promise<void> {
-    await this.race(work, ms, new AbortController());
-  }
-
-  /** Like `within`, but also resolves when `hurry` aborts. */
-  async patiently(work: Promise<void>, ms: number): Promise<void> {
-    const done = new AbortController();
-    const onHurry = () => done.abort();
-    this.hurry.addEventListener('abort', onHurry);
-    if (this.hurry.aborted) done.abort();
-    await this.race(work, ms, done);
-    this.hurry.removeEventListener('abort', onHurry);
-  }
-
-  private async race(work: Promise<void>, ms: number, done: AbortController): Promise<void> {
-    const wait = Math.max(0, Math.min(ms, this.remainingMs));
-    await Promise.race([work, sleep(wait, undefined, { signal: done.signal }).catch(() => undefined)]);
-    done.abort();
-  }
+/**
+ * What SIGTERM does, in order: says that it is not ready, drains, accepts nothing more, lets running replies end and settles the
+ * others, tells followers the last events, closes the sockets. What the start opened is closed afterwards, last one first.
+ */
+export async function stopServing(
+  { server, runner, feedRegistry, logTail, drainSeconds, graceSeconds }: Serving,
+  shutdown: Shutdown,
+): Promise<void> {
+  const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
+  server.drain();
+  if (shutdown.drain) await shutdown.patiently(never, Math.min(drainSeconds * 1000, spare()));
+  server.stopAccepting();
+  await runner.stop(shutdown, {
+    operations: server.accepted.idle(),
+    graceMs: Math.min(graceSeconds * 1000, spare()),
+    settleMs: SETTLE_MS,
+  });
+  await feedRegistry.drain(LAST_EVENTS_MS);
+  logTail.close();
+  await server.close();
+  // Closed after the sockets, because a stream that ended before them would look complete.
+  feedRegistry.close();
 }
+
+const never = new Promise<void>(() => undefined);

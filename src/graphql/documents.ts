@@ -9,7 +9,7 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { badUserInput } from './errors.ts';
-import { operationLimits } from './limits.ts';
+import { operationLimits } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
 /**

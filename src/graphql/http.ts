@@ -34,7 +34,7 @@ import {
 } from './errors.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
-import { requestBytes } from './limits.ts';
+import { requestBytes } from './operation-limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';

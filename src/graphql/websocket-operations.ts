@@ -12,7 +12,7 @@ import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
-import { requestBytes } from './limits.ts';
+import { requestBytes } from './operation-limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
