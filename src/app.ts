@@ -27,6 +27,7 @@ import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
+import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { newId } from './ids.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
@@ -85,6 +86,7 @@ export async function startApp(
     const server = await openHttpServer({ ...config, logger });
     startup.onClose(() => server.close());
     startup.step(`Listens at ${server.url}`);
+    const persisted = await listedOperations(config);
     const { url: databaseUrl, directUrl, pool, prisma, ...pools } = await openDatabases(config, startup);
     const logEpoch = new LogEpoch(pool, logger);
     await logEpoch.start();
@@ -219,6 +221,7 @@ export async function startApp(
       connections,
       rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
+      persisted,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       checkReady: async () => {
         if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
@@ -237,6 +240,16 @@ export async function startApp(
       close: (options) => startup.close(options),
     };
   }
+}
+
+async function listedOperations({
+  persistedOperations: path,
+  persistedOperationsOnly: required,
+  introspection,
+}: Config) {
+  if (path !== undefined) return readPersistedOperations(path, { required, introspection });
+  if (required) throw new StartupError('PERSISTED_OPERATIONS_ONLY is true, but PERSISTED_OPERATIONS names no list.');
+  return null;
 }
 
 function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
