@@ -37,7 +37,7 @@ import type { Logger } from './logger.ts';
 import { openDatabases } from './open-databases.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
-import { stopServing } from './shutdown.ts';
+import { stopServing } from './shutdown-steps.ts';
 import type { ShutdownOptions } from './shutdown-deadline.ts';
 import { Startup } from './startup.ts';
 import { within } from './within.ts';

@@ -1,5 +1,5 @@
 import { type DocumentNode, type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql';
-import { costOfOperation } from './operation-cost.ts';
+import { costOfOperation } from './cost-plan.ts';
 import { operationLimits } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
