@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { InputReader } from './input.ts';
+import { type InputReader } from './input.ts';
 
 /** The most labels of one conversation. */
 const MAX_LABELS = 50;

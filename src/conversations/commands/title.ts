@@ -1,10 +1,12 @@
 import type { NewFragment } from '../model.ts';
 
-/** The longest title that is made, in characters. */
+/** The longest title that is made, in characters as people see them. */
 const MAX_TITLE = 80;
 
 /** How much of a text a title is made from, in UTF-16 code units. */
 const MAX_READ = 2000;
+
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /** A title made from a message: the beginning of its first text, on one line and without markup. Null if nothing is left. */
 export function titleOf(fragments: readonly NewFragment[]): string | null {
@@ -12,7 +14,7 @@ export function titleOf(fragments: readonly NewFragment[]): string | null {
   const plain = withoutMarkup((text ?? '').slice(0, MAX_READ))
     .replace(/(?:(?!\u200D)[\p{C}\s])+/gu, ' ')
     .trim();
-  const characters = [...plain];
+  const characters = [...graphemes.segment(plain)].map(({ segment }) => segment);
   if (characters.length <= MAX_TITLE) return plain || null;
   const start = characters.slice(0, MAX_TITLE - 1).join('');
   // Ends with a whole word, unless the last one is most of it.
