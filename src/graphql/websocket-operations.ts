@@ -8,6 +8,7 @@ import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
+import type { Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader } from './documents.ts';
@@ -19,13 +20,12 @@ import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
+import { CLOSE_TRY_LATER } from './websocket-incoming.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
 /** Closes a socket whose credential has expired. A client continues from its cursor with a new one. */
 const CLOSE_EXPIRED = 4440;
-/** The standard's "try again later". */
-const CLOSE_TRY_LATER = 1013;
 
 type Extra = SocketExtra & {
   viewer?: Viewer;
@@ -39,6 +39,7 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  arrivals: Arrivals;
   accepted: AcceptedOperations;
   introspection: boolean;
   maxSubscriptions: number;
@@ -46,8 +47,7 @@ export function createWebSockets(options: {
   /** `credential` is the `authorization` from the connection's first message. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, accepted, maxSubscriptions, keepAliveSeconds, authenticate } =
-    options;
+  const { services, logger, connections, rateLimits, arrivals, accepted, maxSubscriptions, authenticate } = options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
@@ -76,7 +76,7 @@ export function createWebSockets(options: {
         else {
           Object.assign(extra, { viewer, release });
           if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
-          extra.trust();
+          extra.trust(() => arrivals.begin(viewer));
           return true;
         }
       } catch (error) {
@@ -121,7 +121,7 @@ export function createWebSockets(options: {
   return openSockets(protocol, {
     logger,
     maxPayloadBytes: requestBytes.key,
-    keepAliveSeconds,
+    keepAliveSeconds: options.keepAliveSeconds,
   });
 }
 
