@@ -68,14 +68,17 @@ export function openSockets(
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
     const extra: SocketExtra = { socket, request, trust: incoming.trust };
     const send = (data: string) =>
-      new Promise<void>((resolve, reject) => {
+      new Promise<void>((resolve) => {
         if (socket.readyState !== WebSocket.OPEN) return resolve();
         if (socket.bufferedAmount > MAX_WAITING_BYTES) {
           socket.terminate();
           return resolve();
         }
-        // A socket that broke meanwhile ends its streams itself.
-        socket.send(data, (error) => (error && socket.readyState === WebSocket.OPEN ? reject(error) : resolve()));
+        socket.send(data, (error) => {
+          // The peer has gone away, which is no fault. The close of the socket ends its streams.
+          if (error) socket.terminate();
+          resolve();
+        });
       });
     const closed = protocol.opened(
       {
