@@ -20,10 +20,10 @@ import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import type { Arrival, Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
+import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import {
-  badUserInput,
   noLongerServed,
   rateLimited,
   shuttingDown,
@@ -34,8 +34,10 @@ import {
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { limitedBody } from './request-body.ts';
+import { checkParameters } from './request-parameters.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
+import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
@@ -64,6 +66,7 @@ export function createGraphQLServer(options: {
   rateLimits: RateLimits;
   arrivals: Arrivals;
   introspection: boolean;
+  persisted: PersistedOperations | null;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   accepted: AcceptedOperations;
@@ -71,7 +74,7 @@ export function createGraphQLServer(options: {
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
-  const { services, logger, connections, rateLimits, arrivals, allowedOrigins, authenticate } = options;
+  const { services, logger, connections, rateLimits, arrivals, allowedOrigins, persisted, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -80,6 +83,7 @@ export function createGraphQLServer(options: {
     maxRequestBodySize: false,
     // No field takes a file.
     multipart: false,
+    extraParamNames: persisted ? [...idParameters] : [],
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
@@ -93,8 +97,10 @@ export function createGraphQLServer(options: {
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits, arrivals),
+      ...(persisted ? [persistedOperations(persisted)] : []),
       nameOperations,
       checkParameters,
+      reportCost,
       limitOperations(options.introspection, rateLimits),
       countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
@@ -161,25 +167,6 @@ function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance
   res.setHeader('RateLimit-Reset', resetSeconds);
 }
 
-/** Checks that the JSON parameters of a GET request are well formed. */
-const checkParameters: Plugin = {
-  onRequestParse({ url }) {
-    for (const name of ['variables', 'extensions']) {
-      const value = url.searchParams.get(name);
-      if (value !== null && !isJson(value)) throw badUserInput(`\`${name}\` is not well-formed JSON.`);
-    }
-  },
-};
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Must come before errors are masked. */
 const useCommitted: Plugin = {
   onExecute: ({ args }) => ({
@@ -188,6 +175,18 @@ const useCommitted: Plugin = {
       setResult({ ...result, errors: tellCommitted(result.errors, args.contextValue) });
     },
   }),
+};
+
+/** Comes before operations are limited, so that one that was refused for its cost is told it too. */
+const reportCost: Plugin = {
+  onExecute({ args }) {
+    if (!asksForCost(args.contextValue.params)) return undefined;
+    return {
+      onExecuteDone({ result, setResult }) {
+        if (!isAsyncIterable(result)) setResult(withCost(result, args));
+      },
+    };
+  },
 };
 
 /** What the starts of an execution and of a subscription have in common. */

@@ -2,7 +2,7 @@ import type { FetchAPI } from 'graphql-yoga';
 import type { Viewer } from '../access/viewer.ts';
 import type { Arrival } from './arrivals.ts';
 import { requestTooLarge } from './errors.ts';
-import { requestBytes } from './limits.ts';
+import { requestBytes } from './operation-limits.ts';
 
 /**
  * Limits the body of a request to what its viewer may send, and counts it as it arrives. It is cut off at the limit, whatever
