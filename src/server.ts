@@ -4,6 +4,7 @@ import type { Connections } from './access/connections.ts';
 import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
 import type { RateLimits } from './access/rate-limits.ts';
 import type { Services } from './graphql/context.ts';
+import { Groups } from './graphql/delivery/groups.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { AcceptedOperations } from './graphql/accepted-operations.ts';
@@ -64,6 +65,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       ...rest,
       services,
       accepted,
+      groups: new Groups(),
       logger,
       keepAliveSeconds,
       async authenticate(req: IncomingMessage, credential?: string) {

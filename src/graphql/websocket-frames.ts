@@ -22,6 +22,8 @@ const CLOSING_MS = 1000;
 /** What the protocol implementation knows of its connection. */
 export interface SocketExtra {
   socket: WebSocket;
+  /** The connection below the WebSocket. */
+  raw: Duplex;
   request: IncomingMessage;
   /** Lifts the limits for peers that are not yet acknowledged. */
   trust: () => void;
@@ -69,11 +71,11 @@ export function openSockets(
     }
   }, keepAliveSeconds * 1000);
 
-  function serve(socket: WebSocket, request: IncomingMessage, trust: () => void): void {
+  function serve(socket: WebSocket, raw: Duplex, request: IncomingMessage): void {
     socket.on('pong', () => void silent.delete(socket));
     // The frame is too large or broken; `ws` closes the socket with the right code.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
-    const extra: SocketExtra = { socket, request, trust };
+    const extra: SocketExtra = { socket, raw, request, trust: limitStranger(socket, raw) };
     const send = (data: string) =>
       new Promise<void>((resolve, reject) => {
         if (socket.readyState !== WebSocket.OPEN) return resolve();
@@ -114,7 +116,7 @@ export function openSockets(
   return {
     upgrade(req, raw, head) {
       sockets.handleUpgrade(req, raw, head, (socket) => {
-        serve(socket, req, limitStranger(socket, raw));
+        serve(socket, raw, req);
       });
     },
     async close() {

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { execute, type ExecutionArgs, GraphQLError, subscribe } from 'graphql';
+import { execute, type ExecutionArgs, GraphQLError } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
@@ -10,6 +10,8 @@ import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type Services } from './context.ts';
+import type { Groups } from './delivery/groups.ts';
+import { subscribe } from './delivery/subscribe.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './limits.ts';
@@ -18,6 +20,7 @@ import { nameOfOperation } from './operation-name.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
+import { SocketWire } from './websocket-wire.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
@@ -40,14 +43,15 @@ export function createWebSockets(options: {
   connections: Connections;
   rateLimits: RateLimits;
   accepted: AcceptedOperations;
+  groups: Groups;
   introspection: boolean;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is the `authorization` from the connection's first message. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, accepted, maxSubscriptions, keepAliveSeconds, authenticate } =
-    options;
+  const { services, logger, connections, rateLimits, accepted, groups, authenticate } = options;
+  const { maxSubscriptions, keepAliveSeconds } = options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
@@ -56,7 +60,7 @@ export function createWebSockets(options: {
       accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
     ),
     subscribe: limitWork((args: ExecutionArgs) =>
-      services.runningOperations.during(nameOfOperation(args), () => subscribe(args)),
+      services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args)),
     ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
@@ -101,7 +105,8 @@ export function createWebSockets(options: {
         );
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
-        const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
+        const contextValue = createContext(services, viewer, new SocketWire(extra, id));
+        const operation = { document, operationName, variableValues, contextValue };
         const { errors } = await admit({ ...operation, params: { id, ...params } }, rateLimits);
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {

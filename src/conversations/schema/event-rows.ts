@@ -21,7 +21,7 @@ interface EventRows {
 type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 
 /** Reads the rows that the events of one stream show. */
-class Delivery {
+export class EventRowsReader {
   private readonly services: Services;
   private readonly audience: Audience;
   /** The reply shown last. A running reply's row does not change, so it need not be read again for each fragment. */
@@ -35,11 +35,14 @@ class Delivery {
 
   /**
    * Null when the rows have been deleted meanwhile; ConversationDeleted follows then. Null also for an event that the
-   * audience may not see.
+   * audience may not see. At once if nothing has to be read.
    */
-  async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
+  read(event: StreamEvent): DeliveredEvent | null | Promise<DeliveredEvent | null> {
     // Only text has deltas.
-    if (event.kind === 'fragment-delta') return event;
+    return event.kind === 'fragment-delta' ? event : this.readRows(event);
+  }
+
+  private async readRows(event: Exclude<StreamEvent, { kind: 'fragment-delta' }>): Promise<DeliveredEvent | null> {
     if (event.kind === 'fragment-completed') {
       const fragment = fragmentFor(this.audience, event.fragment);
       return fragment && { ...event, fragment };
@@ -125,7 +128,7 @@ export function delivered(
   release: () => void,
   audience: Audience,
 ): AsyncIterableIterator<DeliveredEvent> {
-  const delivery = new Delivery(services, audience);
+  const rows = new EventRowsReader(services, audience);
   async function next(): Promise<IteratorResult<DeliveredEvent>> {
     for (;;) {
       const result = await stream.next();
@@ -133,7 +136,7 @@ export function delivered(
         release();
         return result;
       }
-      const value = await delivery.deliver(result.value);
+      const value = await rows.read(result.value);
       if (value) return { done: false, value };
     }
   }
