@@ -21,6 +21,7 @@ import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
+import type { Groups } from './delivery/groups.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import {
   badUserInput,
@@ -32,6 +33,7 @@ import {
   tooManyOperations,
   unauthenticated,
 } from './errors.ts';
+import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { requestBytes } from './limits.ts';
@@ -66,6 +68,7 @@ export function createGraphQLServer(options: {
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   accepted: AcceptedOperations;
+  groups: Groups;
   /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
@@ -96,14 +99,15 @@ export function createGraphQLServer(options: {
       limitOperations(options.introspection, rateLimits),
       countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
+      deliverEventStreams(options.groups),
       limitedWork,
       documentedCodes,
       useCommitted,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },
-    context: ({ viewer }) => {
+    context: ({ viewer, res }) => {
       if (!viewer) throw unauthenticated();
-      return createContext(services, viewer);
+      return createContext(services, viewer, new EventStreamWire(res));
     },
   });
 }

@@ -2,8 +2,6 @@ import { type Audience, isShownTo, isToldOf, messagesFor } from '../../access/vi
 import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
-import { startOver } from '../../graphql/errors.ts';
-import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
 import { type MessageRow, readRows } from '../log/rows.ts';
 import { retry } from '../../retry.ts';
@@ -120,39 +118,3 @@ async function rowsOf(
 
 /** A transient database failure does not end a stream: retries for about six seconds. */
 const passingFault = { attempts: 7, longestMs: 3200 };
-
-/** A stream with the rows that clients are shown. `release` is called once, however the stream ends. */
-export function delivered(
-  services: Services,
-  stream: AsyncIterableIterator<StreamEvent>,
-  release: () => void,
-  audience: Audience,
-): AsyncIterableIterator<DeliveredEvent> {
-  const rows = new EventRowsReader(services, audience);
-  async function next(): Promise<IteratorResult<DeliveredEvent>> {
-    for (;;) {
-      const result = await stream.next();
-      if (result.done) {
-        release();
-        return result;
-      }
-      const value = await rows.read(result.value);
-      if (value) return { done: false, value };
-    }
-  }
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next: () =>
-      next().catch((error: unknown) => {
-        release();
-        throw error instanceof LogWentBackError ? startOver(error.message) : error;
-      }),
-    async return() {
-      release();
-      await stream.return?.();
-      return { done: true, value: undefined };
-    },
-  };
-}

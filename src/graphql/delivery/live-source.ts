@@ -1,6 +1,5 @@
-import { audienceOf } from '../../access/visibility.ts';
-import { type DeliveredEvent, delivered } from '../../conversations/schema/event-rows.ts';
-import { type EventStream, eventsOf } from '../../conversations/stream/stream.ts';
+import type { DeliveredEvent } from '../../conversations/schema/event-rows.ts';
+import type { EventStream } from '../../conversations/stream/stream.ts';
 import type { GraphQLContext } from '../context.ts';
 
 /** The events that a subscription has asked for, with what is needed to deliver them together with those of others. */
@@ -16,9 +15,8 @@ export class LiveSource implements AsyncIterable<DeliveredEvent> {
     this.release = release;
   }
 
-  /** For this subscription alone. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<DeliveredEvent> {
-    const { services, viewer } = this.context;
-    return delivered(services, eventsOf(this.stream), this.release, audienceOf(viewer));
+  /** Only there because GraphQL asks for it: `subscribe` delivers the events without iterating. */
+  [Symbol.asyncIterator](): AsyncIterator<DeliveredEvent> {
+    throw new Error('These events are delivered, not iterated.');
   }
 }

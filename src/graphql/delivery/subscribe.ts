@@ -3,16 +3,16 @@ import type { Groups } from './groups.ts';
 import { LiveSource } from './live-source.ts';
 import { Subscriber } from './subscriber.ts';
 
-/** Subscribes. If the context names a wire and the events are those of a conversation, all results but the end go to that wire. */
+/** Subscribes. The results of what happens in a conversation go to the wire that the context names; only their end is iterated. */
 export async function subscribe(
   groups: Groups,
   args: ExecutionArgs,
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   const source = await createSourceEventStream(args);
   if (!(Symbol.asyncIterator in source)) return source;
-  if (!(source instanceof LiveSource) || !source.context.wire) return executed(args, source);
+  if (!(source instanceof LiveSource)) return executed(args, source);
   const { schema, document, operationName, variableValues } = args;
-  return new Subscriber(groups, source, { schema, document, operationName, variableValues }, source.context.wire);
+  return new Subscriber(groups, source, { schema, document, operationName, variableValues });
 }
 
 /** The result of each event. Unlike a generator, `return` ends it at once, even while it waits. */

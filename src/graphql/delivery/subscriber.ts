@@ -29,7 +29,9 @@ export class Subscriber implements Member, AsyncIterableIterator<ExecutionResult
   private settle: { resolve: (end: End) => void; reject: (error: unknown) => void } | null = null;
   private isOver = false;
 
-  constructor(groups: Groups, source: LiveSource, operation: Operation, wire: Wire) {
+  constructor(groups: Groups, source: LiveSource, operation: Operation) {
+    const { wire } = source.context;
+    if (!wire) throw new Error('A subscription needs a wire.');
     const { group, leave } = groups.enter(source, operation);
     const { start, first } = source.stream;
     this.wire = wire;
@@ -46,7 +48,8 @@ export class Subscriber implements Member, AsyncIterableIterator<ExecutionResult
   }
 
   next(): Promise<End> {
-    if (this.ended) return this.ended;
+    // A fault is told once.
+    if (this.ended) return this.isOver ? Promise.resolve(end) : this.ended;
     const ended = new Promise<End>((resolve, reject) => (this.settle = { resolve, reject }));
     this.ended = ended;
     if (this.reader) void outsideOperations(() => this.readAlone());
