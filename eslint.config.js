@@ -20,7 +20,7 @@ const conversationLayers = [
 /** Imports go down or stay on their layer; what no pattern takes is the lowest one. Paths are relative to src/. */
 const layers = [
   { name: 'main', files: /^main\.ts$/ },
-  { name: 'app', files: /^app\.ts$/ },
+  { name: 'app', files: /^(app|shutdown-steps)\.ts$/ },
   { name: 'server', files: /^server(\.ts$|\/)/ },
   { name: 'graphql', files: /^graphql\// },
   { name: 'schema', files: new RegExp(`^${domains}/schema(\\.ts$|/)`) },

@@ -8,12 +8,13 @@ import { limiter } from './rows/limiter.ts';
 import { memory } from './rows/memory.ts';
 import { model } from './rows/model.ts';
 import { profile } from './rows/profile.ts';
+import { requests } from './rows/requests.ts';
 import { search } from './rows/search.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { tableOf } from './table.ts';
 
-const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, limiter, search, profile];
+const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, requests, limiter, search, profile];
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

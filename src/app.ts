@@ -27,6 +27,7 @@ import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
+import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { newId } from './ids.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
@@ -36,16 +37,10 @@ import type { Logger } from './logger.ts';
 import { openDatabases } from './open-databases.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
-import type { ShutdownOptions } from './shutdown.ts';
+import { stopServing } from './shutdown-steps.ts';
+import type { ShutdownOptions } from './shutdown-deadline.ts';
 import { Startup } from './startup.ts';
 import { within } from './within.ts';
-
-/** How long readers may take to receive the last events before the sockets are closed, in milliseconds. */
-const LAST_EVENTS_MS = 1000;
-/** The part of a shutdown reserved for everything after the replies, in milliseconds: the last events, the sockets, the rest. */
-const AFTER_REPLIES_MS = 4000;
-/** The part of the time for replies reserved for storing those that did not finish, in milliseconds. */
-const SETTLE_MS = 3000;
 
 /** How long `/ready` waits for the database, in milliseconds. */
 const READY_MS = 2000;
@@ -91,6 +86,7 @@ export async function startApp(
     const server = await openHttpServer({ ...config, logger });
     startup.onClose(() => server.close());
     startup.step(`Listens at ${server.url}`);
+    const persisted = await listedOperations(config);
     const { url: databaseUrl, directUrl, pool, prisma, ...pools } = await openDatabases(config, startup);
     const logEpoch = new LogEpoch(pool, logger);
     await logEpoch.start();
@@ -225,6 +221,7 @@ export async function startApp(
       connections,
       rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
       introspection: config.introspection,
+      persisted,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,
       checkReady: async () => {
         if (!lease.isHeld()) throw new Error('this server has lost touch with its database');
@@ -232,22 +229,7 @@ export async function startApp(
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    startup.onClose(async (shutdown) => {
-      server.drain();
-      const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
-      if (shutdown.drain) await shutdown.patiently(never, Math.min(config.drainSeconds * 1000, spare()));
-      server.stopAccepting();
-      await runner.stop(shutdown, {
-        operations: server.accepted.idle(),
-        graceMs: Math.min(config.graceSeconds * 1000, spare()),
-        settleMs: SETTLE_MS,
-      });
-      await feedRegistry.drain(LAST_EVENTS_MS);
-      logTail.close();
-      await server.close();
-      // Closed after the sockets, because a stream that ended before them would look complete.
-      feedRegistry.close();
-    });
+    startup.onClose((shutdown) => stopServing({ server, runner, feedRegistry, logTail, ...config }, shutdown));
     startup.step('Is ready');
     return {
       services,
@@ -260,7 +242,15 @@ export async function startApp(
   }
 }
 
-const never = new Promise<void>(() => undefined);
+async function listedOperations({
+  persistedOperations: path,
+  persistedOperationsOnly: required,
+  introspection,
+}: Config) {
+  if (path !== undefined) return readPersistedOperations(path, { required, introspection });
+  if (required) throw new StartupError('PERSISTED_OPERATIONS_ONLY is true, but PERSISTED_OPERATIONS names no list.');
+  return null;
+}
 
 function modelOptions({ modelUrl: url, modelApiKey: apiKey, model, ...config }: Config) {
   const keyed = (key: string | undefined) => (key === undefined ? undefined : { apiKey: key });

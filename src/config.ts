@@ -35,6 +35,8 @@ const config = environment.transform((values) => ({
   replyLimitPerContact: values.REPLY_LIMIT_PER_CONTACT,
   modelTokenLimitPerContact: values.MODEL_TOKEN_LIMIT_PER_CONTACT,
   introspection: values.INTROSPECTION === 'on',
+  persistedOperations: values.PERSISTED_OPERATIONS,
+  persistedOperationsOnly: values.PERSISTED_OPERATIONS_ONLY,
   logLevel: values.LOG_LEVEL,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));

@@ -1,4 +1,4 @@
-import { Termination } from './termination.ts';
+import { Termination } from './exit-signals.ts';
 
 // Comes first, before modules that take long to load, so that a signal at any time shuts down in order.
 const termination = new Termination();

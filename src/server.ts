@@ -8,6 +8,7 @@ import { Groups } from './graphql/delivery/groups.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { AcceptedOperations } from './graphql/accepted-operations.ts';
+import type { PersistedOperations } from './graphql/persisted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { Logger } from './logger.ts';
 import { Listener, refuse } from './server/listener.ts';
@@ -29,6 +30,7 @@ export interface ApiOptions {
   connections: Connections;
   rateLimits: RateLimits;
   introspection: boolean;
+  persisted: PersistedOperations | null;
   maxSubscriptionsPerConnection: number;
   /** Throws if the server cannot do its work. */
   checkReady: () => Promise<void>;

@@ -212,6 +212,20 @@ export const environment = z.object({
     description: 'Whether introspection and GraphiQL are available. Unset with `NODE_ENV=production`: `off`.',
     allowed: 'on or off',
   }),
+  PERSISTED_OPERATIONS: z.string().optional().register(about, {
+    description:
+      'A file with operations that clients may name by an id in place of sending their text: a JSON object of ids and documents, as Relay writes it, or an Apollo persisted-query manifest. Unset: none.',
+    allowed: 'a path',
+  }),
+  PERSISTED_OPERATIONS_ONLY: z
+    .enum(['true', 'false'])
+    .prefault('false')
+    .transform((value) => value === 'true')
+    .register(about, {
+      description:
+        'Whether all operations but those of `PERSISTED_OPERATIONS` are refused. GraphiQL then runs none of its own.',
+      allowed: 'true or false',
+    }),
   LOG_LEVEL: z
     .enum(logLevels)
     .prefault('info')

@@ -1,5 +1,5 @@
 import type { Logger } from './logger.ts';
-import { Shutdown, type ShutdownOptions } from './shutdown.ts';
+import { Shutdown, type ShutdownOptions } from './shutdown-deadline.ts';
 
 /** A start, step by step: what it has opened, and how that is closed again. */
 export class Startup {

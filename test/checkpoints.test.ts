@@ -6,7 +6,7 @@ import { Lease } from '../src/generation/lease.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
-import { Shutdown } from '../src/shutdown.ts';
+import { Shutdown } from '../src/shutdown-deadline.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';

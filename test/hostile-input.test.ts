@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
-import { operationLimits } from '../src/graphql/limits.ts';
+import { operationLimits } from '../src/graphql/operation-limits.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { createLogger } from '../src/logger.ts';
 import { ask, graphql, RefusedError, type Result, subscribeWs, type Target } from './harness/client.ts';

@@ -16,6 +16,8 @@ describe('imports go one way', () => {
   it.each([
     ['src/app.ts', `import '../src/main.ts'`],
     ['src/server.ts', `import { app } from './app.ts'`],
+    ['src/server.ts', `import { stopServing } from './shutdown-steps.ts'`],
+    ['src/shutdown-steps.ts', `import { startApp } from '../src/main.ts'`],
     ['src/graphql/schema.ts', `import { serve } from '../server.ts'`],
     ['src/graphql/schema.ts', `import { serve } from '../server/http.ts'`],
     ['src/conversations/schema.ts', `import { serve } from '../server.ts'`],

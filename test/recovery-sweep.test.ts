@@ -7,7 +7,7 @@ import { Recovery } from '../src/generation/recovery.ts';
 import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
-import { Shutdown } from '../src/shutdown.ts';
+import { Shutdown } from '../src/shutdown-deadline.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';

@@ -81,6 +81,7 @@ async function start() {
     KEEP_ALIVE_SECONDS: '60',
     MAX_CONNECTIONS_PER_VIEWER: '2000',
     RATE_LIMIT_PER_KEY: process.env.BENCH_RATE_LIMIT ?? '1000000',
+    RATE_LIMIT_PER_CONTACT: '1000000',
   });
   const app = await startApp(config, createLogger({ level: config.logLevel }), [runtime]);
   const { services } = app;

@@ -1,4 +1,4 @@
 import './schema/agent.ts';
 import './schema/commands.ts';
-import './schema/failures.ts';
+import './schema/failure-types.ts';
 import './schema/queries.ts';

@@ -8,7 +8,10 @@ export interface BusChoice {
   logger: Logger;
 }
 
-/** The bus for these settings, not connected yet. Loads only the adapter in use. */
+/**
+ * The bus for these settings, not connected yet. Loads only the adapter in use. A new bus is a file like `redis.ts`, which gives
+ * `linked-bus.ts` a `Link`, a case here, and a line in the contract suite.
+ */
 export async function chooseBus({ eventsUrl, databaseUrl, logger }: BusChoice): Promise<Bus> {
   const url = eventsUrl ?? databaseUrl;
   const scheme = url.slice(0, url.indexOf(':'));

@@ -9,7 +9,7 @@ import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
-import type { Shutdown } from '../shutdown.ts';
+import type { Shutdown } from '../shutdown-deadline.ts';
 import { retry } from '../retry.ts';
 import type { RunningOperation, RunningOperations } from '../running-operations.ts';
 import { Semaphore } from '../semaphore.ts';

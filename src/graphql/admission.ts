@@ -3,7 +3,7 @@ import type { RateLimits } from '../access/rate-limits.ts';
 import type { Allowance } from '../access/rate-windows.ts';
 import type { GraphQLContext } from './context.ts';
 import { tooManyOperations } from './errors.ts';
-import { faultsOfOperation } from './limits.ts';
+import { faultsOfOperation } from './operation-limits.ts';
 import { faultsOfReading } from './reading.ts';
 import { countRootFields } from './root-fields.ts';
 import { schema } from './schema.ts';

@@ -9,18 +9,32 @@ import {
 } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { badUserInput } from './errors.ts';
-import { operationLimits } from './limits.ts';
+import { operationLimits } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
 /**
- * Parsed documents, shared by the operations that use them. Long documents are not cached. Sizes are in
- * characters; a parsed document takes about 80 bytes for each character.
+ * Parsed documents that clients sent. Long documents are not cached. Sizes are in characters; a parsed document takes about
+ * 80 bytes for each character.
  */
-export const documentCache = new LRUCache<string, DocumentNode>({
+const recentDocuments = new LRUCache<string, DocumentNode>({
   maxSize: 250_000,
   maxEntrySize: 16_384,
   sizeCalculation: (_document, source) => source.length || 1,
 });
+
+/** Parsed documents that this process keeps, because an operator listed them. */
+const keptDocuments = new Map<string, DocumentNode>();
+
+/** Parsed documents by their text, shared by the operations that use them. */
+export const documentCache = {
+  get: (source: string) => keptDocuments.get(source) ?? recentDocuments.get(source),
+  set: (source: string, document: DocumentNode) => void recentDocuments.set(source, document),
+};
+
+/** Keeps a valid document, so that it is parsed once and keeps its cost. */
+export function keepDocument(source: string, document: DocumentNode): void {
+  keptDocuments.set(source, document);
+}
 
 /** Throws a `GraphQLError` for a document with syntax errors, or one that is too long or nested too deeply. */
 export function parseDocument(source: string | Source): DocumentNode {

@@ -20,6 +20,7 @@ import type { Logger } from '../logger.ts';
 import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
 import { tellCommitted } from './committed.ts';
+import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import type { Groups } from './delivery/groups.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
@@ -36,9 +37,10 @@ import {
 import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
-import { requestBytes } from './limits.ts';
+import { requestBytes } from './operation-limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
+import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
@@ -65,6 +67,7 @@ export function createGraphQLServer(options: {
   connections: Connections;
   rateLimits: RateLimits;
   introspection: boolean;
+  persisted: PersistedOperations | null;
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   accepted: AcceptedOperations;
@@ -73,7 +76,7 @@ export function createGraphQLServer(options: {
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
-  const { services, logger, connections, rateLimits, allowedOrigins, authenticate } = options;
+  const { services, logger, connections, rateLimits, allowedOrigins, persisted, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -81,6 +84,7 @@ export function createGraphQLServer(options: {
     maxRequestBodySize: requestBytes.key,
     // No field takes a file.
     multipart: false,
+    extraParamNames: persisted ? [...idParameters] : [],
     parserAndValidationCache: { documentCache, errorCache },
     cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
     logging: false,
@@ -94,8 +98,10 @@ export function createGraphQLServer(options: {
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
+      ...(persisted ? [persistedOperations(persisted)] : []),
       nameOperations,
       checkParameters,
+      reportCost,
       limitOperations(options.introspection, rateLimits),
       countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
@@ -204,6 +210,18 @@ const useCommitted: Plugin = {
       setResult({ ...result, errors: tellCommitted(result.errors, args.contextValue) });
     },
   }),
+};
+
+/** Comes before operations are limited, so that one that was refused for its cost is told it too. */
+const reportCost: Plugin = {
+  onExecute({ args }) {
+    if (!asksForCost(args.contextValue.params)) return undefined;
+    return {
+      onExecuteDone({ result, setResult }) {
+        if (!isAsyncIterable(result)) setResult(withCost(result, args));
+      },
+    };
+  },
 };
 
 /** What the starts of an execution and of a subscription have in common. */

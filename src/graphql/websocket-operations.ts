@@ -9,14 +9,16 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
 import { tellCommitted } from './committed.ts';
+import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type Services } from './context.ts';
 import type { Groups } from './delivery/groups.ts';
 import { subscribe } from './delivery/subscribe.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
-import { requestBytes } from './limits.ts';
+import { requestBytes } from './operation-limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
+import { type PersistedOperations, textOf } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
@@ -45,12 +47,13 @@ export function createWebSockets(options: {
   accepted: AcceptedOperations;
   groups: Groups;
   introspection: boolean;
+  persisted: PersistedOperations | null;
   maxSubscriptions: number;
   keepAliveSeconds: number;
   /** `credential` is the `authorization` from the connection's first message. */
   authenticate: (req: IncomingMessage, credential: string | undefined) => Promise<Identity>;
 }): Sockets {
-  const { services, logger, connections, rateLimits, accepted, groups, authenticate } = options;
+  const { services, logger, connections, rateLimits, accepted, groups, persisted, authenticate } = options;
   const { maxSubscriptions, keepAliveSeconds } = options;
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
@@ -101,7 +104,7 @@ export function createWebSockets(options: {
         const allowance = await rateLimits.take(viewer, 1);
         if (allowance?.allowed === false) return [withoutHttp(tooManyOperations(allowance))];
         const { document, faults } = services.runningOperations.during('reading a document', () =>
-          readDocument(params.query),
+          readDocument(textOf(params, persisted)),
         );
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
@@ -114,9 +117,10 @@ export function createWebSockets(options: {
         return [masked(error)];
       }
     },
-    onNext(_context, _id, _params, { contextValue }, result) {
-      const errors = result.errors && fewErrors(tellCommitted(result.errors, contextValue));
-      return errors ? { ...result, errors: errors.map(masked) } : result;
+    onNext(_context, _id, params, args, result) {
+      const errors = result.errors && fewErrors(tellCommitted(result.errors, args.contextValue));
+      const shown = errors ? { ...result, errors: errors.map(masked) } : result;
+      return asksForCost(params) ? withCost(shown, args) : shown;
     },
     onError(_context, _id, _params, errors) {
       return errors.map(masked);

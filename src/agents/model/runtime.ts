@@ -7,7 +7,7 @@ import type {
 import { isJsonObject, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import { cite, type FoundPassage } from '../knowledge/port.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
-import { ask } from './ask.ts';
+import { ask } from './answer-stream.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
 import { Models, type ModelSettings, secretsOf } from './providers.ts';

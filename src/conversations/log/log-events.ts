@@ -1,3 +1,4 @@
+// For the places that a new type of event touches see the head of `append.ts`.
 import type { Author } from '../../access/caller.ts';
 import type { Queryable } from '../../db.ts';
 import type { EventType } from '../../generated/prisma/enums.ts';

@@ -1,5 +1,5 @@
 import { type DocumentNode, getOperationAST, type GraphQLError, type GraphQLSchema, OperationTypeNode } from 'graphql';
-import { costOfOperation } from './cost.ts';
+import { costOfOperation } from './cost-plan.ts';
 import { badUserInput } from './errors.ts';
 import { faultOfVariables } from './variables.ts';
 
