@@ -118,7 +118,7 @@ const steps = fc.array(
       ] as const
     ).map(([what, weight]) => ({
       weight,
-      arbitrary: fc.tuple(fc.constant(what), fc.nat(20)) as fc.Arbitrary<Step>,
+      arbitrary: fc.tuple(fc.constant(what), fc.nat(20)),
     })),
   ),
   { minLength: 10, maxLength: 60, size: 'max' },
