@@ -5,6 +5,7 @@ import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
 import type { RateLimits } from './access/rate-limits.ts';
 import { Arrivals } from './graphql/arrivals.ts';
 import type { Services } from './graphql/context.ts';
+import { Groups } from './graphql/delivery/groups.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { AcceptedOperations } from './graphql/accepted-operations.ts';
@@ -68,6 +69,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       services,
       accepted,
       arrivals: new Arrivals(),
+      groups: new Groups(),
       logger,
       keepAliveSeconds,
       async authenticate(req: IncomingMessage, credential?: string) {

@@ -17,7 +17,7 @@ import { follow } from '../src/conversations/stream/event-order.ts';
 import { readFragments, readHead } from '../src/conversations/log/read.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { settleReply } from '../src/conversations/log/settle.ts';
-import { conversationStream } from '../src/conversations/stream/stream.ts';
+import { conversationStream, eventsOf } from '../src/conversations/stream/stream.ts';
 import { updateConversation } from '../src/conversations/commands/update.ts';
 import { inTransaction } from '../src/db.ts';
 import type { Bus, Hint, HintListener } from '../src/bus/hints.ts';
@@ -409,7 +409,7 @@ class World {
       after,
       fragments: true,
     });
-    this.readers.push(new Reader(stream, known, { slow, begins: after === null, seen: this.seen }));
+    this.readers.push(new Reader(eventsOf(stream), known, { slow, begins: after === null, seen: this.seen }));
   }
 
   async leave(reader: number): Promise<void> {

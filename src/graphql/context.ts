@@ -8,6 +8,7 @@ import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
+import type { Wire } from './delivery/wire.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
@@ -31,9 +32,11 @@ export interface GraphQLContext {
   fragments: DataLoader<string, FragmentRow[]>;
   /** What the operation has committed so far. */
   committed: CommittedChanges;
+  /** Where the results of a subscription may be written. Null where that is not possible. */
+  wire: Wire | null;
 }
 
-export function createContext(services: Services, viewer: Viewer): GraphQLContext {
+export function createContext(services: Services, viewer: Viewer, wire: Wire | null = null): GraphQLContext {
   const budget = new OperationBudget();
   const load = async (ids: readonly string[]) => {
     const byMessage = new Map<string, FragmentRow[]>(ids.map((id) => [id, []]));
@@ -43,5 +46,5 @@ export function createContext(services: Services, viewer: Viewer): GraphQLContex
     return ids.map((id) => byMessage.get(id) ?? []);
   };
   const fragments = new DataLoader(load, { cache: false });
-  return { viewer, services, budget, fragments, committed: new CommittedChanges() };
+  return { viewer, services, budget, fragments, committed: new CommittedChanges(), wire };
 }

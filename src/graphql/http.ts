@@ -22,6 +22,7 @@ import type { Arrival, Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
+import type { Groups } from './delivery/groups.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import {
   noLongerServed,
@@ -31,6 +32,7 @@ import {
   tooManyOperations,
   unauthenticated,
 } from './errors.ts';
+import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { limitedBody } from './request-body.ts';
@@ -70,6 +72,7 @@ export function createGraphQLServer(options: {
   keepAliveSeconds: number;
   allowedOrigins: readonly string[];
   accepted: AcceptedOperations;
+  groups: Groups;
   /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
@@ -104,14 +107,15 @@ export function createGraphQLServer(options: {
       limitOperations(options.introspection, rateLimits),
       countOperations(options.accepted),
       limitStreams(connections, options.keepAliveSeconds),
+      deliverEventStreams(options.groups),
       limitedWork,
       documentedCodes,
       useCommitted,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },
-    context: ({ viewer }) => {
+    context: ({ viewer, res }) => {
       if (!viewer) throw unauthenticated();
-      return createContext(services, viewer);
+      return createContext(services, viewer, new EventStreamWire(res));
     },
   });
 }

@@ -16,6 +16,8 @@ const CLOSING_MS = 1000;
 /** What the protocol implementation knows of its connection. */
 export interface SocketExtra {
   socket: WebSocket;
+  /** The connection below the WebSocket. */
+  raw: Duplex;
   request: IncomingMessage;
   trust: Incoming['trust'];
   /** The longest message that this peer may send, if shorter than the general limit. */
@@ -62,11 +64,11 @@ export function openSockets(
     }
   }, keepAliveSeconds * 1000);
 
-  function serve(socket: WebSocket, request: IncomingMessage, incoming: Incoming): void {
+  function serve(socket: WebSocket, raw: Duplex, request: IncomingMessage, incoming: Incoming): void {
     socket.on('pong', () => void silent.delete(socket));
     // The frame is too large or broken; `ws` closes the socket with the right code.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
-    const extra: SocketExtra = { socket, request, trust: incoming.trust };
+    const extra: SocketExtra = { socket, raw, request, trust: incoming.trust };
     const send = (data: string) =>
       new Promise<void>((resolve) => {
         if (socket.readyState !== WebSocket.OPEN) return resolve();
@@ -113,7 +115,7 @@ export function openSockets(
   return {
     upgrade(req, raw, head) {
       sockets.handleUpgrade(req, raw, head, (socket) => {
-        serve(socket, req, limitIncoming(socket, raw));
+        serve(socket, raw, req, limitIncoming(socket, raw));
       });
     },
     async close() {

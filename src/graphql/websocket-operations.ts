@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { execute, type ExecutionArgs, GraphQLError, subscribe } from 'graphql';
+import { execute, type ExecutionArgs, GraphQLError } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
@@ -12,6 +12,8 @@ import type { Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type Services } from './context.ts';
+import type { Groups } from './delivery/groups.ts';
+import { subscribe } from './delivery/subscribe.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './operation-limits.ts';
@@ -21,6 +23,7 @@ import { type PersistedOperations, textOf } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
+import { SocketWire } from './websocket-wire.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
 import { CLOSE_TRY_LATER } from './websocket-incoming.ts';
 
@@ -43,6 +46,7 @@ export function createWebSockets(options: {
   rateLimits: RateLimits;
   arrivals: Arrivals;
   accepted: AcceptedOperations;
+  groups: Groups;
   introspection: boolean;
   persisted: PersistedOperations | null;
   maxSubscriptions: number;
@@ -57,6 +61,7 @@ export function createWebSockets(options: {
     rateLimits,
     arrivals,
     accepted,
+    groups,
     persisted,
     maxSubscriptions,
     keepAliveSeconds,
@@ -70,7 +75,7 @@ export function createWebSockets(options: {
       accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
     ),
     subscribe: limitWork((args: ExecutionArgs) =>
-      services.runningOperations.during(nameOfOperation(args), () => subscribe(args)),
+      services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args)),
     ),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
@@ -115,7 +120,8 @@ export function createWebSockets(options: {
         );
         if (faults.length > 0) return faults.map(masked);
         const { operationName, variables: variableValues } = params;
-        const operation = { document, operationName, variableValues, contextValue: createContext(services, viewer) };
+        const contextValue = createContext(services, viewer, new SocketWire(extra, id));
+        const operation = { document, operationName, variableValues, contextValue };
         const { errors } = await admit({ ...operation, params: { id, ...params } }, rateLimits);
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {

@@ -3,7 +3,7 @@ import { apart } from '../../work-clock.ts';
 import type { Committed } from '../log/commit.ts';
 import { readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
-import { replyStream } from '../stream/stream.ts';
+import { eventsOf, replyStream } from '../stream/stream.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
 export const AWAIT_REPLY_MS = 60_000;
@@ -26,7 +26,8 @@ export async function awaitReply(
   });
   const held = rows[0] && (await services.feedRegistry.acquire(conversationId));
   if (!held || !rows[0]) return null;
-  const events = await replyStream(held.feed, { id: replyId, createdVersion: rows[0].createdVersion }, null);
+  const reply = { id: replyId, createdVersion: rows[0].createdVersion };
+  const events = eventsOf(await replyStream(held.feed, reply, null));
   const timer = setTimeout(() => void events.return?.(), timeoutMs);
   let refusal: Error | null = null;
   const unwatch = services.watchCaller(caller, (error) => {

@@ -2,8 +2,6 @@ import { type Audience, isShownTo, isToldOf, messagesFor } from '../../access/vi
 import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
-import { startOver } from '../../graphql/errors.ts';
-import { LogWentBackError } from '../log/epoch.ts';
 import type { LogEvent } from '../log/read.ts';
 import { type MessageRow, readRows } from '../log/rows.ts';
 import { retry } from '../../retry.ts';
@@ -21,7 +19,7 @@ interface EventRows {
 type Services = Pick<ConversationServices, 'pool' | 'prisma'>;
 
 /** Reads the rows that the events of one stream show. */
-class Delivery {
+export class EventRowsReader {
   private readonly services: Services;
   private readonly audience: Audience;
   /** The reply shown last. A running reply's row does not change, so it need not be read again for each fragment. */
@@ -35,11 +33,14 @@ class Delivery {
 
   /**
    * Null when the rows have been deleted meanwhile; ConversationDeleted follows then. Null also for an event that the
-   * audience may not see.
+   * audience may not see. At once if nothing has to be read.
    */
-  async deliver(event: StreamEvent): Promise<DeliveredEvent | null> {
+  read(event: StreamEvent): DeliveredEvent | null | Promise<DeliveredEvent | null> {
     // Only text has deltas.
-    if (event.kind === 'fragment-delta') return event;
+    return event.kind === 'fragment-delta' ? event : this.readRows(event);
+  }
+
+  private async readRows(event: Exclude<StreamEvent, { kind: 'fragment-delta' }>): Promise<DeliveredEvent | null> {
     if (event.kind === 'fragment-completed') {
       const fragment = fragmentFor(this.audience, event.fragment);
       return fragment && { ...event, fragment };
@@ -117,39 +118,3 @@ async function rowsOf(
 
 /** A transient database failure does not end a stream: retries for about six seconds. */
 const passingFault = { attempts: 7, longestMs: 3200 };
-
-/** A stream with the rows that clients are shown. `release` is called once, however the stream ends. */
-export function delivered(
-  services: Services,
-  stream: AsyncIterableIterator<StreamEvent>,
-  release: () => void,
-  audience: Audience,
-): AsyncIterableIterator<DeliveredEvent> {
-  const delivery = new Delivery(services, audience);
-  async function next(): Promise<IteratorResult<DeliveredEvent>> {
-    for (;;) {
-      const result = await stream.next();
-      if (result.done) {
-        release();
-        return result;
-      }
-      const value = await delivery.deliver(result.value);
-      if (value) return { done: false, value };
-    }
-  }
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next: () =>
-      next().catch((error: unknown) => {
-        release();
-        throw error instanceof LogWentBackError ? startOver(error.message) : error;
-      }),
-    async return() {
-      release();
-      await stream.return?.();
-      return { done: true, value: undefined };
-    },
-  };
-}

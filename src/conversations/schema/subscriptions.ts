@@ -1,14 +1,12 @@
-import type { StreamEvent } from '../stream/stream-event.ts';
 import { finders, theOne } from '../../access/finders.ts';
-import { audienceOf } from '../../access/visibility.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
+import { LiveSource } from '../../graphql/delivery/live-source.ts';
 import { decodeId } from '../../ids.ts';
 import type { Feed } from '../stream/feed.ts';
 import { BadCursorError } from '../stream/event-order.ts';
-import { conversationStream, replyStream } from '../stream/stream.ts';
-import { type DeliveredEvent, delivered } from './event-rows.ts';
+import { conversationStream, type EventStream, replyStream } from '../stream/stream.ts';
 import { ConversationEventRef } from './events.ts';
 
 builder.subscriptionField('conversationEvents', (t) =>
@@ -66,20 +64,21 @@ async function isVisible(context: GraphQLContext, id: string | null): Promise<bo
   return !context.viewer.confinedTo || id === null || (await theOne(finders.Conversation(context, [id]))) !== null;
 }
 
-/** Opens the feed for one stream and releases it when the stream ends. Throws for a bad request before the first event. */
+/** Opens the feed for one stream, which releases it when it ends. Throws for a bad request before the first event. */
 async function following(
-  { services, viewer }: GraphQLContext,
+  context: GraphQLContext,
   conversationId: string | null,
   what: string,
-  open: (feed: Feed) => Promise<AsyncIterableIterator<StreamEvent>>,
-): Promise<AsyncIterableIterator<DeliveredEvent>> {
+  open: (feed: Feed) => Promise<EventStream>,
+): Promise<LiveSource> {
+  const { services, viewer } = context;
   const held = conversationId === null ? null : await services.feedRegistry.acquire(conversationId);
   if (!held || held.feed.organizationId !== viewer.organizationId) {
     held?.release();
     throw notFound(`There is no such ${what}.`);
   }
   try {
-    return delivered(services, await open(held.feed), held.release, audienceOf(viewer));
+    return new LiveSource(context, await open(held.feed), held.release);
   } catch (error) {
     held.release();
     throw error instanceof BadCursorError ? badUserInput(error.message) : error;

@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { GAP_MS, STORED_MS } from '../../text-timing.ts';
 import type { Logger } from '../../logger.ts';
 import type { ConversationHint } from '../../bus/hints.ts';
-import { GrowingText } from './growing-text.ts';
+import type { FeedWatcher } from './feed-watcher.ts';
+import { live, type LiveFragment } from './live-fragment.ts';
 import { LogWentBackError, readEpochOf } from '../log/epoch.ts';
 import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';
 
@@ -13,11 +14,6 @@ const SETTLED = 8;
 const AHEAD = 1000;
 
 type TextHint = Extract<ConversationHint, { kind: 'text' }>;
-
-/** A fragment whose text readers read while it grows. */
-export interface LiveFragment extends Omit<FragmentRow, 'text'> {
-  text: GrowingText;
-}
 
 /** The reply that is running at the feed's version, with its text so far: what is stored, and what the bus has brought beyond that. */
 export interface RunningReply {
@@ -53,6 +49,7 @@ export class Feed {
   private recentEvents: LogEvent[] = [];
   private readonly settled = new Map<string, Promise<LiveFragment[]>>();
   private readonly waiting = new Set<() => void>();
+  readonly watchers = new Set<FeedWatcher>();
   private reading: Promise<void> | null = null;
   private nextReading: Promise<void> | null = null;
   /** Text that lies beyond the known text. */
@@ -174,7 +171,9 @@ export class Feed {
 
   /** Number of readers that have caught up. */
   get idleReaders(): number {
-    return this.waiting.size;
+    let idle = this.waiting.size;
+    for (const { idleReaders } of this.watchers) idle += idleReaders;
+    return idle;
   }
 
   /** Resolves when the revision has changed, the feed has closed, or the signal aborts. */
@@ -292,9 +291,6 @@ export class Feed {
 
   private changed(): void {
     for (const wake of [...this.waiting]) wake();
+    for (const watcher of this.watchers) watcher.onChange();
   }
-}
-
-function live(row: FragmentRow): LiveFragment {
-  return { ...row, text: new GrowingText(row.text) };
 }

@@ -1,5 +1,5 @@
 import type { FragmentPlace, StreamPosition } from './cursor.ts';
-import type { LiveFragment } from './feed.ts';
+import type { LiveFragment } from './live-fragment.ts';
 import type { GrowingText } from './growing-text.ts';
 import type { StreamEvent } from './stream-event.ts';
 
@@ -26,6 +26,22 @@ export class TextReader {
 
   place(): NonNullable<StreamPosition['running']> {
     return { version: this.version, ...this.at };
+  }
+
+  /** Another one at the same place. */
+  clone(): TextReader {
+    return new TextReader(this.messageId, this.version, this.at);
+  }
+
+  /** Whether another one stands at the same place. */
+  isAt({ messageId, at }: TextReader): boolean {
+    const own = this.at;
+    return (
+      messageId === this.messageId &&
+      at.fragment === own.fragment &&
+      at.started === own.started &&
+      at.units === own.units
+    );
   }
 
   /** The next event for these fragments. Null if there is nothing new. */

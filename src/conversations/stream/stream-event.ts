@@ -1,5 +1,5 @@
 import type { FragmentRow, LogEvent } from '../log/read.ts';
-import type { LiveFragment } from './feed.ts';
+import type { LiveFragment } from './live-fragment.ts';
 
 /** An event for a follower, with the cursor to resume after it. */
 export type StreamEvent = { conversationId: string; cursor: string } & (

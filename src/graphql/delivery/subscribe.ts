@@ -1,0 +1,35 @@
+import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import type { Groups } from './groups.ts';
+import { LiveSource } from './live-source.ts';
+import { Subscriber } from './subscriber.ts';
+
+/** Subscribes. The results of what happens in a conversation go to the wire that the context names; only their end is iterated. */
+export async function subscribe(
+  groups: Groups,
+  args: ExecutionArgs,
+): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
+  const source = await createSourceEventStream(args);
+  if (!(Symbol.asyncIterator in source)) return source;
+  if (!(source instanceof LiveSource)) return executed(args, source);
+  const { schema, document, operationName, variableValues } = args;
+  return new Subscriber(groups, source, { schema, document, operationName, variableValues });
+}
+
+/** The result of each event. Unlike a generator, `return` ends it at once, even while it waits. */
+function executed(args: ExecutionArgs, source: AsyncIterable<unknown>): AsyncIterableIterator<ExecutionResult> {
+  const iterator = source[Symbol.asyncIterator]();
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      const event = await iterator.next();
+      if (event.done) return { done: true, value: undefined };
+      return { done: false, value: await execute({ ...args, rootValue: event.value }) };
+    },
+    async return() {
+      await iterator.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}
