@@ -3,6 +3,7 @@ import type { Authenticate } from './access/authenticate.ts';
 import type { Connections } from './access/connections.ts';
 import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
 import type { RateLimits } from './access/rate-limits.ts';
+import { Arrivals } from './graphql/arrivals.ts';
 import type { Services } from './graphql/context.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
@@ -66,6 +67,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       ...rest,
       services,
       accepted,
+      arrivals: new Arrivals(),
       logger,
       keepAliveSeconds,
       async authenticate(req: IncomingMessage, credential?: string) {

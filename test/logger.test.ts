@@ -50,7 +50,7 @@ it('can be silent', () => {
 const flood = ['--import', 'tsx', join(import.meta.dirname, 'harness', 'log-flood.ts')];
 const inTerminal = `exec '${process.execPath}' ${flood.map((word) => `'${word}'`).join(' ')} <&3 >&4`;
 // The script of util-linux runs a command in a terminal of its own.
-const hasTerminals = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+const hasTerminals = String(spawnSync('script', ['--version']).stdout).includes('util-linux');
 if (!hasTerminals)
   console.warn('A terminal that was stopped: skipped, since there is no program "script" of util-linux.');
 

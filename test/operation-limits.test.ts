@@ -178,6 +178,26 @@ describe('is refused before anything runs:', () => {
   });
 });
 
+test('a document of more than 250,000 characters is refused, over HTTP and over WebSocket, whatever is in it', async () => {
+  const literals = Array.from({ length: 300 }, (_, i) => `a${i}: "${'x'.repeat(1000)}"`).join(' ');
+  const query = `{ viewer(nothing: {${literals}}) { kind } }`;
+  const message = /^The document has \d+ characters; at most 250000 are allowed/;
+  expect(await graphql(server, query)).toMatchObject({
+    ...isBadInput,
+    errors: [{ message: expect.stringMatching(message) as string }],
+  });
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  await once(socket, 'open');
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${server.key}` } }));
+  await once(socket, 'message');
+  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }));
+  const [answer] = (await once(socket, 'message')) as [Buffer];
+  expect(JSON.parse(answer.toString())).toMatchObject({
+    payload: [{ message: expect.stringMatching(message) as string }],
+  });
+  socket.close();
+});
+
 test('the whole schema can still be read', async () => {
   expect(
     (await graphql(server, getIntrospectionQuery({ descriptions: true, inputValueDeprecation: true }))).errors,

@@ -159,3 +159,27 @@ test('a client that goes away is not logged as a fault', async () => {
   await sleep(300);
   expect(lines.slice(before).filter((line) => /"level":"(error|warn)"/.test(line))).toEqual([]);
 });
+
+test('a WebSocket that is reset while answers wait for it is not logged as a fault', async () => {
+  const before = lines.length;
+  const { hostname, port } = new URL(server.url);
+  for (let i = 0; i < 5; i += 1) {
+    const tcp = connect(Number(port), hostname);
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+      createConnection: () => tcp,
+    });
+    socket.on('error', () => undefined);
+    await once(socket, 'open');
+    socket.send(init());
+    await once(socket, 'message');
+    tcp.pause();
+    const query = '{ __schema { types { name description fields { name description } } } }';
+    for (let id = 0; id < 50; id += 1) {
+      socket.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query } }));
+    }
+    await sleep(200);
+    tcp.resetAndDestroy();
+  }
+  await sleep(300);
+  expect(lines.slice(before).filter((line) => line.includes('"level":"error"'))).toEqual([]);
+});

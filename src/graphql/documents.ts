@@ -38,6 +38,12 @@ export function keepDocument(source: string, document: DocumentNode): void {
 
 /** Throws a `GraphQLError` for a document with syntax errors, or one that is too long or nested too deeply. */
 export function parseDocument(source: string | Source): DocumentNode {
+  const { length } = typeof source === 'string' ? source : source.body;
+  if (length > operationLimits.document) {
+    throw badUserInput(
+      `The document has ${length} characters; at most ${operationLimits.document} are allowed. Give long values as variables.`,
+    );
+  }
   try {
     return parse(source, { maxLexicalTokens: operationLimits.tokens });
   } catch (error) {

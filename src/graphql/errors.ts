@@ -68,7 +68,6 @@ export const startOver = (message: string) => graphqlError('START_OVER', message
 export const tooManyOperations = ({ limit, resetSeconds }: { limit: number; resetSeconds: number }) =>
   rateLimited(`At most ${limit} operations a minute are allowed. Try again in ${resetSeconds} s.`, resetSeconds);
 
-/** For a client token. With an API key Yoga gives the same answer. */
 export const requestTooLarge = () =>
   new GraphQLError('Request body too large', { extensions: { code: 'BAD_USER_INPUT', http: { status: 413 } } });
 

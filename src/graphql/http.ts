@@ -3,7 +3,6 @@ import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
 import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import {
   createYoga,
-  type FetchAPI,
   isAsyncIterable,
   type Plugin,
   type YogaInitialContext,
@@ -19,15 +18,14 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
+import type { Arrival, Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import {
-  badUserInput,
   noLongerServed,
   rateLimited,
-  requestTooLarge,
   shuttingDown,
   tokenExpired,
   tooManyOperations,
@@ -35,7 +33,8 @@ import {
 } from './errors.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
-import { requestBytes } from './operation-limits.ts';
+import { limitedBody } from './request-body.ts';
+import { checkParameters } from './request-parameters.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
@@ -52,8 +51,9 @@ export interface ServerContext {
   res: ServerResponse;
   /** The request's entry among the running operations. */
   operation?: RunningOperation;
-  /** Set once the request is authenticated. */
+  /** Both are set once the request is authenticated. */
   viewer?: Viewer;
+  arrival?: Arrival;
 }
 
 export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
@@ -64,6 +64,7 @@ export function createGraphQLServer(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  arrivals: Arrivals;
   introspection: boolean;
   persisted: PersistedOperations | null;
   keepAliveSeconds: number;
@@ -73,12 +74,13 @@ export function createGraphQLServer(options: {
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
-  const { services, logger, connections, rateLimits, allowedOrigins, persisted, authenticate } = options;
+  const { services, logger, connections, rateLimits, arrivals, allowedOrigins, persisted, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: requestBytes.key,
+    // `requireViewer` limits it by who sends it.
+    maxRequestBodySize: false,
     // No field takes a file.
     multipart: false,
     extraParamNames: persisted ? [...idParameters] : [],
@@ -94,7 +96,7 @@ export function createGraphQLServer(options: {
     plugins: [
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
-      requireViewer(authenticate, rateLimits),
+      requireViewer(authenticate, rateLimits, arrivals),
       ...(persisted ? [persistedOperations(persisted)] : []),
       nameOperations,
       checkParameters,
@@ -125,6 +127,7 @@ const sharing = {
 function requireViewer(
   authenticate: (req: IncomingMessage) => Promise<Identity>,
   rateLimits: RateLimits,
+  arrivals: Arrivals,
 ): Plugin<object, ServerContext> {
   return {
     async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
@@ -132,32 +135,17 @@ function requireViewer(
       if (viewer === 'EXPIRED') throw tokenExpired();
       if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
-      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
-        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
-        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
-      }
+      const arrival = arrivals.begin(viewer);
+      serverContext.arrival = arrival;
+      if (serverContext.req.socket.destroyed) arrival.end();
+      else serverContext.res.once('close', arrival.end);
+      if (requestParser) setRequestParser((request) => requestParser(limitedBody(request, viewer, arrival, fetchAPI)));
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
       tell(serverContext.res, allowance);
       if (!allowance.allowed) throw tooManyOperations(allowance);
     },
   };
-}
-
-/** Limits the body of a client token's request. It is cut off at the limit, whatever length it declared. */
-function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
-  if (!request.body || request.headers.has('content-length')) return request;
-  let bytes = 0;
-  const count = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      bytes += chunk.byteLength;
-      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
-      else controller.enqueue(chunk);
-    },
-  });
-  const { method, headers, signal } = request;
-  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
-  return new Request(request.url, init);
 }
 
 /** Names the operation of a request. A stream, once open, no longer counts as work. */
@@ -177,25 +165,6 @@ function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance
   res.setHeader('RateLimit-Limit', limit);
   res.setHeader('RateLimit-Remaining', remaining);
   res.setHeader('RateLimit-Reset', resetSeconds);
-}
-
-/** Checks that the JSON parameters of a GET request are well formed. */
-const checkParameters: Plugin = {
-  onRequestParse({ url }) {
-    for (const name of ['variables', 'extensions']) {
-      const value = url.searchParams.get(name);
-      if (value !== null && !isJson(value)) throw badUserInput(`\`${name}\` is not well-formed JSON.`);
-    }
-  },
-};
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Must come before errors are masked. */
@@ -249,8 +218,12 @@ function limitOperations(introspection: boolean, rateLimits: RateLimits): Plugin
 /** Lets the shutdown wait for operations that have begun, and lets none begin after it. */
 function countOperations(accepted: AcceptedOperations): Plugin<ServerContext> {
   return {
-    onExecute({ executeFn, setExecuteFn }) {
-      setExecuteFn((args) => accepted.run((): unknown => executeFn(args)));
+    onExecute({ args, executeFn, setExecuteFn }) {
+      const { arrival } = args.contextValue;
+      setExecuteFn((given) => {
+        const run = async (): Promise<unknown> => await executeFn(given);
+        return accepted.run(() => (arrival ? arrival.during(run) : run()));
+      });
     },
     onSubscribe({ setResultAndStopExecution }) {
       if (accepted.isClosed) setResultAndStopExecution({ errors: [shuttingDown()] });

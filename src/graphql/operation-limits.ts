@@ -15,6 +15,8 @@ export const requestBytes = {
 
 /** Limits of one operation. */
 export const operationLimits = {
+  /** Characters of a document. What is long belongs into variables: a fault in a document is told with where it stands. */
+  document: 250_000,
   /** Lexical tokens of a document. */
   tokens: 2000,
   /** Levels of nested fields. */

@@ -3,18 +3,12 @@ import type { Duplex } from 'node:stream';
 import { CloseCode, handleProtocols, type Server } from 'graphql-ws';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Logger } from '../logger.ts';
+import { CLOSE_TOO_BIG, type Incoming, limitIncoming } from './websocket-incoming.ts';
 
 /** Closes a socket whose peer does not read or is gone. A client may reconnect and continue from its cursor. */
 const CLOSE_NOT_READING = 4413;
-/** The standard's "message too big". */
-const CLOSE_TOO_BIG = 1009;
 /** The most bytes that may wait in this process for one peer to read them. */
 const MAX_WAITING_BYTES = 32 * 1024 * 1024;
-
-/** The most bytes that a peer may send before its connection is acknowledged. */
-const MAX_BYTES_OF_STRANGERS = 16 * 1024;
-/** How long a peer may take until the acknowledgement, and a refused socket until it is closed, in milliseconds. */
-const STRANGER_MS = 10_000;
 
 /** How long peers may take to answer a close frame when the server shuts down, in milliseconds. */
 const CLOSING_MS = 1000;
@@ -23,8 +17,7 @@ const CLOSING_MS = 1000;
 export interface SocketExtra {
   socket: WebSocket;
   request: IncomingMessage;
-  /** Lifts the limits for peers that are not yet acknowledged. */
-  trust: () => void;
+  trust: Incoming['trust'];
   /** The longest message that this peer may send, if shorter than the general limit. */
   maxMessageBytes?: number;
 }
@@ -69,20 +62,23 @@ export function openSockets(
     }
   }, keepAliveSeconds * 1000);
 
-  function serve(socket: WebSocket, request: IncomingMessage, trust: () => void): void {
+  function serve(socket: WebSocket, request: IncomingMessage, incoming: Incoming): void {
     socket.on('pong', () => void silent.delete(socket));
     // The frame is too large or broken; `ws` closes the socket with the right code.
     socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
-    const extra: SocketExtra = { socket, request, trust };
+    const extra: SocketExtra = { socket, request, trust: incoming.trust };
     const send = (data: string) =>
-      new Promise<void>((resolve, reject) => {
+      new Promise<void>((resolve) => {
         if (socket.readyState !== WebSocket.OPEN) return resolve();
         if (socket.bufferedAmount > MAX_WAITING_BYTES) {
           socket.terminate();
           return resolve();
         }
-        // A socket that broke meanwhile ends its streams itself.
-        socket.send(data, (error) => (error && socket.readyState === WebSocket.OPEN ? reject(error) : resolve()));
+        socket.send(data, (error) => {
+          // The peer has gone away, which is no fault. The close of the socket ends its streams.
+          if (error) socket.terminate();
+          resolve();
+        });
       });
     const closed = protocol.opened(
       {
@@ -93,12 +89,15 @@ export function openSockets(
         onPing: () => send('{"type":"pong"}'),
         onMessage: (take) =>
           socket.on('message', (data) => {
+            const arrival = incoming.whole();
             if (sizeOf(data) > (extra.maxMessageBytes ?? Infinity))
               return socket.close(CLOSE_TOO_BIG, 'Message too big');
-            take(textOf(data)).catch((error: unknown) => {
-              logger.error({ err: error }, 'could not handle a message on a WebSocket');
-              socket.close(CloseCode.InternalServerError, 'Internal error');
-            });
+            take(textOf(data))
+              .catch((error: unknown) => {
+                logger.error({ err: error }, 'could not handle a message on a WebSocket');
+                socket.close(CloseCode.InternalServerError, 'Internal error');
+              })
+              .finally(() => arrival?.end());
           }),
       },
       extra,
@@ -114,7 +113,7 @@ export function openSockets(
   return {
     upgrade(req, raw, head) {
       sockets.handleUpgrade(req, raw, head, (socket) => {
-        serve(socket, req, limitStranger(socket, raw));
+        serve(socket, req, limitIncoming(socket, raw));
       });
     },
     async close() {
@@ -131,26 +130,6 @@ export function openSockets(
 
 function sizeOf(data: Buffer | ArrayBuffer | Buffer[]): number {
   return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
-}
-
-/** Ends a socket whose peer, before it is acknowledged, sends too many bytes or takes too long. Framing does not matter. */
-function limitStranger(socket: WebSocket, raw: Duplex): () => void {
-  let received = 0;
-  const count = (chunk: Buffer) => {
-    received += chunk.length;
-    if (received <= MAX_BYTES_OF_STRANGERS) return;
-    raw.off('data', count);
-    socket.close(CLOSE_TOO_BIG, 'Too much before the acknowledgement');
-    raw.end(() => raw.destroy());
-  };
-  const trust = () => {
-    raw.off('data', count);
-    clearTimeout(timer);
-  };
-  const timer = setTimeout(() => socket.terminate(), STRANGER_MS);
-  raw.on('data', count);
-  raw.once('close', trust);
-  return trust;
 }
 
 function textOf(data: Buffer | ArrayBuffer | Buffer[]): string {

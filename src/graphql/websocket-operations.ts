@@ -8,6 +8,7 @@ import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
+import type { Arrivals } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type Services } from './context.ts';
@@ -21,13 +22,12 @@ import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
+import { CLOSE_TRY_LATER } from './websocket-incoming.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
 /** Closes a socket whose credential has expired. A client continues from its cursor with a new one. */
 const CLOSE_EXPIRED = 4440;
-/** The standard's "try again later". */
-const CLOSE_TRY_LATER = 1013;
 
 type Extra = SocketExtra & {
   viewer?: Viewer;
@@ -41,6 +41,7 @@ export function createWebSockets(options: {
   logger: Logger;
   connections: Connections;
   rateLimits: RateLimits;
+  arrivals: Arrivals;
   accepted: AcceptedOperations;
   introspection: boolean;
   persisted: PersistedOperations | null;
@@ -54,6 +55,7 @@ export function createWebSockets(options: {
     logger,
     connections,
     rateLimits,
+    arrivals,
     accepted,
     persisted,
     maxSubscriptions,
@@ -88,7 +90,7 @@ export function createWebSockets(options: {
         else {
           Object.assign(extra, { viewer, release });
           if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
-          extra.trust();
+          extra.trust(() => arrivals.begin(viewer));
           return true;
         }
       } catch (error) {
