@@ -1,5 +1,6 @@
 import { getNamedType, isLeafType, isObjectType, isUnionType } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
@@ -84,6 +85,10 @@ const table: Record<string, Row> = {
   'Query.nodes': query(
     (t) => `result: nodes(ids: [${q(t.conversation)}, ${q(t.reply)}]) { id }`,
     [ok, ok, no, ok, ok, 'empty', 'empty'],
+  ),
+  'Query.organizationEvents': query(
+    () => 'result: organizationEvents { nodes { event { conversationId } } }',
+    only.grantsOwn,
   ),
   'Query.searchKnowledge': query(
     (t) => `result: searchKnowledge(corpusId: ${q(t.corpus)}, query: "conversation") { __typename }`,
@@ -196,6 +201,10 @@ const table: Record<string, Row> = {
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
     followers,
+  ),
+  'Subscription.organizationEvents': subscription(
+    () => `organizationEvents(after: ${q(encodeEventPosition(beginning))}) { event { conversationId } }`,
+    only.grantsOwn,
   ),
   'Subscription.replyEvents': subscription((t) => `replyEvents(replyId: ${q(t.reply)}) { conversationId }`, followers),
 };

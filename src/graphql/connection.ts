@@ -3,7 +3,7 @@ import { isUuid } from '../ids.ts';
 import { badUserInput } from './errors.ts';
 
 /** Page sizes of all connections. */
-const pageSize = { defaultSize: 50, maxSize: 100 } as const;
+export const pageSize = { defaultSize: 50, maxSize: 100 } as const;
 
 /** The value that a connection is resolved with. */
 export interface ConnectionPage<T> {
@@ -19,7 +19,7 @@ interface PageArguments {
 }
 
 /** Refuses a page that is too large, too small, or asked for from both ends. */
-function checkPage(args: PageArguments): void {
+export function checkPage(args: PageArguments): void {
   for (const name of ['first', 'last'] as const) {
     const size = args[name];
     if (size != null && (size < 1 || size > pageSize.maxSize)) {

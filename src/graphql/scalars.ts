@@ -39,3 +39,14 @@ builder.scalarType('EventCursor', {
     throw badUserInput('An EventCursor is a string of at most 1024 characters.');
   },
 });
+builder.scalarType('EventPosition', {
+  description: 'A place in the event log of the organization. Opaque, never expires, and valid on every server.',
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (typeof value === 'string' && value.length <= MAX_POSITION) return value;
+    throw badUserInput(`An EventPosition is a string of at most ${MAX_POSITION} characters.`);
+  },
+});
+
+/** A position names the transactions that were open at it. */
+const MAX_POSITION = 65_536;

@@ -67,20 +67,31 @@ export async function readLogPage(
   page: { after: number; before: number; limit: number; inverted: boolean },
 ): Promise<LogEventInPlace[]> {
   const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'>>(
-    `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
-        e.handoff_id AS "handoffId", e.data, e.epoch, turn.version AS "runningReplyVersion"
-      FROM event e LEFT JOIN LATERAL (
-        SELECT version, type FROM event
-        WHERE conversation_id = e.conversation_id AND version <= e.version
-          AND (type = 'MessageCompleted' OR (type = 'MessageCreated' AND data @> '{"reply": true}'))
-        ORDER BY version DESC LIMIT 1
-      ) turn ON turn.type = 'MessageCreated'
+    `${inPlaceSql}
       WHERE e.conversation_id = $1 AND e.version > $2 AND e.version < $3
       ORDER BY e.version ${page.inverted ? 'DESC' : 'ASC'} LIMIT $4`,
     [conversationId, page.after, page.before, page.limit],
   );
   return rows.map(withMeaning);
 }
+
+/** The rows of the log with these `seq`, by their `seq`. Those of a conversation that was deleted meanwhile are missing. */
+export async function readEventsBySeq(pool: pg.Pool, seqs: readonly string[]): Promise<Map<string, LogEventInPlace>> {
+  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'> & { seq: string }>(
+    `${inPlaceSql} WHERE e.seq = ANY($1::bigint[])`,
+    [seqs],
+  );
+  return new Map(rows.map(({ seq, ...row }) => [seq, withMeaning(row)]));
+}
+
+const inPlaceSql = /* sql */ `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
+    e.handoff_id AS "handoffId", e.data, e.epoch, e.seq::text AS seq, turn.version AS "runningReplyVersion"
+  FROM event e LEFT JOIN LATERAL (
+    SELECT version, type FROM event
+    WHERE conversation_id = e.conversation_id AND version <= e.version
+      AND (type = 'MessageCompleted' OR (type = 'MessageCreated' AND data @> '{"reply": true}'))
+    ORDER BY version DESC LIMIT 1
+  ) turn ON turn.type = 'MessageCreated'`;
 
 function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beginsReply: boolean } {
   const { type, data } = row;

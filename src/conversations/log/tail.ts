@@ -44,6 +44,8 @@ export async function readEnd(pool: pg.Pool): Promise<EventPosition> {
 export interface TailPage {
   events: TailEvent[];
   position: EventPosition;
+  /** The snapshot that the page was read with. */
+  until: string;
   /** Whether more events may be available now. */
   more: boolean;
 }
@@ -69,11 +71,11 @@ export async function readTail(pool: pg.Pool, position: EventPosition, limit: nu
   const events = rows.flatMap(({ event }) => (event ? [{ ...event, occurredAt: new Date(event.occurredAt) }] : []));
   const last = events.at(-1);
   if (last && events.length === limit) {
-    return { events, position: { ...position, telling: until, seq: last.seq }, more: true };
+    return { events, position: { ...position, telling: until, seq: last.seq }, until, more: true };
   }
   // Nothing is written to an earlier epoch any more, so what has been seen of it is complete.
-  if (next !== null) return { events, position: { ...beginning, epoch: next }, more: true };
-  return { events, position: { epoch, told: until, telling: null, seq: '0' }, more: telling !== null };
+  if (next !== null) return { events, position: { ...beginning, epoch: next }, until, more: true };
+  return { events, position: { epoch, told: until, telling: null, seq: '0' }, until, more: telling !== null };
 }
 
 interface Row {

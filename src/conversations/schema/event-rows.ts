@@ -98,7 +98,8 @@ function sharedRowsOf(
   return rows;
 }
 
-async function rowsOf(
+/** The rows that an event shows to an audience. Null when they are deleted or it may not see them. */
+export async function rowsOf(
   { pool }: Services,
   audience: Audience,
   conversationId: string,

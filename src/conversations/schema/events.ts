@@ -16,7 +16,7 @@ import { ActorRef } from './actor.ts';
 import { asBegun, authorOf, MessageRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
-type LoggedEvent = EventOf<'log'>;
+export type LoggedEvent = EventOf<'log'>;
 type EventOf<K extends DeliveredEvent['kind']> = Extract<DeliveredEvent, { kind: K }>;
 
 export const ConversationEventRef = builder.interfaceRef<DeliveredEvent>('ConversationEvent').implement({
@@ -97,7 +97,8 @@ builder.objectField(ConversationRef, 'events', (t) =>
   ),
 );
 
-function inPlace(
+/** An event of the log with its cursor. */
+export function inPlace(
   { logEpoch }: Pick<ConversationServices, 'logEpoch'>,
   conversationId: string,
   event: LogEventInPlace,
