@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { execute, type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import {
   createYoga,
-  type FetchAPI,
   isAsyncIterable,
   type Plugin,
   type YogaInitialContext,
@@ -27,7 +26,6 @@ import {
   badUserInput,
   noLongerServed,
   rateLimited,
-  requestTooLarge,
   shuttingDown,
   tokenExpired,
   tooManyOperations,
@@ -35,11 +33,11 @@ import {
 } from './errors.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
-import { requestBytes } from './operation-limits.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
+import { withBody } from './request-body.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -78,7 +76,8 @@ export function createGraphQLServer(options: {
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     landingPage: false,
-    maxRequestBodySize: requestBytes.key,
+    // `requireViewer` limits it by who sends it.
+    maxRequestBodySize: false,
     // No field takes a file.
     multipart: false,
     extraParamNames: persisted ? [...idParameters] : [],
@@ -92,6 +91,7 @@ export function createGraphQLServer(options: {
       apiPath: GRAPHQL_PATH,
     }),
     plugins: [
+      executeAsOverWebSocket,
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits),
@@ -121,6 +121,11 @@ const sharing = {
   maxAge: 7200,
 };
 
+/** Queries and mutations are executed by graphql-js, as over WebSocket. */
+const executeAsOverWebSocket: Plugin = {
+  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+};
+
 /** Authenticates before the request is read, so that strangers get the same answer to every request. */
 function requireViewer(
   authenticate: (req: IncomingMessage) => Promise<Identity>,
@@ -132,9 +137,10 @@ function requireViewer(
       if (viewer === 'EXPIRED') throw tokenExpired();
       if (viewer === 'UNKNOWN') throw unauthenticated();
       serverContext.viewer = viewer;
-      if (viewer.kind === 'CLIENT_TOKEN' && requestParser) {
-        if (Number(serverContext.req.headers['content-length']) > requestBytes.clientToken) throw requestTooLarge();
-        setRequestParser((request) => requestParser(limited(request, fetchAPI)));
+      if (requestParser && serverContext.req.method === 'POST') {
+        setRequestParser(async (request) =>
+          requestParser(await withBody(request, serverContext.req, viewer, fetchAPI)),
+        );
       }
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
@@ -142,22 +148,6 @@ function requireViewer(
       if (!allowance.allowed) throw tooManyOperations(allowance);
     },
   };
-}
-
-/** Limits the body of a client token's request. It is cut off at the limit, whatever length it declared. */
-function limited(request: Request, { Request, TransformStream }: FetchAPI): Request {
-  if (!request.body || request.headers.has('content-length')) return request;
-  let bytes = 0;
-  const count = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      bytes += chunk.byteLength;
-      if (bytes > requestBytes.clientToken) controller.error(requestTooLarge());
-      else controller.enqueue(chunk);
-    },
-  });
-  const { method, headers, signal } = request;
-  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
-  return new Request(request.url, init);
 }
 
 /** Names the operation of a request. A stream, once open, no longer counts as work. */

@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http';
+import type { FetchAPI } from 'graphql-yoga';
+import type { Viewer } from '../access/viewer.ts';
+import { badUserInput, requestTooLarge } from './errors.ts';
+import { requestBytes } from './operation-limits.ts';
+
+/**
+ * The request with its body, read to the end from the connection itself: streams of the web cost more than all else that is done
+ * to receive it. Throws if the body is larger than its viewer may send, whatever length it declared.
+ */
+export async function withBody(
+  request: Request,
+  incoming: IncomingMessage,
+  viewer: Viewer,
+  { Request }: Pick<FetchAPI, 'Request'>,
+): Promise<Request> {
+  const limit = viewer.kind === 'CLIENT_TOKEN' ? requestBytes.clientToken : requestBytes.key;
+  if (Number(incoming.headers['content-length']) > limit) throw requestTooLarge();
+  const { url, method, headers } = request;
+  return new Request(url, { method, headers, body: await readBody(incoming, limit) });
+}
+
+function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    incoming.on('data', (chunk: Buffer) => {
+      bytes += chunk.byteLength;
+      if (bytes <= limit) chunks.push(chunk);
+      else {
+        // What still arrives is thrown away.
+        chunks.length = 0;
+        reject(requestTooLarge());
+      }
+    });
+    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    for (const event of ['error', 'close']) {
+      incoming.once(event, () => reject(badUserInput('The request broke off.')));
+    }
+  });
+}
