@@ -11,9 +11,8 @@ export interface BoundedOutputOptions {
 }
 
 /**
- * Writes lines to a stream without ever waiting for it. Lines that do not fit into the buffer are dropped and counted, and a line
- * says so as soon as there is room again. (Node writes to a pipe or a socket without blocking; files and terminals accept
- * all output at once.)
+ * Writes lines to a stream without ever waiting for it: a pipe, a socket, or a terminal that was stopped. Lines that do not fit
+ * into the buffer are dropped and counted, and a line says so as soon as there is room again.
  */
 export class BoundedOutput {
   private readonly stream: Writable;
@@ -31,6 +30,7 @@ export class BoundedOutput {
   }
 
   write(line: string): void {
+    makeNonBlocking(this.stream);
     if (this.stream.writableLength + line.length > this.maxWaiting) {
       this.dropped += 1;
       return;
@@ -41,6 +41,7 @@ export class BoundedOutput {
 
   /** Resolves when everything is written, or after `timeoutMs`. */
   flush(timeoutMs: number): Promise<void> {
+    makeNonBlocking(this.stream);
     this.reportDropped();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
@@ -57,4 +58,23 @@ export class BoundedOutput {
     this.dropped = 0;
     this.stream.write(this.droppedLine(count));
   }
+}
+
+interface Handle {
+  setBlocking(isBlocking: boolean): void;
+}
+
+function isHandle(value: unknown): value is Handle {
+  return (
+    typeof value === 'object' && value !== null && 'setBlocking' in value && typeof value.setBlocking === 'function'
+  );
+}
+
+/**
+ * Node makes terminals blocking itself. Of a pipe or socket, any process that shares it does: each child that inherits stderr, as
+ * the compiler of tsx. So it is said again before each line. Node has no public way to say it.
+ */
+function makeNonBlocking(stream: Writable): void {
+  const handle: unknown = Reflect.get(stream, '_handle');
+  if (isHandle(handle)) handle.setBlocking(false);
 }

@@ -415,8 +415,9 @@ async function newTarget(organization?: string): Promise<Target> {
   if (organization !== undefined) {
     organizationId = newId();
     const defaultAgentId = newId();
-    await prisma.organization.create({ data: { id: organizationId, name: organization, defaultAgentId } });
+    await prisma.organization.create({ data: { id: organizationId, name: organization } });
     await prisma.agent.create({ data: { id: defaultAgentId, organizationId, name: 'Theirs', runtime: 'patient' } });
+    await prisma.organization.update({ where: { id: organizationId }, data: { defaultAgentId } });
   }
   const key = unique('another-key-for-this-test').replace(/\W/g, '-');
   await prisma.apiKey.create({

@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
@@ -46,20 +47,44 @@ it('can be silent', () => {
   expect(lines).toEqual([]);
 });
 
-it('holds nothing up when nobody reads: it drops lines, says how many, and loses nothing at the end', async () => {
-  const program = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'harness', 'log-flood.ts')]);
-  await once(program.stdout, 'data');
-  let text = '';
-  program.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-  program.stdin.end();
-  await once(program, 'close');
-  const line = z.object({ msg: z.string(), dropped: z.number().default(0) });
-  const lines = text
-    .trimEnd()
-    .split('\n')
-    .map((json) => line.parse(JSON.parse(json)));
-  const dropped = lines.reduce((sum, each) => sum + each.dropped, 0);
-  expect(dropped).toBeGreaterThan(0);
-  expect(lines.filter(({ msg }) => msg.startsWith('xxx')).length + dropped).toBe(5000);
-  expect(lines.at(-1)?.msg).toBe('the last line');
-});
+const flood = ['--import', 'tsx', join(import.meta.dirname, 'harness', 'log-flood.ts')];
+const inTerminal = `exec '${process.execPath}' ${flood.map((word) => `'${word}'`).join(' ')} <&3 >&4`;
+// The script of util-linux runs a command in a terminal of its own.
+const hasTerminals = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux');
+if (!hasTerminals)
+  console.warn('A terminal that was stopped: skipped, since there is no program "script" of util-linux.');
+
+/** The program that floods its log: what tells that it went on, what ends it, and what comes out of its stderr. */
+function startFlood(stderr: 'a pipe' | 'a terminal') {
+  if (stderr === 'a pipe') {
+    const program = spawn(process.execPath, flood);
+    return { program, said: program.stdout, end: program.stdin, log: program.stderr };
+  }
+  const program = spawn('script', ['--quiet', '--flush', '--command', inTerminal, '/dev/null'], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe', 'pipe'],
+  });
+  const [, log, , end, said] = program.stdio;
+  if (!(log && end instanceof Socket && said instanceof Socket)) throw new Error('It was started without pipes.');
+  return { program, said, end, log };
+}
+
+it.for(['a pipe', ...(hasTerminals ? (['a terminal'] as const) : [])] as const)(
+  'holds nothing up when nobody reads %s: it drops lines, says how many, and loses nothing at the end',
+  async (stderr) => {
+    const { program, said, end, log } = startFlood(stderr);
+    await once(said, 'data');
+    let text = '';
+    log.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    end.end();
+    await once(program, 'close');
+    const line = z.object({ msg: z.string(), dropped: z.number().default(0) });
+    const lines = text
+      .trimEnd()
+      .split(/\r?\n/)
+      .map((json) => line.parse(JSON.parse(json)));
+    const dropped = lines.reduce((sum, each) => sum + each.dropped, 0);
+    expect(dropped).toBeGreaterThan(0);
+    expect(lines.filter(({ msg }) => msg.startsWith('xxx')).length + dropped).toBe(5000);
+    expect(lines.at(-1)?.msg).toBe('the last line');
+  },
+);

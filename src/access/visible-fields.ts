@@ -16,6 +16,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   Conversation: [
     'agent',
     'contact',
+    'continues',
     'createdAt',
     'endedAt',
     'handoff',

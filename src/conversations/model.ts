@@ -41,6 +41,8 @@ export interface NewMessage {
   role: 'USER' | 'AGENT' | 'CONTROL';
   /** Null means the conversation's contact as END_USER. An AI_AGENT is filled in from the conversation's agent. */
   author: Author | null;
+  /** Becomes the conversation's title if it has none and has only begun. */
+  title?: string | null;
   fragments: NewFragment[];
   inReplyToId?: string | null;
   metadata?: JsonObject;

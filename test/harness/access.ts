@@ -29,8 +29,9 @@ export interface Organization {
 export async function addOrganization(services: Services, runtime = 'knowledge'): Promise<Organization> {
   const { prisma, newId } = services;
   const [organizationId, agentId] = [newId(), newId()];
-  await prisma.organization.create({ data: { id: organizationId, name: 'Another', defaultAgentId: agentId } });
+  await prisma.organization.create({ data: { id: organizationId, name: 'Another' } });
   await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Another agent', runtime } });
+  await prisma.organization.update({ where: { id: organizationId }, data: { defaultAgentId: agentId } });
   const contactId = await addContact(services, organizationId);
   const { secret } = await addKey(services, { organizationId });
   return { id: organizationId, agentId: encodeId('Agent', agentId), contactId, key: secret };

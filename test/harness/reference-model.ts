@@ -184,7 +184,9 @@ export function replay(model: Model, event: ModelEvent, by: ModelCommand | null)
     case 'MessageCreated': {
       if (model.running !== null) throw impossible('a reply is running');
       if (by?.type === 'sendControl') return { ...next, length: model.length + 1 };
-      return { ...next, latestReply: null, messageCount: model.messageCount + 1, length: model.length + 1 };
+      const isTitled = model.title !== null || model.messageCount > 1 || by?.type !== 'sendMessage';
+      const title = isTitled ? model.title : by.text;
+      return { ...next, title, latestReply: null, messageCount: model.messageCount + 1, length: model.length + 1 };
     }
     case 'StateChanged':
       if (JSON.stringify(ordered(event.data?.before)) !== JSON.stringify(model.state))

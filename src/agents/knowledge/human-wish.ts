@@ -1,9 +1,9 @@
 /** A person, in the words of people who want one. */
 const person =
   '(?:humans?|human being|(?:real|actual|live|living) (?:one|person|people|human|agent|man|woman)|persons?|people|' +
-  '(?:human|live|support|service) (?:agent|person|rep|staff|team)|representative|operator|advis[eo]r|consultant|colleague|' +
+  '(?:human|live|support|service) (?:agent|person|rep|staff|team)|rep(?:resentative)?s?|operator|advis[eo]r|consultant|colleague|co ?worker|' +
   'employee|staff(?: member)?|member of (?:the )?(?:staff|team)|team ?mate|manager|supervisor|boss|customer (?:service|support|care)|' +
-  'help ?desk|your team|support)';
+  'help ?desk|your team|support(?! (?:for|of)\\b))';
 /** Somebody who is asked for only together with what they are to do. */
 const anyone = `(?:${person}|someone|somebody|anyone|anybody|agent|your (?:people|guys))`;
 const article = '(?:an? |the |some |another |any |your |one of your |with )*';
@@ -34,6 +34,27 @@ const wishes: readonly RegExp[] = [
   // No more bots!
   `\\b(?:not|dont|no|stop|without|instead of|fed up|sick|tired|enough)\\b.{0,30}\\b(?:talk|talking|speak|chat|deal|dealing|of|with|to|want)\\b.{0,12}\\b(?:bot|bots|robot|robots|machine|machines|computer|ai)\\b`,
   `\\bescalate\\b(?: (?:this|it|me|my))`,
+  // I wish to converse with a human. Someone to talk to.
+  `\\b(?:converse|communicate|interact|connected|in touch|touch base) (?:directly )?(?:to|with) ${someone}\\b`,
+  `\\b(?:find|have|got|get|need|want|is there|there) (?:me )?${someone} (?:real |else |human )?(?:here )?(?:(?:who |that )?(?:i|we) (?:can|could) |to )(?:talk|speak|chat|write|turn)\\b`,
+  // Get someone. Bring in a colleague. Have a human join. Switch me to a person.
+  `^(?:please |pls |just |can you |could you |would you |will you |can we |could we |then |and )*(?:get|bring|send|fetch|call|put|have|let|involve|add|ask|give)(?: in| on| me| us)? (?:${aPerson}|someone|somebody|an agent)(?: (?:in|on|over|here|now|please|instead|join|answer|handle|on the line|on the phone|to join|to help)\\b|$)`,
+  `^(?:please |pls |just |can you |could you )*(?:transfer|connect|escalate|redirect|forward|route|switch) (?:me|us)(?: now| please| over)?$`,
+  `\\b(?:connect|transfer|forward|pass|redirect|switch|route|hand|escalate) (?:me|us|this|it|my \\w+)(?: (?:chat|request|conversation))? (?:through |over |on |off |up )*(?:to|with) ${someone}\\b`,
+  `\\b(?:i|we|id|ill)\\b.{0,20}\\b(?:want|need|prefer|rather have|demand)(?: to have| to get)? (?:someone|somebody)(?: (?:real|human|else|now|please|here)|$)`,
+  `\\b(?:need|want|get|help from|prefer) (?:human help|human support|human assistance|${aPerson} (?:now|please|instead|on|here|right))\\b`,
+  `\\b(?:help|answer|support|assistance) (?:from|by) ${aPerson}\\b`,
+  // Could a person help? A human should take over now. Any humans available?
+  `^(?:please |hi |hello |ok )*(?:can|could|will|would|may) (?:we have |you have )?${someone} (?:human )?(?:else )?(?:please )?(?:help|assist|join|take over|read this|look into|answer this|step in)(?: (?:me|us|with this|this|this chat|please|now|instead))*$`,
+  `\\b(?:like|prefer|want) (?:it )?(?:if )?${someone} (?:to |could |would )?(?:take over|handled?|help|join)`,
+  `\\bany(?:one|body)? ?${adjectives}(?:humans?|people|persons?)? (?:available|around|here|there)\\b`,
+  `\\bis ${aPerson} (?:available|around|here|there|online)\\b`,
+  `\\b(?:who|whom) can i (?:talk to|speak (?:to|with)|call)$`,
+  // German, French and Spanish.
+  `\\b(?:mit|an|zu) (?:eine[mnr]? |de[mn] |jemande[mn] ?)(?:echten |richtigen |anderen )?(?:menschen?|mitarbeiter(?:in)?|person|support|kollegen|berater)\\b.{0,20}\\b(?:sprechen|reden|chatten|verbinden|weiterleiten)`,
+  `\\b(?:verbinden sie mich|(?:bitte|will|möchte|brauche|kann ich|geben sie mir)\\b.{0,15}\\beinen? (?:echten )?(?:menschen|mitarbeiter|person|berater))`,
+  `\\bparler (?:à|a|avec) (?:un|une|quelqu)|\\bun (?:agent|conseiller|opérateur) humain|\\bun humain s`,
+  `\\bhablar con (?:un|una|alguien)|\\b(?:quiero|necesito|quisiera) (?:un|una) (?:agente|persona|humano)`,
 ].map((source) => new RegExp(source, 'u'));
 
 /** The whole of what is said: "human please", "operator!" */
@@ -50,7 +71,7 @@ const asksForOneself =
   /\b(?:i|we)\b (?:just |please |finally |actually |even )*(?:talk|speak|chat|reach|contact|get (?:hold of|in touch|through|to)|find|call|see)\b/;
 /** Somebody else is spoken of. */
 const others =
-  /\b(?:(?:my|our|the|a|an|end|your|every|each) )?(?:users?|customers?|clients?|visitors?|guests?|contacts?|patients?|shoppers?|callers?|they|them|he|she|program|app|code|api)\b/;
+  /\b(?:(?:my|our|the|a|an|end|your|every|each) )?(?:users?|customers?|clients?|visitors?|guests?|contacts?|patients?|shoppers?|callers?|(?:my|our) (?:agents?|bots?)|they|them|he|she|program|app|code|api)\b/;
 
 /** Whether the message asks that a human takes over: not whether one can, nor how that works. */
 export function wishesForHuman(message: string): boolean {
@@ -58,6 +79,8 @@ export function wishesForHuman(message: string): boolean {
     .slice(0, 1000)
     .toLowerCase()
     .replace(/['’]/g, '')
+    .replace(/\bwanna\b/g, 'want to')
+    .replace(/ 2 /g, ' to ')
     .replace(/[^\p{L}\p{N}.!?;,]+/gu, ' ')
     .trim();
   return text

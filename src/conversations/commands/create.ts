@@ -1,5 +1,6 @@
 import type { Caller } from '../../access/caller.ts';
 import pg from 'pg';
+import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import type { JsonObject } from '../../json.ts';
@@ -18,6 +19,7 @@ export interface CreateConversationInput {
   agentId?: string | null | undefined;
   contactId?: string | null | undefined;
   inboxId?: string | null | undefined;
+  continues?: string | null | undefined;
   title?: string | null | undefined;
   message?: MessageInput | null | undefined;
   action: 'GENERATE_REPLY' | 'NONE';
@@ -40,12 +42,14 @@ export async function createConversation(
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
   const { agent, inboxId } = await findAgent(services, caller, input);
+  const continued = await findContinued(services, caller, reader, input.continues);
   const contact = input.contactId == null ? null : await findContact(services, caller, ['contactId'], input.contactId);
   const corpusId = await findCorpus(services, caller, input.corpusId);
   const row: ConversationRow = {
     id: services.newId(),
     agentId: agent.id,
-    contactId: contact?.contactId ?? null,
+    contactId: contact?.contactId ?? continued?.contactId ?? null,
+    continuesId: continued?.id ?? null,
     inboxId,
     corpusId,
     title: reader.text(['title'], input.title) ?? null,
@@ -94,6 +98,7 @@ interface ConversationRow {
   contactId: string | null;
   inboxId: string | null;
   corpusId: string | null;
+  continuesId: string | null;
   title: string | null;
   state: StatePatch;
   systemPrompt: string | null;
@@ -106,6 +111,7 @@ interface ConversationRow {
 const references: Partial<Record<string, string>> = {
   conversation_agent_id_fkey: 'agentId',
   conversation_contact_id_fkey: 'contactId',
+  conversation_continues_id_fkey: 'continues',
   conversation_corpus_id_fkey: 'corpusId',
   conversation_inbox_id_fkey: 'inboxId',
 };
@@ -116,8 +122,8 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
   const inserted = db.query({
     name: 'insert-conversation',
     text: `INSERT INTO conversation (id, organization_id, agent_id, contact_id, inbox_id, corpus_id, title, playbook, phase,
-        system_message, context, system_prompt, runtime_parameters, metadata, search_metadata)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14, $15)`,
+        system_message, context, system_prompt, runtime_parameters, metadata, search_metadata, continues_id)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14, $15, $16)`,
     values: [
       row.id,
       organizationId,
@@ -134,6 +140,7 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
       JSON.stringify(row.runtimeParameters),
       JSON.stringify(row.metadata),
       JSON.stringify(row.searchMetadata),
+      row.continuesId,
     ],
   });
   await inserted.catch((error: unknown) => {
@@ -166,6 +173,21 @@ async function findAgent(services: ConversationServices, caller: Caller, input: 
     (await prisma.agent.findFirst({ where: { id: organization.defaultAgentId, organizationId } }));
   if (!agent) throw new NotFoundError(['agentId']);
   return { agent, inboxId };
+}
+
+/** An ended conversation stays ended, so reading it before the write is safe. */
+async function findContinued(
+  services: ConversationServices,
+  caller: Caller,
+  reader: InputReader,
+  id: string | null | undefined,
+) {
+  if (id == null) return null;
+  const uuid = decodeId('Conversation', id);
+  const conversation = uuid && (await theOne(finders.Conversation({ services, viewer: caller }, [uuid])));
+  if (!conversation) throw new NotFoundError(['continues']);
+  if (conversation.status !== 'ENDED') reader.refuse(['continues'], 'Has not ended. Send to it instead.');
+  return conversation;
 }
 
 async function findCorpus(services: ConversationServices, caller: Caller, id: string | null | undefined) {

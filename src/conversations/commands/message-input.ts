@@ -7,6 +7,7 @@ import { type AuthorInput, type ContentInput, InputReader, type StateInput } fro
 import type { Canvas, NewMessage, StatePatch } from '../model.ts';
 import { readOverride } from './parameters.ts';
 import type { ConversationServices } from '../services.ts';
+import { titleOf } from './title.ts';
 
 /** The value of a `MessageInput`. `SendMessageInput` has the same fields. */
 export interface MessageInput {
@@ -59,6 +60,7 @@ export async function readUserMessage(
     id: services.newId(),
     role: 'USER',
     author: contact || given ? { kind: 'END_USER', ...contact, ...given } : null,
+    title: titleOf(content.fragments),
     ...content,
   };
 }

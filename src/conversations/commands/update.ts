@@ -6,6 +6,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
 import { type Committed, commitUnderLock } from '../log/commit.ts';
 import { logEvents } from '../log/log-events.ts';
 import { InputReader } from './input.ts';
+import { type LabelsInput, readLabels, withLabels } from './labels.ts';
 import { readParameters } from './parameters.ts';
 import type { ConversationServices } from '../services.ts';
 import { type ConversationInput, targetOf } from './target.ts';
@@ -15,9 +16,13 @@ export interface UpdateConversationInput extends ConversationInput {
   metadata?: unknown;
   searchMetadata?: unknown;
   runtimeParameters?: unknown;
+  labels?: LabelsInput | null | undefined;
 }
 
-/** Changes title, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced). Allowed while a reply is running. */
+/**
+ * Changes title, labels, metadata (merged, RFC 7396), search metadata or runtime parameters (replaced). Allowed while a reply is
+ * running.
+ */
 export async function updateConversation(
   services: ConversationServices,
   caller: Caller,
@@ -28,6 +33,7 @@ export async function updateConversation(
   const title = input.title === undefined ? undefined : (reader.text(['title'], input.title) ?? null);
   const patch = reader.object(['metadata'], input.metadata);
   const searchMetadata = reader.object(['searchMetadata'], input.searchMetadata);
+  const labels = input.labels ? readLabels(reader, input.labels) : null;
   const runtimeParameters = await readReplacement(
     services,
     caller,
@@ -41,16 +47,18 @@ export async function updateConversation(
     const before = await readRow(db, target.conversationId);
     const merged = new InputReader();
     const metadata = merged.object(['metadata'], patch && mergePatch(before.metadata, patch));
+    const labelled = labels ? withLabels(merged, before.labels, labels) : before.labels;
     merged.finish();
     const after = {
       title: title === undefined ? before.title : title,
       metadata: metadata ?? before.metadata,
       searchMetadata: searchMetadata ?? before.searchMetadata,
       runtimeParameters: runtimeParameters ?? before.runtimeParameters,
+      labels: labelled,
     };
     if (isDeepStrictEqual(after, before)) return;
     await db.query({
-      text: `UPDATE conversation SET title = $2, metadata = $3, search_metadata = $4, runtime_parameters = $5
+      text: `UPDATE conversation SET title = $2, metadata = $3, search_metadata = $4, runtime_parameters = $5, labels = $6
         WHERE id = $1`,
       values: [
         target.conversationId,
@@ -58,6 +66,7 @@ export async function updateConversation(
         JSON.stringify(after.metadata),
         JSON.stringify(after.searchMetadata),
         JSON.stringify(after.runtimeParameters),
+        after.labels,
       ],
     });
     await logEvents(db, target, [{ type: 'ConversationUpdated' }]);
@@ -98,8 +107,9 @@ async function readRow(db: pg.PoolClient, conversationId: string) {
     metadata: JsonObject;
     searchMetadata: JsonObject;
     runtimeParameters: JsonObject;
+    labels: string[];
   }>({
-    text: `SELECT title, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters"
+    text: `SELECT title, labels, metadata, search_metadata AS "searchMetadata", runtime_parameters AS "runtimeParameters"
       FROM conversation WHERE id = $1`,
     values: [conversationId],
   });

@@ -15,6 +15,8 @@ export interface ConversationFilter {
   handoffStatus?: readonly ('WAITING' | 'ACCEPTED')[] | null | undefined;
   /** All of these words occur in the title, or in one text of a message that end users see. */
   keyword?: string | null | undefined;
+  /** It has all of these. */
+  labels?: readonly string[] | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
   updated?: DateTimeRange | null | undefined;
@@ -65,20 +67,44 @@ interface ListQuery {
   inverted: boolean;
 }
 
-/** The ids of a page, in order. Reads along the index for that order and stops at the limit. */
-export async function listConversations(
-  db: Queryable,
-  { organizationId, confinedTo }: Lister,
-  query: ListQuery,
-  found: Found | null = null,
-): Promise<ListedConversation[]> {
-  const { order, after, before, inverted } = query;
+/** How many conversations match, counted no further than `upTo`. Throws like `ConversationSearch.run`. */
+export async function countConversations(
+  { pool, search }: { pool: pg.Pool; search: ConversationSearch },
+  caller: Lister,
+  { filter, upTo }: { filter: ConversationFilter; upTo: number },
+): Promise<number> {
+  const count = async (db: Queryable, found: Found | null) => {
+    const where = conditionsOf(caller, filter, found);
+    const { rows } = await db.query<{ count: number }>({
+      text: `SELECT count(*)::int AS count
+        FROM (SELECT FROM conversation c WHERE ${where.sql()} LIMIT ${where.value(upTo)}) AS counted`,
+      values: where.values,
+    });
+    return rows[0]?.count ?? 0;
+  };
+  const { keyword } = filter;
+  return keyword?.trim() ? search.run(caller, keyword, count) : count(pool, null);
+}
+
+function conditionsOf({ organizationId, confinedTo }: Lister, filter: ConversationFilter, found: Found | null) {
   const where = new Conditions();
   where.add(`c.organization_id = ${where.value(organizationId)}`);
   if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
   else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
-  where.addFilter(query.filter);
+  where.addFilter(filter);
   if (found) where.addFound(found);
+  return where;
+}
+
+/** The ids of a page, in order. Reads along the index for that order and stops at the limit. */
+export async function listConversations(
+  db: Queryable,
+  caller: Lister,
+  query: ListQuery,
+  found: Found | null = null,
+): Promise<ListedConversation[]> {
+  const { order, after, before, inverted } = query;
+  const where = conditionsOf(caller, query.filter, found);
   const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
   const [later, earlier] = order.direction === 'asc' ? ['>', '<'] : ['<', '>'];
   if (after) where.add(`(${column}, c.id) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
@@ -137,6 +163,8 @@ class Conditions {
       this.add(`EXISTS (SELECT FROM handoff h WHERE h.id = c.handoff_id
         AND CASE WHEN h.accepted_at IS NULL THEN 'WAITING' ELSE 'ACCEPTED' END = ANY(${this.value(filter.handoffStatus)}))`);
     }
+    // The condition of the index, which holds no empty lists.
+    if (filter.labels?.length) this.add(`c.labels <> '{}' AND c.labels @> ${this.value(filter.labels)}`);
     if (filter.metadata != null) {
       const reader = new ValueReader();
       const metadata = reader.object(['filter', 'metadata'], filter.metadata);

@@ -166,6 +166,8 @@ changed AS (
     phase = p.state_after->>'phase',
     system_message = p.state_after->>'systemMessage',
     context = nullif(p.state_after->'context', 'null'),
+    -- A greeting of the agent may come before.
+    title = CASE WHEN c.title IS NULL AND c.message_count <= 1 THEN message->>'title' ELSE c.title END,
     status = CASE WHEN begins = 'HandoffStarted' THEN 'HANDED_OFF' ELSE c.status END,
     handoff_id = CASE WHEN begins = 'HandoffStarted' THEN (beginning->>'handoffId')::uuid ELSE c.handoff_id END,
     updated_at = now()

@@ -61,6 +61,8 @@ const conversationColumns: Columns<Conversation> = {
   runningServerId: 'generating_server_id',
   runningReplyVersion: 'generating_version',
   handoffId: 'handoff_id',
+  labels: 'labels',
+  continuesId: 'continues_id',
   createdAt: 'created_at',
   updatedAt: 'updated_at',
   endedAt: 'ended_at',

@@ -87,6 +87,23 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       ),
       resolve: ({ searchMetadata }) => (isJsonObject(searchMetadata) ? searchMetadata : {}),
     }),
+    labels: t.field({
+      type: ['String'],
+      ...operatorsOnly("Words of the operators' own, sorted. Changed by `updateConversation`."),
+      resolve: ({ labels }) => labels,
+    }),
+    continues: t.prismaField({
+      type: 'Conversation',
+      nullable: true,
+      description: 'The ended conversation that this one goes on from. Null if there is none that you may see.',
+      resolve: (query, { continuesId }, _args, { services, viewer }) =>
+        continuesId === null
+          ? null
+          : services.prisma.conversation.findUnique({
+              ...query,
+              where: { id: continuesId, AND: visibleTo(viewer).conversation },
+            }),
+    }),
     runningReply: t.prismaField({
       type: 'Message',
       nullable: true,

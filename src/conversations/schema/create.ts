@@ -13,7 +13,12 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
     }),
     contactId: t.id({ description: 'The end user.' }),
     inboxId: t.id({ description: 'The inbox through which the conversation arrives.' }),
-    title: t.string({ description: 'Title to show in lists. At most 1 KiB.' }),
+    continues: t.id({
+      description: 'The ended conversation that this one goes on from. Its contact is the default of `contactId`.',
+    }),
+    title: t.string({
+      description: 'Title to show in lists. At most 1 KiB. Left out: made from the first message of the end user.',
+    }),
     message: t.field({ type: MessageInput, description: 'The first message.' }),
     action: t.field({
       type: MessageAction,

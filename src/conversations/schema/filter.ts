@@ -33,6 +33,7 @@ export const ConversationFilterInput = builder.inputType('ConversationFilter', {
         'All of these words occur in the title, or in one text of a message that end users see (in its first 100,000 characters). ' +
         'At most 1 KiB. Only the first 20 words count.',
     }),
+    labels: t.stringList({ description: 'Only operators may give it. It has all of these labels.' }),
     metadata: t.field({
       type: 'JSONObject',
       description: 'Only operators may give it. The metadata contains this object.',

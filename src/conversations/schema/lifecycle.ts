@@ -7,6 +7,14 @@ import { updateConversation } from '../commands/update.ts';
 import { fields } from './inputs.ts';
 import { payload } from './payloads.ts';
 
+const LabelsInput = builder.inputType('LabelsInput', {
+  description: 'Labels to add and to remove. Each has at most 100 bytes; a conversation has at most 50.',
+  fields: (t) => ({
+    add: t.stringList({ description: 'One that is there already is left as it is.' }),
+    remove: t.stringList({ description: 'One that is not there is ignored.' }),
+  }),
+});
+
 const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
   description: 'A field left out stays unchanged.',
   fields: (t) => ({
@@ -19,6 +27,7 @@ const UpdateConversationInput = builder.inputType('UpdateConversationInput', {
     }),
     searchMetadata: t.field({ type: 'JSONObject', description: 'Replaced as a whole. At most 64 KiB.' }),
     runtimeParameters: t.field({ type: 'JSONObject', description: 'Replaced as a whole.' }),
+    labels: t.field({ type: LabelsInput, description: 'Changes of the labels.' }),
     expectedVersion: fields.expectedVersion(t),
   }),
 });
@@ -30,7 +39,8 @@ builder.mutationField('updateConversation', (t) =>
     type: UpdateConversationPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'Changes title, metadata, search metadata or runtime parameters. Allowed while a reply is running.',
+    description:
+      'Changes title, labels, metadata, search metadata or runtime parameters. Allowed while a reply is running.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],
       union: { name: 'UpdateConversationResult', description: 'The result of `updateConversation`.' },

@@ -1,12 +1,13 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
+import type { Viewer } from '../../access/viewer.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { findConversation } from '../lists/find-conversation.ts';
-import { searchConversations } from '../lists/list-conversations.ts';
+import { type ConversationFilter, countConversations, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
@@ -65,6 +66,9 @@ const ConversationOrder = builder.inputType('ConversationOrder', {
   }),
 });
 
+/** Where `conversationCount` stops at the latest. */
+const MOST_COUNTED = 1000;
+
 /** `at` is when a conversation was created or last changed, depending on the order asked for. */
 const byTime = new Keyset({ at: 'time', id: 'uuid' });
 
@@ -87,7 +91,7 @@ builder.queryField('conversations', (t) =>
       },
       resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
-        if (viewer.confinedTo && filter?.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
+        checkFilter(viewer, filter);
         return keysetPage(
           args,
           byTime,
@@ -116,3 +120,31 @@ builder.queryField('conversations', (t) =>
     { name: 'ConversationEdge', description: 'An entry of a page.' },
   ),
 );
+
+builder.queryField('conversationCount', (t) =>
+  t.int({
+    authScopes: { read: true, participate: true },
+    description: 'How many conversations match, counted no further than `upTo`.',
+    args: {
+      filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }),
+      upTo: t.arg.int({
+        required: true,
+        defaultValue: 100,
+        description: `Where counting stops: 1 to ${MOST_COUNTED}. That many means "or more".`,
+      }),
+    },
+    resolve: (_root, { filter, upTo }, { services, viewer }) => {
+      checkFilter(viewer, filter);
+      if (upTo < 1 || upTo > MOST_COUNTED) throw badUserInput(`\`upTo\` must be from 1 to ${MOST_COUNTED}.`);
+      return countConversations(services, viewer, { filter: filter ?? {}, upTo }).catch(asBadInput);
+    },
+  }),
+);
+
+/** Refuses what only operators may filter by. */
+function checkFilter({ confinedTo }: Viewer, filter: ConversationFilter | null | undefined): void {
+  if (!confinedTo || !filter) return;
+  for (const name of ['metadata', 'labels'] as const) {
+    if (filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
+  }
+}
