@@ -43,7 +43,8 @@ function refuse(refused: (statement: { name?: string; text: string }) => boolean
 
 /** All that is read for an answer: by Prisma, and the rows of a change. */
 const reads = ({ name = '', text }: { name?: string; text: string }) =>
-  text.includes('"public".') || ['read-rows', 'read-fragments', 'list-messages'].some((read) => name.startsWith(read));
+  text.includes('"public".') ||
+  ['read-rows', 'read-fragments', 'list-messages', 'find-conversation'].some((read) => name.startsWith(read));
 
 const whole = 'conversation { id version status title } cursor';
 const message = 'id role status position text metadata fragments { id index ... on TextFragment { text } }';

@@ -77,3 +77,32 @@ test.each(['an operator', 'an end user'])('a page shows %s each message just as 
   expect(JSON.stringify(nodes)).toBe(JSON.stringify(alone.data?.nodes));
   expect(edges.map(({ node }) => node)).toEqual(nodes);
 });
+
+test.each(['an operator', 'an end user', 'another end user'])(
+  'a conversation is the same to %s by its own query as among nodes',
+  async (who) => {
+    const stranger = async () => {
+      const agentId = await createAgent(server.services, 'scripted');
+      const { createConversation } = await mutate('createConversation', { agentId, action: 'NONE' });
+      return mintToken(server, { conversationId: createConversation?.conversation.id ?? '' });
+    };
+    const key = who === 'an operator' ? server.key : who === 'an end user' ? token : await stranger();
+    const fields = `__typename id version status title systemPrompt metadata searchMetadata runtimeParameters labels messageCount
+      createdAt updatedAt endedAt state { playbook phase systemMessage context } agent { id name } contact { id } inbox { id }
+      corpus { id } continues { id } runningReply { id status } handoff { id } lastMessage { id position }
+      handoffs(first: 5) { nodes { id } } messages(last: 2) { nodes { id } edges { cursor } pageInfo { startCursor endCursor } eventCursor }`;
+    const query = `query ($id: ID!) {
+      conversation(id: $id) { ...whole } node(id: $id) { ...whole }
+    } fragment whole on Conversation { ${fields} }`;
+    const { data, errors } = await graphql<Record<'conversation' | 'node', unknown>>(
+      server,
+      query,
+      { id: conversationId },
+      { key },
+    );
+    expect(errors).toBeUndefined();
+    expect(JSON.stringify(data?.conversation)).toBe(JSON.stringify(data?.node));
+    if (who === 'another end user') expect(data?.conversation).toBeNull();
+    else expect(data?.conversation).toMatchObject({ id: conversationId, runningReply: { status: 'IN_PROGRESS' } });
+  },
+);

@@ -112,13 +112,27 @@ export async function keysetPage<F extends KeyFields, T extends object>(
 ): Promise<ConnectionPage<T>> {
   checkPage(args);
   const { edges, pageInfo } = await resolveCursorConnection(
-    { args, ...pageSize, toCursor: (row: T) => keyset.encode(keyOf(row)) },
+    { args, ...pageSize, toCursor: (_row: T) => '' },
     ({ after, before, limit, inverted }: ResolveCursorConnectionArgs) =>
       load({ after: keyset.decode(after), before: keyset.decode(before), limit, inverted }),
   );
-  const { startCursor, endCursor } = pageInfo;
-  // On an empty page the library returns empty strings as cursors; null is right.
-  return { edges, pageInfo: { ...pageInfo, startCursor: startCursor || null, endCursor: endCursor || null } };
+  const cursorOf = (row: T) => keyset.encode(keyOf(row));
+  const [first, last] = [edges[0], edges.at(-1)];
+  return {
+    // A cursor is made only where it is asked for.
+    edges: edges.map(({ node }) => ({
+      node,
+      get cursor() {
+        return cursorOf(node);
+      },
+    })),
+    pageInfo: {
+      ...pageInfo,
+      // On an empty page the library returns the cursor that was given, or an empty string; null is right then.
+      startCursor: first ? cursorOf(first.node) : pageInfo.startCursor || null,
+      endCursor: last ? cursorOf(last.node) : pageInfo.endCursor || null,
+    },
+  };
 }
 
 /** A pagination cursor from a row's ordering values. */

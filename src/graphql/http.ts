@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { execute, type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import {
   createYoga,
   isAsyncIterable,
@@ -35,12 +35,12 @@ import {
 import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
-import { limitedBody } from './request-body.ts';
 import { checkParameters } from './request-parameters.ts';
 import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
+import { withBody } from './request-body.ts';
 import { schema } from './schema.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -97,6 +97,7 @@ export function createGraphQLServer(options: {
       apiPath: GRAPHQL_PATH,
     }),
     plugins: [
+      executeAsOverWebSocket,
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
       requireViewer(authenticate, rateLimits, arrivals),
@@ -127,6 +128,11 @@ const sharing = {
   maxAge: 7200,
 };
 
+/** Queries and mutations are executed by graphql-js, as over WebSocket. */
+const executeAsOverWebSocket: Plugin = {
+  onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
+};
+
 /** Authenticates before the request is read, so that strangers get the same answer to every request. */
 function requireViewer(
   authenticate: (req: IncomingMessage) => Promise<Identity>,
@@ -143,7 +149,11 @@ function requireViewer(
       serverContext.arrival = arrival;
       if (serverContext.req.socket.destroyed) arrival.end();
       else serverContext.res.once('close', arrival.end);
-      if (requestParser) setRequestParser((request) => requestParser(limitedBody(request, viewer, arrival, fetchAPI)));
+      if (requestParser && serverContext.req.method === 'POST') {
+        setRequestParser(async (request) =>
+          requestParser(await withBody(request, serverContext.req, { viewer, arrival, fetchAPI })),
+        );
+      }
       const allowance = await rateLimits.take(viewer, 1);
       if (!allowance) return;
       tell(serverContext.res, allowance);

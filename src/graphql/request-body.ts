@@ -1,27 +1,44 @@
+import type { IncomingMessage } from 'node:http';
 import type { FetchAPI } from 'graphql-yoga';
 import type { Viewer } from '../access/viewer.ts';
 import type { Arrival } from './arrivals.ts';
-import { requestTooLarge } from './errors.ts';
+import { badUserInput, requestTooLarge } from './errors.ts';
 import { requestBytes } from './operation-limits.ts';
 
 /**
- * Limits the body of a request to what its viewer may send, and counts it as it arrives. It is cut off at the limit, whatever
- * length it declared. Throws if the declared length is too large.
+ * The request with its body, read to the end from the connection itself: streams of the web cost more than all else that is done
+ * to receive it. Throws if the body is larger than its viewer may send, whatever length it declared, or if too much is in the air.
  */
-export function limitedBody(request: Request, viewer: Viewer, arrival: Arrival, fetchAPI: FetchAPI): Request {
+export async function withBody(
+  request: Request,
+  incoming: IncomingMessage,
+  { viewer, arrival, fetchAPI }: { viewer: Viewer; arrival: Arrival; fetchAPI: Pick<FetchAPI, 'Request'> },
+): Promise<Request> {
   const limit = viewer.kind === 'CLIENT_TOKEN' ? requestBytes.clientToken : requestBytes.key;
-  if (Number(request.headers.get('content-length')) > limit) throw requestTooLarge();
-  if (!request.body) return request;
-  let bytes = 0;
-  const count = new fetchAPI.TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
+  if (Number(incoming.headers['content-length']) > limit) throw requestTooLarge();
+  const { url, method, headers } = request;
+  return new fetchAPI.Request(url, { method, headers, body: await readBody(incoming, limit, arrival) });
+}
+
+function readBody(incoming: IncomingMessage, limit: number, arrival: Arrival): Promise<Buffer<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let fault: Error | null | undefined = null;
+    incoming.on('data', (chunk: Buffer) => {
+      if (fault) return;
       bytes += chunk.byteLength;
-      const fault = bytes > limit ? requestTooLarge() : arrival.add(chunk.byteLength);
-      if (fault) controller.error(fault);
-      else controller.enqueue(chunk);
-    },
+      fault = bytes > limit ? requestTooLarge() : arrival.add(chunk.byteLength);
+      if (!fault) chunks.push(chunk);
+      else {
+        // What still arrives is thrown away.
+        chunks.length = 0;
+        reject(fault);
+      }
+    });
+    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    for (const event of ['error', 'close']) {
+      incoming.once(event, () => reject(badUserInput('The request broke off.')));
+    }
   });
-  const { method, headers, signal } = request;
-  const init = { method, headers, signal, body: request.body.pipeThrough(count), duplex: 'half' };
-  return new fetchAPI.Request(request.url, init);
 }

@@ -21,7 +21,7 @@ export interface Rows {
 }
 
 /** A row in JSON form, in which times are strings. */
-type AsJson<Row> = {
+export type AsJson<Row> = {
   [K in keyof Row]: Row[K] extends Date ? string : Row[K] extends Date | null ? string | null : Row[K];
 };
 
@@ -171,12 +171,7 @@ export const fragmentsJson = (message: string) => {
 
 export function rowsOf({ conversation, message, reply, handoff }: RowsAsJson): Rows {
   return {
-    conversation: {
-      ...conversation,
-      createdAt: new Date(conversation.createdAt),
-      updatedAt: new Date(conversation.updatedAt),
-      endedAt: time(conversation.endedAt),
-    },
+    conversation: conversationOf(conversation),
     message: message && messageOf(message),
     reply: reply && messageOf(reply),
     handoff: handoff && {
@@ -185,6 +180,15 @@ export function rowsOf({ conversation, message, reply, handoff }: RowsAsJson): R
       acceptedAt: time(handoff.acceptedAt),
       endedAt: time(handoff.endedAt),
     },
+  };
+}
+
+export function conversationOf(row: AsJson<Conversation>): Conversation {
+  return {
+    ...row,
+    createdAt: new Date(row.createdAt),
+    updatedAt: new Date(row.updatedAt),
+    endedAt: time(row.endedAt),
   };
 }
 

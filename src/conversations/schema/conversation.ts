@@ -172,7 +172,12 @@ export const ConversationRef = builder.prismaNode('Conversation', {
               return rows;
             },
           );
-          return { ...messages, eventCursor: eventCursorOf(services, conversation, args, messages) };
+          return {
+            ...messages,
+            get eventCursor() {
+              return eventCursorOf(services, conversation, args, messages);
+            },
+          };
         },
       },
       {

@@ -9,6 +9,7 @@ import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { present } from '../../graphql/present.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
+import type { FragmentRow } from '../log/read.ts';
 import type { MessageRow } from '../log/rows.ts';
 import { type Canvas } from '../model.ts';
 import { FragmentRef } from './fragment.ts';
@@ -27,6 +28,16 @@ export function fragmentsOf(row: MessageRow, _args: object, { fragments }: Graph
   row.fragments = loaded;
   loaded.catch(() => delete row.fragments);
   return loaded;
+}
+
+/** Makes something of the fragments: at once if they came with the row, since a promise for each message of a page is dear. */
+function ofFragments<T>(
+  row: MessageRow,
+  context: GraphQLContext,
+  make: (fragments: FragmentRow[]) => T,
+): T | Promise<T> {
+  const fragments = fragmentsOf(row, {}, context);
+  return fragments instanceof Promise ? fragments.then(make) : make(fragments);
 }
 
 /** The row, for what may be large of it. Throws `RESPONSE_TOO_LARGE` if that was too much to be read with its page. */
@@ -135,16 +146,14 @@ export const MessageRef = builder.prismaNode('Message', {
       type: [FragmentRef],
       description: 'Ordered by `index`.',
       extensions: { weight: 5, entries: 10 },
-      resolve: async (message, args, context) =>
-        fragmentsFor(audienceOf(context.viewer), await fragmentsOf(message, args, context)),
+      resolve: (message, _args, context) =>
+        ofFragments(message, context, (fragments) => fragmentsFor(audienceOf(context.viewer), fragments)),
     }),
     text: t.string({
       description: 'The texts of its text fragments, joined.',
       extensions: { weight: 5 },
-      resolve: async (message, args, context) => {
-        const fragments = await fragmentsOf(message, args, context);
-        return fragments.map((fragment) => fragment.text).join('');
-      },
+      resolve: (message, _args, context) =>
+        ofFragments(message, context, (fragments) => fragments.map(({ text }) => text).join('')),
     }),
     canvas: t.field({
       type: CanvasRef,

@@ -21,11 +21,11 @@ export const ConversationPayloadRef = builder.interfaceRef<Committed>('Conversat
     'The result of a change to a conversation that still exists. The change is committed: an error below the payload carries ' +
     '`extensions.committed` with `version`, `messageId` and `replyId`, and the command must not be sent again.',
   fields: (t) => ({
-    conversation: t.prismaField({
+    conversation: t.field({
       type: ConversationRef,
       description:
         'The conversation right after this change. With `awaitReply`, or if an idempotency key returns its first success: as it is now.',
-      resolve: (_query, committed, _args, context, info) => rowsOf(committed, context, info).conversation,
+      resolve: (committed, _args, context, info) => rowsOf(committed, context, info).conversation,
     }),
     cursor: t.field({
       type: 'EventCursor',
@@ -60,16 +60,16 @@ export function withReply(ref: PayloadRef, description: string, { always }: { al
 function withMessageField(ref: PayloadRef, name: 'message' | 'reply', description: string, always: boolean): void {
   builder.objectField(ref, name, (t) =>
     always
-      ? t.prismaField({
+      ? t.field({
           type: MessageRef,
           description,
-          resolve: (_query, committed, _args, context, info) => present(rowsOf(committed, context, info)[name]),
+          resolve: (committed, _args, context, info) => present(rowsOf(committed, context, info)[name]),
         })
-      : t.prismaField({
+      : t.field({
           type: MessageRef,
           nullable: true,
           description,
-          resolve: (_query, committed, _args, context, info) => rowsOf(committed, context, info)[name],
+          resolve: (committed, _args, context, info) => rowsOf(committed, context, info)[name],
         }),
   );
 }
@@ -77,10 +77,10 @@ function withMessageField(ref: PayloadRef, name: 'message' | 'reply', descriptio
 /** Adds the field for the handoff that a command started, accepted or ended. */
 export function withHandoff(ref: PayloadRef): void {
   builder.objectField(ref, 'handoff', (t) =>
-    t.prismaField({
+    t.field({
       type: HandoffRef,
       description: 'The handoff right after this change.',
-      resolve: (_query, committed, _args, context, info) => present(rowsOf(committed, context, info).handoff),
+      resolve: (committed, _args, context, info) => present(rowsOf(committed, context, info).handoff),
     }),
   );
 }

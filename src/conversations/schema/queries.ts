@@ -6,25 +6,22 @@ import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
+import { findConversation } from '../lists/find-conversation.ts';
 import { type ConversationFilter, countConversations, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
 
 builder.queryField('conversation', (t) =>
-  t.prismaField({
+  t.field({
     type: ConversationRef,
     nullable: true,
     authScopes: { read: true, participate: true },
     description: 'One conversation. Null if it does not exist.',
     args: { id: t.arg.id({ required: true, description: 'ID of the conversation, `conv_…`.' }) },
-    resolve: (query, _root, args, { services, viewer }) => {
+    resolve: (_root, args, { services, viewer }) => {
       const id = decodeId('Conversation', args.id);
-      if (!id) return null;
-      return services.prisma.conversation.findUnique({
-        ...query,
-        where: { id, AND: visibleTo(viewer).conversation },
-      });
+      return id ? findConversation(services.pool, viewer, id) : null;
     },
   }),
 );
