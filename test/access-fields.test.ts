@@ -24,6 +24,7 @@ const ofOperatorsTypes = [
   'AddAgentMessagePayload.message',
   'AgentInUseError.agent',
   'AgentInUseError.usedBy',
+  'ContactBlockedError.contact',
   'CreateConversationPayload.message',
   'CreateConversationPayload.reply',
   'EndHandoffPayload.handoff',

@@ -25,6 +25,8 @@ interface Things {
   reply: string;
   after: string;
   contact: string;
+  /** Nobody has said who it is. */
+  visitor: string;
   agent: string;
   corpus: string;
   article: string;
@@ -74,6 +76,8 @@ const table: Record<string, Row> = {
   'Query.agent': query((t) => `result: agent(id: ${q(t.agent)}) { id }`, only.reads),
   'Query.agents': query(() => 'result: agents { nodes { id } }', only.readsOwn),
   'Query.apiKeys': query(() => 'result: apiKeys { nodes { id } }', only.grantsOwn),
+  'Query.contact': query((t) => `result: contact(ref: { id: ${q(t.contact)} }) { id }`, only.reads),
+  'Query.contacts': query(() => 'result: contacts { nodes { id } }', only.readsOwn),
   'Query.conversation': query((t) => `result: conversation(id: ${q(t.conversation)}) { id }`, participants.read),
   'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, 'empty', ok]),
   'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
@@ -113,6 +117,7 @@ const table: Record<string, Row> = {
     (t) => `articleId: ${q(t.article)}, unansweredQuestionIds: [${q(t.unanswered)}]`,
     only.changes,
   ),
+  'Mutation.blockContact': mutation('blockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.changeState': mutation(
     'changeState',
     (t) => `conversationId: ${q(t.conversation)}, stateAfter: { systemMessage: "Be kind." }`,
@@ -125,6 +130,7 @@ const table: Record<string, Row> = {
     (t) => `for: { contactId: ${q(t.contact)} }`,
     only.grants,
   ),
+  'Mutation.createContact': mutation('createContact', () => 'displayName: "Robin"', only.changesOwn),
   'Mutation.createConversation': mutation(
     'createConversation',
     (t) => `contactId: ${q(t.contact)}, action: NONE`,
@@ -161,6 +167,11 @@ const table: Record<string, Row> = {
     no,
     missing,
   ]),
+  'Mutation.mergeContacts': mutation(
+    'mergeContacts',
+    (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
+    only.changes,
+  ),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
@@ -179,7 +190,9 @@ const table: Record<string, Row> = {
   ),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
+  'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
+  'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
   'Mutation.updateConversation': mutation(
     'updateConversation',
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
@@ -190,6 +203,8 @@ const table: Record<string, Row> = {
     (t) => `corpusId: ${q(t.corpus)}, slug: "a", title: "A", body: "An article."`,
     only.changes,
   ),
+
+  'Mutation.upsertContact': mutation('upsertContact', () => 'externalId: "robin"', only.changesOwn),
 
   'Subscription.conversationChanges': subscription(() => 'conversationChanges { conversationId }', only.readsOwn),
   'Subscription.conversationEvents': subscription(
@@ -306,6 +321,7 @@ async function makeThings(): Promise<Things> {
     reply: reply?.id ?? '',
     after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, running: null }),
     contact,
+    visitor: await addContact(services, organizationId, { anonymous: true }),
     agent,
     corpus,
     article: upserted.article.id,
@@ -387,7 +403,7 @@ async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> 
 }
 
 /** What can be done to a thing once only. */
-const once = /^Mutation\.(answerWithArticle|delete|regenerate|startHandoff)/;
+const once = /^Mutation\.(answerWithArticle|delete|merge|regenerate|startHandoff)/;
 
 /** What is tried over streams besides subscriptions: there it takes the same way once its sender is known. */
 const sample = [

@@ -12,8 +12,6 @@ export type Scope = KeyScope | 'participate';
 export interface Viewer extends Caller {
   kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
-  /** The person a client token is for. Null if unknown. */
-  contactId: string | null;
 }
 
 export function isKeyScope(scope: string): scope is KeyScope {

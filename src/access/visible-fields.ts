@@ -10,7 +10,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
 
   Agent: ['name'],
   Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
-  Contact: ['avatarUrl', 'displayName', 'email', 'externalId'],
+  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId'],
   Inbox: ['agent', 'channel', 'name'],
 
   Conversation: [

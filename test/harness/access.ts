@@ -37,17 +37,27 @@ export async function addOrganization(services: Services, runtime = 'knowledge')
 }
 
 /** Makes a person; returns the public id. */
-export async function addContact({ prisma, newId }: Services, organizationId: string): Promise<string> {
+export async function addContact(
+  { prisma, newId }: Services,
+  organizationId: string,
+  { anonymous = false } = {},
+): Promise<string> {
   const id = newId();
-  await prisma.contact.create({ data: { id, organizationId, displayName: 'Robin', metadata: { tier: 'gold' } } });
+  await prisma.contact.create({
+    data: { id, organizationId, displayName: 'Robin', anonymous, metadata: { tier: 'gold' } },
+  });
   return encodeId('Contact', id);
 }
 
+interface TokenInput {
+  contactId?: string;
+  contact?: Record<string, unknown>;
+  conversationId?: string;
+  expiresInSeconds?: number;
+}
+
 /** Mints a client token; throws when that fails. */
-export async function mintToken(
-  target: Target,
-  { expiresInSeconds, ...subject }: { contactId?: string; conversationId?: string; expiresInSeconds?: number },
-): Promise<string> {
+export async function mintToken(target: Target, { expiresInSeconds, ...subject }: TokenInput): Promise<string> {
   const { result } = await ask<{ result: { token?: string; detail?: string } }>(
     target,
     `mutation ($input: CreateClientTokenInput!) {

@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import pg from 'pg';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -9,6 +9,8 @@ import { checkState } from '../log/check-state.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { InputReader, limits, type StateInput } from './input.ts';
 import { findContact, type MessageInput, readUserMessage } from './message-input.ts';
+import { writeContact } from '../../contacts/commands/upsert.ts';
+import { type ContactIdentity, readContact } from '../../contacts/model.ts';
 import { readParameters } from './parameters.ts';
 import type { StatePatch } from '../model.ts';
 import type { ConversationServices } from '../services.ts';
@@ -17,6 +19,8 @@ import { ruleFor } from '../log/transitions.ts';
 export interface CreateConversationInput {
   agentId?: string | null | undefined;
   contactId?: string | null | undefined;
+  /** In place of `contactId`. */
+  contact?: ContactIdentity | null | undefined;
   inboxId?: string | null | undefined;
   title?: string | null | undefined;
   message?: MessageInput | null | undefined;
@@ -42,6 +46,8 @@ export async function createConversation(
   const { agent, inboxId } = await findAgent(services, caller, input);
   const contact = input.contactId == null ? null : await findContact(services, caller, ['contactId'], input.contactId);
   const corpusId = await findCorpus(services, caller, input.corpusId);
+  const identity = input.contact ? readContact(reader, ['contact'], input.contact) : null;
+  if (identity && contact) reader.refuse(['contact'], 'Give `contact` or `contactId`, not both.');
   const row: ConversationRow = {
     id: services.newId(),
     agentId: agent.id,
@@ -68,6 +74,7 @@ export async function createConversation(
       organizationId: caller.organizationId,
       rule: ruleFor('sendMessage'),
       actor: caller.actor,
+      participant: participantOf(caller),
       serverId: services.serverId(),
       idempotency: idempotencyOf(caller.id, key, 'createConversation', { ...input }),
       beginning: { type: 'ConversationCreated' },
@@ -78,7 +85,11 @@ export async function createConversation(
           : { id: services.newId(), inReplyToId: message?.id ?? null, supersedesId: null, runtimeParameters: {} },
     },
     async (db) => {
-      await insertConversation(db, caller.organizationId, row);
+      const { organizationId } = caller;
+      const known =
+        identity &&
+        (await writeContact(db, { id: services.newId(), organizationId, patch: identity, path: ['contact'] }));
+      await insertConversation(db, organizationId, { ...row, contactId: known ? known.contactId : row.contactId });
       const before = { playbook: null, phase: null };
       const refusal = await checkState(db, row.agentId, row.state, { path: 'state', before });
       if (refusal) throw refusal;

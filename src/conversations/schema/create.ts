@@ -1,6 +1,8 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { createConversation } from '../commands/create.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
+import { ContactIdentityInput } from '../../contacts/schema/inputs.ts';
 import { IdempotencyMismatchError } from '../failures.ts';
 import { MessageAction, MessageInput, StateInput, fields } from './inputs.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
@@ -12,6 +14,10 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       description: "The agent that answers. Default: the inbox's agent, or else the organization's default agent.",
     }),
     contactId: t.id({ description: 'The end user.' }),
+    contact: t.field({
+      type: ContactIdentityInput,
+      description: 'The end user, in place of `contactId`. Created or changed as by `upsertContact`.',
+    }),
     inboxId: t.id({ description: 'The inbox through which the conversation arrives.' }),
     title: t.string({ description: 'Title to show in lists. At most 1 KiB.' }),
     message: t.field({ type: MessageInput, description: 'The first message.' }),
@@ -50,7 +56,7 @@ builder.mutationField('createConversation', (t) =>
     description:
       "Creates a conversation: with a message, with the agent's greeting, or empty (`action: NONE` and no message).",
     errors: {
-      types: [NotFoundError, InvalidInputError, IdempotencyMismatchError],
+      types: [NotFoundError, InvalidInputError, IdempotencyMismatchError, ContactBlockedError],
       union: { name: 'CreateConversationResult', description: 'The result of `createConversation`.' },
     },
     args: {

@@ -1,5 +1,6 @@
 import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { rateLimited } from '../../graphql/errors.ts';
@@ -67,6 +68,7 @@ builder.mutationField('sendMessage', (t) =>
         NotFoundError,
         InvalidInputError,
         IdempotencyMismatchError,
+        ContactBlockedError,
       ],
       union: { name: 'SendMessageResult', description: 'The result of `sendMessage`.' },
     },
