@@ -50,6 +50,8 @@ async function newTokens({ services: { pool, prisma, newId } }: App): Promise<[s
       keyId: null,
       confinedTo: { contactId: contact.id },
       participant: { contactId: contact.id, tokenGeneration: 0 },
+      grants: [],
+      displayName: null,
       expiresAt: new Date(Date.now() + seconds * 1000),
     });
   return [await mint(600), await mint(700)];

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
-import type { Viewer } from './viewer.ts';
+import { type ClientGrant, isClientGrant, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley';
 
@@ -18,6 +18,10 @@ const claimsSchema = z.object({
   person: z.uuid().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int().optional(),
+  /** Left out: to end conversations, and nothing else. */
+  grants: z.array(z.string()).optional(),
+  /** The name of whoever takes part in the one conversation. */
+  name: z.string().optional(),
   exp: z.number(),
 });
 
@@ -29,12 +33,17 @@ export async function mintClientToken(
     keyId,
     confinedTo,
     participant,
+    grants,
+    displayName,
     expiresAt,
   }: {
     organizationId: string;
     keyId: string | null;
     confinedTo: Confinement;
     participant: Participant;
+    grants: readonly ClientGrant[];
+    /** Null: the contact's. */
+    displayName: string | null;
     expiresAt: Date;
   },
 ): Promise<string> {
@@ -48,7 +57,8 @@ export async function mintClientToken(
     'contactId' in confinedTo
       ? { contact: confinedTo.contactId }
       : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
-  return new SignJWT({ org: organizationId, ...(keyId !== null && { key: keyId }), ...confined, gen })
+  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }) };
+  return new SignJWT({ org: organizationId, ...holder, ...confined, gen, grants })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(ISSUER)
     .setIssuedAt()
@@ -95,7 +105,8 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
   });
   const row = rows[0];
   if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
-  const { contactId, externalId, displayName, avatarUrl } = row;
+  const { contactId, externalId, avatarUrl } = row;
+  const { name: displayName = row.displayName, grants = ['end'] } = claims;
   const { gen: tokenGeneration = 0, person = contactId } = claims;
   if (person !== contactId || tokenGeneration !== (row.tokenGeneration ?? 0)) return null;
   const confinedTo = claims.contact === undefined ? conversationOf(row) : contactId !== null ? { contactId } : null;
@@ -105,7 +116,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     id: 'contactId' in confinedTo ? `contact:${confinedTo.contactId}` : `conversation:${confinedTo.conversationId}`,
     organizationId: claims.org,
     actor: { kind: 'END_USER', contactId, externalId, displayName, avatarUrl },
-    scopes: ['participate'],
+    scopes: ['participate', ...grants.filter(isClientGrant)],
     keyId: claims.key ?? null,
     expiresAt: new Date(claims.exp * 1000),
     confinedTo,

@@ -5,7 +5,7 @@ import { Keyset, keysetPage } from '../graphql/connection.ts';
 import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
 import { readNewKey } from './read-new-key.ts';
-import { isKeyScope, type Viewer } from './viewer.ts';
+import { isClientGrant, isKeyScope, type Viewer } from './viewer.ts';
 
 const ViewerKindRef = builder.enumType('ViewerKind', {
   description: 'The kind of credential.',
@@ -26,6 +26,19 @@ const KeyScopeRef = builder.enumType('KeyScope', {
   } as const,
 });
 
+export const ClientGrantRef = builder.enumType('ClientGrant', {
+  description: 'What a client token may do beside reading, sending, following and stopping. More values may come.',
+  values: {
+    START_CONVERSATION: {
+      value: 'startConversation',
+      description: 'Begin conversations. The token must be for a person, not for one conversation.',
+    },
+    ASK_FOR_HUMAN: { value: 'askForHuman', description: 'Start a handoff.' },
+    REGENERATE: { value: 'regenerate', description: 'Have the latest reply generated anew.' },
+    END: { value: 'end', description: 'End conversations.' },
+  } as const,
+});
+
 const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
   description: 'Who is asking.',
   fields: (t) => ({
@@ -41,6 +54,20 @@ const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
       type: [KeyScopeRef],
       description: 'What an API key allows. Empty for a client token.',
       resolve: ({ scopes }) => scopes.filter(isKeyScope),
+    }),
+    grants: t.field({
+      type: [ClientGrantRef],
+      description: 'What a client token was granted. Empty for other credentials.',
+      resolve: ({ scopes }) => scopes.filter(isClientGrant),
+    }),
+    conversation: t.prismaField({
+      type: 'Conversation',
+      nullable: true,
+      description: 'The conversation of a client token that is for only one. Null for other credentials.',
+      resolve: (query, { confinedTo }, _args, { services }) =>
+        confinedTo && 'conversationId' in confinedTo
+          ? services.prisma.conversation.findUnique({ ...query, where: { id: confinedTo.conversationId } })
+          : null,
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',

@@ -6,7 +6,7 @@
 export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   Node: ['id'],
   PageInfo: ['endCursor', 'hasNextPage', 'hasPreviousPage', 'startCursor'],
-  Viewer: ['contact', 'expiresAt', 'kind', 'scopes'],
+  Viewer: ['contact', 'conversation', 'expiresAt', 'grants', 'kind', 'scopes'],
 
   Agent: ['name'],
   Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
@@ -77,8 +77,12 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
 
+  ConversationChange: ['conversation', 'conversationId', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
+  CreateConversationPayload: ['message', 'reply'],
+  RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
+  StartHandoffPayload: ['handoff'],
   StopReplyPayload: ['reply'],
 
   UserError: ['detail'],
@@ -87,6 +91,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   InputIssue: ['code', 'detail', 'path'],
   ConversationBusyError: ['conversation', 'currentVersion', 'runningReply'],
   ConversationEndedError: ['conversation'],
+  HandedOffError: ['conversation', 'handoff'],
   IdempotencyMismatchError: ['idempotencyKey'],
   VersionConflictError: ['conversation', 'currentVersion', 'expectedVersion'],
 };

@@ -53,17 +53,22 @@ interface TokenInput {
   contactId?: string;
   contact?: Record<string, unknown>;
   conversationId?: string;
+  grants?: readonly string[];
+  displayName?: string;
   expiresInSeconds?: number;
 }
 
 /** Mints a client token; throws when that fails. */
-export async function mintToken(target: Target, { expiresInSeconds, ...subject }: TokenInput): Promise<string> {
+export async function mintToken(
+  target: Target,
+  { expiresInSeconds, grants, displayName, ...subject }: TokenInput,
+): Promise<string> {
   const { result } = await ask<{ result: { token?: string; detail?: string } }>(
     target,
     `mutation ($input: CreateClientTokenInput!) {
       result: createClientToken(input: $input) { ... on CreateClientTokenPayload { token } ... on UserError { detail } }
     }`,
-    { input: { for: subject, ...(expiresInSeconds !== undefined && { expiresInSeconds }) } },
+    { input: { for: subject, grants, displayName, ...(expiresInSeconds !== undefined && { expiresInSeconds }) } },
   );
   if (result.token === undefined) throw new Error(result.detail);
   return result.token;

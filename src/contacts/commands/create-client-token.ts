@@ -1,11 +1,12 @@
 import type { Confinement, Participant } from '../../access/caller.ts';
 import { mintClientToken } from '../../access/client-tokens.ts';
 import { finders, theOne } from '../../access/finders.ts';
-import type { Viewer } from '../../access/viewer.ts';
+import type { ClientGrant, Viewer } from '../../access/viewer.ts';
 import type { PrismaClient } from '../../db.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import type { Contact } from '../../generated/prisma/client.ts';
 import { decodeId } from '../../ids.ts';
+import { ValueReader } from '../../value-reader.ts';
 import { ContactBlockedError } from '../failures.ts';
 import type { ContactIdentity, ContactServices } from '../model.ts';
 import { upsertContact } from './upsert.ts';
@@ -15,6 +16,8 @@ export const MAX_TOKEN_SECONDS = 86_400;
 
 export interface ClientTokenInput {
   for: ClientTokenSubject;
+  grants: readonly ClientGrant[];
+  displayName?: string | null | undefined;
   expiresInSeconds: number;
 }
 
@@ -38,6 +41,8 @@ export async function createClientToken(
     const detail = `Must be from 1 to ${MAX_TOKEN_SECONDS}.`;
     throw new InvalidInputError([{ path: ['expiresInSeconds'], code: 'OUT_OF_RANGE', detail }]);
   }
+  const displayName = readHolder(input);
+  const grants = [...new Set(input.grants)];
   const { confinedTo, contact } = await subjectOf(services, viewer, input.for);
   if (contact?.blockedAt) throw new ContactBlockedError(contact.id);
   const wanted = Date.now() + expiresInSeconds * 1000;
@@ -48,8 +53,30 @@ export async function createClientToken(
     contactId: contact?.id ?? null,
     tokenGeneration: contact?.tokenGeneration ?? 0,
   };
-  const token = await mintClientToken(services.pool, { organizationId, keyId, confinedTo, participant, expiresAt });
+  const token = await mintClientToken(services.pool, {
+    organizationId,
+    keyId,
+    confinedTo,
+    participant,
+    grants,
+    displayName,
+    expiresAt,
+  });
   return { token, expiresAt };
+}
+
+/** The name to show. Throws `InvalidInputError` for what makes sense only for a person, or only for one conversation. */
+function readHolder({ for: subject, grants, displayName }: ClientTokenInput): string | null {
+  const reader = new ValueReader();
+  const isPerson = subject.conversationId == null;
+  const name = reader.text(['displayName'], displayName, 200) ?? null;
+  if (isPerson && name !== null) reader.refuse(['displayName'], "A person's name is the contact's.");
+  if (!isPerson && grants.includes('startConversation')) {
+    const detail = 'A token for one conversation cannot begin another.';
+    reader.refuse(['grants', String(grants.indexOf('startConversation'))], detail);
+  }
+  reader.finish();
+  return name;
 }
 
 /** What the token is confined to, with the person's row, in which their tokens may end at any time. */

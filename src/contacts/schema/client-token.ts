@@ -1,5 +1,6 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
+import { ClientGrantRef } from '../../access/schema.ts';
 import { createClientToken, MAX_TOKEN_SECONDS } from '../commands/create-client-token.ts';
 import { ContactBlockedError } from '../failures.ts';
 import { ContactIdentityInput } from './inputs.ts';
@@ -21,6 +22,15 @@ const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
   description: 'Who the token is for, and how long it is valid.',
   fields: (t) => ({
     for: t.field({ type: ClientTokenSubject, required: true, description: 'Who the token is for.' }),
+    grants: t.field({
+      type: [ClientGrantRef],
+      required: true,
+      defaultValue: ['end'],
+      description: 'What the token may do beside reading, sending, following and stopping.',
+    }),
+    displayName: t.string({
+      description: 'For a token of one conversation: the name shown with what its holder writes. At most 200 bytes.',
+    }),
     expiresInSeconds: t.int({
       required: true,
       defaultValue: 900,
@@ -52,8 +62,8 @@ builder.mutationField('createClientToken', (t) =>
     // A token lets its holder read, so issuing one takes the scope READ too.
     authScopes: { $all: { read: true, write: true } },
     description:
-      'Issues a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, follow ' +
-      'and end. Control messages, state and everything else that is for operators only stay hidden.',
+      'Issues a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, ' +
+      'follow, and do what it is granted. Control messages, state and everything else that is for operators only stay hidden.',
     errors: {
       types: [ContactBlockedError, InvalidInputError, NotFoundError],
       union: { name: 'CreateClientTokenResult', description: 'The result of `createClientToken`.' },

@@ -1,4 +1,5 @@
 import { type Caller, participantOf } from '../../access/caller.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import pg from 'pg';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -51,7 +52,7 @@ export async function createConversation(
   const row: ConversationRow = {
     id: services.newId(),
     agentId: agent.id,
-    contactId: contact?.contactId ?? null,
+    contactId: contact?.contactId ?? caller.contactId,
     inboxId,
     corpusId,
     title: reader.text(['title'], input.title) ?? null,
@@ -160,7 +161,8 @@ async function findAgent(services: ConversationServices, caller: Caller, input: 
   let inbox = null;
   if (input.inboxId != null) {
     const id = decodeId('Inbox', input.inboxId);
-    inbox = id && (await prisma.inbox.findFirst({ where: { id, organizationId }, include: { agent: true } }));
+    const where = { id: id ?? '', AND: visibleTo(caller).inbox };
+    inbox = id && (await prisma.inbox.findFirst({ where, include: { agent: true } }));
     if (!inbox) throw new NotFoundError(['inboxId']);
   }
   const inboxId = inbox?.id ?? null;

@@ -54,7 +54,7 @@ export async function searchConversations(
   return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
 }
 
-type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
+export type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
 
 interface ListQuery {
   filter: ConversationFilter;
@@ -68,15 +68,13 @@ interface ListQuery {
 /** The ids of a page, in order. Reads along the index for that order and stops at the limit. */
 export async function listConversations(
   db: Queryable,
-  { organizationId, confinedTo }: Lister,
+  lister: Lister,
   query: ListQuery,
   found: Found | null = null,
 ): Promise<ListedConversation[]> {
   const { order, after, before, inverted } = query;
   const where = new Conditions();
-  where.add(`c.organization_id = ${where.value(organizationId)}`);
-  if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
-  else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
+  where.addLister(lister);
   where.addFilter(query.filter);
   if (found) where.addFound(found);
   const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
@@ -95,12 +93,12 @@ export async function listConversations(
 /** Of these conversations, those that match the filter. */
 export async function matchingConversations(
   pool: pg.Pool,
-  organizationId: string,
+  lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
 ): Promise<Set<string>> {
   const where = new Conditions();
-  where.add(`c.organization_id = ${where.value(organizationId)}`);
+  where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter);
   const { rows } = await pool.query<{ id: string }>(
@@ -126,6 +124,12 @@ class Conditions {
 
   sql(): string {
     return this.parts.join(' AND ');
+  }
+
+  addLister({ organizationId, confinedTo }: Lister): void {
+    this.add(`c.organization_id = ${this.value(organizationId)}`);
+    if (confinedTo && 'contactId' in confinedTo) this.add(`c.contact_id = ${this.value(confinedTo.contactId)}`);
+    else if (confinedTo) this.add(`c.id = ${this.value(confinedTo.conversationId)}`);
   }
 
   addFilter(filter: ConversationFilter): void {
