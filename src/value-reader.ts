@@ -38,6 +38,15 @@ export class ValueReader {
     return value;
   }
 
+  /** Reads an absolute `http:` or `https:` URL of at most 2048 bytes. Undefined if left out or null. */
+  url(path: string[], value: string | URL | null | undefined): string | undefined {
+    const text = this.text(path, value == null ? value : String(value), 2048);
+    if (text !== undefined && !(URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))) {
+      this.refuse(path, 'Must be an absolute http: or https: URL.', 'MALFORMED');
+    }
+    return text;
+  }
+
   /** Reads a JSON object within a limit. Undefined if left out or null. */
   object(path: string[], value: unknown, max: number = valueLimits.metadata): JsonObject | undefined {
     if (value == null) return undefined;

@@ -2,6 +2,7 @@ import { getNamedType, isLeafType, isObjectType, isUnionType } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
+import { clientGrants } from '../src/access/viewer.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { keepUnanswered } from '../src/knowledge/unanswered.ts';
@@ -26,6 +27,8 @@ interface Things {
   reply: string;
   after: string;
   contact: string;
+  /** Nobody has said who it is. */
+  visitor: string;
   agent: string;
   corpus: string;
   article: string;
@@ -75,9 +78,11 @@ const table: Record<string, Row> = {
   'Query.agent': query((t) => `result: agent(id: ${q(t.agent)}) { id }`, only.reads),
   'Query.agents': query(() => 'result: agents { nodes { id } }', only.readsOwn),
   'Query.apiKeys': query(() => 'result: apiKeys { nodes { id } }', only.grantsOwn),
+  'Query.contact': query((t) => `result: contact(ref: { id: ${q(t.contact)} }) { id }`, only.reads),
+  'Query.contacts': query(() => 'result: contacts { nodes { id } }', only.readsOwn),
   'Query.conversation': query((t) => `result: conversation(id: ${q(t.conversation)}) { id }`, participants.read),
   'Query.conversationCount': query(() => 'result: conversationCount', [ok, ok, no, ok, ok, ok, ok]),
-  'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, 'empty', ok]),
+  'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, ok, ok]),
   'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
   'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
@@ -119,6 +124,7 @@ const table: Record<string, Row> = {
     (t) => `articleId: ${q(t.article)}, unansweredQuestionIds: [${q(t.unanswered)}]`,
     only.changes,
   ),
+  'Mutation.blockContact': mutation('blockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.changeState': mutation(
     'changeState',
     (t) => `conversationId: ${q(t.conversation)}, stateAfter: { systemMessage: "Be kind." }`,
@@ -131,6 +137,7 @@ const table: Record<string, Row> = {
     (t) => `for: { contactId: ${q(t.contact)} }`,
     only.grants,
   ),
+  'Mutation.createContact': mutation('createContact', () => 'displayName: "Robin"', only.changesOwn),
   'Mutation.createConversation': mutation(
     'createConversation',
     (t) => `contactId: ${q(t.contact)}, action: NONE`,
@@ -167,6 +174,11 @@ const table: Record<string, Row> = {
     no,
     missing,
   ]),
+  'Mutation.mergeContacts': mutation(
+    'mergeContacts',
+    (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
+    only.changes,
+  ),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
@@ -185,7 +197,9 @@ const table: Record<string, Row> = {
   ),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
+  'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
+  'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
   'Mutation.updateConversation': mutation(
     'updateConversation',
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
@@ -197,7 +211,12 @@ const table: Record<string, Row> = {
     only.changes,
   ),
 
-  'Subscription.conversationChanges': subscription(() => 'conversationChanges { conversationId }', only.readsOwn),
+  'Mutation.upsertContact': mutation('upsertContact', () => 'externalId: "robin"', only.changesOwn),
+
+  'Subscription.conversationChanges': subscription(
+    () => 'conversationChanges { conversationId }',
+    [ok, ok, no, ok, ok, ok, ok],
+  ),
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
     followers,
@@ -224,7 +243,8 @@ describe('every root field', () => {
     const said = field.description?.split('\n\nFor ').at(-1) ?? '';
     for (const scope of ['read', 'write', 'admin'])
       expect(said.includes(`\`${scope.toUpperCase()}\``)).toBe(scope in scopes);
-    expect(said.includes('client tokens')).toBe('participate' in scopes);
+    const grants = Object.keys(scopes).some((scope) => ['participate', ...clientGrants].includes(scope));
+    expect(said.includes('client tokens')).toBe(grants);
   });
 });
 
@@ -259,6 +279,7 @@ let credentials: Record<Exclude<Who, 'guest'>, string | null>;
 let contact: string;
 let foreign: Organization;
 let foreignConversation: string;
+let strangersConversation: string;
 
 beforeAll(async () => {
   const { services } = server;
@@ -267,6 +288,8 @@ beforeAll(async () => {
   foreign = await addOrganization(services);
   const foreignTarget = { url: server.url, key: foreign.key };
   foreignConversation = (await createConversation(foreignTarget, { action: 'NONE' })).conversation.id;
+  const stranger = await addContact(services, organizationId);
+  strangersConversation = (await createConversation(server, { contactId: stranger, action: 'NONE' })).conversation.id;
   const revoked = await addKey(services, { organizationId });
   const expired = await addKey(services, { organizationId, expiresAt: new Date(Date.now() - 1) });
   const tokenOfRevoked = await mintToken({ url: server.url, key: revoked.secret }, { contactId: contact });
@@ -281,7 +304,7 @@ beforeAll(async () => {
     reader: (await addKey(services, { organizationId, scopes: ['read'] })).secret,
     writer: (await addKey(services, { organizationId, scopes: ['write'] })).secret,
     owner: await mintToken(server, { contactId: contact }),
-    stranger: await mintToken(server, { contactId: await addContact(services, organizationId) }),
+    stranger: await mintToken(server, { contactId: stranger }),
     foreigner: foreign.key,
   };
 });
@@ -316,6 +339,7 @@ async function makeThings(): Promise<Things> {
     reply: reply?.id ?? '',
     after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, running: null }),
     contact,
+    visitor: await addContact(services, organizationId, { anonymous: true }),
     agent,
     corpus,
     article: upserted.article.id,
@@ -379,7 +403,7 @@ function outcomeOf({ data, errors }: Result<Answer>): string {
   return Array.isArray(nodes) && nodes.every((node) => node === null) ? 'empty' : ok;
 }
 
-/** Has a live list of either organization something to tell, until the answer has come. */
+/** Has a live list of anybody something to tell, until the answer has come. */
 async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> {
   let answered = false;
   const settled = answer.finally(() => {
@@ -390,6 +414,7 @@ async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> 
   }`;
   for (let turn = 0; !answered; turn += 1) {
     await ask(server, update, { id: things.conversation, title: `Turn ${turn}` });
+    await ask(server, update, { id: strangersConversation, title: `Turn ${turn}` });
     await ask({ url: server.url, key: foreign.key }, update, { id: foreignConversation, title: `Turn ${turn}` });
     await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 50))]);
   }
@@ -397,7 +422,7 @@ async function whileStirring<T>(things: Things, answer: Promise<T>): Promise<T> 
 }
 
 /** What can be done to a thing once only. */
-const once = /^Mutation\.(answerWithArticle|delete|regenerate|startHandoff)/;
+const once = /^Mutation\.(answerWithArticle|delete|merge|regenerate|startHandoff)/;
 
 /** What is tried over streams besides subscriptions: there it takes the same way once its sender is known. */
 const sample = [

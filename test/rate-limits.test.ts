@@ -49,6 +49,9 @@ async function newTokens({ services: { pool, prisma, newId } }: App): Promise<[s
       organizationId,
       keyId: null,
       confinedTo: { contactId: contact.id },
+      participant: { contactId: contact.id, tokenGeneration: 0 },
+      grants: [],
+      displayName: null,
       expiresAt: new Date(Date.now() + seconds * 1000),
     });
   return [await mint(600), await mint(700)];

@@ -167,6 +167,7 @@ const commands: ParleyCommands = {
       organizationId: caller.organizationId,
       rule: ruleFor('sendMessage', 'REJECT'),
       actor: caller.actor,
+      participant: null,
       serverId: services.serverId(),
       message: {
         id: messageId,

@@ -78,6 +78,7 @@ export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
     expiresAt: key.expiresAt,
     confinedTo: null,
     contactId: null,
+    tokenGeneration: 0,
   };
 }
 

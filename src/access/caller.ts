@@ -19,6 +19,10 @@ export interface Caller {
   organizationId: string;
   /** What an end user is confined to. Null for operators. */
   confinedTo: Confinement | null;
+  /** The person a client token is for. Null if unknown. */
+  contactId: string | null;
+  /** The generation of that person's tokens that this one belongs to. A later one ends it. */
+  tokenGeneration: number;
   /** Owns the idempotency keys. */
   id: string;
   /** The caller as recorded in the event log. */
@@ -27,4 +31,12 @@ export interface Caller {
   keyId: string | null;
   /** When the credential expires. Null if it does not. */
   expiresAt: Date | null;
+}
+
+/** Whose a conversation must be at the moment at which a client token changes it. */
+export type Participant = Pick<Caller, 'contactId' | 'tokenGeneration'>;
+
+/** Null for operators, who may change every conversation of their organization. */
+export function participantOf({ confinedTo, contactId, tokenGeneration }: Caller): Participant | null {
+  return confinedTo && { contactId, tokenGeneration };
 }

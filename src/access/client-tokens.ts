@@ -1,9 +1,9 @@
-import type { Confinement } from './caller.ts';
+import type { Confinement, Participant } from './caller.ts';
 import { randomBytes } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
-import type { Viewer } from './viewer.ts';
+import { type ClientGrant, isClientGrant, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley';
 
@@ -14,6 +14,14 @@ const claimsSchema = z.object({
   key: z.uuid().optional(),
   contact: z.uuid().optional(),
   conversation: z.uuid().optional(),
+  /** The contact of the conversation when the token was issued. Left out if it had none, and in tokens of earlier releases. */
+  person: z.uuid().optional(),
+  /** The generation of the person's tokens. Left out: 0. */
+  gen: z.int().optional(),
+  /** Left out: to end conversations, and nothing else. */
+  grants: z.array(z.string()).optional(),
+  /** The name of whoever takes part in the one conversation. */
+  name: z.string().optional(),
   exp: z.number(),
 });
 
@@ -24,11 +32,18 @@ export async function mintClientToken(
     organizationId,
     keyId,
     confinedTo,
+    participant,
+    grants,
+    displayName,
     expiresAt,
   }: {
     organizationId: string;
     keyId: string | null;
     confinedTo: Confinement;
+    participant: Participant;
+    grants: readonly ClientGrant[];
+    /** Null: the contact's. */
+    displayName: string | null;
     expiresAt: Date;
   },
 ): Promise<string> {
@@ -37,9 +52,13 @@ export async function mintClientToken(
     values: [organizationId, randomBytes(32).toString('base64url')],
   });
   if (!rows[0]) throw new Error('the organization of a viewer is gone');
+  const { contactId, tokenGeneration: gen } = participant;
   const confined =
-    'contactId' in confinedTo ? { contact: confinedTo.contactId } : { conversation: confinedTo.conversationId };
-  return new SignJWT({ org: organizationId, ...(keyId !== null && { key: keyId }), ...confined })
+    'contactId' in confinedTo
+      ? { contact: confinedTo.contactId }
+      : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
+  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }) };
+  return new SignJWT({ org: organizationId, ...holder, ...confined, gen, grants })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(ISSUER)
     .setIssuedAt()
@@ -47,10 +66,17 @@ export async function mintClientToken(
     .sign(secretOf(rows[0].secret));
 }
 
+/** A person, and which generation of their tokens. */
+export interface TokenHolder {
+  contactId: string;
+  tokenGeneration: number;
+}
+
 interface TokenRow {
   secret: string | null;
   keyGone: boolean;
   contactId: string | null;
+  tokenGeneration: number | null;
   externalId: string | null;
   displayName: string | null;
   avatarUrl: string | null;
@@ -69,7 +95,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
   const { rows } = await db.query<TokenRow>({
     name: 'find-client-token',
     text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
-        p.id AS "contactId", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
+        p.id AS "contactId", p.token_generation AS "tokenGeneration", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
       FROM organization o
       LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
       LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
@@ -79,7 +105,10 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
   });
   const row = rows[0];
   if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
-  const { contactId, externalId, displayName, avatarUrl } = row;
+  const { contactId, externalId, avatarUrl } = row;
+  const { name: displayName = row.displayName, grants = ['end'] } = claims;
+  const { gen: tokenGeneration = 0, person = contactId } = claims;
+  if (person !== contactId || tokenGeneration !== (row.tokenGeneration ?? 0)) return null;
   const confinedTo = claims.contact === undefined ? conversationOf(row) : contactId !== null ? { contactId } : null;
   if (!confinedTo) return null;
   return {
@@ -87,11 +116,12 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     id: 'contactId' in confinedTo ? `contact:${confinedTo.contactId}` : `conversation:${confinedTo.conversationId}`,
     organizationId: claims.org,
     actor: { kind: 'END_USER', contactId, externalId, displayName, avatarUrl },
-    scopes: ['participate'],
+    scopes: ['participate', ...grants.filter(isClientGrant)],
     keyId: claims.key ?? null,
     expiresAt: new Date(claims.exp * 1000),
     confinedTo,
     contactId,
+    tokenGeneration,
   };
 }
 
@@ -123,4 +153,16 @@ async function isSigned(token: string, secret: string): Promise<boolean> {
 
 function secretOf(secret: string): Uint8Array {
   return new TextEncoder().encode(secret);
+}
+
+/** Those of these people's tokens that were ended: the person is blocked, merged into another or gone. */
+export async function findEndedTokens(db: Queryable, people: readonly TokenHolder[]): Promise<TokenHolder[]> {
+  const { rows } = await db.query<TokenHolder>({
+    name: 'find-ended-tokens',
+    text: `SELECT asked.id AS "contactId", asked.generation AS "tokenGeneration"
+      FROM unnest($1::uuid[], $2::int[]) AS asked(id, generation) LEFT JOIN contact ON contact.id = asked.id
+      WHERE contact.token_generation IS DISTINCT FROM asked.generation`,
+    values: [people.map(({ contactId }) => contactId), people.map(({ tokenGeneration }) => tokenGeneration)],
+  });
+  return rows;
 }

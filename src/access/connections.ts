@@ -1,13 +1,12 @@
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
-import type { Expiry, Standing } from './standing.ts';
+import { findEndedTokens } from './client-tokens.ts';
+import type { Expiry, Holder, Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
 /** How often the credentials of open connections are checked, in milliseconds. */
 const CHECK_MS = 750;
-
-type Holder = Pick<Viewer, 'keyId' | 'expiresAt'>;
 
 interface Connection {
   viewer: Holder;
@@ -74,8 +73,17 @@ export class Connections {
     try {
       this.dropFaulty();
       const ids = new Set([...this.all()].flatMap(({ viewer: { keyId } }) => keyId ?? []));
-      if (ids.size === 0) return;
-      for (const id of await findRevokedKeys(this.db, [...ids])) this.standing.revoke(id);
+      const people = new Map(
+        [...this.all()].flatMap(({ viewer: { contactId, tokenGeneration } }) =>
+          contactId === null ? [] : [[`${contactId} ${tokenGeneration}`, { contactId, tokenGeneration }] as const],
+        ),
+      );
+      const [keys, ended] = await Promise.all([
+        ids.size > 0 ? findRevokedKeys(this.db, [...ids]) : [],
+        people.size > 0 ? findEndedTokens(this.db, [...people.values()]) : [],
+      ]);
+      for (const id of keys) this.standing.revoke(id);
+      for (const holder of ended) this.standing.endTokens(holder);
       this.dropFaulty();
     } catch (error) {
       this.logger.warn({ err: error }, 'could not check the credentials of open connections');

@@ -3,18 +3,23 @@ import { decodeId } from '../ids.ts';
 import { type FinderContext, finders, theOne } from './finders.ts';
 import type { Viewer } from './viewer.ts';
 
-/** Throws `NotFoundError` if a client token names a conversation that it may not use. The owner of a conversation never changes. */
+/** Throws `NotFoundError` if a client token names a conversation that it may not use. A command looks again under its lock. */
 export async function requireConversation(context: FinderContext, conversationId: string): Promise<void> {
   if (!context.viewer.confinedTo) return;
   const id = decodeId('Conversation', conversationId);
   if (!id || !(await theOne(finders.Conversation(context, [id])))) throw new NotFoundError(['conversationId']);
 }
 
-/** Throws `NotFoundError` if a client token names a reply in a conversation that it may not use. */
-export async function requireReply(context: FinderContext, replyId: string): Promise<void> {
-  if (!context.viewer.confinedTo) return;
+/**
+ * The conversation of a reply that a client token names, by its row id; null for operators. Throws `NotFoundError` if the token
+ * may not use it.
+ */
+export async function requireReply(context: FinderContext, replyId: string): Promise<string | null> {
+  if (!context.viewer.confinedTo) return null;
   const id = decodeId('Message', replyId);
-  if (!id || !(await theOne(finders.Message(context, [id])))) throw new NotFoundError(['replyId']);
+  const reply = id && (await theOne(finders.Message(context, [id])));
+  if (!reply) throw new NotFoundError(['replyId']);
+  return reply.conversationId;
 }
 
 /**
@@ -35,18 +40,28 @@ interface SendInput extends Partial<Record<(typeof operatorFields)[number], unkn
   content: { fragments?: readonly { text?: { metadata?: unknown } | null | undefined }[] | null | undefined };
 }
 
-/** Throws `InvalidInputError` for fields that a client token may not give. */
-export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput): void {
+/** Throws `InvalidInputError` for parts of a message that a client token may not give. `at` is where the message is in the input. */
+export function refuseOperatorInput({ confinedTo }: Viewer, input: SendInput, at: string[] = []): void {
   if (!confinedTo) return;
-  const given = operatorFields.filter((name) => input[name] != null).map((name) => [name]);
+  const given = operatorFields.filter((name) => input[name] != null).map((name) => [...at, name]);
   const parts = (input.content.fragments ?? []).flatMap(({ text }, index) => {
-    const path = ['content', 'fragments', String(index)];
+    const path = [...at, 'content', 'fragments', String(index)];
     if (text == null) return [path];
     return text.metadata == null ? [] : [[...path, 'text', 'metadata']];
   });
-  const issues = [...given, ...parts].map((path) => ({
-    path,
-    detail: 'Is for operators: a client token cannot give it.',
-  }));
-  if (issues.length > 0) throw new InvalidInputError(issues);
+  refuse([...given, ...parts]);
+}
+
+/** Throws `InvalidInputError` for those of these fields that a client token gives. */
+export function refuseFields<Input extends object>(
+  { confinedTo }: Viewer,
+  input: Input,
+  names: readonly Extract<keyof Input, string>[],
+): void {
+  if (confinedTo) refuse(names.filter((name) => input[name] != null).map((name) => [name]));
+}
+
+function refuse(paths: string[][]): void {
+  const detail = 'Is for operators: a client token cannot give it.';
+  if (paths.length > 0) throw new InvalidInputError(paths.map((path) => ({ path, detail })));
 }

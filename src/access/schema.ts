@@ -4,9 +4,8 @@ import { builder } from '../graphql/builder.ts';
 import { Keyset, keysetPage } from '../graphql/connection.ts';
 import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
-import { grantClientToken, MAX_TOKEN_SECONDS } from './grant-client-token.ts';
 import { readNewKey } from './read-new-key.ts';
-import { isKeyScope, type Viewer } from './viewer.ts';
+import { isClientGrant, isKeyScope, type Viewer } from './viewer.ts';
 
 const ViewerKindRef = builder.enumType('ViewerKind', {
   description: 'The kind of credential.',
@@ -27,6 +26,19 @@ const KeyScopeRef = builder.enumType('KeyScope', {
   } as const,
 });
 
+export const ClientGrantRef = builder.enumType('ClientGrant', {
+  description: 'What a client token may do beside reading, sending, following and stopping. More values may come.',
+  values: {
+    START_CONVERSATION: {
+      value: 'startConversation',
+      description: 'Begin conversations. The token must be for a person, not for one conversation.',
+    },
+    ASK_FOR_HUMAN: { value: 'askForHuman', description: 'Start a handoff.' },
+    REGENERATE: { value: 'regenerate', description: 'Have the latest reply generated anew.' },
+    END: { value: 'end', description: 'End conversations.' },
+  } as const,
+});
+
 const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
   description: 'Who is asking.',
   fields: (t) => ({
@@ -42,6 +54,20 @@ const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
       type: [KeyScopeRef],
       description: 'What an API key allows. Empty for a client token.',
       resolve: ({ scopes }) => scopes.filter(isKeyScope),
+    }),
+    grants: t.field({
+      type: [ClientGrantRef],
+      description: 'What a client token was granted. Empty for other credentials.',
+      resolve: ({ scopes }) => scopes.filter(isClientGrant),
+    }),
+    conversation: t.prismaField({
+      type: 'Conversation',
+      nullable: true,
+      description: 'The conversation of a client token that is for only one. Null for other credentials.',
+      resolve: (query, { confinedTo }, _args, { services }) =>
+        confinedTo && 'conversationId' in confinedTo
+          ? services.prisma.conversation.findUnique({ ...query, where: { id: confinedTo.conversationId } })
+          : null,
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
@@ -204,66 +230,5 @@ builder.mutationField('revokeApiKey', (t) =>
       services.bus.publish({ kind: 'revoked', keyId: id });
       return { id };
     },
-  }),
-);
-
-const ClientTokenSubject = builder.inputType('ClientTokenSubject', {
-  description: 'Who a client token is for. Give exactly one field.',
-  isOneOf: true,
-  fields: (t) => ({
-    contactId: t.id({ description: 'This person, in all their conversations. `contact_…`' }),
-    conversationId: t.id({ description: 'Whoever takes part in this conversation, and only in this one. `conv_…`' }),
-  }),
-});
-
-const CreateClientTokenInput = builder.inputType('CreateClientTokenInput', {
-  description: 'Who the token is for, and how long it is valid.',
-  fields: (t) => ({
-    for: t.field({ type: ClientTokenSubject, required: true, description: 'Who the token is for.' }),
-    expiresInSeconds: t.int({
-      required: true,
-      defaultValue: 900,
-      description: `How long the token is valid: 1 to ${MAX_TOKEN_SECONDS} seconds, and not longer than your own credential.`,
-    }),
-  }),
-});
-
-const CreateClientTokenPayload = builder
-  .objectRef<{ token: string; expiresAt: Date }>('CreateClientTokenPayload')
-  .implement({
-    description: 'The new token.',
-    fields: (t) => ({
-      token: t.exposeString('token', {
-        description: 'A JWT. Send it as `Authorization: Bearer`, or as `authorization` in the connection parameters.',
-      }),
-      expiresAt: t.expose('expiresAt', {
-        type: 'DateTime',
-        description:
-          'From this time on the token is refused, and its sockets are closed with 4440. Continue from your cursor with a new token.',
-      }),
-    }),
-  });
-
-builder.mutationField('createClientToken', (t) =>
-  t.field({
-    type: CreateClientTokenPayload,
-    nullable: true,
-    // A token lets its holder read, so issuing one takes the scope READ too.
-    authScopes: { $all: { read: true, write: true } },
-    description:
-      'Issues a short-lived token for a browser. With it an end user sees their own conversations, and may send, stop, follow ' +
-      'and end. Control messages, state and everything else that is for operators only stay hidden.',
-    errors: {
-      types: [InvalidInputError, NotFoundError],
-      union: { name: 'CreateClientTokenResult', description: 'The result of `createClientToken`.' },
-    },
-    args: {
-      input: t.arg({
-        type: CreateClientTokenInput,
-        required: true,
-        description: 'Who the token is for, and how long it is valid.',
-      }),
-    },
-    resolve: (_root, { input }, { services, viewer }) => grantClientToken(services, viewer, input),
   }),
 );

@@ -1,8 +1,12 @@
 import { LRUCache } from 'lru-cache';
+import type { TokenHolder } from './client-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
 /** Why a credential is no longer valid. */
 export type Expiry = 'EXPIRED' | 'REVOKED';
+
+/** What decides whether a credential is still valid. */
+export type Holder = Pick<Viewer, 'keyId' | 'expiresAt' | 'contactId' | 'tokenGeneration'>;
 
 const MOST_REVOKED = 10_000;
 
@@ -11,14 +15,23 @@ export class Standing {
   /** Keys revoked lately. Earlier revocations are known from the keys' rows. A revoked key never becomes valid again. */
   private readonly revoked = new LRUCache<string, true>({ max: MOST_REVOKED });
 
+  /** Generations of people's tokens that were ended lately. A generation never comes back. */
+  private readonly ended = new LRUCache<string, true>({ max: MOST_REVOKED });
+
   /** Records that a key was revoked. */
   revoke(keyId: string): void {
     this.revoked.set(keyId, true);
   }
 
+  /** Records that the tokens of a person were ended. */
+  endTokens({ contactId, tokenGeneration }: TokenHolder): void {
+    this.ended.set(`${contactId} ${tokenGeneration}`, true);
+  }
+
   /** Null while the credential is valid. */
-  faultOf({ keyId, expiresAt }: Pick<Viewer, 'keyId' | 'expiresAt'>): Expiry | null {
+  faultOf({ keyId, expiresAt, contactId, tokenGeneration }: Holder): Expiry | null {
     if (keyId !== null && this.revoked.has(keyId)) return 'REVOKED';
+    if (contactId !== null && this.ended.has(`${contactId} ${tokenGeneration}`)) return 'REVOKED';
     return expiresAt !== null && expiresAt.getTime() <= Date.now() ? 'EXPIRED' : null;
   }
 }

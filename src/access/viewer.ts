@@ -5,17 +5,24 @@ export const keyScopes = ['read', 'write', 'admin'] as const;
 
 export type KeyScope = (typeof keyScopes)[number];
 
-/** What a credential may do. A client token may only take part in conversations. */
-export type Scope = KeyScope | 'participate';
+/** What a client token may do beside reading, sending and stopping: what it was granted when it was issued. */
+export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', 'end'] as const;
+
+export type ClientGrant = (typeof clientGrants)[number];
+
+/** What a credential may do. A client token takes part in conversations, and does what it is granted. */
+export type Scope = KeyScope | 'participate' | ClientGrant;
 
 /** Who is asking, and for which organization. */
 export interface Viewer extends Caller {
   kind: 'API_KEY' | 'CLIENT_TOKEN';
   scopes: readonly Scope[];
-  /** The person a client token is for. Null if unknown. */
-  contactId: string | null;
 }
 
 export function isKeyScope(scope: string): scope is KeyScope {
   return keyScopes.some((known) => known === scope);
+}
+
+export function isClientGrant(scope: string): scope is ClientGrant {
+  return clientGrants.some((known) => known === scope);
 }

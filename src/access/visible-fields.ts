@@ -6,11 +6,11 @@
 export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   Node: ['id'],
   PageInfo: ['endCursor', 'hasNextPage', 'hasPreviousPage', 'startCursor'],
-  Viewer: ['contact', 'expiresAt', 'kind', 'scopes'],
+  Viewer: ['contact', 'conversation', 'expiresAt', 'grants', 'kind', 'scopes'],
 
   Agent: ['name'],
   Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
-  Contact: ['avatarUrl', 'displayName', 'email', 'externalId'],
+  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId'],
   Inbox: ['agent', 'channel', 'name'],
 
   Conversation: [
@@ -78,8 +78,12 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
 
+  ConversationChange: ['conversation', 'conversationId', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
+  CreateConversationPayload: ['message', 'reply'],
+  RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
+  StartHandoffPayload: ['handoff'],
   StopReplyPayload: ['reply'],
 
   UserError: ['detail'],
@@ -88,6 +92,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   InputIssue: ['code', 'detail', 'path'],
   ConversationBusyError: ['conversation', 'currentVersion', 'runningReply'],
   ConversationEndedError: ['conversation'],
+  HandedOffError: ['conversation', 'handoff'],
   IdempotencyMismatchError: ['idempotencyKey'],
   VersionConflictError: ['conversation', 'currentVersion', 'expectedVersion'],
 };

@@ -1,27 +1,5 @@
-import { visibleTo } from '../access/visibility.ts';
-import { builder } from '../graphql/builder.ts';
-import { operatorsOnly } from '../graphql/operators-only.ts';
-import { isJsonObject } from '../json.ts';
-
-builder.prismaNode('Contact', {
-  description: 'An end user.',
-  id: { field: 'id', description: 'Globally unique ID.' },
-  findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer).contact }),
-  fields: (t) => ({
-    externalId: t.exposeString('externalId', {
-      nullable: true,
-      description: "The person's ID in your own system. Unique in the organization.",
-    }),
-    displayName: t.exposeString('displayName', {
-      nullable: true,
-      description: "The person's name, shown with their messages.",
-    }),
-    avatarUrl: t.expose('avatarUrl', { type: 'URL', nullable: true, description: 'A picture of the person.' }),
-    email: t.exposeString('email', { nullable: true, description: "The person's email address." }),
-    metadata: t.field({
-      type: 'JSONObject',
-      ...operatorsOnly(),
-      resolve: ({ metadata }) => (isJsonObject(metadata) ? metadata : {}),
-    }),
-  }),
-});
+import './schema/contact.ts';
+import './schema/failure-types.ts';
+import './schema/client-token.ts';
+import './schema/commands.ts';
+import './schema/queries.ts';

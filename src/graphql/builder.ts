@@ -42,6 +42,10 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       write: scopes.includes('write'),
       admin: scopes.includes('admin'),
       participate: scopes.includes('participate'),
+      startConversation: scopes.includes('startConversation'),
+      askForHuman: scopes.includes('askForHuman'),
+      regenerate: scopes.includes('regenerate'),
+      end: scopes.includes('end'),
     }),
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
       forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),

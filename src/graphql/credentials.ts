@@ -1,5 +1,5 @@
 import type { GraphQLField, GraphQLSchema } from 'graphql';
-import { isKeyScope, type Scope } from '../access/viewer.ts';
+import { type ClientGrant, isClientGrant, isKeyScope, type Scope } from '../access/viewer.ts';
 
 /** The scopes that a root field requires: all of them, or any. */
 interface Requirement {
@@ -19,6 +19,14 @@ export function describeCredentials(schema: GraphQLSchema): GraphQLSchema {
   return schema;
 }
 
+/** The grants as the schema names them. */
+export const grantNames = {
+  startConversation: 'START_CONVERSATION',
+  askForHuman: 'ASK_FOR_HUMAN',
+  regenerate: 'REGENERATE',
+  end: 'END',
+} as const satisfies Record<ClientGrant, string>;
+
 /** Which credentials may use a field, in words, derived from the rule that is enforced. Null if the field has no rule. */
 export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined): string | null {
   const { all, scopes } = requirementOf(field?.extensions);
@@ -27,6 +35,7 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   const kinds = [
     keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
     scopes.includes('participate') && 'client tokens',
+    ...scopes.filter(isClientGrant).map((grant) => `client tokens with the grant \`${grantNames[grant]}\``),
   ];
   return kinds.filter(Boolean).join(', and for ');
 }
@@ -40,7 +49,7 @@ function requirementOf(extensions: unknown): Requirement {
 }
 
 function isScope(name: string): name is Scope {
-  return name === 'participate' || isKeyScope(name);
+  return name === 'participate' || isKeyScope(name) || isClientGrant(name);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {

@@ -38,23 +38,38 @@ export async function addOrganization(services: Services, runtime = 'knowledge')
 }
 
 /** Makes a person; returns the public id. */
-export async function addContact({ prisma, newId }: Services, organizationId: string): Promise<string> {
+export async function addContact(
+  { prisma, newId }: Services,
+  organizationId: string,
+  { anonymous = false } = {},
+): Promise<string> {
   const id = newId();
-  await prisma.contact.create({ data: { id, organizationId, displayName: 'Robin', metadata: { tier: 'gold' } } });
+  await prisma.contact.create({
+    data: { id, organizationId, displayName: 'Robin', anonymous, metadata: { tier: 'gold' } },
+  });
   return encodeId('Contact', id);
+}
+
+interface TokenInput {
+  contactId?: string;
+  contact?: Record<string, unknown>;
+  conversationId?: string;
+  grants?: readonly string[];
+  displayName?: string;
+  expiresInSeconds?: number;
 }
 
 /** Mints a client token; throws when that fails. */
 export async function mintToken(
   target: Target,
-  { expiresInSeconds, ...subject }: { contactId?: string; conversationId?: string; expiresInSeconds?: number },
+  { expiresInSeconds, grants, displayName, ...subject }: TokenInput,
 ): Promise<string> {
   const { result } = await ask<{ result: { token?: string; detail?: string } }>(
     target,
     `mutation ($input: CreateClientTokenInput!) {
       result: createClientToken(input: $input) { ... on CreateClientTokenPayload { token } ... on UserError { detail } }
     }`,
-    { input: { for: subject, ...(expiresInSeconds !== undefined && { expiresInSeconds }) } },
+    { input: { for: subject, grants, displayName, ...(expiresInSeconds !== undefined && { expiresInSeconds }) } },
   );
   if (result.token === undefined) throw new Error(result.detail);
   return result.token;

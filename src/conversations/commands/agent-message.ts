@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -40,6 +40,7 @@ export async function addAgentMessage(
     organizationId: caller.organizationId,
     rule: ruleFor('addAgentMessage', input.onBusy),
     actor: caller.actor,
+    participant: participantOf(caller),
     serverId: services.serverId(),
     expectedVersion: input.expectedVersion,
     idempotency: idempotencyOf(caller.id, key, 'addAgentMessage', { ...input }),

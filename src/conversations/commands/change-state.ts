@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { type Committed, commit } from '../log/commit.ts';
@@ -28,6 +28,7 @@ export async function changeState(
     organizationId: caller.organizationId,
     rule: ruleFor('changeState'),
     actor: caller.actor,
+    participant: participantOf(caller),
     serverId: services.serverId(),
     expectedVersion: input.expectedVersion,
     state,

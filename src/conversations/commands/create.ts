@@ -1,4 +1,5 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import pg from 'pg';
 import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
@@ -10,6 +11,8 @@ import { checkState } from '../log/check-state.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { InputReader, limits, type StateInput } from './input.ts';
 import { findContact, type MessageInput, readUserMessage } from './message-input.ts';
+import { writeContact } from '../../contacts/commands/upsert.ts';
+import { type ContactIdentity, readContact } from '../../contacts/model.ts';
 import { readParameters } from './parameters.ts';
 import type { StatePatch } from '../model.ts';
 import type { ConversationServices } from '../services.ts';
@@ -18,6 +21,8 @@ import { ruleFor } from '../log/transitions.ts';
 export interface CreateConversationInput {
   agentId?: string | null | undefined;
   contactId?: string | null | undefined;
+  /** In place of `contactId`. */
+  contact?: ContactIdentity | null | undefined;
   inboxId?: string | null | undefined;
   continues?: string | null | undefined;
   title?: string | null | undefined;
@@ -45,10 +50,12 @@ export async function createConversation(
   const continued = await findContinued(services, caller, reader, input.continues);
   const contact = input.contactId == null ? null : await findContact(services, caller, ['contactId'], input.contactId);
   const corpusId = await findCorpus(services, caller, input.corpusId);
+  const identity = input.contact ? readContact(reader, ['contact'], input.contact) : null;
+  if (identity && contact) reader.refuse(['contact'], 'Give `contact` or `contactId`, not both.');
   const row: ConversationRow = {
     id: services.newId(),
     agentId: agent.id,
-    contactId: contact?.contactId ?? continued?.contactId ?? null,
+    contactId: contact?.contactId ?? caller.contactId ?? continued?.contactId ?? null,
     continuesId: continued?.id ?? null,
     inboxId,
     corpusId,
@@ -72,6 +79,7 @@ export async function createConversation(
       organizationId: caller.organizationId,
       rule: ruleFor('sendMessage'),
       actor: caller.actor,
+      participant: participantOf(caller),
       serverId: services.serverId(),
       idempotency: idempotencyOf(caller.id, key, 'createConversation', { ...input }),
       beginning: { type: 'ConversationCreated' },
@@ -82,7 +90,11 @@ export async function createConversation(
           : { id: services.newId(), inReplyToId: message?.id ?? null, supersedesId: null, runtimeParameters: {} },
     },
     async (db) => {
-      await insertConversation(db, caller.organizationId, row);
+      const { organizationId } = caller;
+      const known =
+        identity &&
+        (await writeContact(db, { id: services.newId(), organizationId, patch: identity, path: ['contact'] }));
+      await insertConversation(db, organizationId, { ...row, contactId: known ? known.contactId : row.contactId });
       const before = { playbook: null, phase: null };
       const refusal = await checkState(db, row.agentId, row.state, { path: 'state', before });
       if (refusal) throw refusal;
@@ -156,7 +168,8 @@ async function findAgent(services: ConversationServices, caller: Caller, input: 
   let inbox = null;
   if (input.inboxId != null) {
     const id = decodeId('Inbox', input.inboxId);
-    inbox = id && (await prisma.inbox.findFirst({ where: { id, organizationId }, include: { agent: true } }));
+    const where = { id: id ?? '', AND: visibleTo(caller).inbox };
+    inbox = id && (await prisma.inbox.findFirst({ where, include: { agent: true } }));
     if (!inbox) throw new NotFoundError(['inboxId']);
   }
   const inboxId = inbox?.id ?? null;

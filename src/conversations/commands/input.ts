@@ -74,18 +74,10 @@ export class InputReader extends ValueReader {
   }
 
   author(path: string[], input: AuthorInput): Omit<Author, 'kind'> {
-    let avatarUrl: string | undefined;
-    if (input.avatarUrl != null) {
-      const at = [...path, 'avatarUrl'];
-      avatarUrl = this.text(at, String(input.avatarUrl), 2048);
-      if (!/^https?:$/.test(URL.canParse(avatarUrl ?? '') ? new URL(avatarUrl ?? '').protocol : '')) {
-        this.refuse(at, 'Must be an absolute http: or https: URL.', 'MALFORMED');
-      }
-    }
     const author = {
       externalId: this.text([...path, 'externalId'], input.externalId),
       displayName: this.text([...path, 'displayName'], input.displayName),
-      avatarUrl,
+      avatarUrl: this.url([...path, 'avatarUrl'], input.avatarUrl),
     };
     return Object.fromEntries(Object.entries(author).filter(([, value]) => value !== undefined));
   }

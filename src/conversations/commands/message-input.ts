@@ -59,7 +59,7 @@ export async function readUserMessage(
   return {
     id: services.newId(),
     role: 'USER',
-    author: contact || given ? { kind: 'END_USER', ...contact, ...given } : null,
+    author: contact || given ? { kind: 'END_USER', ...contact, ...given } : caller.confinedTo && caller.actor,
     title: titleOf(content.fragments),
     ...content,
   };

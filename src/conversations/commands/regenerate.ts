@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { finders, theOne } from '../../access/finders.ts';
 import { endUserRoles } from '../../access/visibility.ts';
 import type pg from 'pg';
@@ -43,6 +43,7 @@ export async function regenerateReply(
       organizationId,
       rule: ruleFor('regenerateReply'),
       actor: caller.actor,
+      participant: participantOf(caller),
       serverId: services.serverId(),
       expectedVersion: input.expectedVersion,
       idempotency: idempotencyOf(caller.id, key, 'regenerateReply', { ...input }),

@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { withEndedReply } from './await-reply.ts';
@@ -48,6 +48,7 @@ export async function sendControl(
     organizationId: caller.organizationId,
     rule: ruleFor(speaks ? 'sendControlForReply' : 'sendControl', input.onBusy),
     actor: caller.actor,
+    participant: participantOf(caller),
     serverId: services.serverId(),
     expectedVersion: input.expectedVersion,
     idempotency: idempotencyOf(caller.id, key, 'sendControl', { ...input }),

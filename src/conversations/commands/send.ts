@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { withEndedReply } from './await-reply.ts';
@@ -31,6 +31,7 @@ export async function sendMessage(
     organizationId: caller.organizationId,
     rule: ruleFor('sendMessage', input.onBusy),
     actor: caller.actor,
+    participant: participantOf(caller),
     serverId: services.serverId(),
     expectedVersion: input.expectedVersion,
     idempotency: idempotencyOf(caller.id, key, 'sendMessage', { ...input }),

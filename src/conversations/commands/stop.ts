@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { finders, theOne } from '../../access/finders.ts';
 import { inTransaction } from '../../db.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
@@ -6,6 +6,7 @@ import { decodeId } from '../../ids.ts';
 import type { Committed } from '../log/commit.ts';
 import type { ConversationServices } from '../services.ts';
 import { readRows, type Rows } from '../log/rows.ts';
+import { takesPart } from '../log/takes-part.ts';
 import { settleReply } from '../log/settle.ts';
 
 /** Stops exactly this reply, whichever server runs it, and keeps its text. A reply that has ended is left as it is. */
@@ -42,6 +43,11 @@ async function settleRunning(
   let rows: Rows | null;
   try {
     rows = await inTransaction(services.pool, async (db) => {
+      const { rowCount } = await db.query({
+        text: `SELECT FROM conversation WHERE id = $1 AND ${takesPart('$2')} FOR NO KEY UPDATE`,
+        values: [conversationId, caller.confinedTo && JSON.stringify(participantOf(caller))],
+      });
+      if (rowCount === 0) throw new NotFoundError(['replyId']);
       const reply = { conversationId, replyId, actor: caller.actor };
       const version = await settleReply(db, reply, { status: 'STOPPED' });
       return version === null ? null : readRows(db, { conversationId, replyId });

@@ -1,4 +1,4 @@
-import type { Caller } from '../../access/caller.ts';
+import { type Caller, participantOf } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import type { Target } from '../log/append.ts';
@@ -19,6 +19,7 @@ export function targetOf(caller: Caller, command: Command, input: ConversationIn
     organizationId: caller.organizationId,
     rule: ruleFor(command),
     actor: caller.actor,
+    participant: participantOf(caller),
     expectedVersion: input.expectedVersion,
   };
 }

@@ -56,7 +56,7 @@ export async function searchConversations(
   return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
 }
 
-type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
+export type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
 
 interface ListQuery {
   filter: ConversationFilter;
@@ -86,11 +86,9 @@ export async function countConversations(
   return keyword?.trim() ? search.run(caller, keyword, count) : count(pool, null);
 }
 
-function conditionsOf({ organizationId, confinedTo }: Lister, filter: ConversationFilter, found: Found | null) {
+function conditionsOf(lister: Lister, filter: ConversationFilter, found: Found | null) {
   const where = new Conditions();
-  where.add(`c.organization_id = ${where.value(organizationId)}`);
-  if (confinedTo && 'contactId' in confinedTo) where.add(`c.contact_id = ${where.value(confinedTo.contactId)}`);
-  else if (confinedTo) where.add(`c.id = ${where.value(confinedTo.conversationId)}`);
+  where.addLister(lister);
   where.addFilter(filter);
   if (found) where.addFound(found);
   return where;
@@ -121,12 +119,12 @@ export async function listConversations(
 /** Of these conversations, those that match the filter. */
 export async function matchingConversations(
   pool: pg.Pool,
-  organizationId: string,
+  lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
 ): Promise<Set<string>> {
   const where = new Conditions();
-  where.add(`c.organization_id = ${where.value(organizationId)}`);
+  where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter);
   const { rows } = await pool.query<{ id: string }>(
@@ -152,6 +150,12 @@ class Conditions {
 
   sql(): string {
     return this.parts.join(' AND ');
+  }
+
+  addLister({ organizationId, confinedTo }: Lister): void {
+    this.add(`c.organization_id = ${this.value(organizationId)}`);
+    if (confinedTo && 'contactId' in confinedTo) this.add(`c.contact_id = ${this.value(confinedTo.contactId)}`);
+    else if (confinedTo) this.add(`c.id = ${this.value(confinedTo.conversationId)}`);
   }
 
   addFilter(filter: ConversationFilter): void {

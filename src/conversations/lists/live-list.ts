@@ -1,5 +1,10 @@
 import type { EventType } from '../../generated/prisma/enums.ts';
-import { type ConversationFilter, listConversations, matchingConversations } from './list-conversations.ts';
+import {
+  type ConversationFilter,
+  type Lister,
+  listConversations,
+  matchingConversations,
+} from './list-conversations.ts';
 import type { LogChange, LogTail } from './log-tail.ts';
 import type pg from 'pg';
 
@@ -25,16 +30,18 @@ const moving: ReadonlySet<EventType> = new Set([
 /** A live list: changes of conversations that match or no longer match. Each is reported at most once a second. */
 export async function* conversationChanges(
   services: { pool: pg.Pool; logTail: LogTail },
-  organizationId: string,
+  lister: Lister,
   filter: ConversationFilter,
   signal: AbortSignal,
 ): AsyncGenerator<ConversationChange, void, undefined> {
   const { pool } = services;
+  const { organizationId, confinedTo } = lister;
   const waiting = new Map<string, Set<EventType>>();
+  let known: Set<string> | null = null;
   let wake = () => {};
   const listen = (changes: LogChange[]) => {
     for (const change of changes) {
-      if (change.organizationId !== organizationId) continue;
+      if (change.organizationId !== organizationId || !mayConcern(lister, change, known)) continue;
       const types = waiting.get(change.conversationId) ?? new Set();
       for (const type of change.types) types.add(type);
       waiting.set(change.conversationId, types);
@@ -45,7 +52,8 @@ export async function* conversationChanges(
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
   try {
-    const known = await matchingNow(pool, organizationId, filter);
+    const shown = await matchingNow(pool, lister, filter);
+    known = shown;
     while (!signal.aborted) {
       const batch = new Map([...waiting].slice(0, 100));
       for (const id of batch.keys()) waiting.delete(id);
@@ -56,9 +64,9 @@ export async function* conversationChanges(
         });
         continue;
       }
-      const matching = await matchingConversations(pool, organizationId, filter, [...batch.keys()]);
+      const matching = await matchingConversations(pool, lister, filter, [...batch.keys()]);
       for (const [conversationId, types] of batch) {
-        const kind = moveOf(known, conversationId, types, matching.has(conversationId));
+        const kind = moveOf(shown, conversationId, confinedTo ? nothing : types, matching.has(conversationId));
         if (kind) yield { kind, conversationId };
       }
     }
@@ -68,17 +76,27 @@ export async function* conversationChanges(
   }
 }
 
-async function matchingNow(pool: pg.Pool, organizationId: string, filter: ConversationFilter): Promise<Set<string>> {
+/** What an end user is not told of: that a conversation left which they had not seen may be another person's. */
+const nothing: ReadonlySet<EventType> = new Set();
+
+/** Whether a change may be told to the lister. `known` are the conversations that they have been shown; null until that is read. */
+function mayConcern({ confinedTo }: Lister, change: LogChange, known: ReadonlySet<string> | null): boolean {
+  if (!confinedTo) return true;
+  if ('conversationId' in confinedTo) return change.conversationId === confinedTo.conversationId;
+  return change.contactId === confinedTo.contactId || (known?.has(change.conversationId) ?? change.contactId === null);
+}
+
+async function matchingNow(pool: pg.Pool, lister: Lister, filter: ConversationFilter): Promise<Set<string>> {
   const order = { field: 'updatedAt', direction: 'desc' } as const;
   const page = { filter, order, after: null, before: null, limit: REMEMBERED, inverted: false };
-  const listed = await listConversations(pool, { organizationId, confinedTo: null }, page);
+  const listed = await listConversations(pool, lister, page);
   return new Set(listed.map(({ id }) => id).reverse());
 }
 
 function moveOf(
   known: Set<string>,
   id: string,
-  types: Set<EventType>,
+  types: ReadonlySet<EventType>,
   matches: boolean,
 ): ConversationChange['kind'] | null {
   const didMatch = known.delete(id);

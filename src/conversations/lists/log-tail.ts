@@ -15,6 +15,8 @@ export interface LogChange {
   conversationId: string;
   organizationId: string;
   types: EventType[];
+  /** Whose the conversation is now. Null if nobody's, or if it is gone. */
+  contactId: string | null;
 }
 
 /** Reports committed events to live lists, once a second, as long as there is a listener. */
@@ -76,9 +78,21 @@ export class LogTail {
       if (this.position !== position) return;
       this.position = Promise.resolve(page.position);
       more = page.more;
-      const changes = changesOf(page.events);
+      const changes = await this.ownedBy(changesOf(page.events));
       if (changes.length > 0) for (const listener of this.listeners) listener(changes);
     }
+  }
+
+  /** In one statement for all listeners: each of them asks only for what may be its own. */
+  private async ownedBy(changes: LogChange[]): Promise<LogChange[]> {
+    if (changes.length === 0) return changes;
+    const { rows } = await this.pool.query<{ id: string; contactId: string | null }>({
+      name: 'owners-of-conversations',
+      text: 'SELECT id, contact_id AS "contactId" FROM conversation WHERE id = ANY($1::uuid[])',
+      values: [changes.map(({ conversationId }) => conversationId)],
+    });
+    const owners = new Map(rows.map(({ id, contactId }) => [id, contactId]));
+    return changes.map((change) => ({ ...change, contactId: owners.get(change.conversationId) ?? null }));
   }
 }
 
@@ -89,7 +103,7 @@ function changesOf(events: readonly TailEvent[]): LogChange[] {
     const types = changes.get(conversationId)?.types ?? [];
     if (!types.includes(type)) types.push(type);
     changes.delete(conversationId);
-    changes.set(conversationId, { conversationId, organizationId, types });
+    changes.set(conversationId, { conversationId, organizationId, types, contactId: null });
   }
   return [...changes.values()];
 }

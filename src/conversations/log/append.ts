@@ -11,7 +11,7 @@
  * (`writeEvents`) or through `log-events.ts`; its fields, in `schema/event-rows.ts` and `schema/events.ts`; who may see it,
  * in `access/`; for a live list, `moving` in `lists/live-list.ts`; for frontends, `client/`; `schema.graphql` and the documents.
  */
-import type { Author } from '../../access/caller.ts';
+import type { Author, Participant } from '../../access/caller.ts';
 import { endUserRoles } from '../../access/visibility.ts';
 import type { Queryable } from '../../db.ts';
 import type { JsonObject } from '../../json.ts';
@@ -25,6 +25,7 @@ import {
   type RowsAsJson,
   rowsOf,
 } from './rows.ts';
+import { takesPart } from './takes-part.ts';
 import type { Outcome, Rule } from './transitions.ts';
 
 /** What starts with the change, besides its message and its reply. */
@@ -45,6 +46,8 @@ export interface Target {
   organizationId: string;
   rule: Rule;
   actor: Author;
+  /** Whose the conversation must be. Null for operators and servers. */
+  participant: Participant | null;
   expectedVersion?: number | null | undefined;
 }
 
@@ -69,10 +72,12 @@ export type Appended =
 
 /** Why nothing was written. */
 export interface Refusal {
-  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH';
+  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH' | 'BLOCKED';
   version: number;
   runningReplyId: string | null;
   handoffId: string | null;
+  /** For BLOCKED: the person. */
+  contactId: string | null;
 }
 
 /** Locks the conversation, decides from the locked row, and writes the change with its events, in one round trip. */
@@ -99,6 +104,7 @@ export async function append(db: Queryable, change: Change): Promise<Appended> {
       change.serverId,
       change.state ? JSON.stringify(change.state) : null,
       change.beginning ? JSON.stringify(change.beginning) : null,
+      change.participant && JSON.stringify(change.participant),
     ],
   });
   const row = rows[0];
@@ -125,16 +131,17 @@ input AS (
   SELECT * FROM idempotency WHERE organization_id = $2::uuid AND caller = $3::text AND key = $4::text
 ), locked AS (
   SELECT * FROM conversation
-  WHERE id = $1::uuid AND organization_id = $2::uuid AND NOT EXISTS (SELECT FROM done)
+  WHERE id = $1::uuid AND organization_id = $2::uuid AND ${takesPart('$18')} AND NOT EXISTS (SELECT FROM done)
   FOR NO KEY UPDATE
 ), decided AS (
-  SELECT locked.*,
+  SELECT locked.*, blocked.id AS blocked_id,
     CASE
       WHEN status = 'ENDED' AND $7::text <> 'OK' THEN $7::text
       WHEN generating_message_id IS NOT NULL AND $8::text <> 'OK' THEN $8::text
       WHEN version <> $6::int THEN 'VERSION'
       WHEN status = 'HANDED_OFF' AND $9::text <> 'OK' THEN $9::text
       WHEN status = 'ACTIVE' AND $10::text <> 'OK' THEN $10::text
+      WHEN blocked.id IS NOT NULL THEN 'BLOCKED'
       ELSE 'OK'
     END AS outcome,
     (reply IS NOT NULL AND status = 'ACTIVE')::int AS generates,
@@ -142,7 +149,8 @@ input AS (
     (begins IS NOT NULL)::int AS starts,
     ${stateOf('locked')} AS state_before,
     ${stateOf('locked')} || coalesce(state, '{}') AS state_after
-  FROM locked, input
+  FROM input, locked LEFT JOIN contact blocked ON blocked.blocked_at IS NOT NULL AND $12::jsonb->>'role' = 'USER'
+    AND blocked.id = coalesce(($12::jsonb->'author'->>'contactId')::uuid, locked.contact_id)
 ), planned AS (
   SELECT *, (state_after <> state_before)::int AS steers, says + (state_after <> state_before)::int + starts + generates AS events
   FROM decided
@@ -270,7 +278,7 @@ SELECT
     WHEN done.input_hash = $5 THEN 'REPLAY' ELSE 'MISMATCH' END AS "outcome",
   coalesce(done.version, p.version, 0) AS "version",
   p.generating_message_id AS "runningReplyId",
-  p.handoff_id AS "handoffId",
+  p.handoff_id AS "handoffId", p.blocked_id AS "contactId",
   done.conversation_id AS "conversationId", done.message_id AS "messageId", done.reply_id AS "replyId",
   CASE WHEN c.id IS NOT NULL THEN ${conversationJson('c')}
     WHEN p.outcome = 'OK' THEN ${conversationJson('p')} END AS "conversation",

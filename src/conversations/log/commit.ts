@@ -12,10 +12,12 @@ import {
   VersionConflictError,
 } from '../failures.ts';
 import type { ReplyRunner } from '../reply-runner.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
 import { append, type Appended, type Change, type Refusal, type Target } from './append.ts';
 import { checkState, needsPlaybooks } from './check-state.ts';
 import { readRows, type Rows } from './rows.ts';
 import { settleReply } from './settle.ts';
+import { takesPart } from './takes-part.ts';
 import { decide, type Standing } from './transitions.ts';
 
 /** The services that committing a change uses. */
@@ -160,15 +162,15 @@ async function unchanged(db: pg.PoolClient, { conversationId }: Target): Promise
 
 function refusal(outcome: Refusal['outcome'], locked: LockedRow | null): Refusal {
   const { version = 0, runningReplyId = null, handoffId = null } = locked ?? {};
-  return { outcome, version, runningReplyId, handoffId };
+  return { outcome, version, runningReplyId, handoffId, contactId: null };
 }
 
 async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): Promise<LockedRow | null> {
   const { rows } = await db.query<LockedRow>({
     text: `SELECT version, status, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase,
         handoff_id AS "handoffId"
-      FROM conversation WHERE id = $1 AND organization_id = $2 ${lock}`,
-    values: [target.conversationId, target.organizationId],
+      FROM conversation WHERE id = $1 AND organization_id = $2 AND ${takesPart('$3')} ${lock}`,
+    values: [target.conversationId, target.organizationId, target.participant && JSON.stringify(target.participant)],
   });
   return rows[0] ?? null;
 }
@@ -239,7 +241,7 @@ async function answer(services: CommitServices, change: Target | Change, result:
   throw failure(result, change);
 }
 
-function failure({ outcome, version, runningReplyId, handoffId }: Refusal, change: Target | Change): Error {
+function failure({ outcome, version, runningReplyId, handoffId, contactId }: Refusal, change: Target | Change): Error {
   const { conversationId } = change;
   switch (outcome) {
     case 'NOT_FOUND':
@@ -256,6 +258,8 @@ function failure({ outcome, version, runningReplyId, handoffId }: Refusal, chang
       return new HandedOffError(conversationId, handoffId ?? '');
     case 'NOT_HANDED_OFF':
       return new NotHandedOffError(conversationId);
+    case 'BLOCKED':
+      return new ContactBlockedError(contactId ?? '');
     case 'SETTLE':
       return new Error('A reply that is to be stopped first is no failure.');
   }

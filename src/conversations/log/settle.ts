@@ -49,6 +49,7 @@ export async function settleReply(
     organizationId: released.organizationId,
     rule: transitions.startHandoff,
     actor,
+    participant: null,
     serverId: null,
     beginning: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
   });

@@ -24,7 +24,15 @@ export async function steerReply(
     const held = rows[0];
     if (!held) return null;
     const rule = { ...transitions.changeState, running: 'OK' } as const;
-    const appended = await append(db, { conversationId, ...held, rule, actor, serverId: null, state });
+    const appended = await append(db, {
+      conversationId,
+      ...held,
+      rule,
+      actor,
+      participant: null,
+      serverId: null,
+      state,
+    });
     await db.query({
       text: `UPDATE message SET state_after = jsonb_build_object('playbook', c.playbook, 'phase', c.phase,
           'systemMessage', c.system_message, 'context', c.context)

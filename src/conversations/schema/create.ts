@@ -1,8 +1,12 @@
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { refuseFields, refuseOperatorInput } from '../../access/participation.ts';
 import { builder } from '../../graphql/builder.ts';
 import { createConversation } from '../commands/create.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
+import { ContactIdentityInput } from '../../contacts/schema/inputs.ts';
 import { IdempotencyMismatchError } from '../failures.ts';
 import { MessageAction, MessageInput, StateInput, fields } from './inputs.ts';
+import { takeReply } from './take-reply.ts';
 import { payload, withMessage, withReply } from './payloads.ts';
 
 const CreateConversationInput = builder.inputType('CreateConversationInput', {
@@ -12,6 +16,10 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       description: "The agent that answers. Default: the inbox's agent, or else the organization's default agent.",
     }),
     contactId: t.id({ description: 'The end user.' }),
+    contact: t.field({
+      type: ContactIdentityInput,
+      description: 'The end user, in place of `contactId`. Created or changed as by `upsertContact`.',
+    }),
     inboxId: t.id({ description: 'The inbox through which the conversation arrives.' }),
     continues: t.id({
       description: 'The ended conversation that this one goes on from. Its contact is the default of `contactId`.',
@@ -43,6 +51,19 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
   }),
 });
 
+/** A client token begins the conversation of its own person, with the default agent or that of the inbox. */
+const operatorFields = [
+  'agentId',
+  'contactId',
+  'contact',
+  'state',
+  'systemPrompt',
+  'corpusId',
+  'runtimeParameters',
+  'metadata',
+  'searchMetadata',
+] as const;
+
 const CreateConversationPayload = payload('CreateConversationPayload', 'The new conversation.');
 withMessage(CreateConversationPayload, 'The first message. Null if none was given.', { always: false });
 withReply(CreateConversationPayload, 'The first reply. Null with `action: NONE`.', { always: false });
@@ -51,16 +72,23 @@ builder.mutationField('createConversation', (t) =>
   t.field({
     type: CreateConversationPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, startConversation: true },
     description:
-      "Creates a conversation: with a message, with the agent's greeting, or empty (`action: NONE` and no message).",
+      "Creates a conversation: with a message, with the agent's greeting, or empty (`action: NONE` and no message). " +
+      'A client token begins its own conversations: with a title, a message, and an inbox that the person has written to before.',
     errors: {
-      types: [NotFoundError, InvalidInputError, IdempotencyMismatchError],
+      types: [NotFoundError, InvalidInputError, IdempotencyMismatchError, ContactBlockedError],
       union: { name: 'CreateConversationResult', description: 'The result of `createConversation`.' },
     },
     args: {
       input: t.arg({ type: CreateConversationInput, required: true, description: 'The conversation to create.' }),
     },
-    resolve: (_root, { input }, { services, viewer }) => createConversation(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      const { services, viewer } = context;
+      refuseFields(viewer, input, operatorFields);
+      if (input.message) refuseOperatorInput(viewer, input.message, ['message']);
+      if (viewer.confinedTo && input.action !== 'NONE') await takeReply(context, services.newId());
+      return createConversation(services, viewer, input);
+    },
   }),
 );

@@ -1,13 +1,6 @@
 import { builder } from '../../graphql/builder.ts';
+import { DateTimeRange } from '../../graphql/date-time-range.ts';
 import { ConversationStatusRef } from './conversation.ts';
-
-const DateTimeRange = builder.inputType('DateTimeRange', {
-  description: 'A range of time from `from` (included) to `to` (not included). A bound left out does not limit.',
-  fields: (t) => ({
-    from: t.field({ type: 'DateTime', description: 'Start of the range, included.' }),
-    to: t.field({ type: 'DateTime', description: 'End of the range, not included.' }),
-  }),
-});
 
 const OpenHandoffStatus = builder.enumType('OpenHandoffStatus', {
   description: 'Progress of the handoff in force.',

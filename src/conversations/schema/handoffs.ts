@@ -1,5 +1,5 @@
 import { endConversation } from '../commands/end.ts';
-import { requireConversation } from '../../access/participation.ts';
+import { refuseFields, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { ConversationEndedError, HandedOffError, NotHandedOffError, VersionConflictError } from '../failures.ts';
@@ -28,14 +28,18 @@ builder.mutationField('startHandoff', (t) =>
   t.field({
     type: StartHandoffPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, askForHuman: true },
     description: 'Asks for a human. A running reply is stopped, and the agent stays silent until the handoff ends.',
     errors: {
       types: [HandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
       union: { name: 'StartHandoffResult', description: 'The result of `startHandoff`.' },
     },
     args: { input: t.arg({ type: StartHandoffInput, required: true, description: 'The handoff to start.' }) },
-    resolve: (_root, { input }, { services, viewer }) => startHandoff(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      await requireConversation(context, input.conversationId);
+      refuseFields(context.viewer, input, ['queue', 'assignee', 'metadata']);
+      return startHandoff(context.services, context.viewer, input);
+    },
   }),
 );
 
@@ -120,7 +124,7 @@ builder.mutationField('endConversation', (t) =>
   t.field({
     type: EndConversationPayload,
     nullable: true,
-    authScopes: { write: true, participate: true },
+    authScopes: { write: true, end: true },
     description: 'Ends the conversation. No more messages are accepted. Ending it again does nothing.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],

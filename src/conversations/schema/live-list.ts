@@ -1,4 +1,4 @@
-import { asBadInput } from '../../graphql/errors.ts';
+import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
 import { cancellable } from '../stream/stream.ts';
@@ -37,15 +37,16 @@ const ConversationChangeRef = builder.objectRef<ConversationChange>('Conversatio
 builder.subscriptionField('conversationChanges', (t) =>
   t.field({
     type: ConversationChangeRef,
-    authScopes: { read: true },
+    authScopes: { read: true, participate: true },
     description:
-      'A live list of conversations. Each is reported at most once a second. It cannot be resumed: after a reconnect, read `conversations` again.',
+      'A live list of conversations, for a client token of its own. Each is reported at most once a second. It cannot be resumed: after a reconnect, read `conversations` again.',
     args: { filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }) },
     subscribe: async (_root, args, { services, viewer }) => {
       const filter = args.filter ?? {};
+      if (viewer.confinedTo && filter.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
       // Tries the filter first: an unusable one is reported as bad input, not as a failure of the stream.
-      await matchingConversations(services.pool, viewer.organizationId, filter, []).catch(asBadInput);
-      return cancellable((signal) => conversationChanges(services, viewer.organizationId, filter, signal));
+      await matchingConversations(services.pool, viewer, filter, []).catch(asBadInput);
+      return cancellable((signal) => conversationChanges(services, viewer, filter, signal));
     },
     resolve: (change) => change,
   }),

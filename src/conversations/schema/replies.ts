@@ -1,4 +1,4 @@
-import { requireReply } from '../../access/participation.ts';
+import { refuseFields, requireReply } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import {
@@ -11,6 +11,7 @@ import {
 import { regenerateReply } from '../commands/regenerate.ts';
 import { stopReply } from '../commands/stop.ts';
 import { fields } from './inputs.ts';
+import { takeReply } from './take-reply.ts';
 import { payload, withReply } from './payloads.ts';
 
 const StopReplyInput = builder.inputType('StopReplyInput', {
@@ -61,7 +62,7 @@ builder.mutationField('regenerateReply', (t) =>
   t.field({
     type: RegenerateReplyPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, regenerate: true },
     description:
       'Generates a new reply that replaces the latest one. The old one stays readable through `Message.supersedes`.',
     errors: {
@@ -77,6 +78,11 @@ builder.mutationField('regenerateReply', (t) =>
       union: { name: 'RegenerateReplyResult', description: 'The result of `regenerateReply`.' },
     },
     args: { input: t.arg({ type: RegenerateReplyInput, required: true, description: 'The reply to replace.' }) },
-    resolve: (_root, { input }, { services, viewer }) => regenerateReply(services, viewer, input),
+    resolve: async (_root, { input }, context) => {
+      const conversationId = await requireReply(context, input.replyId);
+      refuseFields(context.viewer, input, ['runtimeParameters']);
+      if (conversationId !== null) await takeReply(context, conversationId);
+      return regenerateReply(context.services, context.viewer, input);
+    },
   }),
 );

@@ -1,8 +1,8 @@
 import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
 import { builder } from '../../graphql/builder.ts';
-import type { GraphQLContext } from '../../graphql/context.ts';
-import { rateLimited } from '../../graphql/errors.ts';
+import { takeReply } from './take-reply.ts';
 import { decodeId } from '../../ids.ts';
 import { addAgentMessage } from '../commands/agent-message.ts';
 import {
@@ -67,6 +67,7 @@ builder.mutationField('sendMessage', (t) =>
         NotFoundError,
         InvalidInputError,
         IdempotencyMismatchError,
+        ContactBlockedError,
       ],
       union: { name: 'SendMessageResult', description: 'The result of `sendMessage`.' },
     },
@@ -76,18 +77,11 @@ builder.mutationField('sendMessage', (t) =>
     resolve: async (_root, { input }, context) => {
       await requireConversation(context, input.conversationId);
       refuseOperatorInput(context.viewer, input);
-      if (input.action !== 'NONE') await takeReply(context, input.conversationId);
+      if (input.action !== 'NONE') await takeReply(context, decodeId('Conversation', input.conversationId));
       return sendMessage(context.services, context.viewer, input);
     },
   }),
 );
-
-/** Counts one more reply for this person. Throws `RATE_LIMITED` when they have no reply left for now. */
-async function takeReply({ services, viewer }: GraphQLContext, conversationId: string): Promise<void> {
-  const id = decodeId('Conversation', conversationId);
-  const refusal = id && (await services.replyLimits.take(viewer, id));
-  if (refusal) throw rateLimited(refusal.message, refusal.retryAfter);
-}
 
 const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
   description: 'Only `conversationId` and `content` are required.',

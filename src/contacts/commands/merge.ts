@@ -1,0 +1,73 @@
+import type pg from 'pg';
+import type { Author } from '../../access/caller.ts';
+import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
+import { InvalidInputError, NotFoundError } from '../../errors.ts';
+import { decodeId } from '../../ids.ts';
+import type { ContactServices } from '../model.ts';
+
+export interface MergeContactsInput {
+  contactId: string;
+  intoContactId: string;
+}
+
+/**
+ * Merges an anonymous contact into a known one. The conversations move, each with an event in its log, and so do the idempotency
+ * keys. The anonymous contact is gone, and its tokens with it.
+ */
+export async function mergeContacts(
+  services: ContactServices,
+  { organizationId, actor }: { organizationId: string; actor: Author },
+  input: MergeContactsInput,
+): Promise<{ contactId: string; mergedContactId: string }> {
+  const [from, into] = [decodeId('Contact', input.contactId), decodeId('Contact', input.intoContactId)];
+  if (!from) throw new NotFoundError(['contactId']);
+  if (!into) throw new NotFoundError(['intoContactId']);
+  if (from === into) throw refusal('intoContactId', 'Must be another contact.');
+  const merge = async (db: pg.PoolClient) => {
+    await requireBoth(db, organizationId, from, into);
+    await db.query({
+      text: `UPDATE idempotency mine SET caller = $3 WHERE organization_id = $1 AND caller = $2 AND NOT EXISTS (
+        SELECT FROM idempotency theirs WHERE theirs.organization_id = $1 AND theirs.caller = $3 AND theirs.key = mine.key)`,
+      values: [organizationId, `contact:${from}`, `contact:${into}`],
+    });
+    const { rows } = await db.query<{ conversationId: string; version: number }>({
+      text: moveSql,
+      values: [from, organizationId, into, JSON.stringify(actor)],
+    });
+    await db.query('DELETE FROM contact WHERE id = $1', [from]);
+    return rows;
+  };
+  const moved = await inTransaction(services.pool, merge, { statementMs: LONG_STATEMENT_MS });
+  for (const conversation of moved) services.bus.publish({ kind: 'log', ...conversation });
+  return { contactId: into, mergedContactId: from };
+}
+
+/** Locks both, so that neither is merged or gets a conversation meanwhile. In the order of their ids, so that two merges never wait for each other. */
+async function requireBoth(db: pg.PoolClient, organizationId: string, from: string, into: string): Promise<void> {
+  const { rows } = await db.query<{ id: string; anonymous: boolean }>({
+    text: 'SELECT id, anonymous FROM contact WHERE id = ANY($1::uuid[]) AND organization_id = $2 ORDER BY id FOR UPDATE',
+    values: [[from, into], organizationId],
+  });
+  const [source, target] = [from, into].map((id) => rows.find((row) => row.id === id));
+  if (!source) throw new NotFoundError(['contactId']);
+  if (!target) throw new NotFoundError(['intoContactId']);
+  if (!source.anonymous) throw refusal('contactId', 'Must be anonymous: a known person is not merged into another.');
+  if (target.anonymous) throw refusal('intoContactId', 'Must be a known person, not an anonymous one.');
+}
+
+function refusal(field: string, detail: string): InvalidInputError {
+  return new InvalidInputError([{ path: [field], code: 'NOT_ALLOWED', detail }]);
+}
+
+/** In the order of the ids too: whatever a command holds of one conversation, it waits for no other. */
+const moveSql = /* sql */ `
+WITH locked AS (
+  SELECT id FROM conversation WHERE contact_id = $1 AND organization_id = $2 ORDER BY id FOR NO KEY UPDATE
+), moved AS (
+  UPDATE conversation c SET contact_id = $3, version = version + 1, updated_at = now() FROM locked WHERE c.id = locked.id
+  RETURNING c.id, c.organization_id, c.version
+), logged AS (
+  INSERT INTO event (conversation_id, version, organization_id, type, actor)
+  SELECT id, version, organization_id, 'ConversationUpdated', $4::jsonb FROM moved
+)
+SELECT id AS "conversationId", version FROM moved`;

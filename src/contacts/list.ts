@@ -1,0 +1,71 @@
+import type { Queryable } from '../db.ts';
+import type { Contact } from '../generated/prisma/client.ts';
+import { ValueReader } from '../value-reader.ts';
+
+/** A contact must match all fields that are given. */
+export interface ContactFilter {
+  anonymous?: boolean | null | undefined;
+  metadata?: unknown;
+  created?: { from?: Date | null | undefined; to?: Date | null | undefined } | null | undefined;
+}
+
+/** A place in the list. */
+interface ContactPlace {
+  createdAt: Date;
+  id: string;
+}
+
+export interface ContactQuery {
+  organizationId: string;
+  keyword?: string | null | undefined;
+  filter: ContactFilter;
+  after: ContactPlace | null;
+  before: ContactPlace | null;
+  limit: number;
+  inverted: boolean;
+}
+
+/** The most words that a keyword may have. */
+const MAX_WORDS = 10;
+/** What the index `contact_words_idx` is over. */
+const words = `lower(coalesce(display_name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(external_id, ''))`;
+
+/** A page of contacts, oldest first. Throws `InvalidInputError` for a keyword or metadata that cannot be searched for. */
+export async function listContacts(db: Queryable, query: ContactQuery): Promise<Contact[]> {
+  const reader = new ValueReader();
+  const asked = (reader.text(['keyword'], query.keyword, 200) ?? '').split(/\s+/).filter(Boolean);
+  if (asked.length > MAX_WORDS) reader.refuse(['keyword'], `Has more than ${MAX_WORDS} words.`, 'TOO_LONG');
+  const metadata = reader.object(['filter', 'metadata'], query.filter.metadata);
+  reader.finish();
+  const { after, before, filter } = query;
+  const patterns = asked.map((word) => `%${word.replace(/[\\%_]/g, '\\$&')}%`);
+  // One condition for each word: the index serves no list of them.
+  const matches = patterns.map((_, index) => ` AND ${words} LIKE lower($${index + 11})`).join('');
+  const way = query.inverted ? 'DESC' : 'ASC';
+  const { rows } = await db.query<Contact>({
+    text: `SELECT id, organization_id AS "organizationId", external_id AS "externalId", display_name AS "displayName",
+        avatar_url AS "avatarUrl", email, metadata, anonymous, blocked_at AS "blockedAt",
+        token_generation AS "tokenGeneration", created_at AS "createdAt"
+      FROM contact
+      WHERE organization_id = $1${matches}
+        AND ($2::boolean IS NULL OR anonymous = $2) AND ($3::jsonb IS NULL OR metadata @> $3)
+        AND ($4::timestamptz IS NULL OR created_at >= $4) AND ($5::timestamptz IS NULL OR created_at < $5)
+        AND ($6::timestamptz IS NULL OR (created_at, id) > ($6, $7::uuid))
+        AND ($8::timestamptz IS NULL OR (created_at, id) < ($8, $9::uuid))
+      ORDER BY created_at ${way}, id ${way} LIMIT $10`,
+    values: [
+      query.organizationId,
+      filter.anonymous ?? null,
+      metadata === undefined ? null : JSON.stringify(metadata),
+      filter.created?.from ?? null,
+      filter.created?.to ?? null,
+      after?.createdAt ?? null,
+      after?.id ?? null,
+      before?.createdAt ?? null,
+      before?.id ?? null,
+      query.limit,
+      ...patterns,
+    ],
+  });
+  return rows;
+}

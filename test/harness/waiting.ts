@@ -1,0 +1,13 @@
+import type pg from 'pg';
+import { expect } from 'vitest';
+
+/** Resolves once this many statements of the database wait for a lock. */
+export async function untilWaiting(pool: pg.Pool, statements: number): Promise<void> {
+  const count = async () => {
+    const { rows } = await pool.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return rows[0]?.waiting;
+  };
+  await expect.poll(count, { timeout: 10_000 }).toBe(statements);
+}
