@@ -122,6 +122,7 @@ const importDirection = {
 
 /** GraphQL types that are values, pages, events, results or failures: they have no identity of their own. */
 const valueTypes = [
+  'OrganizationEvent',
   'AgentRuntime',
   'Author',
   'Canvas',
@@ -188,7 +189,8 @@ export default defineConfig(
     rules: {
       ...graphql.configs['flat/schema-recommended'].rules,
       ...graphql.configs['flat/schema-relay'].rules,
-      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false }],
+      // An entry of a log has a place and no id.
+      '@graphql-eslint/relay-edge-types': ['error', { listTypeCanWrapOnlyEdgeType: false, shouldImplementNode: false }],
       '@graphql-eslint/strict-id-in-types': [
         'error',
         {

@@ -80,6 +80,7 @@ describe('what is counted', () => {
     id: 'key',
     organizationId: 'ours',
     scopes: [],
+    tokenGeneration: 0,
     contactId: null,
     confinedTo: null,
     actor: { kind: 'SYSTEM' },
