@@ -122,7 +122,6 @@ const importDirection = {
 
 /** GraphQL types that are values, pages, events, results or failures: they have no identity of their own. */
 const valueTypes = [
-  'OrganizationEvent',
   'AgentRuntime',
   'Author',
   'Canvas',
@@ -133,6 +132,7 @@ const valueTypes = [
   'HttpTool',
   'InputIssue',
   'KnowledgePassage',
+  'OrganizationEvent',
   'PageInfo',
   'Playbook',
   'PlaybookPhase',

@@ -97,6 +97,6 @@ export const certainty: Certainty = {
   ofText: { article: 0.5, passage: 0.3, title: 0.2 },
   namedQuestion: 0.06,
   textThreshold: 0.38,
-  threshold: 0.50,
+  threshold: 0.5,
   near: 0.2,
 };
