@@ -1,9 +1,12 @@
-import { parse, subscribe } from 'graphql';
+import { parse } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { settleReply } from '../src/conversations/log/settle.ts';
 import { inTransaction } from '../src/db.ts';
 import { createContext } from '../src/graphql/context.ts';
+import { Groups } from '../src/graphql/delivery/groups.ts';
+import { subscribe } from '../src/graphql/delivery/subscribe.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask, subscribeSse, type Target } from './harness/client.ts';
@@ -242,20 +245,29 @@ test('whoever had not yet read the last events of a conversation when it was del
   const { conversation, cursor: after } = await createConversation(server, { agentId, action: 'NONE' });
   const uuid = decodeId('Conversation', conversation.id) ?? '';
   const held = await services.feedRegistry.acquire(uuid);
-  const stream = await subscribe({
+  const written: Buffer[] = [];
+  const wire = {
+    isOpen: true,
+    isFull: false,
+    write: (results: readonly Buffer[]) => void written.push(...results),
+    drained: () => Promise.resolve(),
+  };
+  const stream = await subscribe(new Groups(), {
     schema,
     document: parse(conversationEventsQuery),
     variableValues: { conversationId: conversation.id, after },
-    contextValue: createContext(services, viewer),
+    contextValue: createContext(services, viewer, wire),
   });
   if (!(Symbol.asyncIterator in stream)) throw new Error(JSON.stringify(stream));
   // The server knows of the message, and its reader does not ask for it before it is gone.
   await give(server, 'sendMessage', { conversationId: conversation.id, content, action: 'NONE' });
   await held?.feed.refresh();
   await give(server, 'deleteConversation', { conversationId: conversation.id });
-  const results = [];
-  for await (const result of stream) results.push(result);
+  // It reads from here on.
+  expect(await stream.next()).toMatchObject({ done: true });
   held?.release();
+  const result = z.object({ data: z.unknown(), errors: z.array(z.unknown()).optional() });
+  const results = written.map((json) => result.parse(JSON.parse(json.toString())));
   expect(results.flatMap(({ errors }) => errors ?? [])).toEqual([]);
   expect(results.at(-1)?.data).toMatchObject({ event: { __typename: 'ConversationDeleted' } });
 });
