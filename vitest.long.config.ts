@@ -1,8 +1,9 @@
-import { defineConfig, mergeConfig } from 'vitest/config';
+import { defineConfig } from 'vitest/config';
 import config from './vitest.config.ts';
 
 /** What takes too long for every run: npm run test:long. One file at a time, because they load the machine. */
-export default mergeConfig(
-  config,
-  defineConfig({ test: { include: ['test/long/**/*.test.ts'], exclude: [], maxWorkers: 1, testTimeout: 600_000 } }),
-);
+export default defineConfig({
+  ...config,
+  // Not merged, since lists would be joined: the files of the other suite would run again.
+  test: { ...config.test, include: ['test/long/**/*.test.ts'], maxWorkers: 1, testTimeout: 600_000 },
+});
