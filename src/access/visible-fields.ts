@@ -31,7 +31,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'updatedAt',
     'version',
   ],
-  ConversationConnection: ['edges', 'nodes', 'pageInfo'],
+  ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
   Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
@@ -78,7 +78,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
 
-  ConversationChange: ['conversation', 'conversationId', 'kind'],
+  ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
   RegenerateReplyPayload: ['reply'],

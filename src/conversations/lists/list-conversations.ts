@@ -122,11 +122,13 @@ export async function matchingConversations(
   lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
+  found: Found | null = null,
 ): Promise<Set<string>> {
   const where = new Conditions();
   where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter);
+  if (found) where.addFound(found);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
     where.values,
