@@ -284,7 +284,9 @@ beforeAll(async () => {
   const organizationId = await firstOrganization(services);
   contact = await addContact(services, organizationId);
   foreign = await addOrganization(services);
+  await createConversation({ url: server.url, key: foreign.key }, { action: 'NONE' });
   const stranger = await addContact(services, organizationId);
+  await createConversation(server, { contactId: stranger, action: 'NONE' });
   const revoked = await addKey(services, { organizationId });
   const expired = await addKey(services, { organizationId, expiresAt: new Date(Date.now() - 1) });
   const tokenOfRevoked = await mintToken({ url: server.url, key: revoked.secret }, { contactId: contact });

@@ -170,7 +170,12 @@ class Conditions {
         AND CASE WHEN h.accepted_at IS NULL THEN 'WAITING' ELSE 'ACCEPTED' END = ANY(${this.value(filter.handoffStatus)}))`);
     }
     // The condition of the index, which holds no empty lists.
-    if (filter.labels?.length) this.add(`c.labels <> '{}' AND c.labels @> ${this.value(filter.labels)}`);
+    if (filter.labels?.length) {
+      const reader = new ValueReader();
+      const labels = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
+      reader.finish();
+      this.add(`c.labels <> '{}' AND c.labels @> ${this.value(labels)}`);
+    }
     if (filter.metadata != null) {
       const reader = new ValueReader();
       const metadata = reader.object(['filter', 'metadata'], filter.metadata);
