@@ -42,6 +42,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'author',
     'canvas',
     'citations',
+    'clientId',
     'completedAt',
     'contentPayload',
     'conversation',
