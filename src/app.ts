@@ -186,7 +186,7 @@ export async function startApp(
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
-    const logTail = new LogTail(pool, logger);
+    const logTail = new LogTail(pool, bus, logger);
 
     const services: Services = {
       pool,
