@@ -60,6 +60,7 @@ const commands = {
   'sendMessage, NONE, INTERRUPT': say('sendMessage', { action: 'NONE', ...INTERRUPT }),
   addAgentMessage: say('addAgentMessage'),
   'addAgentMessage, INTERRUPT': say('addAgentMessage', INTERRUPT),
+  addNote: say('addNote'),
   sendControl: say('sendControl'),
   'sendControl, INTERRUPT': say('sendControl', INTERRUPT),
   'sendControl, GENERATE_REPLY': say('sendControl', REPLY),
@@ -173,6 +174,12 @@ const table: Record<Command, Record<State, string>> = {
     running: 'handedOff: ReplyEnded HandoffStarted',
     handedOff: HandedOff,
     ended: Ended,
+  },
+  addNote: {
+    idle: 'idle: MessageCreated',
+    running: 'running: MessageCreated',
+    handedOff: 'handedOff: MessageCreated',
+    ended: 'ended: MessageCreated',
   },
   acceptHandoff: {
     idle: NotHandedOff,

@@ -5,6 +5,7 @@ import './schema/events.ts';
 import './schema/failure-types.ts';
 import './schema/handoffs.ts';
 import './schema/lifecycle.ts';
+import './schema/note.ts';
 import './schema/organization-events.ts';
 import './schema/queries.ts';
 import './schema/replies.ts';

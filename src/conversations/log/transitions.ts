@@ -22,6 +22,7 @@ export const transitions = {
   addAgentMessage: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   sendControl: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   sendControlForReply: { ended: 'ENDED', running: 'BUSY', handedOff: 'HANDED_OFF', active: 'OK' },
+  addNote: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
   changeState: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   regenerateReply: { ended: 'ENDED', running: 'BUSY', handedOff: 'HANDED_OFF', active: 'OK' },
   startHandoff: { ended: 'ENDED', running: 'SETTLE', handedOff: 'HANDED_OFF', active: 'OK' },
