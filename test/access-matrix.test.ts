@@ -184,6 +184,7 @@ const table: Record<string, Row> = {
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
     only.changes,
   ),
+  'Mutation.rateReply': mutation('rateReply', (t) => `replyId: ${q(t.reply)}, rating: UP`, only.changes),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,

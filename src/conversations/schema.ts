@@ -2,6 +2,7 @@ import './schema/live-list.ts';
 import './schema/control.ts';
 import './schema/create.ts';
 import './schema/events.ts';
+import './schema/feedback.ts';
 import './schema/failure-types.ts';
 import './schema/handoffs.ts';
 import './schema/lifecycle.ts';

@@ -30,6 +30,7 @@ export const transitions = {
   endHandoff: { ended: 'ENDED', running: 'OK', handedOff: 'OK', active: 'NOT_HANDED_OFF' },
   endConversation: { ended: 'UNCHANGED', running: 'SETTLE', handedOff: 'OK', active: 'OK' },
   updateConversation: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
+  rateReply: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
   deleteConversation: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
 } as const satisfies Record<string, Rule>;
 
