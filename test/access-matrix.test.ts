@@ -119,6 +119,11 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hello" }`,
     only.changes,
   ),
+  'Mutation.addNote': mutation(
+    'addNote',
+    (t) => `conversationId: ${q(t.conversation)}, content: { text: "They call twice a week." }`,
+    only.changes,
+  ),
   'Mutation.answerWithArticle': mutation(
     'answerWithArticle',
     (t) => `articleId: ${q(t.article)}, unansweredQuestionIds: [${q(t.unanswered)}]`,
@@ -179,6 +184,7 @@ const table: Record<string, Row> = {
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
     only.changes,
   ),
+  'Mutation.rateReply': mutation('rateReply', (t) => `replyId: ${q(t.reply)}, rating: UP`, only.changes),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,

@@ -11,7 +11,7 @@ beforeAll(async () => {
   organizationId = await firstOrganization(server.services);
 });
 
-const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'END'];
+const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'RATE', 'END'];
 
 /** A person with a conversation that has a reply, and a token with these grants. */
 async function somebody(grants?: readonly string[]) {
@@ -53,6 +53,7 @@ const commands: [grant: string, payload: string, field: (person: Person) => stri
     'StartHandoffPayload',
     ({ conversationId }) => `startHandoff(input: { conversationId: "${conversationId}", reason: "Help" })`,
   ],
+  ['RATE', 'RateReplyPayload', ({ replyId }) => `rateReply(input: { replyId: "${replyId}", rating: UP })`],
   [
     'END',
     'EndConversationPayload',
