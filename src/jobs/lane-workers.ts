@@ -72,10 +72,13 @@ interface JobEvent {
   error: unknown;
 }
 
+/** Levels of graphile-worker's own. */
+const failures: readonly string[] = ['error'];
+
 /** Leaves out what the lines come with: payloads, and whole errors. */
 function bridge(logger: Logger): WorkerLogger {
   return new WorkerLogger(() => (level, message) => {
-    if (String(level) === 'error') logger.warn({ from: 'graphile-worker' }, message);
+    if (failures.includes(level)) logger.warn({ from: 'graphile-worker' }, message);
     else logger.debug({ from: 'graphile-worker' }, message);
   });
 }
