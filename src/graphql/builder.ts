@@ -46,6 +46,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       askForHuman: scopes.includes('askForHuman'),
       regenerate: scopes.includes('regenerate'),
       end: scopes.includes('end'),
+      visit: scopes.includes('visit'),
     }),
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
       forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),
