@@ -190,7 +190,7 @@ export async function startApp(
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startForgettingVisitors(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
-    const logTail = new LogTail(pool, logger);
+    const logTail = new LogTail(pool, bus, logger);
 
     const services: Services = {
       pool,
@@ -213,7 +213,7 @@ export async function startApp(
       standing,
       replyLimits,
       visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
-      checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
