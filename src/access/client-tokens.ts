@@ -16,6 +16,8 @@ const claimsSchema = z.object({
   conversation: z.uuid().optional(),
   /** The contact of the conversation when the token was issued. Left out if it had none, and in tokens of earlier releases. */
   person: z.uuid().optional(),
+  /** The web chat of a visit. */
+  inbox: z.uuid().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int().optional(),
   /** Left out: to end conversations, and nothing else. */
@@ -35,6 +37,7 @@ export async function mintClientToken(
     participant,
     grants,
     displayName,
+    inboxId,
     expiresAt,
   }: {
     organizationId: string;
@@ -44,26 +47,41 @@ export async function mintClientToken(
     grants: readonly ClientGrant[];
     /** Null: the contact's. */
     displayName: string | null;
+    inboxId?: string;
     expiresAt: Date;
   },
 ): Promise<string> {
-  const { rows } = await db.query<{ secret: string }>({
-    text: 'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
-    values: [organizationId, randomBytes(32).toString('base64url')],
-  });
-  if (!rows[0]) throw new Error('the organization of a viewer is gone');
+  const secret = await tokenSecretOf(db, organizationId);
   const { contactId, tokenGeneration: gen } = participant;
   const confined =
     'contactId' in confinedTo
       ? { contact: confinedTo.contactId }
       : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
-  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }) };
+  const holder = {
+    ...(keyId !== null && { key: keyId }),
+    ...(displayName !== null && { name: displayName }),
+    ...(inboxId !== undefined && { inbox: inboxId }),
+  };
   return new SignJWT({ org: organizationId, ...holder, ...confined, gen, grants })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setIssuer(ISSUER)
     .setIssuedAt()
     .setExpirationTime(expiresAt)
-    .sign(secretOf(rows[0].secret));
+    .sign(secretOf(secret));
+}
+
+/** The secret that signs the tokens of an organization. The row is written only for its first token. */
+async function tokenSecretOf(db: Queryable, organizationId: string): Promise<string> {
+  const ask = async (text: string, ...values: string[]) =>
+    (await db.query<{ secret: string | null }>({ text, values: [organizationId, ...values] })).rows[0]?.secret;
+  const secret =
+    (await ask('SELECT token_secret AS secret FROM organization WHERE id = $1')) ??
+    (await ask(
+      'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
+      randomBytes(32).toString('base64url'),
+    ));
+  if (secret == null) throw new Error('the organization of a viewer is gone');
+  return secret;
 }
 
 /** A person, and which generation of their tokens. */
@@ -75,6 +93,7 @@ export interface TokenHolder {
 interface TokenRow {
   secret: string | null;
   keyGone: boolean;
+  inboxGone: boolean;
   contactId: string | null;
   tokenGeneration: number | null;
   externalId: string | null;
@@ -88,23 +107,25 @@ export function isClientToken(credential: string): boolean {
   return claimsOf(credential) !== undefined;
 }
 
-/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person or conversation is gone. */
+/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person, conversation or inbox is gone. */
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
   const { rows } = await db.query<TokenRow>({
     name: 'find-client-token',
-    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
+    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone",
+        $5::uuid IS NOT NULL AND i.id IS NULL AS "inboxGone", c.id AS "conversationId",
         p.id AS "contactId", p.token_generation AS "tokenGeneration", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
       FROM organization o
       LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
+      LEFT JOIN inbox i ON i.id = $5 AND i.organization_id = o.id
       LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
       LEFT JOIN contact p ON p.id = coalesce($3, c.contact_id) AND p.organization_id = o.id
       WHERE o.id = $1`,
-    values: [claims.org, claims.key ?? null, claims.contact ?? null, claims.conversation ?? null],
+    values: [claims.org, claims.key ?? null, claims.contact ?? null, claims.conversation ?? null, claims.inbox ?? null],
   });
   const row = rows[0];
-  if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
+  if (!row?.secret || row.keyGone || row.inboxGone || !(await isSigned(token, row.secret))) return null;
   const { contactId, externalId, avatarUrl } = row;
   const { name: displayName = row.displayName, grants = ['end'] } = claims;
   const { gen: tokenGeneration = 0, person = contactId } = claims;
@@ -121,6 +142,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     expiresAt: new Date(claims.exp * 1000),
     confinedTo,
     contactId,
+    inboxId: claims.inbox,
     tokenGeneration,
   };
 }

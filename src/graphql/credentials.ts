@@ -34,6 +34,7 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   if (scopes.length === 0) return null;
   const keyScopes = scopes.filter(isKeyScope).map((scope) => `\`${scope.toUpperCase()}\``);
   const kinds = [
+    scopes.includes('visit') && 'requests over HTTP without a credential',
     keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
     scopes.includes('participate') && 'client tokens',
     ...scopes.filter(isClientGrant).map((grant) => `client tokens with the grant \`${grantNames[grant]}\``),
@@ -50,7 +51,7 @@ function requirementOf(extensions: unknown): Requirement {
 }
 
 function isScope(name: string): name is Scope {
-  return name === 'participate' || isKeyScope(name) || isClientGrant(name);
+  return name === 'participate' || name === 'visit' || isKeyScope(name) || isClientGrant(name);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {
