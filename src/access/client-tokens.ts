@@ -1,8 +1,7 @@
-import type { Confinement, Participant } from './caller.ts';
-import { randomBytes } from 'node:crypto';
-import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
+import type { Confinement, OperatorHolder, Participant } from './caller.ts';
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
+import { by, endedOf, isSigned, issuersOf, readClaims, signToken } from './signed-tokens.ts';
 import { type ClientGrant, isClientGrant, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley';
@@ -22,6 +21,8 @@ const claimsSchema = z.object({
   grants: z.array(z.string()).optional(),
   /** The name of whoever takes part in the one conversation. */
   name: z.string().optional(),
+  /** The operators who stand behind it, with the generations of their credentials. Left out: none. */
+  by: z.array(z.tuple([z.uuid(), z.int()])).optional(),
   exp: z.number(),
 });
 
@@ -31,6 +32,7 @@ export async function mintClientToken(
   {
     organizationId,
     keyId,
+    endsWith,
     confinedTo,
     participant,
     grants,
@@ -39,6 +41,8 @@ export async function mintClientToken(
   }: {
     organizationId: string;
     keyId: string | null;
+    /** The operators who stand behind it. */
+    endsWith: readonly OperatorHolder[];
     confinedTo: Confinement;
     participant: Participant;
     grants: readonly ClientGrant[];
@@ -47,23 +51,14 @@ export async function mintClientToken(
     expiresAt: Date;
   },
 ): Promise<string> {
-  const { rows } = await db.query<{ secret: string }>({
-    text: 'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
-    values: [organizationId, randomBytes(32).toString('base64url')],
-  });
-  if (!rows[0]) throw new Error('the organization of a viewer is gone');
   const { contactId, tokenGeneration: gen } = participant;
   const confined =
     'contactId' in confinedTo
       ? { contact: confinedTo.contactId }
       : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
-  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }) };
-  return new SignJWT({ org: organizationId, ...holder, ...confined, gen, grants })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setIssuer(ISSUER)
-    .setIssuedAt()
-    .setExpirationTime(expiresAt)
-    .sign(secretOf(rows[0].secret));
+  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }), ...by(endsWith) };
+  const claims = { org: organizationId, ...holder, ...confined, gen, grants };
+  return signToken(db, { issuer: ISSUER, organizationId, claims, expiresAt });
 }
 
 /** A person, and which generation of their tokens. */
@@ -75,6 +70,7 @@ export interface TokenHolder {
 interface TokenRow {
   secret: string | null;
   keyGone: boolean;
+  issuerGone: boolean;
   contactId: string | null;
   tokenGeneration: number | null;
   externalId: string | null;
@@ -92,19 +88,28 @@ export function isClientToken(credential: string): boolean {
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
+  const endsWith = issuersOf(claims.by);
   const { rows } = await db.query<TokenRow>({
     name: 'find-client-token',
     text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
+        ${endedOf('$5', '$6')} AS "issuerGone",
         p.id AS "contactId", p.token_generation AS "tokenGeneration", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
       FROM organization o
       LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
       LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
       LEFT JOIN contact p ON p.id = coalesce($3, c.contact_id) AND p.organization_id = o.id
       WHERE o.id = $1`,
-    values: [claims.org, claims.key ?? null, claims.contact ?? null, claims.conversation ?? null],
+    values: [
+      claims.org,
+      claims.key ?? null,
+      claims.contact ?? null,
+      claims.conversation ?? null,
+      endsWith.map(({ operatorId }) => operatorId),
+      endsWith.map(({ operatorGeneration }) => operatorGeneration),
+    ],
   });
   const row = rows[0];
-  if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
+  if (!row?.secret || row.keyGone || row.issuerGone || !(await isSigned(token, row.secret, ISSUER))) return null;
   const { contactId, externalId, avatarUrl } = row;
   const { name: displayName = row.displayName, grants = ['end'] } = claims;
   const { gen: tokenGeneration = 0, person = contactId } = claims;
@@ -122,6 +127,8 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     confinedTo,
     contactId,
     tokenGeneration,
+    operatorId: null,
+    endsWith,
   };
 }
 
@@ -131,28 +138,7 @@ function conversationOf({ conversationId }: TokenRow): Confinement | null {
 
 /** The claims of a token, not verified yet. */
 function claimsOf(token: string) {
-  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
-  try {
-    return claimsSchema.safeParse(decodeJwt(token)).data;
-  } catch {
-    return undefined;
-  }
-}
-
-async function isSigned(token: string, secret: string): Promise<boolean> {
-  try {
-    await jwtVerify(token, secretOf(secret), { issuer: ISSUER, algorithms: ['HS256'] });
-    return true;
-  } catch (error) {
-    // Expiry is checked after the signature, so the token was signed by this system.
-    if (error instanceof errors.JWTExpired) return true;
-    if (error instanceof errors.JOSEError) return false;
-    throw error;
-  }
-}
-
-function secretOf(secret: string): Uint8Array {
-  return new TextEncoder().encode(secret);
+  return readClaims(token, claimsSchema);
 }
 
 /** Those of these people's tokens that were ended: the person is blocked, merged into another or gone. */

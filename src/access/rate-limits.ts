@@ -6,7 +6,7 @@ import type { Viewer } from './viewer.ts';
 
 /** Limits per minute. 0 means no limit. */
 export interface RateLimitSettings {
-  /** Operations of an API key. */
+  /** Operations of an API key, or of an operator. */
   perKey: number;
   /** Operations of a person with client tokens. */
   perContact: number;
@@ -19,7 +19,7 @@ export class RateLimits {
 
   constructor(windows: RateWindows, { perKey, perContact }: RateLimitSettings) {
     this.windows = windows;
-    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact };
+    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, OPERATOR: perKey };
   }
 
   /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */

@@ -10,12 +10,15 @@ export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', '
 
 export type ClientGrant = (typeof clientGrants)[number];
 
-/** What a credential may do. A client token takes part in conversations, and does what it is granted. */
-export type Scope = KeyScope | 'participate' | ClientGrant;
+/**
+ * What a credential may do. A client token takes part in conversations, and does what it is granted. An operator answers: takes
+ * conversations over and writes in them.
+ */
+export type Scope = KeyScope | 'answer' | 'participate' | ClientGrant;
 
 /** Who is asking, and for which organization. */
 export interface Viewer extends Caller {
-  kind: 'API_KEY' | 'CLIENT_TOKEN';
+  kind: 'API_KEY' | 'CLIENT_TOKEN' | 'OPERATOR';
   scopes: readonly Scope[];
 }
 

@@ -65,7 +65,7 @@ export function isToldOf(audience: Audience, type: EventType): boolean {
 export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organizationId' | 'confinedTo'>) {
   const all = { organizationId };
   if (!confinedTo) {
-    return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all };
+    return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all, operator: all };
   }
   const conversation =
     'contactId' in confinedTo
@@ -80,6 +80,7 @@ export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organiza
     agent: ofConversations,
     inbox: ofConversations,
     corpus: { organizationId, id: { in: [] } },
+    operator: { organizationId, id: { in: [] } },
   } satisfies {
     conversation: Prisma.ConversationWhereInput;
     message: Prisma.MessageWhereInput;
@@ -88,5 +89,6 @@ export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organiza
     agent: Prisma.AgentWhereInput;
     inbox: Prisma.InboxWhereInput;
     corpus: Prisma.CorpusWhereInput;
+    operator: Prisma.OperatorWhereInput;
   };
 }

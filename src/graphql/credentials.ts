@@ -32,8 +32,12 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   const { all, scopes } = requirementOf(field?.extensions);
   if (scopes.length === 0) return null;
   const keyScopes = scopes.filter(isKeyScope).map((scope) => `\`${scope.toUpperCase()}\``);
+  // An operator of the role AGENT has these, an ADMIN all.
+  const ofAgents: Scope[] = ['read', 'answer'];
+  const isForAgents = scopes[all ? 'every' : 'some']((scope) => ofAgents.includes(scope));
   const kinds = [
     keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
+    isForAgents ? 'operators' : keyScopes.length > 0 && 'operators with the role `ADMIN`',
     scopes.includes('participate') && 'client tokens',
     ...scopes.filter(isClientGrant).map((grant) => `client tokens with the grant \`${grantNames[grant]}\``),
   ];
@@ -49,7 +53,7 @@ function requirementOf(extensions: unknown): Requirement {
 }
 
 function isScope(name: string): name is Scope {
-  return name === 'participate' || isKeyScope(name) || isClientGrant(name);
+  return name === 'participate' || name === 'answer' || isKeyScope(name) || isClientGrant(name);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {

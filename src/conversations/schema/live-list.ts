@@ -1,11 +1,11 @@
-import { asBadInput, badUserInput } from '../../graphql/errors.ts';
+import { asBadInput } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
 import { cancellable } from '../stream/stream.ts';
 import { type ConversationChange, conversationChanges } from '../lists/live-list.ts';
 import { matchingConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
-import { ConversationFilterInput } from './filter.ts';
+import { checkFilter, ConversationFilterInput } from './filter.ts';
 
 const ConversationChangeKindRef = builder.enumType('ConversationChangeKind', {
   description: 'How a conversation changed in relation to the filter.',
@@ -43,7 +43,7 @@ builder.subscriptionField('conversationChanges', (t) =>
     args: { filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }) },
     subscribe: async (_root, args, { services, viewer }) => {
       const filter = args.filter ?? {};
-      if (viewer.confinedTo && filter.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
+      checkFilter(viewer, filter);
       // Tries the filter first: an unusable one is reported as bad input, not as a failure of the stream.
       await matchingConversations(services.pool, viewer, filter, []).catch(asBadInput);
       return cancellable((signal) => conversationChanges(services, viewer, filter, signal));

@@ -1,15 +1,14 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
-import type { Viewer } from '../../access/viewer.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
 import { decodeId } from '../../ids.ts';
 import { findConversation } from '../lists/find-conversation.ts';
-import { type ConversationFilter, countConversations, searchConversations } from '../lists/list-conversations.ts';
+import { countConversations, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
-import { ConversationFilterInput } from './filter.ts';
+import { checkFilter, ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
 
 builder.queryField('conversation', (t) =>
@@ -47,6 +46,10 @@ const OrderField = builder.enumType('ConversationOrderField', {
   values: {
     CREATED_AT: { description: 'When the conversation was created.', value: 'createdAt' },
     UPDATED_AT: { description: 'When the conversation last changed.', value: 'updatedAt' },
+    WAITING_SINCE: {
+      description: 'Since when its handoff waits. Only conversations whose handoff waits are in the list. For operators.',
+      value: 'waitingSince',
+    },
   } as const,
 });
 
@@ -69,7 +72,7 @@ const ConversationOrder = builder.inputType('ConversationOrder', {
 /** Where `conversationCount` stops at the latest. */
 const MOST_COUNTED = 1000;
 
-/** `at` is when a conversation was created or last changed, depending on the order asked for. */
+/** `at` is the value of the field that the list is ordered by. */
 const byTime = new Keyset({ at: 'time', id: 'uuid' });
 
 builder.queryField('conversations', (t) =>
@@ -92,10 +95,11 @@ builder.queryField('conversations', (t) =>
       resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
         checkFilter(viewer, filter);
+        if (viewer.confinedTo && order.field === 'waitingSince') throw badUserInput('That order is for operators.');
         return keysetPage(
           args,
           byTime,
-          (row: Conversation) => ({ at: row[order.field], id: row.id }),
+          (row: Conversation & { at: Date }) => row,
           async (slice) => {
             const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
@@ -107,10 +111,10 @@ builder.queryField('conversations', (t) =>
               where: { id: { in: listed.map(({ id }) => id) } },
             });
             const byId = new Map(rows.map((row) => [row.id, row]));
-            return listed.flatMap(({ id, createdAt, updatedAt }) => {
+            return listed.flatMap(({ id, at }) => {
               const row = byId.get(id);
               // The cursor keeps the place at which the row was listed, even if the row has moved since.
-              return row ? [{ ...row, createdAt, updatedAt }] : [];
+              return row ? [{ ...row, ...(order.field !== 'waitingSince' && { [order.field]: at }), at }] : [];
             });
           },
         );
@@ -140,11 +144,3 @@ builder.queryField('conversationCount', (t) =>
     },
   }),
 );
-
-/** Refuses what only operators may filter by. */
-function checkFilter({ confinedTo }: Viewer, filter: ConversationFilter | null | undefined): void {
-  if (!confinedTo || !filter) return;
-  for (const name of ['metadata', 'labels'] as const) {
-    if (filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
-  }
-}
