@@ -56,7 +56,11 @@ export async function mintClientToken(
     'contactId' in confinedTo
       ? { contact: confinedTo.contactId }
       : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
-  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }), ...by(endsWith) };
+  const holder = {
+    ...(keyId !== null && { key: keyId }),
+    ...(displayName !== null && { name: displayName }),
+    ...by(endsWith),
+  };
   const claims = { org: organizationId, ...holder, ...confined, gen, grants };
   return signToken(db, { issuer: ISSUER, organizationId, claims, expiresAt });
 }

@@ -38,7 +38,8 @@ export class Standing {
   faultOf({ keyId, expiresAt, contactId, tokenGeneration, endsWith }: Holder): Expiry | null {
     if (keyId !== null && this.revoked.has(keyId)) return 'REVOKED';
     if (contactId !== null && this.ended.has(`${contactId} ${tokenGeneration}`)) return 'REVOKED';
-    if (endsWith.some((holder) => this.ended.has(`${holder.operatorId} ${holder.operatorGeneration}`))) return 'REVOKED';
+    if (endsWith.some((holder) => this.ended.has(`${holder.operatorId} ${holder.operatorGeneration}`)))
+      return 'REVOKED';
     return expiresAt !== null && expiresAt.getTime() <= Date.now() ? 'EXPIRED' : null;
   }
 }

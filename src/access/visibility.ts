@@ -65,7 +65,16 @@ export function isToldOf(audience: Audience, type: EventType): boolean {
 export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organizationId' | 'confinedTo'>) {
   const all = { organizationId };
   if (!confinedTo) {
-    return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all, operator: all };
+    return {
+      conversation: all,
+      message: all,
+      handoff: all,
+      contact: all,
+      agent: all,
+      inbox: all,
+      corpus: all,
+      operator: all,
+    };
   }
   const conversation =
     'contactId' in confinedTo

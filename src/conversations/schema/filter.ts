@@ -24,10 +24,7 @@ const AssigneeFilter = builder.inputType('AssigneeFilter', {
 });
 
 /** Refuses what only operators may filter by, and what means nothing. */
-export function checkFilter(
-  { confinedTo, operatorId }: Viewer,
-  filter: ConversationFilter | null | undefined,
-): void {
+export function checkFilter({ confinedTo, operatorId }: Viewer, filter: ConversationFilter | null | undefined): void {
   if (!filter) return;
   for (const name of ['metadata', 'labels', 'assignedTo'] as const) {
     if (confinedTo && filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);

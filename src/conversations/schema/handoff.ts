@@ -33,11 +33,15 @@ export const HandoffRef = builder.prismaNode('Handoff', {
     reason: t.exposeString('reason', operatorsOnly('Null if none was given.')),
     queue: t.exposeString('queue', operatorsOnly('The group of people who should take it.')),
     assignee: t.exposeString('assignee', {
-      ...operatorsOnly('The person who has taken it: as a program names them, or the name of the operator at the time.'),
+      ...operatorsOnly(
+        'The person who has taken it: as a program names them, or the name of the operator at the time.',
+      ),
     }),
     operator: t.prismaField({
       type: 'Operator',
-      ...operatorsOnly('The operator who has taken it. Null while it waits, or where a program names its own assignee.'),
+      ...operatorsOnly(
+        'The operator who has taken it. Null while it waits, or where a program names its own assignee.',
+      ),
       resolve: (query, { operatorId: id }, _args, { services }) =>
         id === null ? null : services.prisma.operator.findUnique({ ...query, where: { id } }),
     }),

@@ -60,7 +60,8 @@ builder.mutationField('acceptHandoff', (t) =>
     type: AcceptHandoffPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'A human whom a program names takes the conversation; operators use `takeOver`. Does nothing if the same assignee has already accepted the handoff.',
+    description:
+      'A human whom a program names takes the conversation; operators use `takeOver`. Does nothing if the same assignee has already accepted the handoff.',
     errors: {
       types: [
         HandedOffError,

@@ -47,7 +47,8 @@ const OrderField = builder.enumType('ConversationOrderField', {
     CREATED_AT: { description: 'When the conversation was created.', value: 'createdAt' },
     UPDATED_AT: { description: 'When the conversation last changed.', value: 'updatedAt' },
     WAITING_SINCE: {
-      description: 'Since when its handoff waits. Only conversations whose handoff waits are in the list. For operators.',
+      description:
+        'Since when its handoff waits. Only conversations whose handoff waits are in the list. For operators.',
       value: 'waitingSince',
     },
   } as const,

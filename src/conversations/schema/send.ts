@@ -92,7 +92,8 @@ const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
     content: t.field({ type: ContentInput, required: true, description: 'Content of the message.' }),
     author: t.field({
       type: AgentAuthorInput,
-      description: "Who wrote the message. Default: the conversation's agent. An operator writes as themself, and gives none.",
+      description:
+        "Who wrote the message. Default: the conversation's agent. An operator writes as themself, and gives none.",
     }),
     inReplyToId: t.id({ description: 'ID of the message that this one answers, in the same conversation.' }),
     ...companionFields(t),
