@@ -473,18 +473,16 @@ describe('a list', () => {
   test('is told live of what becomes mine, and of what leaves', async () => {
     const one = await addOperator(server);
     const id = await newConversation();
-    const stream = subscribeWs<{ conversationChanges: { kind: string; conversationId: string } }>(
+    const stream = subscribeWs<{ conversationChanges: { kind: string; conversationId: string | null } }>(
       one.target,
       'subscription { conversationChanges(filter: { assignedTo: { me: true } }) { kind conversationId } }',
     );
-    const next = stream.next();
-    let entered: unknown;
-    // It has no first event by which to know that it listens.
-    for (let turn = 0; entered === undefined; turn += 1) {
-      await (turn % 2 ? run(server, 'endHandoff', `conversationId: "${id}"`) : takeOver(one, id));
-      entered = await Promise.race([next, new Promise<undefined>((resolve) => setTimeout(resolve, 1200, undefined))]);
-    }
-    expect(entered).toMatchObject({ value: { conversationChanges: { conversationId: id } } });
+    const next = async () => (await stream.next()).value?.conversationChanges;
+    expect(await next()).toMatchObject({ kind: 'READY' });
+    await takeOver(one, id);
+    expect(await next()).toMatchObject({ kind: 'ENTERED', conversationId: id });
+    await transfer(one.target, id, 'queue: "night"');
+    expect(await next()).toMatchObject({ kind: 'LEFT', conversationId: id });
     await stream.return();
   });
 });

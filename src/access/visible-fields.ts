@@ -34,7 +34,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'viewerCanSend',
     'viewerCanTakeOver',
   ],
-  ConversationConnection: ['edges', 'nodes', 'pageInfo'],
+  ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
   Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status', 'waitingSince'],
@@ -45,6 +45,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'author',
     'canvas',
     'citations',
+    'clientId',
     'completedAt',
     'contentPayload',
     'conversation',
@@ -81,7 +82,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
 
-  ConversationChange: ['conversation', 'conversationId', 'kind'],
+  ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
   RegenerateReplyPayload: ['reply'],

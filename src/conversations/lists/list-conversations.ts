@@ -140,11 +140,13 @@ export async function matchingConversations(
   lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
+  found: Found | null = null,
 ): Promise<Set<string>> {
   const where = new Conditions();
   where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter, lister);
+  if (found) where.addFound(found);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
     where.values,
@@ -192,7 +194,12 @@ class Conditions {
     }
     if (filter.assignedTo) this.addAssignee(filter.assignedTo, lister);
     // The condition of the index, which holds no empty lists.
-    if (filter.labels?.length) this.add(`c.labels <> '{}' AND c.labels @> ${this.value(filter.labels)}`);
+    if (filter.labels?.length) {
+      const reader = new ValueReader();
+      const labels = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
+      reader.finish();
+      this.add(`c.labels <> '{}' AND c.labels @> ${this.value(labels)}`);
+    }
     if (filter.metadata != null) {
       const reader = new ValueReader();
       const metadata = reader.object(['filter', 'metadata'], filter.metadata);
