@@ -382,10 +382,14 @@ test('everybody is told beforehand what they could do, and live', async () => {
   await (await runtime.replyTo('Busy?')).begin('Yes');
   expect(await can(server)).toEqual([no, no, no]);
   await ask(server, `mutation { stopReply(input: { replyId: "${reply?.id ?? ''}" }) { __typename } }`);
+  const { conversation: followed } = await ask<{ conversation: { messages: { eventCursor: string } } }>(
+    server,
+    `{ conversation(id: "${id}") { messages(last: 1) { eventCursor } } }`,
+  );
   const streams = [kim, lou].map(({ target }) =>
     subscribeWs<{ conversationEvents: { __typename: string; conversation?: Record<string, boolean> } }>(
       target,
-      `subscription { conversationEvents(conversationId: "${id}") { __typename
+      `subscription { conversationEvents(conversationId: "${id}", after: "${followed.messages.eventCursor}") { __typename
         ... on HandoffStarted { conversation { viewerCanAnswer viewerCanTakeOver } } } }`,
     ),
   );
