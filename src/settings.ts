@@ -179,7 +179,7 @@ export const environment = z.object({
   }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
     description:
-      'How many operations per minute one API key may send, counted across all servers. Each root field counts. 0 means no limit.',
+      'How many operations per minute one API key or operator may send, counted across all servers. Each root field counts. 0 means no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
   RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)

@@ -30,11 +30,14 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'title',
     'updatedAt',
     'version',
+    'viewerCanAnswer',
+    'viewerCanSend',
+    'viewerCanTakeOver',
   ],
   ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
-  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
+  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status', 'waitingSince'],
   HandoffConnection: ['edges', 'nodes', 'pageInfo'],
   HandoffEdge: ['cursor', 'node'],
 

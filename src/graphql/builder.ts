@@ -42,6 +42,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       read: scopes.includes('read'),
       write: scopes.includes('write'),
       admin: scopes.includes('admin'),
+      answer: scopes.includes('answer'),
       participate: scopes.includes('participate'),
       startConversation: scopes.includes('startConversation'),
       askForHuman: scopes.includes('askForHuman'),
