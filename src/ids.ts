@@ -12,6 +12,8 @@ export const idPrefixes = {
   Inbox: 'inbox',
   Message: 'msg',
   UnansweredQuestion: 'unanswered',
+  Webhook: 'webhook',
+  WebhookDelivery: 'delivery',
 } as const;
 
 export type IdType = keyof typeof idPrefixes;

@@ -9,6 +9,8 @@ import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
 import type { Wire } from './delivery/wire.ts';
+import type { PayloadMaker } from '../webhooks/model.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
@@ -20,6 +22,8 @@ export interface Services extends ConversationServices {
   runningOperations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
+  payloads: PayloadMaker;
+  webhooks: Webhooks;
 }
 
 /** The context of a resolver. */
