@@ -128,6 +128,7 @@ const valueTypes = [
   'Citation',
   'ConversationChange',
   'ConversationState',
+  'DeliveryAttempt',
   'FragmentDelta',
   'HttpTool',
   'InputIssue',

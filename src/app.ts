@@ -189,7 +189,7 @@ export async function startApp(
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
-    const logTail = new LogTail(pool, logger);
+    const logTail = new LogTail(pool, bus, logger);
 
     const payloads = payloadMaker(() => services);
     const webhooks = new Webhooks({
@@ -223,7 +223,7 @@ export async function startApp(
       replyLimits,
       payloads,
       webhooks,
-      checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
     webhooks.start();

@@ -219,16 +219,13 @@ describe('the live list of an end user', () => {
   test('tells of their own conversations, and of nobody else’s', async () => {
     const [person, stranger] = [await somebody(['START_CONVERSATION']), await somebody()];
     const changes = subscribeWs<Change>(server, query, {}, { key: person.key });
-    const first = changes.next();
-    // Until the list is followed, nothing of it is told.
-    let told = false;
-    void first.then(() => (told = true));
-    for (let turn = 0; !told; turn += 1) {
-      await rename(stranger.conversationId, `Theirs ${turn}`);
-      await rename(person.conversationId, 'Mine');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    const kinds = [(await first).value?.conversationChanges];
+    expect((await changes.next()).value?.conversationChanges.kind).toBe('READY');
+    await rename(stranger.conversationId, 'Theirs');
+    await rename(person.conversationId, 'Mine');
+    const kinds = [(await changes.next()).value?.conversationChanges];
+    expect(kinds).toEqual([
+      { kind: 'UPDATED', conversationId: person.conversationId, conversation: { title: 'Mine' } },
+    ]);
     const begun = (await createConversation(person.target, { action: 'NONE' })).conversation.id;
     await ask(
       server,

@@ -31,7 +31,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'updatedAt',
     'version',
   ],
-  ConversationConnection: ['edges', 'nodes', 'pageInfo'],
+  ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
   Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
@@ -42,6 +42,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'author',
     'canvas',
     'citations',
+    'clientId',
     'completedAt',
     'contentPayload',
     'conversation',
@@ -78,7 +79,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
 
-  ConversationChange: ['conversation', 'conversationId', 'kind'],
+  ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
   RegenerateReplyPayload: ['reply'],

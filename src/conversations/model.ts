@@ -49,6 +49,9 @@ export interface NewMessage {
   contentPayload?: JsonObject | null;
   queryMetadata?: JsonObject | null;
   canvas?: Canvas | null;
+  /** What the sender's client calls it. Told to `clientIdOf` alone, the caller that gave it. */
+  clientId?: string | null;
+  clientIdOf?: string | null;
 }
 
 /** A reply to be generated. */

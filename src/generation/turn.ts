@@ -60,7 +60,7 @@ function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' |
 }
 
 const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
+SELECT c.id AS "conversationId", c.organization_id AS "organizationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
   coalesce(c.corpus_id, a.corpus_id) AS "corpusId"

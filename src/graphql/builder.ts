@@ -26,6 +26,7 @@ interface SchemaTypes {
     JSONObject: { Input: Record<string, unknown>; Output: JsonObject };
     URL: { Input: URL; Output: string };
     EventCursor: { Input: string; Output: string };
+    ChangeCursor: { Input: string; Output: string };
     EventPosition: { Input: string; Output: string };
     WebhookEvent: { Input: string; Output: string };
   };

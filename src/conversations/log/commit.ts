@@ -221,7 +221,8 @@ async function answer(services: CommitServices, change: Target | Change, result:
     const { rows, settled } = result;
     const { id: conversationId, version, runningReplyVersion } = rows.conversation;
     const [messageId, replyId] = [rows.message?.id ?? null, rows.reply?.id ?? null];
-    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }) });
+    const moved = moves(change) ? ({ moved: true } as const) : {};
+    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }), ...moved });
     if (replyId) services.runner.start({ conversationId, replyId });
     return { conversationId, version, runningReplyVersion, messageId, replyId, rows };
   }
@@ -239,6 +240,11 @@ async function answer(services: CommitServices, change: Target | Change, result:
     };
   }
   throw failure(result, change);
+}
+
+/** Whether lists may hold the conversation that did not, or no longer. What takes the lock with statements of its own may do anything. */
+function moves(change: Target | Change): boolean {
+  return !('serverId' in change) || change.beginning != null;
 }
 
 function failure({ outcome, version, runningReplyId, handoffId, contactId }: Refusal, change: Target | Change): Error {

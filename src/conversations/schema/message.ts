@@ -230,6 +230,11 @@ export const MessageRef = builder.prismaNode('Message', {
       resolve: ({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
     }),
+    clientId: t.string({
+      nullable: true,
+      description: 'The `clientId` that the sender gave. Null for every credential but the one that sent the message.',
+      resolve: ({ clientId, clientIdOf }, _args, { viewer }) => (clientIdOf === viewer.id ? clientId : null),
+    }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
       description: 'When the message was committed. For a reply: when it began.',

@@ -1,5 +1,5 @@
 import type { InputIssue } from '../../errors.ts';
-import { ValueReader } from '../../value-reader.ts';
+import type { ValueReader } from '../../value-reader.ts';
 import { typeOfEvent } from '../event-names.ts';
 import type { WebhookServices } from '../model.ts';
 

@@ -108,7 +108,7 @@ function refusal(statusCode: number, text: string): string {
     return `The endpoint answered with status ${statusCode}, a redirect, which is not followed.`;
   }
   const said = text
-    .replace(/[\0-\x1f\x7f]+/g, ' ')
+    .replace(/[\0-\x20\x7f]+/g, ' ')
     .toWellFormed()
     .trim()
     .slice(0, QUOTED)
