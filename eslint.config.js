@@ -129,6 +129,8 @@ const valueTypes = [
   'ConversationChange',
   'ConversationState',
   'DeliveryAttempt',
+  'Feedback',
+  'FeedbackGiven',
   'FragmentDelta',
   'HttpTool',
   'InputIssue',
