@@ -129,6 +129,7 @@ const valueTypes = [
   'Citation',
   'ConversationChange',
   'ConversationState',
+  'DeliveryAttempt',
   'Feedback',
   'FeedbackGiven',
   'FragmentDelta',

@@ -29,6 +29,7 @@ import { Runner } from './generation/runner.ts';
 import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { readPersistedOperations } from './graphql/persisted-operations.ts';
+import { payloadMaker } from './graphql/webhook-payloads.ts';
 import { newId } from './ids.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
@@ -46,6 +47,8 @@ import { openHttpServer } from './server.ts';
 import { stopServing } from './shutdown-steps.ts';
 import type { ShutdownOptions } from './shutdown-deadline.ts';
 import { Startup } from './startup.ts';
+import { Endpoints } from './webhooks/sending/endpoint.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 import { within } from './within.ts';
 
 /** How long `/ready` waits for the database, in milliseconds. */
@@ -202,6 +205,16 @@ export async function startApp(
     const logTail = new LogTail(pool, bus, logger);
     const jobs = new JobQueue(pool);
 
+    const payloads = payloadMaker(() => services);
+    const webhooks = new Webhooks({
+      pool,
+      bus,
+      logger,
+      payloads,
+      endpoints: new Endpoints(config),
+      serverId: () => lease.claimant(),
+    });
+
     const services: Services = {
       pool,
       prisma,
@@ -222,11 +235,15 @@ export async function startApp(
       serverId: () => lease.claimant(),
       standing,
       replyLimits,
+      payloads,
+      webhooks,
       jobs,
       visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
+    webhooks.start();
+    startup.onClose(() => webhooks.close());
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
     const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
     startup.onClose(() => localSignIn?.close());

@@ -13,6 +13,8 @@ export const idPrefixes = {
   Message: 'msg',
   Operator: 'oper',
   UnansweredQuestion: 'unanswered',
+  Webhook: 'webhook',
+  WebhookDelivery: 'delivery',
 } as const;
 
 export type IdType = keyof typeof idPrefixes;

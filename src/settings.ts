@@ -148,7 +148,7 @@ export const environment = z.object({
     .transform((value) => value === 'true')
     .register(about, {
       description:
-        "Whether agents' tools may call addresses that are not public, such as this machine, its private network and a cloud's metadata service.",
+        "Whether agents' tools and webhooks may call addresses that are not public, such as this machine, its private network and a cloud's metadata service. Webhooks may then use http: as well.",
       allowed: 'true or false',
     }),
   DATABASE_POOL_SIZE: whole(1, 100)

@@ -41,6 +41,9 @@ interface Things {
   unanswered: string;
   key: string;
   operator: string;
+  /** Switched off. */
+  webhook: string;
+  delivery: string;
 }
 
 /** Nobody of these gets through the door, whatever they ask for. */
@@ -154,6 +157,8 @@ const table: Record<string, Row> = {
     [ok, ok, no, no, no, no, 'empty'],
   ),
   'Query.viewer': query(() => 'result: viewer { kind scopes }', everybody),
+  'Query.webhook': query((t) => `result: webhook(id: ${q(t.webhook)}) { id }`, [ok, no, no, no, no, no, none]),
+  'Query.webhooks': query(() => 'result: webhooks { nodes { id } }', [ok, no, no, no, no, no, 'empty']),
 
   'Mutation.acceptHandoff': mutation('acceptHandoff', (t) => `conversationId: ${q(t.conversation)}, assignee: "Kim"`, [
     'NotHandedOffError',
@@ -211,6 +216,7 @@ const table: Record<string, Row> = {
   ),
   'Mutation.createOperator': mutation('createOperator', () => 'name: "Kim"', only.grantsOwn),
   'Mutation.createOperatorToken': mutation('createOperatorToken', (t) => `operatorId: ${q(t.operator)}`, only.grants),
+  'Mutation.createWebhook': mutation('createWebhook', () => 'url: "https://example.com/hook"', only.grantsOwn),
   'Mutation.deleteAgent': mutation('deleteAgent', (t) => `agentId: ${q(t.agent)}`, [
     'AgentInUseError',
     no,
@@ -228,6 +234,7 @@ const table: Record<string, Row> = {
   ),
   'Mutation.deleteCorpus': mutation('deleteCorpus', (t) => `corpusId: ${q(t.corpus)}`, only.changes),
   'Mutation.deleteInbox': mutation('deleteInbox', (t) => `inboxId: ${q(t.inbox)}`, only.changes),
+  'Mutation.deleteWebhook': mutation('deleteWebhook', (t) => `webhookId: ${q(t.webhook)}`, only.grants),
   'Mutation.endConversation': mutation(
     'endConversation',
     (t) => `conversationId: ${q(t.conversation)}`,
@@ -254,8 +261,15 @@ const table: Record<string, Row> = {
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
     only.changes,
   ),
+  'Mutation.replayWebhook': mutation(
+    'replayWebhook',
+    (t) => `webhookId: ${q(t.webhook)}, from: { time: "2026-01-01T00:00:00Z" }`,
+    only.grants,
+  ),
+  'Mutation.retryDelivery': mutation('retryDelivery', (t) => `deliveryId: ${q(t.delivery)}`, only.grants),
   'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
   'Mutation.rotateInboxSecret': mutation('rotateInboxSecret', (t) => `inboxId: ${q(t.inbox)}`, only.grants),
+  'Mutation.rotateWebhookSecret': mutation('rotateWebhookSecret', (t) => `webhookId: ${q(t.webhook)}`, only.grants),
   'Mutation.sendControl': mutation(
     'sendControl',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Psst" }`,
@@ -277,6 +291,15 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, to: { queue: "billing" }`,
     ['NotHandedOffError', no, 'NotHandedOffError', no, no, no, missing],
   ),
+  'Mutation.testWebhook': mutation('testWebhook', (t) => `webhookId: ${q(t.webhook)}`, [
+    'InvalidInputError',
+    no,
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
   'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
   'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
@@ -291,6 +314,7 @@ const table: Record<string, Row> = {
     (t) => `operatorId: ${q(t.operator)}, name: "Alex"`,
     only.grants,
   ),
+  'Mutation.updateWebhook': mutation('updateWebhook', (t) => `webhookId: ${q(t.webhook)}, status: OFF`, only.grants),
   'Mutation.upsertArticle': mutation(
     'upsertArticle',
     (t) => `corpusId: ${q(t.corpus)}, slug: "a", title: "A", body: "An article."`,
@@ -454,7 +478,20 @@ async function makeThings(): Promise<Things> {
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
     key: (await addKey(services, { organizationId })).id,
     operator: (await addOperator(server)).id,
+    ...(await makeWebhook(organizationId)),
   };
+}
+
+/** A webhook that is switched off, and one of its deliveries. */
+async function makeWebhook(organizationId: string): Promise<Pick<Things, 'webhook' | 'delivery'>> {
+  const { prisma, newId } = server.services;
+  const [id, deliveryId] = [newId(), newId()];
+  const webhook = { id, organizationId, url: 'https://example.com/hook', selection: '{ __typename }' };
+  await prisma.webhook.create({ data: { ...webhook, status: 'OFF' } });
+  await prisma.webhookLane.create({ data: { webhookId: id, organizationId, lane: 0 } });
+  const delivery = { id: deliveryId, webhookId: id, organizationId, lane: 0, event: 'ConversationCreated' };
+  await prisma.webhookDelivery.create({ data: delivery });
+  return { webhook: encodeId('Webhook', id), delivery: encodeId('WebhookDelivery', deliveryId) };
 }
 
 type Transport = (operation: string, key: string | null) => Promise<unknown>;

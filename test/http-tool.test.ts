@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type HttpTool, toolsSchema } from '../src/agents/http-tool.ts';
 import { callHttpTool, type HttpCallOptions } from '../src/agents/model/http-call.ts';
-import { isPublicAddress, publicLookup, type Resolve } from '../src/agents/model/public-address.ts';
+import { isPublicAddress, publicLookup, type Resolve } from '../src/outbound/public-address.ts';
 import type { JsonObject } from '../src/json.ts';
 
 let server: Server;

@@ -53,10 +53,13 @@ const needingAliases = [
   'ConversationPayload.reply',
   'Node.agent',
   'Node.author',
+  'Node.events',
   'Node.metadata',
+  'Node.position',
   'Node.role',
   'Node.status',
   'Node.title',
+  'Node.url',
 ];
 
 test('any members of a union or an interface can be selected together, each with all its fields', () => {

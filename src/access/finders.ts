@@ -37,6 +37,17 @@ export const finders = {
     services.prisma.operator.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).operator } }),
   UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
+  Webhook: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('admin')
+      ? services.prisma.webhook.findMany({ where: { id: { in: ids }, organizationId } })
+      : nothing,
+  WebhookDelivery: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('admin')
+      ? services.prisma.webhookDelivery.findMany({
+          where: { id: { in: ids }, organizationId },
+          omit: { payload: true },
+        })
+      : nothing,
 } satisfies Record<IdType, Finder>;
 
 const nothing = Promise.resolve([]);

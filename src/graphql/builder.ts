@@ -28,6 +28,7 @@ interface SchemaTypes {
     EventCursor: { Input: string; Output: string };
     ChangeCursor: { Input: string; Output: string };
     EventPosition: { Input: string; Output: string };
+    WebhookEvent: { Input: string; Output: string };
   };
   AuthScopes: Record<Scope, boolean>;
 }

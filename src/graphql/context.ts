@@ -11,6 +11,8 @@ import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
 import type { Wire } from './delivery/wire.ts';
+import type { PayloadMaker } from '../webhooks/model.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
@@ -23,6 +25,8 @@ export interface Services extends ConversationServices {
   standing: Standing;
   visitLimit: VisitLimit;
   replyLimits: ReplyLimits;
+  payloads: PayloadMaker;
+  webhooks: Webhooks;
   jobs: JobQueue;
 }
 

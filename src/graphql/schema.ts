@@ -13,6 +13,7 @@ import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
 import '../operators/schema.ts';
+import '../webhooks/schema.ts';
 
 builder.queryType({ description: 'Reads. An object that does not exist is null, not an error.' });
 builder.mutationType({

@@ -1,19 +1,15 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { type Json, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import type { HttpTool } from '../http-tool.ts';
-import { assertNotPrivate, PrivateAddressError, publicLookup, type Resolve } from './public-address.ts';
+import { type OutboundRules, post } from '../../outbound/post.ts';
+import { PrivateAddressError } from '../../outbound/public-address.ts';
 
 /** Why a tool could not be used, in a sentence that the model and anybody else may read. */
 export class ToolError extends Error {
   override name = 'ToolError';
 }
 
-export interface HttpCallOptions {
-  /** Whether tools may call loopback, private and link-local addresses. */
-  allowPrivateAddresses: boolean;
-  resolve?: Resolve;
-}
+export type HttpCallOptions = OutboundRules;
 
 /** The longest response of a tool, in bytes. */
 const MAX_BYTES = 256 * 1024;
@@ -31,7 +27,7 @@ export async function callHttpTool(
   const timeout = AbortSignal.timeout(tool.timeoutSeconds * 1000);
   let what = 'could not be reached';
   try {
-    const response = await post(tool, JSON.stringify(args), AbortSignal.any([signal, timeout]), options);
+    const response = await call(tool, args, AbortSignal.any([signal, timeout]), options);
     what = 'broke off its answer';
     const { statusCode = 0 } = response;
     if (statusCode < 200 || statusCode > 299) {
@@ -49,33 +45,11 @@ export async function callHttpTool(
   }
 }
 
-function post(
-  { url, headers }: HttpTool,
-  body: string,
-  signal: AbortSignal,
-  { allowPrivateAddresses, resolve }: HttpCallOptions,
-): Promise<IncomingMessage> {
-  const target = new URL(url);
-  if (!allowPrivateAddresses) assertNotPrivate(target);
-  const own = { 'content-type': 'application/json', accept: 'application/json, text/*;q=0.9' };
-  const all = new Headers(own);
-  for (const [name, value] of Object.entries(headers)) all.set(name, value);
-  return new Promise((done, fail) => {
-    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(
-      target,
-      {
-        method: 'POST',
-        headers: { ...Object.fromEntries(all), 'content-length': Buffer.byteLength(body) },
-        // Uses a new connection: a kept one could have been opened under other rules.
-        agent: false,
-        signal,
-        ...(!allowPrivateAddresses && { lookup: publicLookup(resolve) }),
-      },
-      done,
-    );
-    request.on('error', fail);
-    request.end(body);
-  });
+/** On a connection of its own: a kept one could have been opened under other rules. */
+function call(tool: HttpTool, args: JsonObject, signal: AbortSignal, rules: HttpCallOptions): Promise<IncomingMessage> {
+  const headers = new Headers({ 'content-type': 'application/json', accept: 'application/json, text/*;q=0.9' });
+  for (const [name, value] of Object.entries(tool.headers)) headers.set(name, value);
+  return post(new URL(tool.url), JSON.stringify(args), { ...rules, signal, headers: Object.fromEntries(headers) });
 }
 
 async function readBody(response: IncomingMessage): Promise<string> {

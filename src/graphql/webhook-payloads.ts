@@ -1,0 +1,68 @@
+import { execute, GraphQLError, Kind } from 'graphql';
+import { rowsOf } from '../conversations/schema/event-rows.ts';
+import { inPlace } from '../conversations/schema/events.ts';
+import { isJsonObject } from '../json.ts';
+import { type PayloadMaker, webhookLimits } from '../webhooks/model.ts';
+import { createContext, type Services } from './context.ts';
+import { documentReader, parseDocument } from './documents.ts';
+import { maskError } from './masking.ts';
+import { faultsOfOperation } from './operation-limits.ts';
+import { schema } from './schema.ts';
+
+/** Reads selections on `ConversationEvent` as part of a subscription that shows events, with its limits. */
+export function payloadMaker(services: () => Services): PayloadMaker {
+  const read = documentReader(true);
+  return {
+    faultsOf(selection) {
+      try {
+        const outside = faultsOfShape(selection);
+        if (outside.length > 0) return outside;
+        const text = documentOf(selection);
+        const { document, faults } = read(text);
+        const all = faults.length > 0 ? faults : faultsOfOperation(schema, { document, params: { query: text } });
+        return all.map(({ message }) => message);
+      } catch (error) {
+        if (error instanceof GraphQLError) return [error.message];
+        throw error;
+      }
+    },
+
+    async read(viewer, selection, { conversationId, event }) {
+      const { document, faults } = read(documentOf(selection));
+      const [outdated] = faults;
+      if (outdated) return { fault: `The selection is not of the schema any more: ${outdated.message}` };
+      const rows = await rowsOf(services(), 'OPERATORS', conversationId, event);
+      if (!rows) return null;
+      const rootValue = { position: '', event: { ...inPlace(services(), conversationId, event), ...rows } };
+      const contextValue = createContext(services(), viewer);
+      const { data, errors } = await execute({ schema, document, rootValue, contextValue });
+      if (errors?.[0]) return { fault: `The event cannot be read: ${maskError(errors[0], services().logger).message}` };
+      // As it will be sent: dates and the like are strings then.
+      const shown: unknown = JSON.parse(JSON.stringify(data));
+      const place =
+        isJsonObject(shown) && isJsonObject(shown.organizationEvents) ? shown.organizationEvents.event : null;
+      return isJsonObject(place) ? { data: place } : { fault: 'The event cannot be read.' };
+    },
+  };
+}
+
+const FRAGMENT = 'OfEvent';
+
+function documentOf(selection: string): string {
+  return `subscription { organizationEvents { event { ...${FRAGMENT} } } } ${fragmentOf(selection)}`;
+}
+
+function fragmentOf(selection: string): string {
+  return `fragment ${FRAGMENT} on ConversationEvent ${selection}`;
+}
+
+/** It must be what it is put in as: fields in braces, and fragments after them. */
+function faultsOfShape(selection: string): string[] {
+  if (selection.length > webhookLimits.selection) {
+    return [`Has ${selection.length} characters; at most ${webhookLimits.selection} are allowed.`];
+  }
+  if (!/^[\s,\uFEFF]*(#.*[\s,]*)*\{/.test(selection)) return ['Must begin with a brace: { __typename conversationId }'];
+  const { definitions } = parseDocument(fragmentOf(selection));
+  const isWhole = definitions.every(({ kind }) => kind === Kind.FRAGMENT_DEFINITION);
+  return isWhole ? [] : ['May hold only fields in braces, and after them the fragments that they use.'];
+}

@@ -1,0 +1,69 @@
+import type pg from 'pg';
+import type { Viewer } from '../access/viewer.ts';
+import type { LogEventInPlace } from '../conversations/log/read.ts';
+import type { Logger } from '../logger.ts';
+import type { NewId } from '../ids.ts';
+import type { JsonObject } from '../json.ts';
+
+/** Limits of webhooks. */
+export const webhookLimits = {
+  /** Webhooks of an organization. */
+  webhooks: 50,
+  /** Characters of a selection. */
+  selection: 16_384,
+  /** Bytes of a payload. */
+  payload: 256 * 1024,
+  /** Tries of a delivery that are remembered, the last ones. */
+  attempts: 20,
+  /** Secrets that sign at the same time. */
+  secrets: 3,
+} as const;
+
+/** How many tries a webhook may be in at the same time, on all servers together: one for each lane. */
+export const LANES = 8;
+
+/** How long the secret before still signs after a rotation, in hours. */
+export const ROTATION_HOURS = 24;
+
+/** How long deliveries are kept, in days. */
+export const KEPT_DAYS = 30;
+
+/** Makes what webhooks are sent. */
+export interface PayloadMaker {
+  /** What is wrong with a selection on `ConversationEvent`, in sentences. */
+  faultsOf(selection: string): string[];
+  /**
+   * What a selection reads of an event with the rights of the viewer. Null if the event's conversation was deleted
+   * meanwhile. `fault` says in a sentence why it cannot be read.
+   */
+  read(
+    viewer: Viewer,
+    selection: string,
+    event: { conversationId: string; event: LogEventInPlace },
+  ): Promise<{ data: JsonObject } | { fault: string } | null>;
+}
+
+/** One try of a delivery. */
+export interface DeliveryAttempt {
+  /** When it began, RFC 3339. */
+  at: string;
+  /** Null if there was no answer. */
+  statusCode: number | null;
+  milliseconds: number;
+  /** Why it failed. Null if it succeeded. */
+  error: string | null;
+}
+
+/** What the commands on webhooks use. */
+export interface WebhookServices {
+  pool: pg.Pool;
+  newId: NewId;
+  logger: Logger;
+  payloads: PayloadMaker;
+  webhooks: {
+    /** There is something to send. Saves waiting for the next look. */
+    wake(): void;
+    /** Whether webhooks may use `http:` and private addresses. */
+    readonly allowPrivateAddresses: boolean;
+  };
+}

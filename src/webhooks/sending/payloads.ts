@@ -1,0 +1,94 @@
+import type pg from 'pg';
+import { readEventsBySeq } from '../../conversations/log/read.ts';
+import { encodeId } from '../../ids.ts';
+import type { Semaphore } from '../../semaphore.ts';
+import { nameOfEvent, TEST_EVENT } from '../event-names.ts';
+import { type PayloadMaker, webhookLimits } from '../model.ts';
+import type { Batch, DueDelivery } from './batch.ts';
+import type { Lane } from './lanes.ts';
+
+/** Payloads of one batch hold about this many bytes at most. What follows waits for the next batch. */
+const BATCH_BYTES = 512 * 1024;
+
+/** What is sent, or why it cannot be made: for now, or for good. */
+export type Body = { body: string } | { fault: string; forGood: boolean };
+
+interface Options {
+  pool: pg.Pool;
+  payloads: PayloadMaker;
+  gate: Semaphore;
+}
+
+/**
+ * What the deliveries of a batch are sent, by id. A payload is made once, and stored before it is sent, so that each try sends the
+ * same bytes. A delivery whose event is gone with its conversation is removed. The map may lack the last deliveries of a batch.
+ */
+export async function bodiesOf(
+  { pool, payloads, gate }: Options,
+  lane: Lane,
+  batch: Batch,
+): Promise<Map<string, Body>> {
+  const fresh = batch.due.filter(({ made }) => !made);
+  const seqs = fresh.flatMap(({ seq }) => seq ?? []);
+  const events = seqs.length > 0 ? await gate.run(() => readEventsBySeq(pool, seqs)) : new Map<string, never>();
+  const bodies = new Map<string, Body>();
+  const read = async (delivery: DueDelivery): Promise<Body | null> => {
+    if (delivery.event === TEST_EVENT) {
+      return payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) });
+    }
+    const event = events.get(delivery.seq ?? '');
+    const { viewer } = batch;
+    if (!event || !viewer || delivery.conversationId === null) return null;
+    const { conversationId } = delivery;
+    const result = await gate.run(() => payloads.read(viewer, batch.selection, { conversationId, event }));
+    if (!result) return null;
+    return 'fault' in result ? { ...result, forGood: false } : payloadOf(delivery, event.occurredAt, result.data);
+  };
+  const made = await Promise.all(fresh.map(async (delivery) => [delivery.id, await read(delivery)] as const));
+  const gone: string[] = [];
+  const whole: [string, string][] = [];
+  let bytes = 0;
+  for (const [id, body] of made) {
+    if (body && 'body' in body) bytes += Buffer.byteLength(body.body);
+    if (bytes > BATCH_BYTES && whole.length > 0) break;
+    if (!body) gone.push(id);
+    else if ('body' in body) whole.push([id, body.body]);
+    else bodies.set(id, body);
+  }
+  if (gone.length > 0) await pool.query('DELETE FROM webhook_delivery WHERE id = ANY($1::uuid[])', [gone]);
+  if (whole.length > 0) {
+    const { rows } = await gate.run(() =>
+      pool.query<{ id: string }>({
+        name: 'store-webhook-payloads',
+        text: `UPDATE webhook_delivery d SET payload = made.payload
+          FROM unnest($1::uuid[], $2::text[]) AS made(id, payload)
+          WHERE d.id = made.id AND d.payload IS NULL RETURNING d.id`,
+        values: [whole.map(([id]) => id), whole.map(([, body]) => body)],
+      }),
+    );
+    const kept = new Set(rows.map(({ id }) => id));
+    for (const [id, body] of whole) if (kept.has(id)) bodies.set(id, { body });
+  }
+  return bodies;
+}
+
+/** The payload that was made at an earlier try. Null if the delivery is gone. */
+export async function readBody(pool: pg.Pool, id: string): Promise<Body | null> {
+  const { rows } = await pool.query<{ payload: string | null }>({
+    name: 'read-webhook-payload',
+    text: 'SELECT payload FROM webhook_delivery WHERE id = $1',
+    values: [id],
+  });
+  const body = rows[0]?.payload ?? null;
+  return body === null ? null : { body };
+}
+
+function payloadOf({ event }: DueDelivery, at: Date, data: object): Body {
+  const body = JSON.stringify({ type: nameOfEvent(event), timestamp: at.toISOString(), data });
+  const bytes = Buffer.byteLength(body);
+  if (bytes <= webhookLimits.payload) return { body };
+  return {
+    fault: `The payload has ${bytes} bytes; at most ${webhookLimits.payload} are sent. Select less.`,
+    forGood: true,
+  };
+}

@@ -1,0 +1,53 @@
+import type pg from 'pg';
+import { type EventPosition, readTail } from '../../conversations/log/tail.ts';
+import { distributeSql } from './distribute-statement.ts';
+import { placesOf } from './distributor.ts';
+
+/** Events of a replay that become deliveries in one statement. */
+const PAGE = 500;
+
+/** A replay waits while so many deliveries wait for their first try. */
+const MOST_WAITING = 10_000;
+
+/** Replays that are carried on at a time. */
+const AT_ONCE = 20;
+
+type ReplayRow = EventPosition & { webhookId: string; beat: string; until: string; untilEpoch: number };
+
+/** Carries each replay on by a page. Returns whether there are new deliveries. Two servers at once do no harm. */
+export async function advanceReplays(pool: pg.Pool): Promise<boolean> {
+  const { rows } = await pool.query<ReplayRow>({
+    name: 'read-webhook-replays',
+    text: `SELECT webhook_id AS "webhookId", epoch, told, telling, seq::text AS seq, beat::text AS beat, until,
+        until_epoch AS "untilEpoch"
+      FROM webhook_replay r
+      WHERE (SELECT count(*) FROM (SELECT FROM webhook_delivery d
+        WHERE d.webhook_id = r.webhook_id AND d.status = 'PENDING' AND d.tries = 0 LIMIT $2) AS waiting) < $2
+      LIMIT $1`,
+    values: [AT_ONCE, MOST_WAITING],
+  });
+  let made = false;
+  for (const replay of rows) {
+    const moved = await advance(pool, replay);
+    made ||= moved;
+  }
+  return made;
+}
+
+async function advance(pool: pg.Pool, { webhookId, beat, until, untilEpoch, ...stored }: ReplayRow): Promise<boolean> {
+  const isLast = stored.epoch >= untilEpoch && (stored.telling === null || stored.telling === until);
+  const from = isLast ? { ...stored, telling: until } : stored;
+  const page = await readTail(pool, from, PAGE);
+  const isOver = isLast && page.events.length < PAGE;
+  const { epoch, told, telling, seq } = page.position;
+  const { rows } = await pool.query<{ made: number }>({
+    text: distributeSql(
+      isOver
+        ? 'DELETE FROM webhook_replay WHERE beat = $3 AND webhook_id = $4 RETURNING beat::text AS beat, webhook_id AS replayed, since'
+        : `UPDATE webhook_replay SET epoch = $5, told = $6, telling = $7, seq = $8, beat = beat + 1
+            WHERE beat = $3 AND webhook_id = $4 RETURNING beat::text AS beat, webhook_id AS replayed, since`,
+    ),
+    values: [...placesOf(from, page), beat, webhookId, ...(isOver ? [] : [epoch, told, telling, seq])],
+  });
+  return (rows[0]?.made ?? 0) > 0;
+}

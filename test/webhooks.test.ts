@@ -1,0 +1,266 @@
+import { afterAll, expect, test, vi } from 'vitest';
+import { addKey, firstOrganization } from './harness/access.ts';
+import { ask } from './harness/client.ts';
+import { createConversation, send } from './harness/commands.ts';
+import { openReceiver, type Receiver, verifies } from './harness/receiver.ts';
+import { useServer } from './harness/server.ts';
+import { change, createWebhook, readDeliveries, readWebhook } from './harness/webhooks.ts';
+
+const server = useServer({ config: { allowPrivateAddresses: true } });
+const receivers: Receiver[] = [];
+const open = async () => {
+  const receiver = await openReceiver();
+  receivers.push(receiver);
+  return receiver;
+};
+afterAll(() => Promise.all(receivers.map((receiver) => receiver.close())));
+
+const begin = async () => (await createConversation(server, { action: 'NONE' })).conversation.id;
+const rename = (id: string, title: string) =>
+  ask(
+    server,
+    'mutation ($id: ID!, $title: String!) { updateConversation(input: { conversationId: $id, title: $title }) { __typename } }',
+    { id, title },
+  );
+const of = (conversation: string) => (each: { payload: { data: Record<string, unknown> } }) =>
+  each.payload.data.conversationId === conversation;
+/** Makes what waits for a retry due. */
+const hasten = async () => {
+  await server.services.pool.query(`UPDATE webhook_delivery SET due_at = now() WHERE status = 'PENDING' AND tries > 0`);
+  await server.services.pool.query(`UPDATE webhook_lane SET due_at = now(), wakes = wakes + 1`);
+  server.services.webhooks.wake();
+};
+
+test('each event arrives signed, in the order of its conversation, as the selection shows it', async () => {
+  const receiver = await open();
+  const { webhook, secret } = await createWebhook(server, {
+    url: receiver.url,
+    selection:
+      '{ __typename conversationId ... on VersionedEvent { version } ...Said } fragment Said on MessageCreated { message { text } }',
+  });
+  receiver.secrets.push(secret);
+  expect(secret).toMatch(/^whsec_/);
+  const id = await begin();
+  await send(server, { conversationId: id, content: { text: 'Hello' }, action: 'NONE' });
+  for (const title of ['A', 'B', 'C']) await rename(id, title);
+  const received = (await receiver.until((all) => all.filter(of(id)).length === 5)).filter(of(id));
+  expect(received.map(({ payload }) => payload.type)).toEqual([
+    'conversation.created',
+    'message.created',
+    ...Array<string>(3).fill('conversation.updated'),
+  ]);
+  expect(received.map(({ payload }) => payload.data.version)).toEqual([1, 2, 3, 4, 5]);
+  expect(received[1]?.payload).toEqual({
+    type: 'message.created',
+    timestamp: expect.stringMatching(/Z$/),
+    data: { __typename: 'MessageCreated', conversationId: id, version: 2, message: { text: 'Hello' } },
+  });
+  expect(received.every(({ verified }) => verified)).toBe(true);
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length >= 5);
+  const [first] = (await readDeliveries(server, webhook.id)).filter(({ conversationId }) => conversationId === id);
+  expect(first).toMatchObject({ id: received[0]?.id, event: 'conversation.created', status: 'DELIVERED' });
+  expect(first?.attempts).toMatchObject([{ statusCode: 204, error: null }]);
+});
+
+test('a test arrives like any other event, and both secrets sign after a rotation', async () => {
+  const receiver = await open();
+  const { webhook, secret } = await createWebhook(server, { url: receiver.url, events: ['conversation.ended'] });
+  const { secret: second = '' } = await change(server, 'rotateWebhookSecret', { webhookId: webhook.id });
+  expect(second).not.toBe(secret);
+  await change(server, 'testWebhook', { webhookId: webhook.id });
+  const [received] = await receiver.until(1);
+  expect(received?.payload).toMatchObject({ type: 'webhook.test', data: { webhookId: webhook.id } });
+  const { body = '', headers = {} } = received ?? {};
+  expect([secret, second].map((each) => verifies(each, body, headers))).toEqual([true, true]);
+  expect(verifies(secret, `${body} `, headers)).toBe(false);
+
+  // A day later only the new one does; of four, the last three.
+  await server.services.pool.query(`UPDATE webhook_secret SET expires_at = now() WHERE expires_at IS NOT NULL`);
+  await change(server, 'testWebhook', { webhookId: webhook.id });
+  const [, later] = await receiver.until(2);
+  const verified = [secret, second].map((each) => verifies(each, later?.body ?? '', later?.headers ?? {}));
+  expect(verified).toEqual([false, true]);
+  const more: string[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    more.push((await change(server, 'rotateWebhookSecret', { webhookId: webhook.id })).secret ?? '');
+  }
+  await change(server, 'testWebhook', { webhookId: webhook.id });
+  const [, , last] = await receiver.until(3);
+  expect([second, ...more].map((each) => verifies(each, last?.body ?? '', last?.headers ?? {}))).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ]);
+});
+
+test('410 switches a webhook off for good, five days of failure do, and being switched on sends what waited', async () => {
+  const receiver = await open();
+  receiver.answer = (_request, response) => response.writeHead(410).end();
+  const gone = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  await begin();
+  await vi.waitUntil(async () => (await readWebhook(server, gone.webhook.id)).status === 'OFF');
+  expect((await readWebhook(server, gone.webhook.id)).disabledReason).toContain('410');
+  expect(await readDeliveries(server, gone.webhook.id)).toMatchObject([{ status: 'FAILED' }]);
+  expect(await change(server, 'testWebhook', { webhookId: gone.webhook.id })).toMatchObject({
+    __typename: 'InvalidInputError',
+  });
+
+  receiver.answer = (_request, response) => response.writeHead(503).end();
+  const failing = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const first = await begin();
+  await vi.waitUntil(async () => (await readWebhook(server, failing.webhook.id)).failingSince !== null);
+  await server.services.pool.query(
+    `UPDATE webhook SET failing_since = now() - interval '5 days 1 minute' WHERE failing_since IS NOT NULL`,
+  );
+  await hasten();
+  await vi.waitUntil(async () => (await readWebhook(server, failing.webhook.id)).status === 'OFF');
+  expect((await readWebhook(server, failing.webhook.id)).disabledReason).toContain('5 days');
+  const missed = await begin();
+
+  receiver.answer = (_request, response) => response.writeHead(204).end();
+  await hasten();
+  await change(server, 'updateWebhook', { webhookId: failing.webhook.id, status: 'ON' });
+  await vi.waitUntil(async () => (await readDeliveries(server, failing.webhook.id, 'DELIVERED')).length === 1);
+  const after = await begin();
+  await receiver.until((all) => all.some(of(after)));
+  const told = (await readDeliveries(server, failing.webhook.id)).map(({ conversationId }) => conversationId);
+  expect(told).toEqual([first, after]);
+  expect(told).not.toContain(missed);
+});
+
+test('what was missed can be replayed, from a position and from a time', async () => {
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.updated'] });
+  const id = await begin();
+  const began = new Date();
+  for (const title of ['A', 'B', 'C']) await rename(id, title);
+  const first = (await receiver.until(3)).map(({ payload }) => payload.data.version);
+  expect(first).toEqual([2, 3, 4]);
+  const [one] = await readDeliveries(server, webhook.id);
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { position: one?.position } });
+  const again = (await receiver.until(5)).slice(3);
+  expect(again.map(({ payload }) => payload.data.version)).toEqual([3, 4]);
+  expect(new Set(receiver.received.map((received) => received.id)).size).toBe(5);
+  await vi.waitUntil(async () => (await server.services.prisma.webhookReplay.count()) === 0);
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: began } });
+  const all = (await receiver.until(8)).slice(5).map(({ payload }) => payload.data.version);
+  expect(all).toEqual([2, 3, 4]);
+  expect(await change(server, 'replayWebhook', { webhookId: webhook.id, from: { position: 'x' } })).toMatchObject({
+    __typename: 'InvalidInputError',
+  });
+});
+
+test('a delivery can be sent again, and one of a deleted conversation is gone', async () => {
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, {
+    url: receiver.url,
+    events: ['conversation.created', 'conversation.deleted'],
+  });
+  const id = await begin();
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  const [delivery] = await readDeliveries(server, webhook.id);
+  expect(await change(server, 'retryDelivery', { deliveryId: delivery?.id })).toEqual({
+    __typename: 'RetryDeliveryPayload',
+  });
+  const [one, two] = await receiver.until(2);
+  expect(two).toMatchObject({ id: one?.id, body: one?.body });
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED'))[0]?.attempts.length === 2);
+  await ask(server, 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { __typename } }', {
+    id,
+  });
+  const [, , last] = await receiver.until(3);
+  expect(last?.payload).toMatchObject({ type: 'conversation.deleted', data: { conversationId: id } });
+  expect(await readDeliveries(server, webhook.id)).toMatchObject([{ event: 'conversation.deleted' }]);
+});
+
+test('a revoked key switches its webhook off, unless another key has adopted it', async () => {
+  const { services } = server;
+  const organizationId = await firstOrganization(services);
+  const keys = [await addKey(services, { organizationId }), await addKey(services, { organizationId })];
+  const receiver = await open();
+  const input = { url: receiver.url, events: ['conversation.created'] };
+  const made = await Promise.all(keys.map(({ secret }) => createWebhook({ url: server.url, key: secret }, input)));
+  const [orphan = '', adopted = ''] = made.map(({ webhook }) => webhook.id);
+  await change(server, 'updateWebhook', { webhookId: adopted, adopt: true });
+  for (const { id } of keys) {
+    await ask(server, 'mutation ($id: ID!) { revokeApiKey(input: { apiKeyId: $id }) { __typename } }', { id });
+  }
+  const id = await begin();
+  await receiver.until((all) => all.some(of(id)));
+  await vi.waitUntil(async () => (await readWebhook(server, orphan)).status === 'OFF');
+  const shown = await Promise.all([orphan, adopted].map((webhook) => readWebhook(server, webhook)));
+  expect(shown).toMatchObject([{ disabledReason: expect.stringContaining('revoked') }, { status: 'ON' }]);
+  expect(receiver.received).toHaveLength(1);
+  expect(await change(server, 'updateWebhook', { webhookId: orphan, status: 'ON' })).toMatchObject({
+    __typename: 'InvalidInputError',
+  });
+  await change(server, 'updateWebhook', { webhookId: orphan, status: 'ON', adopt: true });
+  await receiver.until(2);
+});
+
+test.each([
+  ['not of the schema', '{ nothing }', 'Cannot query field'],
+  ['not a selection', '__typename', 'Must begin with a brace'],
+  ['broken', '{ __typename', 'Syntax Error'],
+  ['more than a selection', '{ __typename } query Q { viewer { kind } }', 'only fields in braces'],
+  ['closed too early', '{ __typename } } { viewer { kind } ', 'Syntax Error'],
+  ['of variables', '{ conversationId @include(if: $yes) }', '"$yes" is not defined'],
+  [
+    'too dear',
+    '{ ... on VersionedEvent { conversation { messages(first: 100) { nodes { fragments { id } conversation { messages(first: 100) { nodes { fragments { id } } } } } } } } }',
+    'costs too much',
+  ],
+  [
+    'too deep',
+    `{ ... on VersionedEvent { conversation { ${'lastMessage { conversation { '.repeat(8)}id${' } }'.repeat(8)} } } }`,
+    'depth',
+  ],
+  ['too long', `{ __typename #${' '.repeat(16_384)}\n}`, 'characters'],
+])('a selection that is %s is refused when it is given', async (_what, selection, detail) => {
+  const result = await ask<{ createWebhook: { __typename: string; detail: string } }>(
+    server,
+    `mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { __typename ... on UserError { detail } } }`,
+    { input: { url: 'https://example.com/hook', selection } },
+  );
+  expect(result.createWebhook).toEqual({ __typename: 'InvalidInputError', detail: expect.stringContaining(detail) });
+});
+
+test('a payload that is too large is not sent, and its delivery says so', async () => {
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, {
+    url: receiver.url,
+    events: ['message.created'],
+    selection: '{ conversationId ... on MessageCreated { message { text } } }',
+  });
+  const id = await begin();
+  await send(server, { conversationId: id, content: { text: 'x'.repeat(256 * 1024) }, action: 'NONE' });
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'FAILED')).length === 1);
+  const [delivery] = await readDeliveries(server, webhook.id);
+  expect(delivery?.attempts).toMatchObject([{ statusCode: null, error: expect.stringContaining('Select less') }]);
+  expect(receiver.received).toEqual([]);
+});
+
+test('what fails is tried again with the same id and the same bytes', async () => {
+  const receiver = await open();
+  const { webhook, secret } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  receiver.secrets.push(secret);
+  receiver.answer = (_request, response) => response.writeHead(500).end('Out of order');
+  const id = await begin();
+  await receiver.until((all) => all.some(of(id)));
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id))[0]?.attempts.length === 1);
+  const [failed] = await readDeliveries(server, webhook.id);
+  expect(failed).toMatchObject({
+    status: 'PENDING',
+    attempts: [{ statusCode: 500, error: expect.stringContaining('Out of order') }],
+  });
+  expect(failed?.nextAttemptAt).not.toBeNull();
+  expect((await readWebhook(server, webhook.id)).failingSince).not.toBeNull();
+  await rename(id, 'Changed since');
+  receiver.answer = (_request, response) => response.writeHead(200).end();
+  await hasten();
+  const [one, two] = await receiver.until(2);
+  expect(two).toMatchObject({ id: one?.id, body: one?.body, verified: true });
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  expect((await readWebhook(server, webhook.id)).failingSince).toBeNull();
+});
