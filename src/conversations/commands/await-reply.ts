@@ -1,12 +1,16 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Caller } from '../../access/caller.ts';
 import { apart } from '../../work-clock.ts';
 import type { Committed } from '../log/commit.ts';
-import { readRows } from '../log/rows.ts';
+import { type Rows, readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 import type { Feed } from '../stream/feed.ts';
 
 /** How long a command waits for its reply, in milliseconds. */
 export const AWAIT_REPLY_MS = 60_000;
+
+/** How long a reply is awaited where it runs, before its conversation is followed: that reads more, and tells of what others do. */
+const SOON_MS = 1000;
 
 /** A reply that had begun at this version of its conversation, or before. */
 export interface BegunReply {
@@ -15,18 +19,28 @@ export interface BegunReply {
   replyId: string;
 }
 
+type WaitingServices = Pick<ConversationServices, 'feedRegistry' | 'watchCaller'>;
+
 /**
  * Resolves when the reply has ended, after a minute, or with an error if the caller's credential is no longer valid. It
  * follows the log, so it works for a reply on any server.
  */
-export async function awaitReply(
-  services: Pick<ConversationServices, 'feedRegistry' | 'watchCaller'>,
+export function awaitReply(
+  services: WaitingServices,
   caller: Caller,
   reply: BegunReply,
   timeoutMs = AWAIT_REPLY_MS,
 ): Promise<Error | null> {
-  const held = await services.feedRegistry.acquire(reply.conversationId);
-  if (!held) return null;
+  return patiently(services, caller, timeoutMs, (signal) => endedAnywhere(services, reply, signal));
+}
+
+/** Does what waits until it is done, the time has passed, or the caller's credential is no longer valid, which is returned. */
+async function patiently(
+  services: WaitingServices,
+  caller: Caller,
+  timeoutMs: number,
+  wait: (signal: AbortSignal) => Promise<void>,
+): Promise<Error | null> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutMs);
   let refusal: Error | null = null;
@@ -36,13 +50,21 @@ export async function awaitReply(
   });
   try {
     // The command has committed already, so waiting does not count as its work.
-    await apart(() => ended(held.feed, reply, stop.signal));
+    await apart(() => wait(stop.signal));
   } finally {
     unwatch();
     clearTimeout(timer);
-    held.release();
   }
   return refusal;
+}
+
+async function endedAnywhere({ feedRegistry }: WaitingServices, reply: BegunReply, signal: AbortSignal): Promise<void> {
+  const held = await feedRegistry.acquire(reply.conversationId);
+  try {
+    if (held) await ended(held.feed, reply, signal);
+  } finally {
+    held?.release();
+  }
 }
 
 /** Resolves when the reply has ended, or the signal aborts. A conversation has one reply at a time, and never the same one twice. */
@@ -56,6 +78,14 @@ async function ended(feed: Feed, { version, replyId }: BegunReply, signal: Abort
   }
 }
 
+/** Whether a reply that runs here has ended soon, and before the signal aborts. */
+async function endedSoon(running: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  const done = new AbortController();
+  const options = { signal: AbortSignal.any([signal, done.signal]) };
+  const late = sleep(SOON_MS, false, options).catch(() => false);
+  return Promise.race([running.then(() => true), late]).finally(() => done.abort());
+}
+
 /**
  * Adds the rows as they are after the reply has ended. If waiting or reading fails, keeps them as the change left them. Rejects
  * if the caller's credential is no longer valid.
@@ -67,12 +97,21 @@ export async function withEndedReply(
 ): Promise<Committed> {
   const { conversationId, version, messageId, replyId } = committed;
   if (replyId === null) return committed;
-  const inAnyCase = (error: unknown) => {
+  let rows: Rows | null = null;
+  const read = async () => {
+    rows = await readRows(services.pool, { conversationId, messageId, replyId });
+    return rows;
+  };
+  const refusal = await patiently(services, caller, AWAIT_REPLY_MS, async (signal) => {
+    const running = services.runner.running(replyId);
+    // A server that has lost the reply runs it no longer, though it has not ended.
+    if (running && (await endedSoon(running, signal)) && (await read())?.reply?.status !== 'IN_PROGRESS') return;
+    await endedAnywhere(services, { conversationId, version, replyId }, signal);
+    await read();
+  }).catch((error: unknown) => {
     services.logger.warn({ err: error, conversationId, replyId }, 'could not wait for a reply');
     return null;
-  };
-  const refusal = await awaitReply(services, caller, { conversationId, version, replyId }).catch(inAnyCase);
+  });
   if (refusal) throw refusal;
-  const rows = await readRows(services.pool, { conversationId, messageId, replyId }).catch(inAnyCase);
   return rows ? { ...committed, rows } : committed;
 }
