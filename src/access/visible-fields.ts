@@ -48,6 +48,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'conversation',
     'createdAt',
     'errorDetail',
+    'feedback',
     'fragments',
     'inReplyTo',
     'metadata',
@@ -61,6 +62,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   MessageConnection: ['edges', 'eventCursor', 'nodes', 'pageInfo'],
   MessageEdge: ['cursor', 'node'],
   Citation: ['heading', 'title', 'url'],
+  Feedback: ['comment', 'createdAt', 'rating'],
   Canvas: ['content', 'name', 'title', 'type'],
 
   Fragment: ['id', 'index', 'metadata', 'status'],
@@ -78,10 +80,12 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffStarted: ['handoff'],
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
+  FeedbackGiven: ['message'],
 
   ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
+  RateReplyPayload: ['reply'],
   RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
   StartHandoffPayload: ['handoff'],
