@@ -97,10 +97,10 @@ export async function withEndedReply(
 ): Promise<Committed> {
   const { conversationId, version, messageId, replyId } = committed;
   if (replyId === null) return committed;
-  let rows: Rows | null = null;
+  const after: { rows: Rows | null } = { rows: null };
   const read = async () => {
-    rows = await readRows(services.pool, { conversationId, messageId, replyId });
-    return rows;
+    after.rows = await readRows(services.pool, { conversationId, messageId, replyId });
+    return after.rows;
   };
   const refusal = await patiently(services, caller, AWAIT_REPLY_MS, async (signal) => {
     const running = services.runner.running(replyId);
@@ -113,5 +113,5 @@ export async function withEndedReply(
     return null;
   });
   if (refusal) throw refusal;
-  return rows ? { ...committed, rows } : committed;
+  return { ...committed, rows: after.rows ?? committed.rows };
 }
