@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { Bench, type Result, type Row } from './bench.ts';
 import { createDatabase } from './database.ts';
+import { created } from './rows/created.ts';
 import { delivery } from './rows/delivery.ts';
 import { latency } from './rows/latency.ts';
 import { limiter } from './rows/limiter.ts';
@@ -14,7 +15,19 @@ import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { tableOf } from './table.ts';
 
-const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, requests, limiter, search, profile];
+const rows: readonly Row[] = [
+  delivery,
+  latency,
+  model,
+  wal,
+  memory,
+  sends,
+  created,
+  requests,
+  limiter,
+  search,
+  profile,
+];
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

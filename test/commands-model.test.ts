@@ -188,13 +188,13 @@ class History {
 
   /** Waits for the running reply, or stops it. */
   async settle(how: 'await' | 'stop'): Promise<void> {
-    const { rows } = await server.services.pool.query<{ id: string | null }>(
-      'SELECT generating_message_id AS id FROM conversation WHERE id = $1',
+    const { rows } = await server.services.pool.query<{ id: string | null; version: number }>(
+      'SELECT generating_message_id AS id, version FROM conversation WHERE id = $1',
       [this.uuid],
     );
-    const id = rows[0]?.id;
-    if (!id) return;
-    if (how === 'await') await awaitReply(other.services, viewer, this.uuid, id);
+    const { id, version } = rows[0] ?? {};
+    if (!id || version === undefined) return;
+    if (how === 'await') await awaitReply(other.services, viewer, { conversationId: this.uuid, version, replyId: id });
     else await this.call(server.services, { type: 'stopReply', expectedVersion: null, replyId: id }, null);
   }
 

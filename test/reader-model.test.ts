@@ -299,6 +299,7 @@ class World {
         this.run = new Run(reply);
         this.open = false;
       },
+      running: () => null,
       suspend: () => Promise.resolve(() => undefined),
     };
     this.services = { ...server.services, bus: this.bus, runner };

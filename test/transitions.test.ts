@@ -262,13 +262,14 @@ async function conversationIn(state: State): Promise<Fixture> {
   const reply = async () => {
     const text = `Question ${(count += 1)}?`;
     const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
-    const { replyId } = await sendMessage(services, caller, { ...input, awaitReply: false });
-    return { uuid: replyId ?? '', script: await runtime.replyTo(text) };
+    const { replyId, version } = await sendMessage(services, caller, { ...input, awaitReply: false });
+    return { uuid: replyId ?? '', version, script: await runtime.replyTo(text) };
   };
-  let { uuid, script } = await reply();
+  const first = await reply();
+  let { uuid, script } = first;
   await script.begin('An answer.');
   await script.end();
-  await awaitReply(services, caller, created.conversationId, uuid);
+  await awaitReply(services, caller, { ...created, version: first.version, replyId: uuid });
   if (state === 'running') {
     ({ uuid, script } = await reply());
     await script.begin('Half an');
@@ -490,12 +491,11 @@ describe('with an expected version that is stale', () => {
       }
       await script.write(' answer.');
       await script.end();
-      await awaitReply(
-        server.services,
-        caller,
-        decodeId('Conversation', conversationId) ?? '',
-        decodeId('Message', replyId) ?? '',
-      );
+      await awaitReply(server.services, caller, {
+        conversationId: decodeId('Conversation', conversationId) ?? '',
+        version,
+        replyId: decodeId('Message', replyId) ?? '',
+      });
       expect(await readMessage(server, replyId)).toMatchObject({ status: 'DONE', text: 'Half an answer.' });
     },
   );

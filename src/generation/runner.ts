@@ -60,6 +60,10 @@ export class Runner implements ReplyRunner, HintListener {
     this.runs.set(run.replyId, { run, ended });
   }
 
+  running(replyId: string): Promise<void> | null {
+    return this.runs.get(replyId)?.ended ?? null;
+  }
+
   async suspend(replyId: string): Promise<() => void> {
     const run = this.runs.get(replyId)?.run;
     if (!run) return () => undefined;
