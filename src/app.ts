@@ -29,6 +29,7 @@ import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { newId } from './ids.ts';
+import { SearchTurns } from './search-turns.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
@@ -186,6 +187,7 @@ export async function startApp(
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
+    const searchTurns = new SearchTurns(pool);
     const logTail = new LogTail(pool, logger);
 
     const services: Services = {
@@ -196,7 +198,8 @@ export async function startApp(
       logTail,
       logEpoch,
       gate: new KeyedGate(conversationGate),
-      search: new ConversationSearch(pool),
+      searchTurns,
+      search: new ConversationSearch(searchTurns),
       runner,
       newId,
       logger,
