@@ -137,11 +137,13 @@ export async function matchingConversations(
   lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
+  found: Found | null = null,
 ): Promise<Set<string>> {
   const where = new Conditions();
   where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter);
+  if (found) where.addFound(found);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
     where.values,
@@ -186,7 +188,10 @@ class Conditions {
     }
     // The condition of the index, which holds no empty lists.
     if (filter.labels?.length) {
-      const labels = this.value(filter.labels);
+      const reader = new ValueReader();
+      const given = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
+      reader.finish();
+      const labels = this.value(given);
       this.add(`c.labels <> '{}' AND terms_of_organization(c.organization_id, c.labels)
         @> terms_of_organization(${this.organization}, ${labels}) AND c.labels @> ${labels}`);
     }

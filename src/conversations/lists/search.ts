@@ -7,15 +7,26 @@ import { ValueReader } from '../../value-reader.ts';
 const KEYWORDS = 20;
 /** Up to this many matches are listed before the page is read. If there are more, reading the page meets them often enough. */
 const FEW = 1000;
+
 /** The conversations that a keyword finds: a list of ids if they are few, else a text query. */
 export type Found = { conversationIds: readonly string[] } | { query: string };
 
 /** Finds conversations by words in their titles and visible texts. */
 export class ConversationSearch {
+  private readonly pool: pg.Pool;
   private readonly turns: SearchTurns;
 
-  constructor(turns: SearchTurns) {
+  constructor(pool: pg.Pool, turns: SearchTurns) {
+    this.pool = pool;
     this.turns = turns;
+  }
+
+  /**
+   * What a keyword finds, for asking it of a few conversations. Takes no turn, since it reads no texts.
+   * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
+   */
+  queryOf(keyword: string): Promise<Found> {
+    return find(this.pool, null, readPhrases(keyword));
   }
 
   /**
@@ -47,7 +58,7 @@ function readPhrases(keyword: string): string[] {
   return words.split(/\s+/).filter(Boolean).slice(0, KEYWORDS);
 }
 
-async function find(client: pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
+async function find(client: pg.Pool | pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
   const [wanted] = (
     await client.query<{ query: string; words: string[] }>(
       `SELECT (${phrases.map((_, i) => `list_phrase($${i + 1})`).join(' && ') || "''::tsquery"})::text AS query,
