@@ -31,6 +31,7 @@ import { noLongerServed } from './graphql/errors.ts';
 import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { payloadMaker } from './graphql/webhook-payloads.ts';
 import { newId } from './ids.ts';
+import { SearchTurns } from './search-turns.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
 import { JobWorkers } from './jobs/workers.ts';
@@ -202,6 +203,7 @@ export async function startApp(
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startForgettingVisitors(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
+    const searchTurns = new SearchTurns(pool);
     const logTail = new LogTail(pool, bus, logger);
     const jobs = new JobQueue(pool);
 
@@ -223,7 +225,8 @@ export async function startApp(
       logTail,
       logEpoch,
       gate: new KeyedGate(conversationGate),
-      search: new ConversationSearch(pool),
+      searchTurns,
+      search: new ConversationSearch(pool, searchTurns),
       runner,
       newId,
       logger,

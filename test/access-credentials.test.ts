@@ -205,6 +205,29 @@ describe('an open connection', () => {
     expect(await closing(key).closed).toBe(4440);
   });
 
+  test('of one token goes on when that of another token of the same person, which is told the same, has ended', async () => {
+    const { conversation, cursor } = await createConversation(server, { contactId, action: 'NONE' });
+    const [short, long] = await Promise.all([
+      mintToken(server, { contactId, expiresInSeconds: 3 }),
+      mintToken(server, { contactId }),
+    ]);
+    const follow = (key: string) =>
+      record(conversationEvents(as(key), { conversationId: conversation.id, after: cursor }, subscribeWs));
+    const say = (text: string) => send(server, { conversationId: conversation.id, content: { text }, action: 'NONE' });
+    const ending = follow(short);
+    await say('one');
+    await ending.until((events) => events.length === 1);
+    const lasting = follow(long);
+    await lasting.until((events) => events.length === 1);
+    await say('two');
+    await Promise.all([ending, lasting].map((each) => each.until((events) => events.length === 2)));
+    await expect(ending.ended()).rejects.toBeDefined();
+    await say('three');
+    await lasting.until((events) => events.length === 3);
+    await lasting.leave();
+    expect(ending.events).toHaveLength(2);
+  });
+
   test('is closed with 4401, and a stream ended, when its key is revoked, those of its tokens too', async () => {
     const { id, secret } = await addKey(server.services, { organizationId });
     const token = await mintToken(as(secret), { contactId });

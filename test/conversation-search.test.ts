@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { SearchTurns } from '../src/search-turns.ts';
 import { ConversationSearch } from '../src/conversations/lists/search.ts';
 import { startSearchBackfill } from '../src/conversations/lists/search-backfill.ts';
 import { UnavailableError } from '../src/errors.ts';
 import { createLogger } from '../src/logger.ts';
-import { addOrganization, mintToken } from './harness/access.ts';
+import { addOrganization, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, graphql, type Target } from './harness/client.ts';
 import { createConversation, send, stop } from './harness/commands.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
@@ -115,6 +116,69 @@ test('the words of one organization and those of another have no entry of the in
   expect(indexes[0]?.indexdef).toContain('search_terms(organization_id, words)');
 });
 
+test('neither do their contacts and labels, by which is searched all the same', async () => {
+  const { pool } = server.services;
+  const neighbour = await addOrganization(server.services);
+  const both = [server, { url: server.url, key: neighbour.key }];
+  for (const target of both) {
+    await ask(
+      target,
+      'mutation { upsertContact(input: { externalId: "okapi", displayName: "Ölapse OKAPI" }) { __typename } }',
+    );
+    const { conversation } = await createConversation(target, { action: 'NONE' });
+    const label =
+      'mutation ($id: ID!) { updateConversation(input: { conversationId: $id, labels: { add: ["okapi"] } }) { __typename } }';
+    await ask(target, label, { id: conversation.id });
+  }
+  for (const [table, index] of [
+    ['contact', 'contact_terms_idx'],
+    ['conversation', 'conversation_label_terms_idx'],
+  ]) {
+    const { rows } = await pool.query<{ indexdef: string }>('SELECT indexdef FROM pg_indexes WHERE indexname = $1', [
+      index,
+    ]);
+    const indexed = /USING gin \((.*)\) WITH/.exec(rows[0]?.indexdef ?? '')?.[1] ?? 'none';
+    const shared = await pool.query<{ most: number; terms: number }>(
+      `SELECT max(organizations)::int AS most, count(*)::int AS terms FROM (
+        SELECT count(DISTINCT organization_id) AS organizations FROM ${table}, unnest(${indexed}) term GROUP BY term) t`,
+    );
+    expect(shared.rows).toEqual([{ most: 1, terms: expect.any(Number) }]);
+    expect(shared.rows[0]?.terms).toBeGreaterThan(1);
+  }
+  for (const target of both) {
+    for (const keyword of ['okapi', 'KAP', 'ölaps okapi', 'ka', 'ö kapi']) {
+      const query = 'query ($keyword: String!) { contacts(keyword: $keyword) { nodes { externalId } } }';
+      expect(await ask(target, query, { keyword })).toEqual({ contacts: { nodes: [{ externalId: 'okapi' }] } });
+    }
+    const labelled =
+      '{ conversationCount(filter: { labels: ["okapi"] }) none: conversationCount(filter: { labels: ["kapi"] }) }';
+    expect(await ask(target, labelled)).toEqual({ conversationCount: 1, none: 0 });
+  }
+});
+
+test('all that may have to look at each row waits for its turn with the searches', async () => {
+  const { services } = server;
+  const organizationId = await firstOrganization(services);
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  onTestFinished(() => end());
+  const hung = Array.from({ length: 4 }, () => services.searchTurns.run(organizationId, () => ended));
+  const refused = { errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 1 } }] };
+  for (const query of [
+    '{ contacts(keyword: "anybody") { nodes { id } } }',
+    '{ contacts(filter: { metadata: { a: 1 } }) { nodes { id } } }',
+    '{ conversations(filter: { metadata: { a: 1 } }) { nodes { id } } }',
+    '{ conversationCount(filter: { metadata: { a: 1 } }) }',
+    '{ conversations(filter: { keyword: "anything" }) { nodes { id } } }',
+  ]) {
+    expect({ query, ...(await graphql(server, query)) }).toMatchObject({ query, ...refused });
+  }
+  const served = '{ contacts { nodes { id } } conversations(filter: { labels: ["okapi"] }) { nodes { id } } }';
+  expect((await graphql(server, served)).errors).toBeUndefined();
+  end();
+  await Promise.all(hung);
+});
+
 test('searches that hang take only their own part of the server, and more than a few are refused', async () => {
   const { pool } = server.services;
   const id = await saying(server, 'A wombat.');
@@ -137,7 +201,7 @@ test('searches that hang take only their own part of the server, and more than a
 
 test('a search that takes too long is ended, and says so', async () => {
   const { pool } = server.services;
-  const search = new ConversationSearch(pool, 20);
+  const search = new ConversationSearch(pool, new SearchTurns(pool, 20));
   const organization = await addOrganization(server.services);
   const caller = { organizationId: organization.id, confinedTo: null };
   const slow = search.run(caller, 'anything', (client) => client.query('SELECT pg_sleep(10)'));

@@ -11,6 +11,7 @@ import type { ReplyRunner } from './reply-runner.ts';
 import type { LogEpoch } from './log/epoch.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
+import type { SearchTurns } from '../search-turns.ts';
 import type { ConversationSearch } from './lists/search.ts';
 
 /** The services that the commands on conversations use. */
@@ -22,6 +23,7 @@ export interface ConversationServices {
   logTail: LogTail;
   logEpoch: LogEpoch;
   search: ConversationSearch;
+  searchTurns: SearchTurns;
   runner: ReplyRunner;
   /** Limits how many commands of one conversation run or wait. */
   gate: KeyedGate;

@@ -119,11 +119,10 @@ function endUnlessWhole(req: IncomingMessage): void {
   const { socket } = req;
   if (req.complete || socket.destroyed) return;
   const timer = setTimeout(() => {
-    socket.off('close', stop);
     if (!req.complete) socket.destroy();
   }, REST_MS);
-  const stop = () => clearTimeout(timer);
-  socket.once('close', stop);
+  // Also when the connection ends first.
+  req.once('close', () => clearTimeout(timer));
 }
 
 function isStream(res: ServerResponse): boolean {

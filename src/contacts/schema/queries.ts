@@ -74,7 +74,7 @@ builder.queryField('contacts', (t) =>
           byAge,
           (row: Contact) => row,
           (slice) =>
-            listContacts(services.pool, { organizationId, keyword, filter: filter ?? {}, ...slice }).catch(asBadInput),
+            listContacts(services, { organizationId, keyword, filter: filter ?? {}, ...slice }).catch(asBadInput),
         ),
     },
     { name: 'ContactConnection', description: 'A page of contacts.' },

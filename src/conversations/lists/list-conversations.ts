@@ -4,6 +4,7 @@ import type { ConversationStatus } from '../../generated/prisma/enums.ts';
 import type { Queryable } from '../../db.ts';
 import { decodeId, type IdType } from '../../ids.ts';
 import { ValueReader } from '../../value-reader.ts';
+import type { SearchTurns } from '../../search-turns.ts';
 import type { ConversationSearch, Found } from './search.ts';
 
 /** A conversation must match all fields that are given. */
@@ -55,14 +56,30 @@ export interface ListPlace {
 
 /** A page of the conversations that match the filter and the keyword. Throws like `ConversationSearch.run`. */
 export async function searchConversations(
-  { pool, search }: { pool: pg.Pool; search: ConversationSearch },
+  services: SearchServices,
   caller: Lister,
   query: ListQuery,
 ): Promise<ListedConversation[]> {
-  const { keyword } = query.filter;
+  return inItsTurn(services, caller, query.filter, (db, found) => listConversations(db, caller, query, found));
+}
+
+interface SearchServices {
+  pool: pg.Pool;
+  search: ConversationSearch;
+  searchTurns: SearchTurns;
+}
+
+/** Runs at once what reads along an index, and in its turn what may have to look at each conversation. */
+function inItsTurn<T>(
+  { pool, search, searchTurns }: SearchServices,
+  caller: Lister,
+  { keyword, metadata }: ConversationFilter,
+  list: (db: Queryable, found: Found | null) => Promise<T>,
+): Promise<T> {
   // A blank keyword counts as none.
-  if (!keyword?.trim()) return listConversations(pool, caller, query);
-  return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
+  if (keyword?.trim()) return search.run(caller, keyword, list);
+  if (metadata == null || caller.confinedTo) return list(pool, null);
+  return searchTurns.run(caller.organizationId, (client) => list(client, null));
 }
 
 export type Lister = Pick<Caller, 'organizationId' | 'confinedTo' | 'operatorId'>;
@@ -78,11 +95,11 @@ interface ListQuery {
 
 /** How many conversations match, counted no further than `upTo`. Throws like `ConversationSearch.run`. */
 export async function countConversations(
-  { pool, search }: { pool: pg.Pool; search: ConversationSearch },
+  services: SearchServices,
   caller: Lister,
   { filter, upTo }: { filter: ConversationFilter; upTo: number },
 ): Promise<number> {
-  const count = async (db: Queryable, found: Found | null) => {
+  return inItsTurn(services, caller, filter, async (db, found) => {
     const where = conditionsOf(caller, filter, found);
     const { rows } = await db.query<{ count: number }>({
       text: `SELECT count(*)::int AS count
@@ -90,9 +107,7 @@ export async function countConversations(
       values: where.values,
     });
     return rows[0]?.count ?? 0;
-  };
-  const { keyword } = filter;
-  return keyword?.trim() ? search.run(caller, keyword, count) : count(pool, null);
+  });
 }
 
 function conditionsOf(lister: Lister, filter: ConversationFilter, found: Found | null) {
@@ -157,6 +172,7 @@ export async function matchingConversations(
 class Conditions {
   readonly values: unknown[] = [];
   private readonly parts: string[] = [];
+  private organization = 'NULL::uuid';
 
   /** A placeholder for a value. */
   value(value: unknown): string {
@@ -173,7 +189,8 @@ class Conditions {
   }
 
   addLister({ organizationId, confinedTo }: Lister): void {
-    this.add(`c.organization_id = ${this.value(organizationId)}`);
+    this.organization = `${this.value(organizationId)}::uuid`;
+    this.add(`c.organization_id = ${this.organization}`);
     if (confinedTo && 'contactId' in confinedTo) this.add(`c.contact_id = ${this.value(confinedTo.contactId)}`);
     else if (confinedTo) this.add(`c.id = ${this.value(confinedTo.conversationId)}`);
   }
@@ -196,9 +213,11 @@ class Conditions {
     // The condition of the index, which holds no empty lists.
     if (filter.labels?.length) {
       const reader = new ValueReader();
-      const labels = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
+      const given = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
       reader.finish();
-      this.add(`c.labels <> '{}' AND c.labels @> ${this.value(labels)}`);
+      const labels = this.value(given);
+      this.add(`c.labels <> '{}' AND terms_of_organization(c.organization_id, c.labels)
+        @> terms_of_organization(${this.organization}, ${labels}) AND c.labels @> ${labels}`);
     }
     if (filter.metadata != null) {
       const reader = new ValueReader();

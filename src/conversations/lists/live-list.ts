@@ -9,6 +9,7 @@ import {
 } from './list-conversations.ts';
 import type { LogChange, LogTail } from './log-tail.ts';
 import { encodeChangeCursor, readMissedChanges } from './missed-changes.ts';
+import type { SearchTurns } from '../../search-turns.ts';
 import type { ConversationSearch } from './search.ts';
 
 /** How a conversation changed in relation to a filter; or that the list is followed from here on. */
@@ -39,6 +40,7 @@ export interface LiveListServices {
   pool: pg.Pool;
   logTail: LogTail;
   search: ConversationSearch;
+  searchTurns: SearchTurns;
 }
 
 /**

@@ -1,36 +1,24 @@
 import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
-import { inTransaction } from '../../db.ts';
-import { UnavailableError } from '../../errors.ts';
-import { errorCode } from '../../postgres/error-code.ts';
-import { Semaphore } from '../../semaphore.ts';
+import type { SearchTurns } from '../../search-turns.ts';
 import { ValueReader } from '../../value-reader.ts';
 
 /** How many words of a keyword count. */
 const KEYWORDS = 20;
 /** Up to this many matches are listed before the page is read. If there are more, reading the page meets them often enough. */
 const FEW = 1000;
-/** Searches that run at the same time on one server. The other connections stay free for everything else. */
-const AT_ONCE = 2;
-/** Searches of one organization that may run or wait on one server. */
-const OF_ONE_ORGANIZATION = 4;
-/** Searches that may wait on one server. */
-const WAITING = 20;
 
 /** The conversations that a keyword finds: a list of ids if they are few, else a text query. */
 export type Found = { conversationIds: readonly string[] } | { query: string };
 
-/** Finds conversations by words in their titles and visible texts. Never uses more than its share of the pool. */
+/** Finds conversations by words in their titles and visible texts. */
 export class ConversationSearch {
   private readonly pool: pg.Pool;
-  private readonly statementMs: number;
-  private readonly turns = new Semaphore(AT_ONCE);
-  private readonly present = new Map<string, number>();
+  private readonly turns: SearchTurns;
 
-  /** `statementMs` is how long one statement of a search may take, in milliseconds. */
-  constructor(pool: pg.Pool, statementMs = 3000) {
+  constructor(pool: pg.Pool, turns: SearchTurns) {
     this.pool = pool;
-    this.statementMs = statementMs;
+    this.turns = turns;
   }
 
   /**
@@ -42,7 +30,7 @@ export class ConversationSearch {
   }
 
   /**
-   * Runs `list` with the result of the keyword, on a connection whose statements have a time limit.
+   * Runs `list` with the result of the keyword.
    * @throws {UnavailableError} if too many searches wait, or this one takes too long.
    * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
    */
@@ -52,31 +40,13 @@ export class ConversationSearch {
     list: (client: pg.PoolClient, found: Found) => Promise<T>,
   ): Promise<T> {
     const phrases = readPhrases(keyword);
-    const present = this.present.get(organizationId) ?? 0;
-    if (present >= OF_ONE_ORGANIZATION || this.turns.queued >= WAITING)
-      throw new UnavailableError('Too many searches run. Try again soon.', 1);
-    this.present.set(organizationId, present + 1);
-    try {
-      return await this.turns.run(() =>
-        inTransaction(this.pool, async (client) => {
-          await client.query(`SET LOCAL statement_timeout = ${this.statementMs}; ${planSql}`);
-          // An end user's conversations are read one by one. The timing of a shared index would reveal something about others' texts.
-          return list(client, await find(client, confinedTo ? null : organizationId, phrases));
-        }),
-      );
-    } catch (error) {
-      if (errorCode(error) !== QUERY_CANCELED) throw error;
-      throw new UnavailableError('The search took too long. Look for rarer words.', 5, { cause: error });
-    } finally {
-      const left = (this.present.get(organizationId) ?? 1) - 1;
-      if (left > 0) this.present.set(organizationId, left);
-      else this.present.delete(organizationId);
-    }
+    return this.turns.run(organizationId, async (client) => {
+      await client.query(planSql);
+      // An end user's conversations are read one by one. The timing of a shared index would reveal something about others' texts.
+      return list(client, await find(client, confinedTo ? null : organizationId, phrases));
+    });
   }
 }
-
-/** PostgreSQL's error code for a statement that took too long. */
-const QUERY_CANCELED = '57014';
 
 /** Forces plans that find texts by conversation or by word, and never scan those of all organizations. */
 const planSql = 'SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off';

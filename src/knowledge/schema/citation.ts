@@ -61,7 +61,7 @@ function citationsIn({ citations }: JsonObject): Citation[] {
         articleId: typeof articleId === 'string' ? decodeId('Article', articleId) : null,
         title,
         heading: typeof heading === 'string' && heading !== '' ? heading : null,
-        url: typeof url === 'string' && URL.canParse(url) ? url : null,
+        url: typeof url === 'string' && /^https?:/i.test(url) && URL.canParse(url) ? url : null,
       },
     ];
   });
