@@ -87,8 +87,12 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       ['Reply', toldOfReply],
       ['Read', 'messageCount'],
     ])('has an example, %s, that works at the first click, with no id carried by hand', async (name, expected) => {
-      await tab(page, name);
-      await run(page);
+      // As fast as can be.
+      await page.evaluate((opened) => {
+        const tabs = [...document.querySelectorAll<HTMLElement>('.graphiql-tab-button')];
+        tabs.find(({ innerText }) => innerText === opened)?.click();
+        document.querySelector<HTMLElement>('.graphiql-execute-button')?.click();
+      }, name);
       await response(page).getByText(expected).first().waitFor();
       expect(await page.locator('.graphiql-tab-active').innerText()).toBe(name);
     });

@@ -109,7 +109,7 @@ test(
     await untilAllHave(3);
     console.log(`${FOLLOWERS} followers had all they missed ${caughtUp.toFixed(1)} s after the start of their server.`);
     for (const { versions } of followers) expect(versions).toEqual([2, 3, 4]);
-    expect(again.stderr).toBe('');
+    expect(again.stderr).not.toMatch(/"level":"(?:error|fatal)"/);
     await Promise.all(followers.map((follower) => follower.leave()));
   },
 );
@@ -157,7 +157,7 @@ test(
   async () => {
     const server = await start();
     const conversations = await startConversations(server);
-    const agent = new Agent({ keepAlive: true });
+    const agent = new Agent({ keepAlive: true, maxSockets: 400 });
     const begun = performance.now();
     const answers: Promise<Answer>[] = [];
     while (answers.length < SENDS) {

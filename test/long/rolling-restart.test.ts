@@ -68,20 +68,21 @@ test(
     const replies: string[] = [];
     let connections = 0;
     let over = false;
+    const isOver = () => over;
     /** Sends over one connection for as long as it is kept, and then over another. */
     async function client(): Promise<void> {
-      while (!over) {
+      while (!isOver()) {
         const { url } = await ready();
         const agent = new Agent({ keepAlive: true, maxSockets: 1 });
         connections += 1;
-        for (let kept = true; kept && !over;) {
+        for (;;) {
           const answer = await post(url, agent);
           expect(answer).toMatchObject({ status: 200, body: expect.stringContaining('"reply":{"id"') });
           replies.push(
             (JSON.parse(answer.body) as { data: { result: { reply: { id: string } } } }).data.result.reply.id,
           );
-          ({ kept } = answer);
-          if (kept) await sleep(random.between(50, 250));
+          if (isOver() || !answer.kept) break;
+          await sleep(random.between(50, 250));
         }
         agent.destroy();
       }
