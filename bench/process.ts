@@ -24,7 +24,8 @@ export class Program<C extends Commands> {
     this.name = name;
     this.child = fork(fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)), {
       execArgv: ['--import', 'tsx', '--expose-gc'],
-      env: { ...process.env, ...env },
+      // As in production, where graphql-js leaves out checks for developers.
+      env: { ...process.env, NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.child.on('message', (answer: Answer) => {

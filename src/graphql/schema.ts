@@ -5,7 +5,7 @@ import { hideFromEndUsers } from './operators-only.ts';
 import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
-import './node.ts';
+import { withReadyIds } from './node.ts';
 import '../access/schema.ts';
 import '../agents/schema.ts';
 import '../contacts/schema.ts';
@@ -29,4 +29,6 @@ builder.subscriptionType({
     'from a page you have read, pass its `MessageConnection.eventCursor` as `after`.',
 });
 
-export const schema = withinBudget(describeCredentials(enforceStanding(hideFromEndUsers(builder.toSchema()))));
+export const schema = withinBudget(
+  describeCredentials(enforceStanding(hideFromEndUsers(withReadyIds(builder.toSchema())))),
+);

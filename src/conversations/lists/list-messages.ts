@@ -58,14 +58,24 @@ export async function listMessages(
   return { rows, bytes: read.at(-1)?.bytes ?? 0 };
 }
 
+type Form = Pick<MessagesQuery, 'inverted' | 'includeSuperseded' | 'withFragments' | 'withCompanions'>;
+
+const statements = new Map<string, { name: string; text: string }>();
+
 /** One statement for each form of a page, so that each is prepared, and planned for its index alone. */
-function statementFor({ inverted, includeSuperseded, withFragments, withCompanions }: MessagesQuery) {
+function statementFor(query: Form): { name: string; text: string } {
   const form = [
-    inverted ? 'newest' : 'oldest',
-    includeSuperseded ? 'all' : 'latest',
-    withFragments ? 'whole' : 'bare',
-    withCompanions ? 'accompanied' : 'alone',
-  ];
+    query.inverted ? 'newest' : 'oldest',
+    query.includeSuperseded ? 'all' : 'latest',
+    query.withFragments ? 'whole' : 'bare',
+    query.withCompanions ? 'accompanied' : 'alone',
+  ].join('-');
+  const statement = statements.get(form) ?? { name: `list-messages-${form}`, text: textFor(query) };
+  statements.set(form, statement);
+  return statement;
+}
+
+function textFor({ inverted, includeSuperseded, withFragments, withCompanions }: Form): string {
   const superseded = includeSuperseded
     ? ''
     : 'AND NOT EXISTS (SELECT FROM message later WHERE later.supersedes_id = m.id)';
@@ -79,9 +89,7 @@ function statementFor({ inverted, includeSuperseded, withFragments, withCompanio
     if (!companions.some((companion) => companion === field)) return column;
     return withCompanions ? fitting(column) : 'NULL::jsonb';
   });
-  return {
-    name: `list-messages-${form.join('-')}`,
-    text: `WITH page AS (
+  return `WITH page AS (
         SELECT m.* FROM message m
         WHERE m.conversation_id = $1 AND m.position > $3 AND m.position < $4
           AND ($2::"MessageRole"[] IS NULL OR m.role = ANY ($2::"MessageRole"[])) ${superseded}
@@ -90,6 +98,5 @@ function statementFor({ inverted, includeSuperseded, withFragments, withCompanio
         SELECT m.*, (sum(${weights.join(' + ') || '0'}) OVER (ORDER BY ${order}))::float8 AS bytes FROM page m
       )
       SELECT ${columns}${withFragments ? `, ${fitting(fragmentsJson('m'))} AS fragments` : ''}, m.bytes, m.bytes > $6 AS "isCut"
-      FROM weighed m ORDER BY ${order}`,
-  };
+      FROM weighed m ORDER BY ${order}`;
 }
