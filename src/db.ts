@@ -44,8 +44,11 @@ export function openPool(
   Pool: new (connectionString: string, limits: PoolLimits) => LimitedPool = LimitedPool,
 ): LimitedPool {
   const pool = new Pool(connectionString, limits);
-  // A connection that dies while idle is replaced on next use.
-  pool.on('error', onIdleError);
+  // A connection that dies while idle is replaced on next use. After `end`, which does not wait until all are closed, it was
+  // going to be closed anyway.
+  pool.on('error', (error) => {
+    if (!pool.ending) onIdleError(error);
+  });
   // Nobody else listens to a connection in use between two statements, and an unhandled error would end the process.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;

@@ -79,14 +79,20 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       ({ page } = await open());
     });
 
-    test.each([
-      ['Follow', 'FragmentDelta'],
+    // The window shows the last event: a slow browser has the end before it is looked at.
+    const toldOfReply = /FragmentDelta|MessageCompleted/;
+    test.each<[string, string | RegExp]>([
+      ['Follow', toldOfReply],
       ['Send', 'SendMessagePayload'],
-      ['Reply', 'FragmentDelta'],
+      ['Reply', toldOfReply],
       ['Read', 'messageCount'],
     ])('has an example, %s, that works at the first click, with no id carried by hand', async (name, expected) => {
-      await tab(page, name);
-      await run(page);
+      // As fast as can be.
+      await page.evaluate((opened) => {
+        const tabs = [...document.querySelectorAll<HTMLElement>('.graphiql-tab-button')];
+        tabs.find(({ innerText }) => innerText === opened)?.click();
+        document.querySelector<HTMLElement>('.graphiql-execute-button')?.click();
+      }, name);
       await response(page).getByText(expected).first().waitFor();
       expect(await page.locator('.graphiql-tab-active').innerText()).toBe(name);
     });
@@ -123,7 +129,7 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
     await subscribed;
 
     const content = { text: 'How do I stop a reply?' };
-    await send(app, { conversationId: conversation.id, content, runtimeParameters: { wordsPerSecond: 10 } });
+    await send(app, { conversationId: conversation.id, content, runtimeParameters: { wordsPerSecond: 2 } });
     await response(page).getByText('FragmentDelta').first().waitFor();
     await response(page).getByText('"text"').first().waitFor();
 

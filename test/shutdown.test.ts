@@ -1,9 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { graphql, openSocket, RefusedError, subscribeSse, subscribeWs, upgradeStatus } from './harness/client.ts';
-import { readMessage, send } from './harness/commands.ts';
+import { createConversation, readMessage, send } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
+import { usePrograms } from './harness/process.ts';
 import { record } from './harness/recording.ts';
 import { useScriptedServer } from './harness/scripted-server.ts';
 import { startServer } from './harness/server.ts';
@@ -11,6 +12,7 @@ import { tcpProxy } from './harness/tcp-proxy.ts';
 
 // Conversations are made and read on a server that stays; their replies run on one that goes.
 const { server, runtime, idle } = useScriptedServer();
+const programs = usePrograms();
 
 function startBrief(graceSeconds: number) {
   return startServer(server.databaseUrl, { runtimes: [runtime], config: { graceSeconds } });
@@ -208,5 +210,29 @@ describe('a server that is told to terminate', () => {
     proxy.silence();
     await brief.close();
     await proxy.close();
+  });
+
+  test('ends within its time although a reply is locked in the database, and says that others will settle it', async () => {
+    const program = await programs.start({
+      DATABASE_URL: server.databaseUrl,
+      BOOTSTRAP_API_KEY: server.key,
+      GRACE_SECONDS: '0',
+      DRAIN_SECONDS: '0',
+      SHUTDOWN_SECONDS: '8',
+    });
+    const { conversation } = await createConversation(
+      { url: program.url, key: server.key },
+      { message: { content: { text: 'How do I stop a reply?' } }, runtimeParameters: { wordsPerSecond: 1 } },
+    );
+    const lock = await server.services.pool.connect();
+    onTestFinished(async () => {
+      await lock.query('ROLLBACK');
+      lock.release();
+    });
+    await lock.query('BEGIN');
+    await lock.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [decodeId('Conversation', conversation.id)]);
+    expect(await program.kill('SIGTERM')).toBe(0);
+    expect(program.stderr).toContain('could not settle 1 replies; other servers will');
+    expect(program.stderr).not.toContain('took longer than');
   });
 });

@@ -109,6 +109,24 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
     return post(headers, body, init);
   };
 
+  // The page learns the name of an operation a moment (100 ms) after its tab was opened, and until then would run it under the
+  // name of another.
+  const NAME_KNOWN_MS = 200;
+  let opened = false;
+  document.addEventListener(
+    'click',
+    (event) => {
+      const button = event.target.closest?.('.graphiql-execute-button');
+      if (event.target.closest?.('.graphiql-tab, .graphiql-tab-add')) opened = true;
+      else if (button && opened) {
+        opened = false;
+        event.stopImmediatePropagation();
+        setTimeout(() => button.click(), NAME_KNOWN_MS);
+      }
+    },
+    true,
+  );
+
   await ready;
   if (signsIn && !localStorage.getItem(SESSION)) showNotice();
 }`;

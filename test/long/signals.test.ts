@@ -13,6 +13,7 @@ interface Started {
   dataDir: string;
   said(what: RegExp): Promise<void>;
   ended: Promise<void>;
+  output: () => string;
 }
 
 /** `npm start`, or what it runs, on a new folder; in a group of its own, as a terminal would have it. */
@@ -37,6 +38,7 @@ function start([command, ...args]: [string, ...string[]], env: Record<string, st
     child,
     dataDir,
     ended,
+    output: () => text,
     async said(what) {
       while (!what.test(text)) {
         if (child.exitCode !== null) throw new Error(`It ended:\n${text}`);
@@ -112,6 +114,7 @@ describe('PostgreSQL is not left running', { timeout: 60_000 }, () => {
     started.child.kill(signal);
     await started.ended;
     expect(remains(started)).toEqual([]);
+    expect(started.output()).not.toMatch(/"level":"(?:warn|error|fatal)"/);
     expect(() => process.kill(-(started.child.pid ?? 0), 0)).toThrow();
   });
 });
