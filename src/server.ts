@@ -13,6 +13,7 @@ import type { PersistedOperations } from './graphql/persisted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { Logger } from './logger.ts';
 import { Listener, refuse } from './server/listener.ts';
+import { isSignInRoute, signInRoute, type SignInRoutesOptions } from './server/sign-in-routes.ts';
 import { Strangers } from './server/strangers.ts';
 
 export interface ServerOptions {
@@ -28,6 +29,8 @@ export interface ApiOptions {
   services: Services;
   authenticate: Authenticate;
   localSignIn: LocalSignIn | null;
+  /** Null if nobody signs in with a provider. */
+  signIn: Pick<SignInRoutesOptions, 'signIn' | 'cookie'> | null;
   connections: Connections;
   rateLimits: RateLimits;
   introspection: boolean;
@@ -63,7 +66,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
-  function openApi({ services, authenticate, localSignIn, checkReady, ...rest }: ApiOptions) {
+  function openApi({ services, authenticate, localSignIn, signIn, checkReady, ...rest }: ApiOptions) {
     const common = {
       ...rest,
       services,
@@ -83,6 +86,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       yoga: createGraphQLServer({ ...common, allowedOrigins, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
+      signIn: signIn && { ...signIn, logger, authenticate: common.authenticate },
       checkReady,
     };
   }
@@ -96,12 +100,16 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH) {
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path)) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
+    if (isSignInRoute(path)) {
+      if (api.signIn) return signInRoute(api.signIn, path, req, res);
+      return respond(res, 404, { error: 'Nobody signs in with a provider here: OIDC_ISSUER is not set.' });
+    }
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
     await api.yoga(req, res, { req, res, operation });
