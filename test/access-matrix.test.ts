@@ -93,8 +93,10 @@ const subscription = (fields: (things: Things) => string, outcomes: string[]): R
 /** What an operator of the role AGENT may do beside reading. An ADMIN may do what a key of all scopes may. */
 const ofAgents = [
   'Mutation.addAgentMessage',
+  'Mutation.addNote',
   'Mutation.endConversation',
   'Mutation.endHandoff',
+  'Mutation.rateReply',
   'Mutation.regenerateReply',
   'Mutation.setAvailability',
   'Mutation.startHandoff',
@@ -160,6 +162,11 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hello" }`,
     only.changes,
     { admin: 'NotHandedOffError', agent: 'NotHandedOffError' },
+  ),
+  'Mutation.addNote': mutation(
+    'addNote',
+    (t) => `conversationId: ${q(t.conversation)}, content: { text: "They call twice a week." }`,
+    only.changes,
   ),
   'Mutation.answerWithArticle': mutation(
     'answerWithArticle',
@@ -227,6 +234,7 @@ const table: Record<string, Row> = {
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
     only.changes,
   ),
+  'Mutation.rateReply': mutation('rateReply', (t) => `replyId: ${q(t.reply)}, rating: UP`, only.changes),
   'Mutation.reinstateOperator': mutation('reinstateOperator', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
@@ -402,7 +410,12 @@ async function makeThings(): Promise<Things> {
   const agent = encodeId('Agent', agentId);
   const { conversation } = await createConversation(server, { contactId: contact, agentId: agent, action: 'NONE' });
   const { id } = conversation;
-  const { message, reply } = await send(server, { conversationId: id, content: { text: 'Hello' }, awaitReply: true });
+  const { message, reply } = await send(server, {
+    conversationId: id,
+    content: { text: 'Hello' },
+    runtimeParameters: { wordsPerSecond: 0 },
+    awaitReply: true,
+  });
   return {
     conversation: id,
     message: message.id,
@@ -491,9 +504,13 @@ describe.each(transports)('over %s', (transport, perform) => {
     transport === 'HTTP' ? !name.startsWith('Subscription') : name.startsWith('Subscription') || sample.includes(name),
   );
 
+  // What only reads leaves them as they are for the next.
+  let unchanged: Promise<Things> | undefined;
+
   test.each(rows)('%s', async (name, row) => {
     const [operation, outcomes] = row;
-    const things = await makeThings();
+    const changes = name.startsWith('Mutation');
+    const things = await (changes ? makeThings() : (unchanged ??= makeThings()));
     const guest = await mintToken(server, { conversationId: things.conversation });
     const attempt = async (who: Who): Promise<string> => {
       const isOne = who === 'admin' || who === 'agent';
@@ -506,8 +523,13 @@ describe.each(transports)('over %s', (transport, perform) => {
       return outcomeOf({ ...(data !== undefined && { data }), ...(errors && { errors }) });
     };
     const seen: Record<string, string> = {};
+    const see = async (who: Who) => {
+      seen[who] = await attempt(who);
+    };
+    await Promise.all(unknown.map(see));
+    if (!changes) await Promise.all([...people, ...known].map(see));
     // The operator comes last, who may have the thing deleted.
-    for (const who of [...unknown, ...people, ...[...known].reverse()]) seen[who] = await attempt(who);
+    else for (const who of [...people, ...[...known].reverse()]) await see(who);
     expect(seen).toEqual({
       ...Object.fromEntries(unknown.map((who) => [who, 'UNAUTHENTICATED'])),
       'expired key': 'TOKEN_EXPIRED',

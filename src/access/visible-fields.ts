@@ -51,6 +51,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'conversation',
     'createdAt',
     'errorDetail',
+    'feedback',
     'fragments',
     'inReplyTo',
     'metadata',
@@ -64,6 +65,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   MessageConnection: ['edges', 'eventCursor', 'nodes', 'pageInfo'],
   MessageEdge: ['cursor', 'node'],
   Citation: ['heading', 'title', 'url'],
+  Feedback: ['comment', 'createdAt', 'rating'],
   Canvas: ['content', 'name', 'title', 'type'],
 
   Fragment: ['id', 'index', 'metadata', 'status'],
@@ -81,10 +83,12 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffStarted: ['handoff'],
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
+  FeedbackGiven: ['message'],
 
   ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
+  RateReplyPayload: ['reply'],
   RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
   StartHandoffPayload: ['handoff'],

@@ -47,6 +47,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       startConversation: scopes.includes('startConversation'),
       askForHuman: scopes.includes('askForHuman'),
       regenerate: scopes.includes('regenerate'),
+      rate: scopes.includes('rate'),
       end: scopes.includes('end'),
     }),
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>

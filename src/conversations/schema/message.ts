@@ -52,6 +52,9 @@ export const MessageRoleRef = builder.enumType('MessageRole', {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
     [MessageRole.CONTROL]: { description: 'A message from operators to the agent. Client tokens never see one.' },
+    [MessageRole.NOTE]: {
+      description: 'A message from operators to operators. Agents and client tokens never see one.',
+    },
   } as const,
 });
 
