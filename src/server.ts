@@ -86,7 +86,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       yoga: createGraphQLServer({ ...common, allowedOrigins, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
-      signIn: signIn && { ...signIn, logger, authenticate: common.authenticate },
+      signIn: signIn && { ...signIn, logger, authenticate: (req: IncomingMessage) => common.authenticate(req) },
       checkReady,
     };
   }

@@ -107,7 +107,7 @@ function openSocket(user: WebUser, origin: string | undefined): Promise<{ told: 
     });
     socket.on('open', () => socket.send('{"type":"connection_init"}'));
     socket.on('message', (data: Buffer) =>
-      resolve({ told: String((JSON.parse(String(data)) as { type: string }).type), socket }),
+      resolve({ told: (JSON.parse(String(data)) as { type: string }).type, socket }),
     );
     socket.on('close', (code) => resolve({ told: String(code), socket }));
     socket.on('error', (error) => resolve({ told: error.message, socket }));

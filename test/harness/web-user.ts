@@ -53,7 +53,7 @@ export class WebUser {
   private keep(url: string, cookie: string): void {
     const { host } = new URL(url);
     const [pair = ''] = cookie.split(';', 1);
-    const [name = '', value = ''] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
+    const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
     const cookies = this.jar.get(host) ?? new Map<string, string>();
     if (value === '' || /max-age=0/i.test(cookie)) cookies.delete(name);
     else cookies.set(name, value);

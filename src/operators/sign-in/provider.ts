@@ -108,6 +108,8 @@ export class Provider {
     const execute = [
       // The keys of the provider are checked too, not only the connection to it.
       oidc.enableNonRepudiationChecks,
+      // Only for a provider on this machine: see `checkIssuer`.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
       ...(issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : []),
     ];
     return oidc.discovery(new URL(issuer), clientId, clientSecret, undefined, { timeout: PATIENCE_SECONDS, execute });
