@@ -81,7 +81,7 @@ async function signIn(who: string): Promise<WebUser> {
   return user;
 }
 
-const refused = (reason: string) => [403, expect.stringContaining(reason)];
+const refused = (reason: string) => [403, expect.stringContaining(reason) as unknown];
 
 interface Me {
   status: number;
