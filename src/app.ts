@@ -9,6 +9,7 @@ import { openRateWindows, RateLimits } from './access/rate-limits.ts';
 import { ReplyLimits } from './access/reply-limits.ts';
 import { SessionCookie } from './access/session-cookie.ts';
 import { Standing } from './access/standing.ts';
+import { VisitLimit } from './access/visit-limit.ts';
 import { knowledgeRuntime } from './agents/knowledge/runtime.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
@@ -33,6 +34,8 @@ import { newId } from './ids.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
 import { JobWorkers } from './jobs/workers.ts';
+import { WebChatOrigins } from './inboxes/origins.ts';
+import { startForgettingVisitors } from './inboxes/visits/forget.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
@@ -200,6 +203,7 @@ export async function startApp(
     recovery.start();
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
+    startup.onClose(startForgettingVisitors(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, bus, logger);
     const jobs = new JobQueue(pool);
@@ -225,6 +229,7 @@ export async function startApp(
       standing,
       replyLimits,
       jobs,
+      visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -254,7 +259,12 @@ export async function startApp(
       }),
       localSignIn,
       connections,
-      rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
+      rateLimits: new RateLimits(windows, {
+        perKey: config.rateLimitPerKey,
+        perContact: config.rateLimitPerContact,
+        perAddress: config.visitLimitPerAddress,
+      }),
+      webChatOrigins: new WebChatOrigins(pool, logger),
       introspection: config.introspection,
       persisted,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,

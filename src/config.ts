@@ -49,6 +49,9 @@ const config = checked.transform((values) => ({
   publicUrl: values.PUBLIC_URL,
   oidc: oidcOf(values),
   logLevel: values.LOG_LEVEL,
+  visitLimitPerAddress: values.VISIT_LIMIT_PER_ADDRESS,
+  visitLimitPerInbox: values.VISIT_LIMIT_PER_INBOX,
+  trustedProxies: values.TRUSTED_PROXIES,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));
 

@@ -18,8 +18,11 @@ import {
 import { ask, graphql, RefusedError, type Result, subscribeSse, subscribeWs } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { useServer } from './harness/server.ts';
+import { addWebChat } from './harness/visits.ts';
 
-const server = useServer({ config: { rateLimitPerContact: 0, rateLimitPerKey: 0, maxConnectionsPerViewer: 1000 } });
+const server = useServer({
+  config: { visitLimitPerAddress: 0, rateLimitPerContact: 0, rateLimitPerKey: 0, maxConnectionsPerViewer: 1000 },
+});
 
 /** What an operation is asked with: things of the first organization. */
 interface Things {
@@ -31,6 +34,8 @@ interface Things {
   /** Nobody has said who it is. */
   visitor: string;
   agent: string;
+  inbox: string;
+  inboxKey: string;
   corpus: string;
   article: string;
   unanswered: string;
@@ -126,6 +131,8 @@ const table: Record<string, Row> = {
   'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, ok, ok]),
   'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
+  'Query.inbox': query((t) => `result: inbox(id: ${q(t.inbox)}) { id }`, participants.read),
+  'Query.inboxes': query(() => 'result: inboxes { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
   'Query.node': query((t) => `result: node(id: ${q(t.message)}) { id }`, participants.read),
   'Query.nodes': query(
@@ -197,6 +204,11 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.createCorpus': mutation('createCorpus', () => 'name: "Facts"', only.changesOwn),
+  'Mutation.createInbox': mutation(
+    'createInbox',
+    (t) => `name: "Chat", channel: WEB_CHAT, agentId: ${q(t.agent)}`,
+    only.grants,
+  ),
   'Mutation.createOperator': mutation('createOperator', () => 'name: "Kim"', only.grantsOwn),
   'Mutation.createOperatorToken': mutation('createOperatorToken', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.deleteAgent': mutation('deleteAgent', (t) => `agentId: ${q(t.agent)}`, [
@@ -215,6 +227,7 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.deleteCorpus': mutation('deleteCorpus', (t) => `corpusId: ${q(t.corpus)}`, only.changes),
+  'Mutation.deleteInbox': mutation('deleteInbox', (t) => `inboxId: ${q(t.inbox)}`, only.changes),
   'Mutation.endConversation': mutation(
     'endConversation',
     (t) => `conversationId: ${q(t.conversation)}`,
@@ -242,6 +255,7 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
+  'Mutation.rotateInboxSecret': mutation('rotateInboxSecret', (t) => `inboxId: ${q(t.inbox)}`, only.grants),
   'Mutation.sendControl': mutation(
     'sendControl',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Psst" }`,
@@ -254,6 +268,7 @@ const table: Record<string, Row> = {
   ),
   'Mutation.setAvailability': mutation('setAvailability', () => 'availability: ONLINE', ...themselves),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
+  'Mutation.startVisit': mutation('startVisit', (t) => `inboxKey: ${q(t.inboxKey)}`, everybody),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
   'Mutation.suspendOperator': mutation('suspendOperator', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.takeOver': mutation('takeOver', (t) => `conversationId: ${q(t.conversation)}`, ...themselves),
@@ -270,6 +285,7 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
     only.changes,
   ),
+  'Mutation.updateInbox': mutation('updateInbox', (t) => `inboxId: ${q(t.inbox)}, awayMessage: "Later"`, only.changes),
   'Mutation.updateOperator': mutation(
     'updateOperator',
     (t) => `operatorId: ${q(t.operator)}, name: "Alex"`,
@@ -311,6 +327,7 @@ describe('every root field', () => {
     const scopes = scopesOf(field.extensions);
     expect(Object.values(scopes)).toContain(true);
     const said = field.description?.split('\n\nFor ').at(-1) ?? '';
+    if ('visit' in scopes) expect(said).toContain('requests over HTTP without a credential');
     const ofKeys = said.split(', and for ').find((part) => part.startsWith('API keys')) ?? '';
     const scopesOfKeys = ['read', 'write', 'admin'];
     for (const scope of scopesOfKeys) expect(ofKeys.includes(`\`${scope.toUpperCase()}\``)).toBe(scope in scopes);
@@ -408,7 +425,13 @@ async function makeThings(): Promise<Things> {
   await keepUnanswered({ pool: services.pool, newId }, { corpusId, text });
   const unanswered = await prisma.unansweredQuestion.findFirst({ where: { corpusId, text } });
   const agent = encodeId('Agent', agentId);
-  const { conversation } = await createConversation(server, { contactId: contact, agentId: agent, action: 'NONE' });
+  const { id: inbox, publicKey: inboxKey } = await addWebChat(server);
+  const { conversation } = await createConversation(server, {
+    contactId: contact,
+    agentId: agent,
+    inboxId: inbox,
+    action: 'NONE',
+  });
   const { id } = conversation;
   const { message, reply } = await send(server, {
     conversationId: id,
@@ -424,6 +447,8 @@ async function makeThings(): Promise<Things> {
     contact,
     visitor: await addContact(services, organizationId, { anonymous: true }),
     agent,
+    inbox,
+    inboxKey,
     corpus,
     article: upserted.article.id,
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
@@ -487,6 +512,9 @@ function outcomeOf({ data, errors }: Result<Answer>): string {
   return Array.isArray(nodes) && nodes.every((node) => node === null) ? 'empty' : ok;
 }
 
+/** The one field that needs no credential. */
+const withoutCredential = 'Mutation.startVisit';
+
 /** What can be done to a thing once only. */
 const once = /^Mutation\.(answerWithArticle|delete|endConversation|merge|regenerate|startHandoff|takeOver)/;
 
@@ -532,6 +560,7 @@ describe.each(transports)('over %s', (transport, perform) => {
     else for (const who of [...people, ...[...known].reverse()]) await see(who);
     expect(seen).toEqual({
       ...Object.fromEntries(unknown.map((who) => [who, 'UNAUTHENTICATED'])),
+      ...(name === withoutCredential && { anonymous: ok }),
       'expired key': 'TOKEN_EXPIRED',
       ...outcomesOfPeople(name, row),
       ...Object.fromEntries(known.map((who, index) => [who, outcomes[index]])),

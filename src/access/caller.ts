@@ -28,6 +28,8 @@ export interface Caller {
   confinedTo: Confinement | null;
   /** The person a client token is for. Null if unknown. */
   contactId: string | null;
+  /** The web chat that a client token of a visit is for. Undefined for all others. */
+  inboxId?: string | undefined;
   /** The generation of that person's tokens that this one belongs to. A later one ends it. */
   tokenGeneration: number;
   /** The operator who asks. Null for others. */

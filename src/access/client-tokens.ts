@@ -15,6 +15,8 @@ const claimsSchema = z.object({
   conversation: z.uuid().optional(),
   /** The contact of the conversation when the token was issued. Left out if it had none, and in tokens of earlier releases. */
   person: z.uuid().optional(),
+  /** The web chat of a visit. */
+  inbox: z.uuid().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int().optional(),
   /** Left out: to end conversations, and nothing else. */
@@ -37,6 +39,7 @@ export async function mintClientToken(
     participant,
     grants,
     displayName,
+    inboxId,
     expiresAt,
   }: {
     organizationId: string;
@@ -48,6 +51,7 @@ export async function mintClientToken(
     grants: readonly ClientGrant[];
     /** Null: the contact's. */
     displayName: string | null;
+    inboxId?: string;
     expiresAt: Date;
   },
 ): Promise<string> {
@@ -59,6 +63,7 @@ export async function mintClientToken(
   const holder = {
     ...(keyId !== null && { key: keyId }),
     ...(displayName !== null && { name: displayName }),
+    ...(inboxId !== undefined && { inbox: inboxId }),
     ...by(endsWith),
   };
   const claims = { org: organizationId, ...holder, ...confined, gen, grants };
@@ -74,6 +79,7 @@ export interface TokenHolder {
 interface TokenRow {
   secret: string | null;
   keyGone: boolean;
+  inboxGone: boolean;
   issuerGone: boolean;
   contactId: string | null;
   tokenGeneration: number | null;
@@ -88,18 +94,20 @@ export function isClientToken(credential: string): boolean {
   return claimsOf(credential) !== undefined;
 }
 
-/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person or conversation is gone. */
+/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person, conversation or inbox is gone. */
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
   const endsWith = issuersOf(claims.by);
   const { rows } = await db.query<TokenRow>({
     name: 'find-client-token',
-    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
-        ${endedOf('$5', '$6')} AS "issuerGone",
+    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone",
+        $5::uuid IS NOT NULL AND i.id IS NULL AS "inboxGone", c.id AS "conversationId",
+        ${endedOf('$6', '$7')} AS "issuerGone",
         p.id AS "contactId", p.token_generation AS "tokenGeneration", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
       FROM organization o
       LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
+      LEFT JOIN inbox i ON i.id = $5 AND i.organization_id = o.id
       LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
       LEFT JOIN contact p ON p.id = coalesce($3, c.contact_id) AND p.organization_id = o.id
       WHERE o.id = $1`,
@@ -108,12 +116,14 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
       claims.key ?? null,
       claims.contact ?? null,
       claims.conversation ?? null,
+      claims.inbox ?? null,
       endsWith.map(({ operatorId }) => operatorId),
       endsWith.map(({ operatorGeneration }) => operatorGeneration),
     ],
   });
   const row = rows[0];
-  if (!row?.secret || row.keyGone || row.issuerGone || !(await isSigned(token, row.secret, ISSUER))) return null;
+  if (!row?.secret || row.keyGone || row.inboxGone || row.issuerGone) return null;
+  if (!(await isSigned(token, row.secret, ISSUER))) return null;
   const { contactId, externalId, avatarUrl } = row;
   const { name: displayName = row.displayName, grants = ['end'] } = claims;
   const { gen: tokenGeneration = 0, person = contactId } = claims;
@@ -130,6 +140,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     expiresAt: new Date(claims.exp * 1000),
     confinedTo,
     contactId,
+    inboxId: claims.inbox,
     tokenGeneration,
     operatorId: null,
     endsWith,

@@ -10,16 +10,21 @@ export interface RateLimitSettings {
   perKey: number;
   /** Operations of a person with client tokens. */
   perContact: number;
+  /** Visits that begin from one network address. */
+  perAddress: number;
 }
 
-/** Limits operations per minute for each API key and each person with client tokens, across all servers that share a store. */
+/**
+ * Limits operations per minute for each API key, each person with client tokens and each address that visits come from, across
+ * all servers that share a store.
+ */
 export class RateLimits {
   private readonly windows: RateWindows;
   private readonly limits: Record<Viewer['kind'], number>;
 
-  constructor(windows: RateWindows, { perKey, perContact }: RateLimitSettings) {
+  constructor(windows: RateWindows, { perKey, perContact, perAddress }: RateLimitSettings) {
     this.windows = windows;
-    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, OPERATOR: perKey };
+    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, OPERATOR: perKey, STRANGER: perAddress };
   }
 
   /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */

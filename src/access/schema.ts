@@ -45,7 +45,14 @@ export const ClientGrantRef = builder.enumType('ClientGrant', {
 const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
   description: 'Who is asking.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: ViewerKindRef, description: 'The kind of credential.' }),
+    kind: t.field({
+      type: ViewerKindRef,
+      description: 'The kind of credential.',
+      resolve: ({ kind }) => {
+        if (kind === 'STRANGER') throw new Error('A stranger only starts visits.');
+        return kind;
+      },
+    }),
     contact: t.prismaField({
       type: 'Contact',
       nullable: true,

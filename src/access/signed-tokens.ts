@@ -84,11 +84,16 @@ export async function openToken<Schema extends z.ZodType>(
   }
 }
 
+/** The secret that signs the tokens of an organization. The row is written only for its first token. */
 async function secretOf(db: Queryable, organizationId: string): Promise<string> {
-  const { rows } = await db.query<{ secret: string }>({
-    text: 'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
-    values: [organizationId, randomBytes(32).toString('base64url')],
-  });
-  if (!rows[0]) throw new Error('the organization of a viewer is gone');
-  return rows[0].secret;
+  const ask = async (text: string, ...values: string[]) =>
+    (await db.query<{ secret: string | null }>({ text, values: [organizationId, ...values] })).rows[0]?.secret;
+  const secret =
+    (await ask('SELECT token_secret AS secret FROM organization WHERE id = $1')) ??
+    (await ask(
+      'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
+      randomBytes(32).toString('base64url'),
+    ));
+  if (secret == null) throw new Error('the organization of a viewer is gone');
+  return secret;
 }

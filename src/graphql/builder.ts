@@ -49,6 +49,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       regenerate: scopes.includes('regenerate'),
       rate: scopes.includes('rate'),
       end: scopes.includes('end'),
+      visit: scopes.includes('visit'),
     }),
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
       forbidden(credentialsFor(parentType.getFields()[fieldName]) ?? 'nobody'),

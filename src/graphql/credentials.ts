@@ -37,6 +37,7 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   const ofAgents: Scope[] = ['read', 'answer'];
   const isForAgents = scopes[all ? 'every' : 'some']((scope) => ofAgents.includes(scope));
   const kinds = [
+    scopes.includes('visit') && 'requests over HTTP without a credential',
     keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
     isForAgents ? 'operators' : keyScopes.length > 0 && 'operators with the role `ADMIN`',
     scopes.includes('participate') && 'client tokens',
@@ -54,7 +55,8 @@ function requirementOf(extensions: unknown): Requirement {
 }
 
 function isScope(name: string): name is Scope {
-  return name === 'participate' || name === 'answer' || isKeyScope(name) || isClientGrant(name);
+  const others: readonly string[] = ['participate', 'answer', 'visit'];
+  return others.includes(name) || isKeyScope(name) || isClientGrant(name);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {
