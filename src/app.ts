@@ -4,9 +4,10 @@ import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { Credentials } from './access/credentials.ts';
 import { KeyUses } from './access/key-uses.ts';
-import { LocalSignIn } from './access/local-sign-in.ts';
+import { LocalSignIn, reachable } from './access/local-sign-in.ts';
 import { openRateWindows, RateLimits } from './access/rate-limits.ts';
 import { ReplyLimits } from './access/reply-limits.ts';
+import { SessionCookie } from './access/session-cookie.ts';
 import { Standing } from './access/standing.ts';
 import { VisitLimit } from './access/visit-limit.ts';
 import { knowledgeRuntime } from './agents/knowledge/runtime.ts';
@@ -43,6 +44,9 @@ import { KnowledgeBase } from './knowledge/knowledge-base.ts';
 import { KeyedGate } from './keyed-gate.ts';
 import type { Logger } from './logger.ts';
 import { openDatabases } from './open-databases.ts';
+import { accountName } from './account-name.ts';
+import { localOperator } from './operators/sign-in/identity.ts';
+import { OperatorSignIn } from './operators/sign-in/sign-in.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
 import { stopServing } from './shutdown-steps.ts';
@@ -68,6 +72,8 @@ export interface App {
   hasUsedKey: boolean;
   /** A link that signs in a browser on this machine, once. Null if there is none. */
   signInLink: string | null;
+  /** The link by which the first admin signs in with the provider. Null if there is none, or somebody has signed in. */
+  setupLink: string | null;
   /** Closes everything in reverse order, within the total time that the settings allow. Never rejects. */
   close(options?: ShutdownOptions): Promise<void>;
 }
@@ -248,11 +254,29 @@ export async function startApp(
     webhooks.start();
     startup.onClose(() => webhooks.close());
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
-    const localSignIn = signsIn ? new LocalSignIn({ url: server.url, organizationId, dataDir: config.dataDir }) : null;
+    const localSignIn = signsIn
+      ? new LocalSignIn({
+          url: server.url,
+          operatorId: await localOperator({ pool, newId }, { organizationId, account: accountName() }),
+          dataDir: config.dataDir,
+        })
+      : null;
     startup.onClose(() => localSignIn?.close());
+    const origin = config.publicUrl ?? reachable(server.url);
+    const signIn =
+      config.oidc && new OperatorSignIn({ pool, newId, logger }, { organizationId, origin, provider: config.oidc });
+    const sessionCookie = config.oidc && new SessionCookie(origin);
+    const setupLink = (await signIn?.setupLink()) ?? null;
     server.serve({
       services,
-      authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
+      signIn: signIn && sessionCookie && { signIn, cookie: sessionCookie },
+      authenticate: createAuthenticate({
+        credentials: new Credentials(pool),
+        standing,
+        keyUses,
+        localSignIn,
+        sessionCookie,
+      }),
       localSignIn,
       connections,
       rateLimits: new RateLimits(windows, {
@@ -281,6 +305,7 @@ export async function startApp(
       newKey,
       hasUsedKey,
       signInLink: localSignIn?.link ?? null,
+      setupLink,
       close: (options) => startup.close(options),
     };
   }

@@ -1,7 +1,16 @@
 import type { z } from 'zod';
 import { about, environment, settings } from './settings.ts';
 
-const config = environment.transform((values) => ({
+/** Signing in takes all of them. */
+const oidcNames = ['OIDC_ISSUER', 'OIDC_CLIENT_ID', 'OIDC_CLIENT_SECRET', 'OIDC_ALLOWED_DOMAINS'] as const;
+
+const checked = environment.superRefine((values, context) => {
+  const missing = oidcNames.filter((name) => values[name] === undefined);
+  if (missing.length === oidcNames.length) return;
+  for (const name of missing) context.addIssue({ code: 'custom', path: [name], message: 'is missing' });
+});
+
+const config = checked.transform((values) => ({
   port: values.PORT,
   host: values.HOST,
   databaseUrl: values.DATABASE_URL,
@@ -37,12 +46,22 @@ const config = environment.transform((values) => ({
   introspection: values.INTROSPECTION === 'on',
   persistedOperations: values.PERSISTED_OPERATIONS,
   persistedOperationsOnly: values.PERSISTED_OPERATIONS_ONLY,
+  publicUrl: values.PUBLIC_URL,
+  oidc: oidcOf(values),
   logLevel: values.LOG_LEVEL,
   visitLimitPerAddress: values.VISIT_LIMIT_PER_ADDRESS,
   visitLimitPerInbox: values.VISIT_LIMIT_PER_INBOX,
   trustedProxies: values.TRUSTED_PROXIES,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));
+
+/** How operators sign in. Null if they do not. */
+function oidcOf(values: z.output<typeof environment>) {
+  const { OIDC_ISSUER: issuer, OIDC_CLIENT_ID: clientId, OIDC_CLIENT_SECRET: clientSecret } = values;
+  const { OIDC_ALLOWED_DOMAINS: allowedDomains } = values;
+  if (issuer === undefined || clientId === undefined || clientSecret === undefined || !allowedDomains) return null;
+  return { issuer, clientId, clientSecret, allowedDomains };
+}
 
 /** The settings in force. Durations are in seconds, as their names say. */
 export type Config = Readonly<z.output<typeof config>> & {
@@ -79,7 +98,7 @@ function faultsIn(error: z.ZodError, given: Record<string, string | undefined>):
     const issue = error.issues.find(({ path }) => path[0] === name);
     if (!issue) return [];
     const { secret, allowed = '' } = about.get(schema) ?? {};
-    const wrong = secret ? issue.message : `is ${JSON.stringify(given[name])}`;
+    const wrong = secret || given[name] === undefined ? issue.message : `is ${JSON.stringify(given[name])}`;
     return [`${name} ${wrong}; allowed: ${allowed}`];
   });
 }

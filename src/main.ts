@@ -66,13 +66,15 @@ interface Announced {
   newKey: string | null;
   hasUsedKey: boolean;
   signInLink: string | null;
+  setupLink: string | null;
 }
 
-function announcement({ url, newKey, hasUsedKey, signInLink }: Announced): string {
+function announcement({ url, newKey, hasUsedKey, signInLink, setupLink }: Announced): string {
   const lines = [`Parley is running at ${url}/graphql`];
   if (signInLink) {
     lines.push(`Open GraphiQL, signed in (the link works once; npm run sign-in prints another):  ${signInLink}`);
   }
+  if (setupLink) lines.push(`The first admin signs in here:  ${setupLink}`);
   if (newKey) lines.push(`Your API key, shown only now:  ${newKey}`);
   else if (!hasUsedKey) lines.push('No API key has been used yet. To have another:  npm run keys -- create "My key"');
   return `\n${lines.map((line) => `  ${line}\n`).join('')}\n`;

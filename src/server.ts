@@ -15,6 +15,7 @@ import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { WebChatOrigins } from './inboxes/origins.ts';
 import type { Logger } from './logger.ts';
 import { Listener, refuse } from './server/listener.ts';
+import { isSignInRoute, signInRoute, type SignInRoutesOptions } from './server/sign-in-routes.ts';
 import { Strangers } from './server/strangers.ts';
 
 export interface ServerOptions {
@@ -32,6 +33,8 @@ export interface ApiOptions {
   services: Services;
   authenticate: Authenticate;
   localSignIn: LocalSignIn | null;
+  /** Null if nobody signs in with a provider. */
+  signIn: Pick<SignInRoutesOptions, 'signIn' | 'cookie'> | null;
   connections: Connections;
   rateLimits: RateLimits;
   webChatOrigins: Pick<WebChatOrigins, 'has'>;
@@ -68,7 +71,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
-  function openApi({ services, authenticate, localSignIn, webChatOrigins, checkReady, ...rest }: ApiOptions) {
+  function openApi({ services, authenticate, localSignIn, signIn, webChatOrigins, checkReady, ...rest }: ApiOptions) {
     const allowsOrigin = async (origin: string) => allowedOrigins.includes(origin) || webChatOrigins.has(origin);
     const common = {
       ...rest,
@@ -89,6 +92,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       yoga: createGraphQLServer({ ...common, allowsOrigin, trustedProxies, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
+      signIn: signIn && { ...signIn, logger, authenticate: (req: IncomingMessage) => common.authenticate(req) },
       allowsOrigin,
       checkReady,
     };
@@ -103,12 +107,16 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH) {
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path)) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
+    if (isSignInRoute(path)) {
+      if (api.signIn) return signInRoute(api.signIn, path, req, res);
+      return respond(res, 404, { error: 'Nobody signs in with a provider here: OIDC_ISSUER is not set.' });
+    }
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
     await api.yoga(req, res, { req, res, operation });

@@ -62,3 +62,28 @@ function isOrigin(url: string): boolean {
   const { origin, href } = new URL(url);
   return href === `${origin}/`;
 }
+
+/** One origin. */
+export function toOrigin(url: string, context: z.RefinementCtx): string {
+  if (isOrigin(url)) return new URL(url).origin;
+  context.addIssue('is not an origin');
+  return url;
+}
+
+/** Refuses what is no issuer. Without TLS anybody on the way could say who somebody is, so that is for this machine alone. */
+export function checkIssuer(url: string, context: z.RefinementCtx): void {
+  checkWebUrl(url, context);
+  if (!URL.canParse(url) || url.startsWith('https:')) return;
+  const { hostname } = new URL(url);
+  if (!['localhost', '127.0.0.1', '[::1]'].includes(hostname)) context.addIssue('is not reached over TLS');
+}
+
+/** The domains in a list, in lower case; refuses what is none. */
+export function toDomains(list: string, context: z.RefinementCtx): string[] {
+  const domains = toList(list).map((domain) => domain.toLowerCase());
+  if (domains.length === 0) context.addIssue('names no domain');
+  for (const domain of domains) {
+    if (!/^([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/.test(domain)) context.addIssue(`${domain} is not a domain`);
+  }
+  return domains;
+}

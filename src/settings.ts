@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { logLevels } from './logger.ts';
-import { apiKey, checkDatabaseUrl, checkEventsUrl, checkWebUrl, toList, toOrigins, whole } from './setting-values.ts';
+import {
+  apiKey,
+  checkDatabaseUrl,
+  checkEventsUrl,
+  checkIssuer,
+  checkWebUrl,
+  toDomains,
+  toList,
+  toOrigin,
+  toOrigins,
+  whole,
+} from './setting-values.ts';
 
 interface About {
   description: string;
@@ -246,6 +257,34 @@ export const environment = z.object({
         'Whether all operations but those of `PERSISTED_OPERATIONS` are refused. GraphiQL then runs none of its own.',
       allowed: 'true or false',
     }),
+  PUBLIC_URL: z.string().transform(toOrigin).optional().register(about, {
+    description:
+      'Where browsers reach the server. Sessions of operators count only in pages of exactly this origin. Unset: `http://`, `HOST` and `PORT`.',
+    allowed: 'an origin, such as https://parley.example.com, without a path',
+  }),
+  OIDC_ISSUER: z
+    .string()
+    .superRefine(checkIssuer)
+    .optional()
+    .register(about, {
+      description:
+        'The OpenID provider that operators sign in with, at `/sign-in/oidc` under `PUBLIC_URL`. Register ' +
+        '`/sign-in/oidc/callback` there as redirect URI. Needs the three settings below. Unset: nobody signs in.',
+      allowed: 'the https:// URL of an issuer, or an http:// URL of this machine',
+    }),
+  OIDC_CLIENT_ID: z.string().max(1000).optional().register(about, {
+    description: 'What the provider calls this server.',
+    allowed: 'up to 1000 characters, together with OIDC_ISSUER',
+  }),
+  OIDC_CLIENT_SECRET: z.string().max(10_000).optional().register(about, {
+    description: 'The secret by which the provider knows this server.',
+    allowed: 'up to 10000 characters, together with OIDC_ISSUER',
+    secret: true,
+  }),
+  OIDC_ALLOWED_DOMAINS: z.string().transform(toDomains).optional().register(about, {
+    description: 'The domains of the email addresses with which people may sign in.',
+    allowed: 'domains separated by commas, such as example.com, together with OIDC_ISSUER',
+  }),
   LOG_LEVEL: z
     .enum(logLevels)
     .prefault('info')

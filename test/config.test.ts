@@ -95,6 +95,11 @@ describe('settings', () => {
     ['EVENTS_URL', 'redis://cache:port'],
     ['BOOTSTRAP_API_KEY', 'sixteen or more, but spaces'],
     ['ALLOWED_ORIGINS', '*'],
+    ['PUBLIC_URL', 'https://parley.example.com/chat'],
+    ['OIDC_ISSUER', 'http://accounts.example.com'],
+    ['OIDC_ISSUER', 'accounts.example.com'],
+    ['OIDC_ALLOWED_DOMAINS', '*'],
+    ['OIDC_ALLOWED_DOMAINS', '@example.com'],
     ['ALLOWED_ORIGINS', 'https://a.example, app.example.com'],
   ])('refuse %s=%s', (name, value) => {
     expect(faults({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name} .*; allowed: `))]);
@@ -107,6 +112,22 @@ describe('settings', () => {
     ['EVENTS_URL', 'postgres://direct:5432/parley'],
   ])('accept %s=%s', (name, value) => {
     expect(faults({ [name]: value })).toEqual([]);
+  });
+
+  it('for signing in are given together, and their secret is not shown', () => {
+    const oidc = {
+      OIDC_ISSUER: 'https://accounts.example.com',
+      OIDC_CLIENT_ID: 'parley',
+      OIDC_CLIENT_SECRET: 'hunter2',
+      OIDC_ALLOWED_DOMAINS: 'Example.com, example.org',
+    };
+    expect(readConfig({}).oidc).toBeNull();
+    expect(readConfig(oidc).oidc).toMatchObject({ allowedDomains: ['example.com', 'example.org'] });
+    for (const left of Object.keys(oidc)) {
+      const found = faults({ ...oidc, [left]: undefined });
+      expect(found).toEqual([expect.stringMatching(new RegExp(`^${left} is missing; allowed: `))]);
+    }
+    expect(faults({ OIDC_CLIENT_SECRET: 'hunter2' }).join()).not.toContain('hunter2');
   });
 
   it('are all described, with the defaults that hold', () => {

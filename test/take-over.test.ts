@@ -267,6 +267,12 @@ describe('answering', () => {
     await takeOver(kim, id);
     const other = await say(kim.target, id, 'Hello', ', author: { kind: HUMAN_AGENT, displayName: "The boss" }');
     expect(other.detail).toContain('author: ');
+    const note = `conversationId: "${id}", content: { text: "Call back" }`;
+    expect((await run(kim.target, 'addNote', `${note}, author: { displayName: "The boss" }`)).detail).toContain(
+      'author: ',
+    );
+    const noted = await run(kim.target, 'addNote', note, 'message { author { kind displayName operator { id } } }');
+    expect(noted.message?.author).toEqual({ kind: 'HUMAN_AGENT', displayName: 'Kim', operator: { id: kim.id } });
     const steering = await say(kim.target, id, 'Hello', ', stateAfter: { systemMessage: "Be kind." }');
     expect(steering.detail).toContain('stateAfter: ');
     const update = await run(kim.target, 'updateConversation', `conversationId: "${id}", runtimeParameters: {}`);

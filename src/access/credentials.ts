@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../db.ts';
 import { findViewerByKey, hashCredential } from './api-keys.ts';
 import { findViewerByToken, isClientToken } from './client-tokens.ts';
-import { findViewerByOperatorToken, isOperatorToken } from './operator-tokens.ts';
+import { findOperatorViewer, findViewerByOperatorToken, isOperatorToken } from './operator-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
 /** How long an answer of the database about a credential is cached, in milliseconds. */
@@ -33,26 +33,36 @@ export class Credentials {
   }
 
   /** The viewer, even if the credential has expired. Null if it is unknown or was revoked. */
-  async holderOf(credential: string): Promise<Viewer | null> {
-    const hash = hashCredential(credential);
+  holderOf(credential: string): Promise<Viewer | null> {
+    return this.remembered(hashCredential(credential), () =>
+      isClientToken(credential)
+        ? findViewerByToken(this.db, credential)
+        : isOperatorToken(credential)
+          ? findViewerByOperatorToken(this.db, credential)
+          : findViewerByKey(this.db, credential),
+    );
+  }
+
+  /** The viewer for an operator who has signed in. Null if they are suspended. */
+  ofOperator(operatorId: string): Promise<Viewer | null> {
+    return this.remembered(operatorId, () => findOperatorViewer(this.db, operatorId));
+  }
+
+  private async remembered(hash: string, find: () => Promise<Viewer | null>): Promise<Viewer | null> {
     const remembered = this.known.get(hash) ?? this.unknown.get(hash);
     if (remembered && performance.now() < remembered.until) return remembered.viewer;
     let asking = this.asking.get(hash);
     if (!asking) {
-      asking = this.ask(credential, hash).finally(() => this.asking.delete(hash));
+      asking = this.ask(hash, find).finally(() => this.asking.delete(hash));
       this.asking.set(hash, asking);
     }
     return asking;
   }
 
-  private async ask(credential: string, hash: string): Promise<Viewer | null> {
+  private async ask(hash: string, find: () => Promise<Viewer | null>): Promise<Viewer | null> {
     // Counted from before the query: a change after this moment may be missing from the answer.
     const until = performance.now() + BELIEVED_MS;
-    const viewer = isClientToken(credential)
-      ? await findViewerByToken(this.db, credential)
-      : isOperatorToken(credential)
-        ? await findViewerByOperatorToken(this.db, credential)
-        : await findViewerByKey(this.db, credential);
+    const viewer = await find();
     const [here, there] = viewer ? [this.known, this.unknown] : [this.unknown, this.known];
     here.set(hash, { viewer, until });
     there.delete(hash);

@@ -2,8 +2,6 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
-import { viewerOf } from './api-keys.ts';
-import { keyScopes, type Viewer } from './viewer.ts';
 
 /** Where a page exchanges the token of a link for a session. */
 export const SIGN_IN_PATH = '/sign-in';
@@ -22,21 +20,15 @@ export class LocalSignIn {
   private readonly url: string;
   private readonly file: string;
   private readonly session = `local_${secret()}`;
-  private readonly viewer: Viewer;
+  /** Who such a browser is. */
+  readonly operatorId: string;
   private token = secret();
 
   /** `url` is the address on this machine at which the server listens. */
-  constructor(options: { url: string; organizationId: string; dataDir: string }) {
+  constructor(options: { url: string; operatorId: string; dataDir: string }) {
     this.url = reachable(options.url);
     this.file = signInFile(options.dataDir);
-    this.viewer = viewerOf({
-      id: 'local',
-      keyId: null,
-      organizationId: options.organizationId,
-      name: 'This machine',
-      scopes: [...keyScopes],
-      expiresAt: null,
-    });
+    this.operatorId = options.operatorId;
     this.write();
   }
 
@@ -54,9 +46,9 @@ export class LocalSignIn {
     return this.session;
   }
 
-  /** The viewer of a session. Null if the credential is not a session. */
-  authenticate(req: IncomingMessage, credential: string): Viewer | null {
-    return isLocal(req) && isSame(credential, this.session) ? this.viewer : null;
+  /** Whether a credential is the session, in a request from this machine. */
+  holds(req: IncomingMessage, credential: string): boolean {
+    return isLocal(req) && isSame(credential, this.session);
   }
 
   close(): void {
@@ -89,7 +81,7 @@ function isLocal(req: IncomingMessage): boolean {
 }
 
 /** Replaces the address that means "all addresses" by one that a browser can open. */
-function reachable(url: string): string {
+export function reachable(url: string): string {
   return url.replace(/^http:\/\/(0\.0\.0\.0|\[::\]):/, 'http://127.0.0.1:');
 }
 

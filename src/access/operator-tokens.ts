@@ -99,8 +99,24 @@ export async function findViewerByOperatorToken(db: Queryable, token: string): P
   };
 }
 
-/** The viewer for an operator who has signed in. It does not expire. */
-export function operatorViewer(operator: {
+/** The viewer for an operator who has signed in. Null if they are suspended or gone. */
+export async function findOperatorViewer(db: Queryable, operatorId: string): Promise<Viewer | null> {
+  const { rows } = await db.query<Omit<OperatorRow, 'secret'> & { organizationId: string; operatorGeneration: number }>(
+    {
+      name: 'find-operator',
+      text: `SELECT organization_id AS "organizationId", token_generation AS "operatorGeneration", name,
+        avatar_url AS "avatarUrl", role
+      FROM operator WHERE id = $1 AND suspended_at IS NULL`,
+      values: [operatorId],
+    },
+  );
+  const [row] = rows;
+  if (!row) return null;
+  return operatorViewer({ ...row, holder: { operatorId, operatorGeneration: row.operatorGeneration } });
+}
+
+/** The viewer for an operator. It does not expire. */
+function operatorViewer(operator: {
   organizationId: string;
   holder: OperatorHolder;
   name: string;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
 import type { z } from 'zod';
 import type { Queryable } from '../db.ts';
@@ -16,20 +16,6 @@ export async function signToken(
     .setIssuedAt()
     .setExpirationTime(token.expiresAt)
     .sign(bytesOf(secret));
-}
-
-/** The secret that signs the tokens of an organization. The row is written only for its first token. */
-async function secretOf(db: Queryable, organizationId: string): Promise<string> {
-  const ask = async (text: string, ...values: string[]) =>
-    (await db.query<{ secret: string | null }>({ text, values: [organizationId, ...values] })).rows[0]?.secret;
-  const secret =
-    (await ask('SELECT token_secret AS secret FROM organization WHERE id = $1')) ??
-    (await ask(
-      'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
-      randomBytes(32).toString('base64url'),
-    ));
-  if (secret == null) throw new Error('the organization of a viewer is gone');
-  return secret;
 }
 
 /** The claims of a token, not verified yet. Undefined if it is none, or has other claims. */
@@ -73,4 +59,41 @@ export const endedOf = (ids: string, generations: string) => /* sql */ `EXISTS (
 
 function bytesOf(secret: string): Uint8Array {
   return new TextEncoder().encode(secret);
+}
+
+/** What somebody proves to be the setup token of an organization: the same on every server, and derived from its secret. */
+export async function setupTokenOf(db: Queryable, organizationId: string): Promise<string> {
+  return createHmac('sha256', await secretOf(db, organizationId))
+    .update('parley setup token')
+    .digest('base64url');
+}
+
+/** The claims of a token of an organization. Null if it was not signed by this system, has other claims, or has expired. */
+export async function openToken<Schema extends z.ZodType>(
+  db: Queryable,
+  token: { organizationId: string; issuer: string; text: string },
+  schema: Schema,
+): Promise<z.output<Schema> | null> {
+  try {
+    const secret = bytesOf(await secretOf(db, token.organizationId));
+    const { payload } = await jwtVerify(token.text, secret, { issuer: token.issuer, algorithms: ['HS256'] });
+    return schema.safeParse(payload).data ?? null;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return null;
+    throw error;
+  }
+}
+
+/** The secret that signs the tokens of an organization. The row is written only for its first token. */
+async function secretOf(db: Queryable, organizationId: string): Promise<string> {
+  const ask = async (text: string, ...values: string[]) =>
+    (await db.query<{ secret: string | null }>({ text, values: [organizationId, ...values] })).rows[0]?.secret;
+  const secret =
+    (await ask('SELECT token_secret AS secret FROM organization WHERE id = $1')) ??
+    (await ask(
+      'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
+      randomBytes(32).toString('base64url'),
+    ));
+  if (secret == null) throw new Error('the organization of a viewer is gone');
+  return secret;
 }

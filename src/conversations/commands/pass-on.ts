@@ -11,14 +11,14 @@ export type Recipient = { operatorId: string; assignee: string } | { queue: stri
 /**
  * Begins a handoff that is accepted by an operator, or waits in a queue. One that is in force ends, and hands its reason and its
  * metadata on: each has one holder for all its life, so the handoffs of a conversation say who had it when. The agent does not
- * answer in between. The caller has locked the conversation. Returns the id of the new handoff.
+ * answer in between. The caller has locked the conversation.
  */
 export async function passOn(
   db: pg.PoolClient,
   target: Target,
   to: Recipient & { reason?: string | null },
   { handoffId, newHandoffId }: { handoffId: string | null; newHandoffId: string },
-): Promise<string> {
+): Promise<void> {
   const before = handoffId === null ? null : await readHandoff(db, handoffId);
   if (before) {
     await markHandoffEnded(db, before.id);
@@ -37,5 +37,4 @@ export async function passOn(
   const rule = { ...ruleFor('startHandoff'), handedOff: 'OK', running: 'OK' } as const;
   const appended = await append(db, { ...target, rule, expectedVersion: null, serverId: null, beginning });
   if (appended.outcome !== 'OK') throw new Error(`A handoff could not begin: ${appended.outcome}.`);
-  return newHandoffId;
 }

@@ -37,19 +37,22 @@ export async function takeOver(
 
   return commitUnderLock(services, target, async (db, { handoffId }) => {
     const begin = () => passOn(db, target, { ...me, reason }, { handoffId, newHandoffId });
-    if (handoffId === null) return begin();
+    if (handoffId === null) {
+      await begin();
+      return;
+    }
     const handoff = await readHandoff(db, handoffId);
-    if (handoff.operatorId === operatorId) return undefined;
+    if (handoff.operatorId === operatorId) return;
     if (!handoff.isWaiting) {
       if (!isSame(handoff, expected)) throw new HandedOffError(target.conversationId, handoffId);
-      return begin();
+      await begin();
+      return;
     }
     await db.query({
       text: 'UPDATE handoff SET operator_id = $2, assignee = $3, accepted_at = now() WHERE id = $1',
       values: [handoffId, me.operatorId, me.assignee],
     });
     await logEvents(db, target, [{ type: 'HandoffAccepted', handoffId }]);
-    return undefined;
   });
 }
 

@@ -36,7 +36,7 @@ export async function transferHandoff(
   const newHandoffId = services.newId();
 
   return commitUnderLock(services, target, async (db, { handoffId }) => {
-    if (handoffId === null) return undefined;
+    if (handoffId === null) return;
     const handoff = await readHandoff(db, handoffId);
     if (holdsOnly && !handoff.isWaiting && handoff.operatorId !== caller.operatorId) {
       throw new HandedOffError(target.conversationId, handoffId);
@@ -45,7 +45,7 @@ export async function transferHandoff(
       input.to.operatorId == null ? { queue } : await recipient(db, target.organizationId, input.to.operatorId);
     const isThere =
       'operatorId' in to ? handoff.operatorId === to.operatorId : handoff.isWaiting && handoff.queue === to.queue;
-    return isThere ? undefined : passOn(db, target, { ...to, reason }, { handoffId, newHandoffId });
+    if (!isThere) await passOn(db, target, { ...to, reason }, { handoffId, newHandoffId });
   });
 }
 

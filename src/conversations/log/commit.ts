@@ -90,18 +90,24 @@ export async function commit(services: CommitServices, change: Change, complete?
 
 /**
  * Commits a change that always takes the lock first and uses its own statements. `write` is called after the rule has
- * allowed the change; it returns the handoff of the result, if that is not the one in force before. `replyId` is the reply that
- * the change is about. Otherwise like `commit`.
+ * allowed the change. `replyId` is the reply that the change is about. The result shows the handoff in force, or the one that the
+ * change ended. Otherwise like `commit`.
  */
 export async function commitUnderLock(
   services: CommitServices,
   target: Target,
-  write: (db: pg.PoolClient, locked: LockedRow) => Promise<string | void>,
+  write: (db: pg.PoolClient, locked: LockedRow) => Promise<void>,
   { replyId = null }: { replyId?: string | null } = {},
 ): Promise<Committed> {
   const under = async (db: pg.PoolClient, locked: LockedRow | null): Promise<Appended> => {
-    const handoffId = (locked && (await write(db, locked))) ?? locked?.handoffId;
-    const rows = await readRows(db, { conversationId: target.conversationId, replyId, handoffId });
+    if (locked) await write(db, locked);
+    const { conversationId } = target;
+    let rows = await readRows(db, { conversationId, replyId, handoffId: locked?.handoffId });
+    const handoffId = rows?.conversation.handoffId ?? null;
+    // The change has put another handoff in place of the one before.
+    if (handoffId !== null && handoffId !== locked?.handoffId) {
+      rows = await readRows(db, { conversationId, replyId, handoffId });
+    }
     if (!rows) throw new Error('A conversation was gone under its lock.');
     return { outcome: 'OK', rows };
   };
