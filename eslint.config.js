@@ -129,6 +129,8 @@ const valueTypes = [
   'Citation',
   'ConversationChange',
   'ConversationState',
+  'Feedback',
+  'FeedbackGiven',
   'FragmentDelta',
   'HttpTool',
   'InputIssue',

@@ -155,8 +155,8 @@ export const environment = z.object({
     .prefault('10')
     .register(about, {
       description:
-        'The most database connections that one server opens for client requests. It opens up to ten more for running ' +
-        'replies, the lease and the events.',
+        'The most database connections that one server opens for client requests. It opens up to twenty more for running ' +
+        'replies, jobs, the lease and the events.',
       allowed: 'a whole number from 1 to 100',
     }),
   KEEP_ALIVE_SECONDS: whole(1, 300).prefault('12').register(about, {
@@ -179,7 +179,7 @@ export const environment = z.object({
   }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
     description:
-      'How many operations per minute one API key may send, counted across all servers. Each root field counts. 0 means no limit.',
+      'How many operations per minute one API key or operator may send, counted across all servers. Each root field counts. 0 means no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
   RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)

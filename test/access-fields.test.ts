@@ -22,15 +22,19 @@ const roots = ['Query', 'Mutation', 'Subscription'];
 const ofOperatorsTypes = [
   'AcceptHandoffPayload.handoff',
   'AddAgentMessagePayload.message',
+  'AddNotePayload.message',
   'AgentInUseError.agent',
   'AgentInUseError.usedBy',
   'ContactBlockedError.contact',
   'EndHandoffPayload.handoff',
   'NotHandedOffError.conversation',
+  'OperatorSuspendedError.operator',
   'SendControlPayload.message',
   'SendControlPayload.reply',
   'StateChanged.after',
   'StateChanged.before',
+  'TakeOverPayload.handoff',
+  'TransferHandoffPayload.handoff',
 ];
 
 describe('the fields of what an end user is given', () => {

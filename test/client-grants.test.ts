@@ -11,14 +11,19 @@ beforeAll(async () => {
   organizationId = await firstOrganization(server.services);
 });
 
-const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'END'];
+const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'RATE', 'END'];
 
 /** A person with a conversation that has a reply, and a token with these grants. */
 async function somebody(grants?: readonly string[]) {
   const contactId = await addContact(server.services, organizationId);
   const { conversation } = await createConversation(server, { contactId, action: 'NONE' });
   const { id: conversationId } = conversation;
-  const { reply } = await send(server, { conversationId, content: { text: 'Hello' }, awaitReply: true });
+  const { reply } = await send(server, {
+    conversationId,
+    content: { text: 'Hello' },
+    runtimeParameters: { wordsPerSecond: 0 },
+    awaitReply: true,
+  });
   const key = await mintToken(server, { contactId, ...(grants && { grants }) });
   return { contactId, conversationId, replyId: reply?.id ?? '', key, target: { url: server.url, key } };
 }
@@ -48,6 +53,7 @@ const commands: [grant: string, payload: string, field: (person: Person) => stri
     'StartHandoffPayload',
     ({ conversationId }) => `startHandoff(input: { conversationId: "${conversationId}", reason: "Help" })`,
   ],
+  ['RATE', 'RateReplyPayload', ({ replyId }) => `rateReply(input: { replyId: "${replyId}", rating: UP })`],
   [
     'END',
     'EndConversationPayload',

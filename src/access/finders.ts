@@ -33,6 +33,8 @@ export const finders = {
     services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
   Message: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
+  Operator: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.operator.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).operator } }),
   UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
 } satisfies Record<IdType, Finder>;

@@ -6,7 +6,7 @@ import type { Viewer } from './viewer.ts';
 
 /** Limits per minute. 0 means no limit. */
 export interface RateLimitSettings {
-  /** Operations of an API key. */
+  /** Operations of an API key, or of an operator. */
   perKey: number;
   /** Operations of a person with client tokens. */
   perContact: number;
@@ -24,7 +24,7 @@ export class RateLimits {
 
   constructor(windows: RateWindows, { perKey, perContact, perAddress }: RateLimitSettings) {
     this.windows = windows;
-    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, STRANGER: perAddress };
+    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, OPERATOR: perKey, STRANGER: perAddress };
   }
 
   /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */

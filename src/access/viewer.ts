@@ -6,19 +6,19 @@ export const keyScopes = ['read', 'write', 'admin'] as const;
 export type KeyScope = (typeof keyScopes)[number];
 
 /** What a client token may do beside reading, sending and stopping: what it was granted when it was issued. */
-export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', 'end'] as const;
+export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', 'rate', 'end'] as const;
 
 export type ClientGrant = (typeof clientGrants)[number];
 
 /**
- * What a credential may do. A client token takes part in conversations, and does what it is granted. Who starts a visit needs
- * none, and may do nothing else.
+ * What a credential may do. A client token takes part in conversations, and does what it is granted. An operator answers: takes
+ * conversations over and writes in them. Who starts a visit needs none, and may do nothing else.
  */
-export type Scope = KeyScope | 'participate' | ClientGrant | 'visit';
+export type Scope = KeyScope | 'answer' | 'participate' | ClientGrant | 'visit';
 
 /** Who is asking, and for which organization. */
 export interface Viewer extends Caller {
-  kind: 'API_KEY' | 'CLIENT_TOKEN' | 'STRANGER';
+  kind: 'API_KEY' | 'CLIENT_TOKEN' | 'OPERATOR' | 'STRANGER';
   scopes: readonly Scope[];
 }
 
@@ -46,5 +46,7 @@ export function strangerFrom(network: string): Viewer {
     confinedTo: { contactId: NOBODY },
     contactId: null,
     tokenGeneration: 0,
+    operatorId: null,
+    endsWith: [],
   };
 }

@@ -31,6 +31,7 @@ const endUserEvents: readonly EventType[] = [
   'ConversationUpdated',
   'ConversationEnded',
   'ConversationDeleted',
+  'FeedbackGiven',
 ];
 
 /** Groups of viewers who see the same of a conversation. Data is shared only within one audience. */
@@ -68,7 +69,16 @@ export type Seer = Pick<Viewer, 'organizationId' | 'confinedTo' | 'inboxId'>;
 export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
   const all = { organizationId };
   if (!confinedTo) {
-    return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all };
+    return {
+      conversation: all,
+      message: all,
+      handoff: all,
+      contact: all,
+      agent: all,
+      inbox: all,
+      corpus: all,
+      operator: all,
+    };
   }
   const conversation =
     'contactId' in confinedTo
@@ -83,6 +93,7 @@ export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
     agent: ofConversations,
     inbox: inboxId === undefined ? ofConversations : { OR: [ofConversations, { organizationId, id: inboxId }] },
     corpus: { organizationId, id: { in: [] } },
+    operator: { organizationId, id: { in: [] } },
   } satisfies {
     conversation: Prisma.ConversationWhereInput;
     message: Prisma.MessageWhereInput;
@@ -91,5 +102,6 @@ export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
     agent: Prisma.AgentWhereInput;
     inbox: Prisma.InboxWhereInput;
     corpus: Prisma.CorpusWhereInput;
+    operator: Prisma.OperatorWhereInput;
   };
 }

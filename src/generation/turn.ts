@@ -2,7 +2,6 @@ import type pg from 'pg';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
-import type { MessageRole } from '../generated/prisma/enums.ts';
 import { absenceAt, attendanceOf } from '../inboxes/attendance.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -36,7 +35,7 @@ interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
 }
 
 interface HistoryRow {
-  role: MessageRole;
+  role: (typeof promptRoles)[number];
   metadata: JsonObject;
   queryMetadata: JsonObject | null;
   /** The text, cut to as many characters as bytes are left for it. */

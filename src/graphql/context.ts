@@ -6,6 +6,7 @@ import type { VisitLimit } from '../access/visit-limit.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
+import type { JobQueue } from '../jobs/queue.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
@@ -22,6 +23,7 @@ export interface Services extends ConversationServices {
   standing: Standing;
   visitLimit: VisitLimit;
   replyLimits: ReplyLimits;
+  jobs: JobQueue;
 }
 
 /** The context of a resolver. */

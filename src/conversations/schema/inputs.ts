@@ -74,8 +74,8 @@ const authorFields = (t: InputFields) => ({
   avatarUrl: t.field({ type: 'URL', description: 'Picture to show.' }),
 });
 
-const AuthorInput = builder.inputType('AuthorInput', {
-  description: "The person who wrote an end user's message.",
+export const AuthorInput = builder.inputType('AuthorInput', {
+  description: 'A person who wrote a message.',
   fields: authorFields,
 });
 

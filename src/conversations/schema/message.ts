@@ -52,6 +52,9 @@ export const MessageRoleRef = builder.enumType('MessageRole', {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
     [MessageRole.CONTROL]: { description: 'A message from operators to the agent. Client tokens never see one.' },
+    [MessageRole.NOTE]: {
+      description: 'A message from operators to operators. Agents and client tokens never see one.',
+    },
   } as const,
 });
 
@@ -95,6 +98,12 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       ...operatorsOnly('Null for kinds other than `END_USER`, and for an unknown person.'),
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
+    }),
+    operator: t.prismaField({
+      type: 'Operator',
+      ...operatorsOnly('The operator who wrote it with a credential of their own. Otherwise null.'),
+      resolve: (query, { operatorId: id }, _args, { services }) =>
+        id ? services.prisma.operator.findUnique({ ...query, where: { id } }) : null,
     }),
     agent: t.prismaField({
       type: 'Agent',

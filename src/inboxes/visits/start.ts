@@ -84,6 +84,7 @@ export async function startVisit(services: ContactServices, visit: Visit): Promi
   const token = await mintClientToken(services.pool, {
     organizationId,
     keyId: null,
+    endsWith: [],
     confinedTo: { contactId: contact.id },
     participant: { contactId: contact.id, tokenGeneration: contact.tokenGeneration },
     grants: clientGrants,
