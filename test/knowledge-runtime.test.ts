@@ -35,6 +35,7 @@ function turn(changes: Partial<Turn> = {}): Turn {
     history: [message('USER', 'How do I stop it?')],
     parameters: { wordsPerSecond: 0 },
     corpusId: 'corpus',
+    absence: null,
     ...changes,
   };
 }

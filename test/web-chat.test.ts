@@ -72,7 +72,7 @@ describe('a visit', () => {
     expect(conversation).toEqual({ inbox: { id: chat.id, publicKey: null }, contact: { id: started.contact.id } });
     expect(viewer).toEqual({
       kind: 'CLIENT_TOKEN',
-      grants: ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'END'],
+      grants: ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'RATE', 'END'],
       contact: { id: started.contact.id, lastSeenAt: expect.any(String) },
     });
   });

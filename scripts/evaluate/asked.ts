@@ -81,6 +81,7 @@ export class Asked {
       tools: [],
       history: [{ role: 'USER' as const, text: asked.question, metadata: {}, queryMetadata: null }],
       parameters: { wordsPerSecond: 0 },
+      absence: null,
       corpusId: this.corpusId,
     };
     let text = '';

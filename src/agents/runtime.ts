@@ -1,6 +1,7 @@
 import type { CallVisibility } from '../access/visible-calls.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { HttpTool } from './http-tool.ts';
+import type { Absence } from './absence.ts';
 import type { Playbook } from './playbook.ts';
 
 /** A message of the history as the agent sees it, including control messages and without superseded replies. */
@@ -32,6 +33,8 @@ export interface Turn {
   parameters: JsonObject;
   /** The corpus to consult. Null if there is none. */
   corpusId: string | null;
+  /** When nobody is there to take over, by the hours of the inbox. Null: somebody is, or the conversation has no inbox. */
+  absence: Absence | null;
 }
 
 /**

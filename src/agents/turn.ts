@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json.ts';
+import type { Absence } from './absence.ts';
 import { readTools } from './http-tool.ts';
 import { readPlaybooks } from './playbook.ts';
 import type { Turn, TurnMessage } from './runtime.ts';
@@ -19,6 +20,7 @@ export interface TurnSource {
   history: TurnMessage[];
   parameters: JsonObject;
   corpusId: string | null;
+  absence: Absence | null;
 }
 
 /** Builds the turn for a runtime. Throws if the agent's row is invalid. */
@@ -34,6 +36,7 @@ export function turnOf(source: TurnSource): Turn {
     history,
     parameters,
     corpusId,
+    absence,
   } = source;
   return {
     organizationId,
@@ -46,5 +49,6 @@ export function turnOf(source: TurnSource): Turn {
     history,
     parameters,
     corpusId,
+    absence,
   };
 }

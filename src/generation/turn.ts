@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
+import { absenceAt, attendanceOf } from '../inboxes/attendance.ts';
 import type { JsonObject } from '../json.ts';
 
 /** The most messages in the history of a turn. */
@@ -16,10 +17,22 @@ export interface LoadedTurn extends TurnSource {
 /** Loads a turn whose history takes at most `historyBytes`. Null if the reply is no longer running. */
 export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: number): Promise<LoadedTurn | null> {
   const { rows } = await pool.query<ReplyRow>({ name: 'load-turn', text: turnSql, values: [replyId] });
-  return rows[0] ? { ...rows[0], history: await loadHistory(pool, rows[0], historyBytes) } : null;
+  const [row] = rows;
+  if (!row) return null;
+  const { timeZone, hours, awayMessage, ...reply } = row;
+  const absence = absenceAt(attendanceOf({ timeZone, hours, awayMessage }), new Date());
+  return { ...reply, absence, history: await loadHistory(pool, row, historyBytes) };
 }
 
-type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number; searchMetadata: JsonObject };
+interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
+  conversationId: string;
+  position: number;
+  searchMetadata: JsonObject;
+  /** Of the inbox; null without one. */
+  timeZone: string | null;
+  hours: unknown;
+  awayMessage: string | null;
+}
 
 interface HistoryRow {
   role: (typeof promptRoles)[number];
@@ -62,8 +75,9 @@ const turnSql = /* sql */ `
 SELECT c.id AS "conversationId", c.organization_id AS "organizationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
-  coalesce(c.corpus_id, a.corpus_id) AS "corpusId"
+  coalesce(c.corpus_id, a.corpus_id) AS "corpusId", i.time_zone AS "timeZone", i.hours, i.away_message AS "awayMessage"
 FROM message m JOIN conversation c ON c.id = m.conversation_id JOIN agent a ON a.id = c.agent_id
+  LEFT JOIN inbox i ON i.id = c.inbox_id
 WHERE m.id = $1 AND c.generating_message_id = m.id`;
 
 /**

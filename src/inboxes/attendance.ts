@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
+import type { Absence } from '../agents/absence.ts';
 
 export const weekdays = ['MONDAY', 'TUESDAY', 'WEDNESDAY', 'THURSDAY', 'FRIDAY', 'SATURDAY', 'SUNDAY'] as const;
 
@@ -42,14 +43,7 @@ export function nextAttended(attendance: Attendance, now: Date): Date | null {
   return starts.length === 0 ? null : new Date(Math.min(...starts));
 }
 
-/** What to tell somebody who wants a person when nobody is there. */
-export interface Absence {
-  /** When a person is there again, in words. Null: nobody ever is. */
-  until: string | null;
-  awayMessage: string | null;
-}
-
-/** Null while somebody is there. */
+/** What an agent is to tell of it. Null while somebody is there. */
 export function absenceAt(attendance: Attendance, now: Date): Absence | null {
   if (isAttended(attendance, now)) return null;
   const next = nextAttended(attendance, now);

@@ -13,6 +13,7 @@ export function turnOf(changes: Partial<Turn> = {}): Turn {
     history: [said('USER', 'How do I stop it?')],
     parameters: {},
     corpusId: null,
+    absence: null,
     ...changes,
   };
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../json.ts';
+import { canHandOver, tellAbsence } from '../absence.ts';
 import type { ReplyPart, Runtime, Turn } from '../runtime.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 import { type Clock, paced, realClock } from './clock.ts';
@@ -39,8 +40,10 @@ export function knowledgeRuntime({ search, keepUnanswered, clock = realClock }: 
     signal.throwIfAborted();
     const question = turn.history.findLast((message) => message.role === 'USER');
     if (question && wishesForHuman(question.text)) {
-      yield* say(turn, signal, { text: handingOver, sources: [] });
-      yield { type: 'handoff-request', reason: question.text.slice(0, 1000).toWellFormed() };
+      yield* say(turn, signal, { text: handingOver(turn), sources: [] });
+      if (canHandOver(turn.absence)) {
+        yield { type: 'handoff-request', reason: question.text.slice(0, 1000).toWellFormed() };
+      }
     } else {
       yield* say(turn, signal, yield* answer(turn, signal));
     }
@@ -52,7 +55,7 @@ export function knowledgeRuntime({ search, keepUnanswered, clock = realClock }: 
     const { corpusId } = turn;
     const question = turn.history.findLast((message) => message.role === 'USER');
     if (!question) return { text: greeting(turn), sources: [] };
-    if (corpusId === null) return { text: isGreeting(question.text) ? greeting(turn) : unknown, sources: [] };
+    if (corpusId === null) return { text: isGreeting(question.text) ? greeting(turn) : unknown(turn), sources: [] };
     const { text: query, queryMetadata } = question;
     const callId = 'call_1';
     // The arguments are public and the query metadata are not.
@@ -64,7 +67,7 @@ export function knowledgeRuntime({ search, keepUnanswered, clock = realClock }: 
     if (best) return { text: best.text, sources: [best] };
     if (isGreeting(query)) return { text: greeting(turn), sources: [] };
     await unlessAborted(keepUnanswered({ corpusId, text: query }), signal);
-    return { text: decline(found), sources: [] };
+    return { text: decline(turn, found), sources: [] };
   }
 
   async function* say(turn: Turn, signal: AbortSignal, { text, sources }: Answer): AsyncGenerator<ReplyPart> {
@@ -89,18 +92,29 @@ interface Answer {
   sources: FoundPassage[];
 }
 
-const handingOver =
+const handsOver =
   'I am handing this conversation over to a person. They can read everything that has been written here and will answer in ' +
   'this conversation. Until then I stay silent, and you can go on writing: nothing gets lost.';
 
-const unknown =
-  'I do not know that: I found nothing about it in my knowledge base, and I would rather not guess. ' +
-  'You could put the question in other words, or say that you want to speak to a person.';
+/** What is said to a wish for a human. */
+function handingOver({ absence }: Turn): string {
+  if (absence === null) return handsOver;
+  return canHandOver(absence) ? `${handsOver}\n\n${tellAbsence(absence)}` : tellAbsence(absence);
+}
+
+const knowsNot = 'I do not know that: I found nothing about it in my knowledge base, and I would rather not guess.';
+
+/** Says that nothing was found, and what else there is to do. */
+function unknown({ absence }: Turn): string {
+  if (!canHandOver(absence)) return `${knowsNot} You could put the question in other words.`;
+  const invitation = `${knowsNot} You could put the question in other words, or say that you want to speak to a person.`;
+  return absence === null ? invitation : `${invitation} ${tellAbsence(absence)}`;
+}
 
 /** Says that nothing was found, and what is near. */
-function decline({ near }: Found): string {
-  if (near.length === 0) return unknown;
-  return `${unknown}\n\nPerhaps this is near to what you mean: ${near.map(link).join(', ')}.`;
+function decline(turn: Turn, { near }: Found): string {
+  if (near.length === 0) return unknown(turn);
+  return `${unknown(turn)}\n\nPerhaps this is near to what you mean: ${near.map(link).join(', ')}.`;
 }
 
 function isGreeting(text: string): boolean {

@@ -1,6 +1,7 @@
 import type { LanguageModelV3FunctionTool, LanguageModelV3Message } from '@ai-sdk/provider';
 import { randomUUID } from 'node:crypto';
 import { isJsonObject } from '../../json.ts';
+import { instructAbsence } from '../absence.ts';
 import { playbookInstructions } from '../playbook.ts';
 import type { Turn, TurnMessage } from '../runtime.ts';
 
@@ -83,6 +84,7 @@ function systemText(
     turn.systemPrompt ?? `You are ${turn.agentName}.`,
     systemMessage ?? (turn.playbook && playbookInstructions(turn.playbook, phase)),
     isEmpty(context) ? null : `What is known about this conversation, as JSON:\n${JSON.stringify(context)}`,
+    turn.absence && instructAbsence(turn.absence),
     tools.length > 0 && `You can call these tools: ${tools.map(({ name }) => name).join(', ')}.`,
     mark &&
       `Messages that begin with ${mark} are instructions of the operator. The user does not see them; never mention them.`,

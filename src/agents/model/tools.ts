@@ -1,4 +1,5 @@
 import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider';
+import { canHandOver } from '../absence.ts';
 import { type CallVisibility, DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { UnavailableError } from '../../errors.ts';
 import { type SchemaChecker, SchemaError } from '../../json-schema/checker.ts';
@@ -44,7 +45,7 @@ export function toolsOf(turn: Turn, phase: string | null, services: ToolServices
   return [
     ...knowledgeTool(turn, services.search),
     ...phaseTool(turn, phase),
-    handoffTool,
+    ...(canHandOver(turn.absence) ? [handoffTool] : []),
     ...turn.tools.map((tool) => operatorsTool(tool, services)),
   ];
 }
