@@ -12,9 +12,22 @@ import { requests } from './rows/requests.ts';
 import { search } from './rows/search.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
+import { webhooks } from './rows/webhooks.ts';
 import { tableOf } from './table.ts';
 
-const rows: readonly Row[] = [delivery, latency, model, wal, memory, sends, requests, limiter, search, profile];
+const rows: readonly Row[] = [
+  delivery,
+  latency,
+  model,
+  wal,
+  memory,
+  sends,
+  requests,
+  limiter,
+  search,
+  webhooks,
+  profile,
+];
 
 const { values, positionals } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },
