@@ -112,7 +112,7 @@ export async function* followOrganization(
   } finally {
     signal.removeEventListener('abort', onAbort);
     ignoreHints();
-    if (soon) clearTimeout(soon);
+    clearTimeout(soon ?? undefined);
     stop();
   }
 }
