@@ -77,10 +77,10 @@ export async function* followOrganization(
     moved = true;
     wake();
   });
-  let soon: NodeJS.Timeout | null = null;
+  let soon: NodeJS.Timeout | undefined;
   const readSoon = () => {
     soon ??= setTimeout(() => {
-      soon = null;
+      soon = undefined;
       moved = true;
       wake();
     }, HINT_MS);
@@ -112,7 +112,7 @@ export async function* followOrganization(
   } finally {
     signal.removeEventListener('abort', onAbort);
     ignoreHints();
-    clearTimeout(soon ?? undefined);
+    clearTimeout(soon);
     stop();
   }
 }
