@@ -56,6 +56,7 @@ const needingAliases = [
   'Node.events',
   'Node.metadata',
   'Node.position',
+  'Node.role',
   'Node.status',
   'Node.title',
   'Node.url',
