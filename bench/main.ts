@@ -13,6 +13,7 @@ import { requests } from './rows/requests.ts';
 import { search } from './rows/search.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
+import { webhooks } from './rows/webhooks.ts';
 import { tableOf } from './table.ts';
 
 const rows: readonly Row[] = [
@@ -26,6 +27,7 @@ const rows: readonly Row[] = [
   requests,
   limiter,
   search,
+  webhooks,
   profile,
 ];
 

@@ -1,8 +1,9 @@
-import { execute, GraphQLError, Kind } from 'graphql';
+import { execute, type ExecutionResult, GraphQLError, Kind } from 'graphql';
 import { rowsOf } from '../conversations/schema/event-rows.ts';
 import { inPlace } from '../conversations/schema/events.ts';
 import { isJsonObject } from '../json.ts';
-import { type PayloadMaker, webhookLimits } from '../webhooks/model.ts';
+import type { Logger } from '../logger.ts';
+import { type EventData, type PayloadMaker, webhookLimits } from '../webhooks/model.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader, parseDocument } from './documents.ts';
 import { maskError } from './masking.ts';
@@ -27,23 +28,34 @@ export function payloadMaker(services: () => Services): PayloadMaker {
       }
     },
 
-    async read(viewer, selection, { conversationId, event }) {
+    async read(viewer, selection, events) {
       const { document, faults } = read(documentOf(selection));
       const [outdated] = faults;
-      if (outdated) return { fault: `The selection is not of the schema any more: ${outdated.message}` };
-      const rows = await rowsOf(services(), 'OPERATORS', conversationId, event);
-      if (!rows) return null;
-      const rootValue = { position: '', event: { ...inPlace(services(), conversationId, event), ...rows } };
-      const contextValue = createContext(services(), viewer);
-      const { data, errors } = await execute({ schema, document, rootValue, contextValue });
-      if (errors?.[0]) return { fault: `The event cannot be read: ${maskError(errors[0], services().logger).message}` };
-      // As it will be sent: dates and the like are strings then.
-      const shown: unknown = JSON.parse(JSON.stringify(data));
-      const place =
-        isJsonObject(shown) && isJsonObject(shown.organizationEvents) ? shown.organizationEvents.event : null;
-      return isJsonObject(place) ? { data: place } : { fault: 'The event cannot be read.' };
+      if (outdated) {
+        return events.map(() => ({ fault: `The selection is not of the schema any more: ${outdated.message}` }));
+      }
+      // Reads the fragments of all of them together.
+      const { fragments } = createContext(services(), viewer);
+      return Promise.all(
+        events.map(async (event) => {
+          const rows = await rowsOf(services(), 'OPERATORS', event.conversationId, event.event);
+          if (!rows) return null;
+          const placed = { ...inPlace(services(), event.conversationId, event.event), ...rows };
+          const rootValue = { position: '', event: placed };
+          const contextValue = { ...createContext(services(), viewer), fragments };
+          return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
+        }),
+      );
     },
   };
+}
+
+/** As it will be sent: dates and the like are strings then. */
+function shown({ data, errors }: ExecutionResult, logger: Logger): EventData {
+  if (errors?.[0]) return { fault: `The event cannot be read: ${maskError(errors[0], logger).message}` };
+  const whole: unknown = JSON.parse(JSON.stringify(data));
+  const event = isJsonObject(whole) && isJsonObject(whole.organizationEvents) ? whole.organizationEvents.event : null;
+  return isJsonObject(event) ? { data: event } : { fault: 'The event cannot be read.' };
 }
 
 const FRAGMENT = 'OfEvent';

@@ -6,7 +6,7 @@ export const defaultSelection = `{
   occurredAt
   ... on VersionedEvent {
     version
-    conversation { id status title contact { id externalId } inbox { id } }
+    conversation { id status title }
   }
   ... on MessageCreated { message { ...Written } }
   ... on MessageCompleted { message { ...Written } }

@@ -28,19 +28,21 @@ export const ROTATION_HOURS = 24;
 /** How long deliveries are kept, in days. */
 export const KEPT_DAYS = 30;
 
+/** An event of the log, and whose it is. */
+export interface PlacedEvent {
+  conversationId: string;
+  event: LogEventInPlace;
+}
+
+/** Null if the event's conversation was deleted meanwhile. `fault` says in a sentence why it cannot be read. */
+export type EventData = { data: JsonObject } | { fault: string } | null;
+
 /** Makes what webhooks are sent. */
 export interface PayloadMaker {
   /** What is wrong with a selection on `ConversationEvent`, in sentences. */
   faultsOf(selection: string): string[];
-  /**
-   * What a selection reads of an event with the rights of the viewer. Null if the event's conversation was deleted
-   * meanwhile. `fault` says in a sentence why it cannot be read.
-   */
-  read(
-    viewer: Viewer,
-    selection: string,
-    event: { conversationId: string; event: LogEventInPlace },
-  ): Promise<{ data: JsonObject } | { fault: string } | null>;
+  /** What a selection reads of events with the rights of the viewer, for each in their order. */
+  read(viewer: Viewer, selection: string, events: readonly PlacedEvent[]): Promise<EventData[]>;
 }
 
 /** One try of a delivery. */

@@ -32,12 +32,16 @@ export interface Receiver {
 export async function openReceiver(): Promise<Receiver> {
   const waiting = new Set<() => void>();
   const server = createServer((request, response) => {
-    void readBody(request).then((body) => {
-      const received = receive(request, body, receiver.secrets);
-      receiver.received.push(received);
-      receiver.answer(received, response);
-      for (const look of [...waiting]) look();
-    });
+    readBody(request).then(
+      (body) => {
+        const received = receive(request, body, receiver.secrets);
+        receiver.received.push(received);
+        receiver.answer(received, response);
+        for (const look of [...waiting]) look();
+      },
+      // The sender has died meanwhile.
+      () => response.destroy(),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Bus } from '../../bus/hints.ts';
 import { type LogEventInPlace, readEventsBySeq } from '../log/read.ts';
 import { encodeEventPosition, type EventPosition, readTail, type TailEvent } from '../log/tail.ts';
 import type { LogTail } from './log-tail.ts';
@@ -59,9 +60,12 @@ export async function readOrganizationEvents(
 /** Events that the follower waits for at a time. */
 const BATCH = 50;
 
-/** Follows the log of an organization from a position on, until the signal aborts. */
+/** How long after a hint the log is read, in milliseconds, so that several hints are one read. */
+const HINT_MS = 50;
+
+/** Follows the log of an organization from a position on, until the signal aborts. A hint saves waiting for the tail's next look. */
 export async function* followOrganization(
-  { pool, logTail }: { pool: pg.Pool; logTail: LogTail },
+  { pool, bus, logTail }: { pool: pg.Pool; bus: Bus; logTail: LogTail },
   organizationId: string,
   from: EventPosition,
   signal: AbortSignal,
@@ -72,6 +76,20 @@ export async function* followOrganization(
     if (!changes.some((change) => change.organizationId === organizationId)) return;
     moved = true;
     wake();
+  });
+  let soon: NodeJS.Timeout | undefined;
+  const readSoon = () => {
+    soon ??= setTimeout(() => {
+      soon = undefined;
+      moved = true;
+      wake();
+    }, HINT_MS);
+  };
+  const ignoreHints = bus.subscribe({
+    onHint: ({ kind }) => {
+      if (kind === 'log') readSoon();
+    },
+    onReconnect: readSoon,
   });
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
@@ -93,6 +111,8 @@ export async function* followOrganization(
     }
   } finally {
     signal.removeEventListener('abort', onAbort);
+    ignoreHints();
+    clearTimeout(soon);
     stop();
   }
 }

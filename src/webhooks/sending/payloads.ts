@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { readEventsBySeq } from '../../conversations/log/read.ts';
+import { type LogEventInPlace, readEventsBySeq } from '../../conversations/log/read.ts';
 import { encodeId } from '../../ids.ts';
 import type { Semaphore } from '../../semaphore.ts';
 import { nameOfEvent, TEST_EVENT } from '../event-names.ts';
@@ -30,21 +30,25 @@ export async function bodiesOf(
 ): Promise<Map<string, Body>> {
   const fresh = batch.due.filter(({ made }) => !made);
   const seqs = fresh.flatMap(({ seq }) => seq ?? []);
-  const events = seqs.length > 0 ? await gate.run(() => readEventsBySeq(pool, seqs)) : new Map<string, never>();
+  const events =
+    seqs.length > 0 ? await gate.run(() => readEventsBySeq(pool, seqs)) : new Map<string, LogEventInPlace>();
   const bodies = new Map<string, Body>();
-  const read = async (delivery: DueDelivery): Promise<Body | null> => {
+  const { viewer, selection } = batch;
+  const placed = fresh.flatMap(({ id, seq, conversationId }) => {
+    const event = events.get(seq ?? '');
+    return event && conversationId !== null ? [{ id, conversationId, event }] : [];
+  });
+  const read = viewer && placed.length > 0 ? await gate.run(() => payloads.read(viewer, selection, placed)) : [];
+  const dataOf = new Map(placed.map(({ id }, index) => [id, read[index] ?? null]));
+  const made = fresh.map((delivery): [string, Body | null] => {
     if (delivery.event === TEST_EVENT) {
-      return payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) });
+      return [delivery.id, payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) })];
     }
-    const event = events.get(delivery.seq ?? '');
-    const { viewer } = batch;
-    if (!event || !viewer || delivery.conversationId === null) return null;
-    const { conversationId } = delivery;
-    const result = await gate.run(() => payloads.read(viewer, batch.selection, { conversationId, event }));
-    if (!result) return null;
-    return 'fault' in result ? { ...result, forGood: false } : payloadOf(delivery, event.occurredAt, result.data);
-  };
-  const made = await Promise.all(fresh.map(async (delivery) => [delivery.id, await read(delivery)] as const));
+    const [event, data] = [events.get(delivery.seq ?? ''), dataOf.get(delivery.id)];
+    if (!event || !data) return [delivery.id, null];
+    if ('fault' in data) return [delivery.id, { ...data, forGood: false }];
+    return [delivery.id, payloadOf(delivery, event.occurredAt, data.data)];
+  });
   const gone: string[] = [];
   const whole: [string, string][] = [];
   let bytes = 0;
