@@ -31,12 +31,17 @@ import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { newId } from './ids.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
+import { scheduleTidying, tidyHandler } from './jobs/tidy.ts';
+import { trackedHandler } from './jobs/tracked.ts';
+import { JobWatch } from './jobs/watch.ts';
 import { JobWorkers } from './jobs/workers.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
 import { KeyedGate } from './keyed-gate.ts';
 import type { Logger } from './logger.ts';
+import { exportJobs } from './records/exports.ts';
+import { openStorage } from './storage/storage.ts';
 import { openDatabases } from './open-databases.ts';
 import { RunningOperations } from './running-operations.ts';
 import { openHttpServer } from './server.ts';
@@ -155,7 +160,13 @@ export async function startApp(
       ],
       schemas,
     );
-    const handlers: Handler[] = [...otherHandlers];
+    const storage = openStorage(config);
+    const jobs = new JobQueue(pool);
+    const jobWatch = new JobWatch(pool, logger);
+    startup.onClose(() => jobWatch.close());
+    const work = { pool: pools.jobs, jobs, storage, newId, logger };
+    const tracked = { EXPORT: exportJobs(work) };
+    const handlers = [trackedHandler(work, tracked), tidyHandler(work, tracked), ...otherHandlers];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
@@ -196,7 +207,6 @@ export async function startApp(
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, logger);
-    const jobs = new JobQueue(pool);
 
     const services: Services = {
       pool,
@@ -219,6 +229,9 @@ export async function startApp(
       standing,
       replyLimits,
       jobs,
+      jobWatch,
+      storage,
+      publicUrl: config.publicUrl ?? server.url,
       checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -241,6 +254,7 @@ export async function startApp(
       },
     });
     jobWorkers.start();
+    await scheduleTidying(jobs, true);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

@@ -4,6 +4,7 @@ import { about, environment, settings } from './settings.ts';
 const config = environment.transform((values) => ({
   port: values.PORT,
   host: values.HOST,
+  publicUrl: values.PUBLIC_URL,
   databaseUrl: values.DATABASE_URL,
   databaseDirectUrl: values.DATABASE_DIRECT_URL,
   databasePooler: values.DATABASE_POOLER,

@@ -8,9 +8,11 @@ export const idPrefixes = {
   Contact: 'contact',
   Conversation: 'conv',
   Corpus: 'corpus',
+  Export: 'export',
   Handoff: 'handoff',
   Inbox: 'inbox',
   Message: 'msg',
+  Organization: 'org',
   UnansweredQuestion: 'unanswered',
 } as const;
 

@@ -12,6 +12,7 @@ import { AcceptedOperations } from './graphql/accepted-operations.ts';
 import type { PersistedOperations } from './graphql/persisted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { Logger } from './logger.ts';
+import { download, EXPORTS_PATH } from './records/download.ts';
 import { Listener, refuse } from './server/listener.ts';
 import { Strangers } from './server/strangers.ts';
 
@@ -96,11 +97,12 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH) {
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !path.startsWith(EXPORTS_PATH)) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
+    if (path.startsWith(EXPORTS_PATH)) return download(api.services, req, res);
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);

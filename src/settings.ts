@@ -28,6 +28,11 @@ export const environment = z.object({
       description: 'The address to listen on. 0.0.0.0 or :: listens on all addresses.',
       allowed: 'a host name or an IP address',
     }),
+  PUBLIC_URL: z.string().superRefine(checkWebUrl).optional().register(about, {
+    description:
+      'The base URL at which clients reach the servers, for addresses that they are given, such as those of exports. Unset: where the server listens.',
+    allowed: 'http://… or https://…',
+  }),
   DATABASE_URL: z.string().superRefine(checkDatabaseUrl).optional().register(about, {
     description: 'The PostgreSQL database, 15 or newer. Unset: an embedded PostgreSQL in `DATA_DIR`.',
     allowed: 'postgres://user:password@host:port/database, with special characters percent-encoded',

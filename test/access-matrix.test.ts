@@ -4,7 +4,7 @@ import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { clientGrants } from '../src/access/viewer.ts';
 import { schema } from '../src/graphql/schema.ts';
-import { decodeId, encodeId } from '../src/ids.ts';
+import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { keepUnanswered } from '../src/knowledge/unanswered.ts';
 import {
   addContact,
@@ -32,6 +32,7 @@ interface Things {
   agent: string;
   corpus: string;
   article: string;
+  job: string;
   unanswered: string;
   key: string;
 }
@@ -91,9 +92,14 @@ const table: Record<string, Row> = {
     (t) => `result: nodes(ids: [${q(t.conversation)}, ${q(t.reply)}]) { id }`,
     [ok, ok, no, ok, ok, 'empty', 'empty'],
   ),
+  'Query.organization': query(() => 'result: organization { id }', only.readsOwn),
   'Query.organizationEvents': query(
     () => 'result: organizationEvents { nodes { event { conversationId } } }',
     only.grantsOwn,
+  ),
+  'Query.records': query(
+    () => 'result: records(filter: { startDate: "2026-01-01", endDate: "2026-12-31" }) { nodes { askedAt } }',
+    [ok, ok, no, no, no, no, 'empty'],
   ),
   'Query.searchKnowledge': query(
     (t) => `result: searchKnowledge(corpusId: ${q(t.corpus)}, query: "conversation") { __typename }`,
@@ -125,6 +131,7 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.blockContact': mutation('blockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
+  'Mutation.cancelJob': mutation('cancelJob', (t) => `jobId: ${q(t.job)}`, only.changes),
   'Mutation.changeState': mutation(
     'changeState',
     (t) => `conversationId: ${q(t.conversation)}, stateAfter: { systemMessage: "Be kind." }`,
@@ -195,11 +202,13 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hi" }, action: NONE`,
     participants.act,
   ),
+  'Mutation.startExport': mutation('startExport', () => 'kind: EVENTS, format: CSV', only.grantsOwn),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
   'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
   'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
+  'Mutation.updateOrganization': mutation('updateOrganization', () => 'timeZone: "Europe/Berlin"', only.grantsOwn),
   'Mutation.updateConversation': mutation(
     'updateConversation',
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
@@ -220,6 +229,10 @@ const table: Record<string, Row> = {
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
     followers,
+  ),
+  'Subscription.jobProgress': subscription(
+    (t) => `jobProgress(id: ${q(t.job)}) { id }`,
+    [ok, ok, no, no, no, no, 'NOT_FOUND'],
   ),
   'Subscription.organizationEvents': subscription(
     () => `organizationEvents(after: ${q(encodeEventPosition(beginning))}) { event { conversationId } }`,
@@ -318,6 +331,12 @@ async function makeThings(): Promise<Things> {
   await prisma.corpus.create({ data: { id: corpusId, organizationId, name: 'Facts' } });
   await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Ada', runtime: 'knowledge' } });
   const corpus = encodeId('Corpus', corpusId);
+  const job = newId();
+  await server.services.pool.query(
+    `INSERT INTO job (id, organization_id, kind, input, secret, status)
+      SELECT $1, id, 'EXPORT', '{"kind": "EVENTS", "format": "CSV"}', '', 'DONE' FROM organization ORDER BY created_at LIMIT 1`,
+    [job],
+  );
   const { upserted } = await ask<{ upserted: { article: { id: string } } }>(
     server,
     `mutation {
@@ -343,6 +362,7 @@ async function makeThings(): Promise<Things> {
     agent,
     corpus,
     article: upserted.article.id,
+    job: encodeId('Export', job),
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
     key: (await addKey(services, { organizationId })).id,
   };

@@ -27,6 +27,7 @@ interface SchemaTypes {
     URL: { Input: URL; Output: string };
     EventCursor: { Input: string; Output: string };
     EventPosition: { Input: string; Output: string };
+    LocalDate: { Input: string; Output: string };
   };
   AuthScopes: Record<Scope, boolean>;
 }

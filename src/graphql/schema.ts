@@ -12,6 +12,8 @@ import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
+import '../jobs/schema.ts';
+import '../records/schema.ts';
 
 builder.queryType({ description: 'Reads. An object that does not exist is null, not an error.' });
 builder.mutationType({
