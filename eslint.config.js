@@ -136,6 +136,7 @@ const valueTypes = [
   'PageInfo',
   'Playbook',
   'PlaybookPhase',
+  'QuestionRecord',
   'TokenUsage',
   'Viewer',
 ];

@@ -4,7 +4,7 @@ import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { clientGrants } from '../src/access/viewer.ts';
 import { schema } from '../src/graphql/schema.ts';
-import { decodeId, encodeId, newId } from '../src/ids.ts';
+import { decodeId, encodeId } from '../src/ids.ts';
 import { keepUnanswered } from '../src/knowledge/unanswered.ts';
 import {
   addContact,

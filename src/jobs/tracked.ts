@@ -15,6 +15,8 @@ export const MAX_UNFINISHED = 20;
 const BEAT_MS = 500;
 /** How often it is tried. */
 const MAX_ATTEMPTS = 6;
+/** How often the log tells of a running job, in milliseconds. */
+const TELL_MS = 10_000;
 
 /** Too many jobs of the organization wait or run. */
 export class TooManyJobsError extends UserError {
@@ -103,6 +105,8 @@ export function trackedHandler(
     if (!job) return;
     const kind = kinds[job.kind];
     const owned = new Ownership(pool, id, claim, context.signal);
+    const what = { kind: job.kind, jobId: id };
+    const telling = setInterval(() => logger.info(what, `a job is at ${owned.percent} %`), TELL_MS);
     try {
       const state = await kind.run(job, {
         ...context,
@@ -115,6 +119,7 @@ export function trackedHandler(
         JSON.stringify(state),
         kind.keepSeconds,
       );
+      logger.info(what, 'a job is done');
     } catch (error) {
       if (owned.isLost) {
         const { rows: found } = await pool.query<{ status: string }>('SELECT status FROM job WHERE id = $1', [id]);
@@ -130,6 +135,7 @@ export function trackedHandler(
       );
       await kind.discard(job);
     } finally {
+      clearInterval(telling);
       owned.end();
     }
   });
@@ -154,6 +160,10 @@ class Ownership {
       // A beat that fails is made up for by the next one.
       this.set('progress = greatest(progress, $3)', this.progress).catch(() => undefined);
     }, BEAT_MS);
+  }
+
+  get percent(): number {
+    return Math.floor(this.progress * 100);
   }
 
   tell(fraction: number): void {
