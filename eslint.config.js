@@ -128,6 +128,8 @@ const valueTypes = [
   'Citation',
   'ConversationChange',
   'ConversationState',
+  'Feedback',
+  'FeedbackGiven',
   'FragmentDelta',
   'HttpTool',
   'InputIssue',

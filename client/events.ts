@@ -29,7 +29,7 @@ export interface MessageHead {
   id: string;
   /** Order within the conversation. There may be gaps. */
   position: number;
-  role: 'USER' | 'AGENT' | 'CONTROL';
+  role: 'USER' | 'AGENT' | 'CONTROL' | 'NOTE';
   status: 'IN_PROGRESS' | 'DONE' | 'STOPPED' | 'ERROR';
   author: {
     kind: 'END_USER' | 'AI_AGENT' | 'HUMAN_AGENT' | 'SYSTEM';

@@ -206,7 +206,7 @@ export async function startApp(
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
-    const logTail = new LogTail(pool, logger);
+    const logTail = new LogTail(pool, bus, logger);
 
     const services: Services = {
       pool,
@@ -232,7 +232,7 @@ export async function startApp(
       jobWatch,
       storage,
       publicUrl: config.publicUrl ?? server.url,
-      checkParameters: (runtime, parameters) => agentRuntimes.checkParameters(runtime, parameters),
+      checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
     const signsIn = !config.databaseUrl && !config.production && config.introspection;

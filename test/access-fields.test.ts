@@ -22,6 +22,7 @@ const roots = ['Query', 'Mutation', 'Subscription'];
 const ofOperatorsTypes = [
   'AcceptHandoffPayload.handoff',
   'AddAgentMessagePayload.message',
+  'AddNotePayload.message',
   'AgentInUseError.agent',
   'AgentInUseError.usedBy',
   'ContactBlockedError.contact',

@@ -217,7 +217,7 @@ describe('an agent', () => {
       const agent = await readAgent(agentId);
       const { runtimes } = server.services;
       const { runtime, defaultRuntimeParameters } = agent ?? { runtime: { name: '' }, defaultRuntimeParameters: {} };
-      expect(await runtimes.checkParameters(runtime.name, defaultRuntimeParameters)).toEqual([]);
+      expect(await runtimes.checkParameters('', runtime.name, defaultRuntimeParameters)).toEqual([]);
     }
   });
 

@@ -4,7 +4,7 @@ import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vi
 import { WebSocket } from 'ws';
 import type { Viewer } from '../src/access/viewer.ts';
 import { arrivalLimits, Arrivals } from '../src/graphql/arrivals.ts';
-import { addOrganization, type Organization } from './harness/access.ts';
+import { addContact, addKey, addOrganization, mintToken, type Organization } from './harness/access.ts';
 import { graphql } from './harness/client.ts';
 import { useServer } from './harness/server.ts';
 
@@ -16,6 +16,7 @@ beforeAll(async () => {
 
 const MiB = 1024 * 1024;
 const BODY = 9 * MiB;
+const blanks = Buffer.alloc(BODY, ' ');
 
 const opened: Socket[] = [];
 const closeAll = () => opened.splice(0).forEach((socket) => socket.destroy());
@@ -23,55 +24,185 @@ afterEach(closeAll);
 
 function openTcp(): Socket {
   const { hostname, port } = new URL(server.url);
-  const socket = connect(Number(port), hostname);
+  const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
   socket.on('error', () => undefined);
   opened.push(socket);
   return socket;
 }
 
-/** Sends a request all but its last byte. Resolves with the head of the answer. */
-async function answerToUnfinished(bytes: number): Promise<string> {
-  const socket = openTcp();
-  const answered = once(socket, 'data');
-  socket.write(
-    `POST /graphql HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nAuthorization: Bearer ${server.key}\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${bytes + 1}\r\n\r\n`,
-  );
-  socket.write(Buffer.alloc(bytes, ' '));
-  const [head] = (await answered) as [Buffer];
-  return head.toString();
+const head = (key: string, length: string) =>
+  `POST /graphql HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nAuthorization: Bearer ${key}\r\n` +
+  `Content-Type: application/json\r\n${length}\r\n\r\n`;
+
+interface Refusal {
+  /** The status over HTTP, the code of the close over WebSocket. */
+  code: number;
+  text: string;
 }
 
-describe('requests that never end', () => {
-  test('hold 64 MiB of one key; it is told to try again, others are served, and it is too once they are gone', async () => {
-    const asked = Array.from({ length: Math.ceil(arrivalLimits.key / BODY) }, () => answerToUnfinished(BODY));
-    expect(await Promise.race(asked)).toMatch(/^HTTP\/1\.1 429 [^]*Retry-After: 1\r\n/i);
-    expect(await graphql({ ...server, key: others.key }, '{ viewer { kind } }')).toMatchObject({ status: 200 });
-    closeAll();
-    await expect.poll(async () => (await graphql(server, '{ viewer { kind } }')).status).toBe(200);
-    // As much again is taken, and refused only beyond it.
-    const again = Array.from({ length: Math.ceil(arrivalLimits.key / BODY) }, () => answerToUnfinished(BODY));
-    expect(await Promise.race(again)).toMatch(/^HTTP\/1\.1 429 /);
+/** Sends a request all but its last byte. Resolves with the answer. */
+async function answerToUnfinished(key: string, bytes: number): Promise<Refusal> {
+  const socket = openTcp();
+  const answered = once(socket, 'data');
+  socket.write(head(key, `Content-Length: ${bytes + 1}`));
+  socket.write(blanks.subarray(0, bytes));
+  const text = String((await answered)[0]);
+  return { code: Number(text.split(' ')[1]), text };
+}
+
+/** Sends a message all but its last frame. Resolves when the socket is closed. */
+async function closeOfUnfinished(key: string, bytes: number): Promise<Refusal> {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
+    // A mask of zeroes saves the work of masking.
+    generateMask: (mask) => void mask.fill(0),
+  });
+  socket.on('error', () => undefined);
+  onTestFinished(() => socket.terminate());
+  await once(socket, 'open');
+  const acknowledged = once(socket, 'message');
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${key}` } }));
+  await acknowledged;
+  const closed = once(socket, 'close');
+  socket.send(blanks.subarray(0, bytes), { fin: false });
+  const [code, reason] = (await closed) as [number, Buffer];
+  return { code, text: reason.toString() };
+}
+
+const ways = [
+  ['HTTP', answerToUnfinished],
+  ['WebSocket', closeOfUnfinished],
+] as const;
+
+describe.each(ways)('requests that never end, over %s', (way, unfinished) => {
+  const refusedFor = (code: number, text: RegExp) =>
+    way === 'HTTP'
+      ? { code, text: expect.stringMatching(text) }
+      : { code: 1013, text: expect.stringContaining('TOO_MUCH_AT_A_TIME') };
+  /** The first refusal of so many requests of each key. */
+  const offer = (keys: readonly string[], requests: number, bytes = BODY) =>
+    Promise.race(keys.flatMap((key) => Array.from({ length: requests }, () => unfinished(key, bytes))));
+  const isServed = async (key: string) => (await graphql({ ...server, key }, '{ viewer { kind } }')).status === 200;
+  const keysOf = async (organizationId: string, count: number) => {
+    const keys = Array.from({ length: count }, () => addKey(server.services, { organizationId }));
+    return (await Promise.all(keys)).map(({ secret }) => secret);
+  };
+
+  test('hold 8 MiB of one person, with whatever tokens', async () => {
+    const { contactId, key } = others;
+    const target = { ...server, key };
+    const tokens = await Promise.all([mintToken(target, { contactId }), mintToken(target, { contactId })]);
+    expect(await offer(tokens, 5, MiB - 1000)).toMatchObject(refusedFor(429, /Retry-After: 1\r\n[^]* 8388608 bytes/i));
+    const another = await mintToken(target, { contactId: await addContact(server.services, others.id) });
+    expect(await isServed(another)).toBe(true);
   });
 
-  test('over WebSocket close the socket with 1013 when they hold too much together', async () => {
-    const open = async () => {
-      const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
-      socket.on('error', () => undefined);
-      onTestFinished(() => socket.terminate());
-      await once(socket, 'open');
-      const acknowledged = once(socket, 'message');
-      socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${server.key}` } }));
-      await acknowledged;
-      return socket;
-    };
-    const sockets = await Promise.all(Array.from({ length: Math.ceil(arrivalLimits.key / BODY) }, open));
-    const closed = sockets.map(async (socket) => (await once(socket, 'close'))[0] as number);
-    for (const socket of sockets) socket.send(Buffer.alloc(BODY, ' '), { fin: false });
-    expect(await Promise.race(closed)).toBe(1013);
-    // The others are still heard.
-    expect(sockets.filter(({ readyState }) => readyState === WebSocket.OPEN).length).toBeGreaterThan(0);
+  test('hold 64 MiB of one key, which is served again once they are gone', async () => {
+    const requests = Math.ceil(arrivalLimits.key / BODY);
+    const told = refusedFor(429, /Retry-After: 1\r\n[^]* 67108864 bytes/i);
+    expect(await offer([server.key], requests)).toMatchObject(told);
+    expect(await isServed(others.key)).toBe(true);
+    closeAll();
+    await expect.poll(() => isServed(server.key)).toBe(true);
+    // As much again is taken, and refused only beyond it.
+    expect(await offer([server.key], requests)).toMatchObject(told);
   });
+
+  test('hold 128 MiB of one organization, with whatever keys', async () => {
+    const { id, key } = await addOrganization(server.services);
+    const keys = [key, ...(await keysOf(id, 2))];
+    expect(await offer(keys, 5)).toMatchObject(refusedFor(429, /Retry-After: 1\r\n[^]* 134217728 bytes/i));
+    expect(await isServed(others.key)).toBe(true);
+  });
+
+  test('hold 256 MiB of the server, of whomever', async () => {
+    // No organization and no key sends more than it may.
+    const organizations = await Promise.all(Array.from({ length: 3 }, () => addOrganization(server.services)));
+    const keys = await Promise.all(organizations.map(async ({ id, key }) => [key, ...(await keysOf(id, 1))]));
+    expect(await offer(keys.flat(), 7)).toMatchObject(refusedFor(503, /Retry-After: 1\r\n[^]*Too much is being sent/i));
+    closeAll();
+    await expect.poll(() => isServed(others.key)).toBe(true);
+  });
+});
+
+describe('a request that is too large', () => {
+  /** Sends for as long as somebody listens. */
+  async function sendUntilClosed(socket: Socket, piece: Buffer): Promise<void> {
+    const closed = once(socket, 'close').catch(() => undefined);
+    const more = () => {
+      if (socket.writable) socket.write(piece, (error) => error ?? setImmediate(more));
+    };
+    more();
+    await closed;
+  }
+
+  test.each([
+    ['declares it', 'Content-Length: 1000000000', Buffer.alloc(1000, ' ')],
+    ['does not tell', 'Transfer-Encoding: chunked', Buffer.from(`10000\r\n${' '.repeat(0x10000)}\r\n`)],
+  ])('is refused with 413 when it %s, and its connection ends although it goes on', async (_how, length, piece) => {
+    const socket = openTcp();
+    const answered = once(socket, 'data');
+    socket.write(head(server.key, length));
+    const closed = sendUntilClosed(socket, piece);
+    expect(String((await answered)[0])).toMatch(/^HTTP\/1\.1 413 /);
+    await closed;
+  });
+
+  test('of a stranger is refused with 401, and its connection ends although it goes on', async () => {
+    const socket = openTcp();
+    const answered = once(socket, 'data');
+    socket.write(head('nonsense', 'Content-Length: 1000000000'));
+    const closed = sendUntilClosed(socket, Buffer.alloc(1000, ' '));
+    expect(String((await answered)[0])).toMatch(/^HTTP\/1\.1 401 /);
+    await closed;
+  });
+
+  test('that has arrived a little after its answer leaves the connection open', async () => {
+    const socket = openTcp();
+    const answers: string[] = [];
+    socket.on('data', (data) => answers.push(data.toString()));
+    socket.write(head('nonsense', 'Content-Length: 10'));
+    await expect.poll(() => answers.join('')).toMatch(/^HTTP\/1\.1 401 /);
+    socket.write(' '.repeat(10));
+    socket.write(head('nonsense', 'Content-Length: 0'));
+    await expect.poll(() => answers.join('').match(/HTTP\/1\.1 401 /g)?.length).toBe(2);
+  });
+
+  test.each([
+    ['a key', () => server.key, 11 * MiB],
+    ['a client token', () => mintToken({ ...server, key: others.key }, { contactId: others.contactId }), MiB + 1],
+  ])(
+    'over WebSocket with %s closes it with 1009, and the connection ends although it goes on',
+    async (_who, secret, bytes) => {
+      const key = await secret();
+      const socket = openTcp();
+      const nonce = Buffer.from('0123456789abcdef').toString('base64');
+      socket.write(
+        `GET /graphql HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${nonce}\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n`,
+      );
+      const heard: Buffer[] = [];
+      socket.on('data', (data: Buffer) => heard.push(data));
+      await expect.poll(() => heard.join('')).toContain('101 ');
+      socket.write(
+        frame(Buffer.from(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${key}` } }))),
+      );
+      await expect.poll(() => heard.join('')).toContain('connection_ack');
+      heard.length = 0;
+      socket.write(frame(Buffer.alloc(bytes, ' ')));
+      await sendUntilClosed(socket, frame(Buffer.from('{"type":"ping"}')));
+      // A frame that closes, with 1009.
+      expect(Buffer.concat(heard).subarray(0, 4).toString('hex')).toMatch(/^88..03f1$/);
+    },
+  );
+
+  /** A whole text message, masked with zeroes. */
+  function frame(text: Buffer): Buffer {
+    const header = Buffer.alloc(14);
+    header[0] = 0x81;
+    header[1] = 0x80 | 127;
+    header.writeBigUInt64BE(BigInt(text.length), 2);
+    return Buffer.concat([header, text]);
+  }
 });
 
 describe('what is counted', () => {

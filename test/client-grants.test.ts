@@ -11,14 +11,19 @@ beforeAll(async () => {
   organizationId = await firstOrganization(server.services);
 });
 
-const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'END'];
+const everyGrant = ['START_CONVERSATION', 'ASK_FOR_HUMAN', 'REGENERATE', 'RATE', 'END'];
 
 /** A person with a conversation that has a reply, and a token with these grants. */
 async function somebody(grants?: readonly string[]) {
   const contactId = await addContact(server.services, organizationId);
   const { conversation } = await createConversation(server, { contactId, action: 'NONE' });
   const { id: conversationId } = conversation;
-  const { reply } = await send(server, { conversationId, content: { text: 'Hello' }, awaitReply: true });
+  const { reply } = await send(server, {
+    conversationId,
+    content: { text: 'Hello' },
+    runtimeParameters: { wordsPerSecond: 0 },
+    awaitReply: true,
+  });
   const key = await mintToken(server, { contactId, ...(grants && { grants }) });
   return { contactId, conversationId, replyId: reply?.id ?? '', key, target: { url: server.url, key } };
 }
@@ -48,6 +53,7 @@ const commands: [grant: string, payload: string, field: (person: Person) => stri
     'StartHandoffPayload',
     ({ conversationId }) => `startHandoff(input: { conversationId: "${conversationId}", reason: "Help" })`,
   ],
+  ['RATE', 'RateReplyPayload', ({ replyId }) => `rateReply(input: { replyId: "${replyId}", rating: UP })`],
   [
     'END',
     'EndConversationPayload',
@@ -219,16 +225,13 @@ describe('the live list of an end user', () => {
   test('tells of their own conversations, and of nobody else’s', async () => {
     const [person, stranger] = [await somebody(['START_CONVERSATION']), await somebody()];
     const changes = subscribeWs<Change>(server, query, {}, { key: person.key });
-    const first = changes.next();
-    // Until the list is followed, nothing of it is told.
-    let told = false;
-    void first.then(() => (told = true));
-    for (let turn = 0; !told; turn += 1) {
-      await rename(stranger.conversationId, `Theirs ${turn}`);
-      await rename(person.conversationId, 'Mine');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    const kinds = [(await first).value?.conversationChanges];
+    expect((await changes.next()).value?.conversationChanges.kind).toBe('READY');
+    await rename(stranger.conversationId, 'Theirs');
+    await rename(person.conversationId, 'Mine');
+    const kinds = [(await changes.next()).value?.conversationChanges];
+    expect(kinds).toEqual([
+      { kind: 'UPDATED', conversationId: person.conversationId, conversation: { title: 'Mine' } },
+    ]);
     const begun = (await createConversation(person.target, { action: 'NONE' })).conversation.id;
     await ask(
       server,

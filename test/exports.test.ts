@@ -18,7 +18,7 @@ const server = useServer({ config: { dataDir } });
 let conversationId: string;
 let foreign: Organization;
 
-const long = `${'𝄞'.repeat(20_000)}`;
+const long = '𝄞'.repeat(20_000);
 beforeAll(async () => {
   const { pool } = server.services;
   const organizationId = await firstOrganization(server.services);

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { UnavailableError } from '../src/errors.ts';
 import { type checkLimits, SchemaChecker, SchemaError } from '../src/json-schema/checker.ts';
-import type { JsonObject } from '../src/json.ts';
+import type { Json, JsonObject } from '../src/json.ts';
 import { createLogger } from '../src/logger.ts';
 import { schemas } from './harness/schemas.ts';
 
@@ -55,7 +55,7 @@ describe('a schema that an operator writes', () => {
     ['is none inside', { properties: { a: { minimum: 'low' } } }, /^Is not a JSON Schema of draft 2020-12/],
     ['leads nowhere', { $ref: '#/$defs/missing' }, /^Is not a JSON Schema of draft 2020-12/],
   ])('is refused when it %s', async (_how, schema, reason) => {
-    expect(await schemas.faultOf(schema)).toMatch(reason);
+    expect(await schemas.faultOf(null, schema)).toMatch(reason);
   });
 
   test.each<[string, JsonObject]>([
@@ -68,15 +68,15 @@ describe('a schema that an operator writes', () => {
     ['everyday patterns', { items: { anyOf: [{ pattern: '^\\d+(\\.\\d+)?$' }, { pattern: '^(a+)+$' }] } }],
     ['an id of its own', { $id: 'https://example.com/mine', type: 'object' }],
   ])('may hold %s', async (_what, schema) => {
-    expect(await schemas.faultOf(schema)).toBeNull();
+    expect(await schemas.faultOf(null, schema)).toBeNull();
     // Twice, and beside another of the same id.
-    expect(await schemas.check({ ...schema, title: 'Again.' }, {})).toBeNull();
+    expect(await schemas.check(null, { ...schema, title: 'Again.' }, {})).toBeNull();
   });
 
   test('matches patterns in a time that grows with the text alone', async () => {
     const text = `${'a'.repeat(100_000)}!`;
-    expect(await schemas.check({ pattern: '^(a+)+$' }, text)).toMatchObject({ path: [] });
-    expect(await schemas.check({ pattern: '^(a|aa)+$' }, text)).toMatchObject({ path: [] });
+    expect(await schemas.check(null, { pattern: '^(a+)+$' }, text)).toMatchObject({ path: [] });
+    expect(await schemas.check(null, { pattern: '^(a|aa)+$' }, text)).toMatchObject({ path: [] });
   });
 
   test('tells the first fault of a value, and where it is', async () => {
@@ -85,25 +85,28 @@ describe('a schema that an operator writes', () => {
       required: ['list'],
       additionalProperties: false,
     };
-    expect(await schemas.check(schema, { list: ['on'] })).toBeNull();
-    expect(await schemas.check(schema, {})).toMatchObject({ path: [], message: expect.stringContaining('list') });
-    expect(await schemas.check(schema, { list: ['on', 'up'] })).toMatchObject({ path: ['list', '1'] });
-    expect(await schemas.check(schema, { list: [], more: 1 })).toMatchObject({ path: ['more'], unknownProperty: true });
+    expect(await schemas.check(null, schema, { list: ['on'] })).toBeNull();
+    expect(await schemas.check(null, schema, {})).toMatchObject({ path: [], message: expect.stringContaining('list') });
+    expect(await schemas.check(null, schema, { list: ['on', 'up'] })).toMatchObject({ path: ['list', '1'] });
+    expect(await schemas.check(null, schema, { list: [], more: 1 })).toMatchObject({
+      path: ['more'],
+      unknownProperty: true,
+    });
   });
 
   test('that was stored before and is asynchronous or too large is not run', async () => {
-    await expect(schemas.check({ $async: true }, {})).rejects.toThrow('$async');
-    await expect(schemas.check(doubling(40), {})).rejects.toThrow('too large');
+    await expect(schemas.check(null, { $async: true }, {})).rejects.toThrow('$async');
+    await expect(schemas.check(null, doubling(40), {})).rejects.toThrow('too large');
   });
 });
 
 describe('a check that hangs', () => {
   test('is ended within its limit and fails alone, with what to do', async () => {
     const checker = checkerWith({ milliseconds: 300 });
-    await checker.check({}, {});
+    await checker.check(null, {}, {});
     const begun = performance.now();
-    const hung = checker.check(hanging, deep).catch((error: unknown) => error);
-    const others = Promise.all(Array.from({ length: 20 }, (_, i) => checker.check({ const: i }, i)));
+    const hung = checker.check(null, hanging, deep).catch((error: unknown) => error);
+    const others = Promise.all(Array.from({ length: 20 }, (_, i) => checker.check(null, { const: i }, i)));
     const error = await hung;
     expect(performance.now() - begun).toBeLessThan(10_000);
     expect(error).toBeInstanceOf(SchemaError);
@@ -113,29 +116,73 @@ describe('a check that hangs', () => {
 
   test('takes turns with the checks of other schemas, however often it is asked for', async () => {
     const checker = checkerWith({ milliseconds: 200 });
-    await checker.check({}, {});
+    await checker.check(null, {}, {});
     const order: string[] = [];
-    const hung = Array.from({ length: 5 }, (_, i) =>
-      checker.check(hanging, { i, ...deep }).catch(() => order.push('hung')),
+    const hung = Array.from({ length: 3 }, (_, i) =>
+      checker.check(null, hanging, { i, ...deep }).catch(() => order.push('hung')),
     );
-    await checker.check({ type: 'number' }, 1);
+    await checker.check(null, { type: 'number' }, 1);
     order.push('other');
     await Promise.all(hung);
-    expect(order).toEqual(['hung', 'hung', 'other', 'hung', 'hung', 'hung']);
+    expect(order).toEqual(['hung', 'other', 'hung', 'hung']);
+  });
+
+  test('of an organization that has filled its share delays the check of another by one, and their same check too', async () => {
+    const checker = checkerWith({ milliseconds: 200, waitingOfOrganization: 3, waitingMilliseconds: 20_000 });
+    await checker.check(null, {}, {});
+    const order: string[] = [];
+    const ask = (organization: string, schema: JsonObject, value: Json) =>
+      checker.check(organization, schema, value).then(
+        () => order.push(organization),
+        (error: unknown) => (error instanceof UnavailableError ? 'refused' : order.push(organization)),
+      );
+    // Each has a schema of its own, and the last is one that another organization asks for too.
+    const slow = Array.from({ length: 3 }, (_, i) => ask('greedy', { ...hanging, title: String(i) }, deep));
+    const common: JsonObject = { type: 'number' };
+    const last = ask('greedy', common, 1);
+    expect(await ask('greedy', { type: 'string' }, 'one too many')).toBe('refused');
+    await ask('other', common, 1);
+    await ask('other', { type: 'boolean' }, true);
+    expect(order).toEqual(['greedy', 'other', 'greedy', 'other']);
+    await Promise.all([...slow, last]);
+    expect(order).toHaveLength(6);
+  });
+
+  test('keeps only so much text of one organization waiting', async () => {
+    const checker = checkerWith({ milliseconds: 200, waitingText: 10_000 });
+    await checker.check(null, {}, {});
+    const hung = checker.check('greedy', hanging, deep).catch((error: unknown) => error);
+    const value = 'x'.repeat(9000);
+    const large = checker.check('greedy', { type: 'string' }, value);
+    await expect(checker.check('greedy', { type: 'number' }, value)).rejects.toThrow(UnavailableError);
+    expect(await checker.check('other', { type: 'number' }, value)).not.toBeNull();
+    expect(await large).toBeNull();
+    expect(await hung).toBeInstanceOf(SchemaError);
+    expect(await checker.check('greedy', { type: 'number' }, value)).not.toBeNull();
   });
 
   test('keeps only so many waiting, and refuses the rest at once', async () => {
-    const checker = checkerWith({ milliseconds: 200, waiting: 10, waitingMilliseconds: 20_000 });
-    await checker.check({}, {});
+    const checker = checkerWith({ milliseconds: 200, waitingOfOrganization: 4, waitingMilliseconds: 20_000 });
+    await checker.check(null, {}, {});
     const asked = Array.from({ length: 30 }, (_, i) =>
-      checker.check(hanging, { i, ...deep }).catch((error: unknown) => error),
+      checker.check(null, hanging, { i, ...deep }).catch((error: unknown) => error),
     );
     const outcomes = await Promise.all(asked);
     const refused = outcomes.filter((error) => error instanceof UnavailableError);
-    expect(refused.length).toBeGreaterThanOrEqual(24);
+    expect(refused.length).toBeGreaterThanOrEqual(27);
     expect(outcomes.filter((error) => error instanceof SchemaError)).toHaveLength(30 - refused.length);
     expect(refused[0]).toMatchObject({ retryAfter: 1, message: expect.stringContaining('Try again') });
-    expect(await checker.check({ type: 'string' }, 'well')).toBeNull();
+    expect(await checker.check(null, { type: 'string' }, 'well')).toBeNull();
+  });
+
+  test('keeps others waiting only so long, and what gave up waits no more', async () => {
+    const checker = checkerWith({ milliseconds: 3000, waitingOfOrganization: 2, waitingMilliseconds: 1500 });
+    await checker.check(null, {}, {});
+    const hung = checker.check('greedy', hanging, deep).catch((error: unknown) => error);
+    const asked = [1, 2].map((value) => expect(checker.check('other', { const: value }, value)).rejects);
+    await Promise.all(asked.map((each) => each.toThrow(UnavailableError)));
+    expect(await hung).toBeInstanceOf(SchemaError);
+    expect(await checker.check('other', { type: 'string' }, 'well')).toBeNull();
   });
 
   test('or takes too much memory costs only itself', async () => {
@@ -144,8 +191,8 @@ describe('a check that hangs', () => {
       `p${i}`,
       { type: 'string', minLength: i, maxLength: 2 * i },
     ]);
-    const fault = await checker.faultOf({ properties: Object.fromEntries(nodes) });
+    const fault = await checker.faultOf(null, { properties: Object.fromEntries(nodes) });
     expect(fault).toMatch(/^Takes more than 32 MB of memory/);
-    expect(await checker.check({ type: 'string' }, 'well')).toBeNull();
+    expect(await checker.check(null, { type: 'string' }, 'well')).toBeNull();
   });
 });

@@ -25,6 +25,7 @@ const aside: FoundPassage = { ...end, articleId: 'a3', title: 'Aside', score: 0.
 
 function turn(changes: Partial<Turn> = {}): Turn {
   return {
+    organizationId: 'organization',
     agentName: 'Ada',
     systemPrompt: null,
     greeting: null,

@@ -50,10 +50,10 @@ describe('live lists', () => {
     const { pool } = server.services;
     const conversations = await Promise.all(['slow', 'quick'].map(() => idle()));
     const [slow, quick] = conversations.map(({ id }) => decodeId('Conversation', id));
-    const tail = new LogTail(pool, createLogger({ level: 'silent' }));
-    const told: { conversationId: string; types: string[] }[] = [];
+    const tail = new LogTail(pool, server.services.bus, createLogger({ level: 'silent' }));
+    const told: { conversationId: string; version: number }[] = [];
     const leave = await tail.subscribe((changes) => {
-      for (const { conversationId, types } of changes) told.push({ conversationId, types });
+      for (const { conversationId, version } of changes) told.push({ conversationId, version });
     });
     const letGo = await Promise.all([server.databaseUrl, other.url].map(holdOpen));
     const writer = await pool.connect();
@@ -65,12 +65,12 @@ describe('live lists', () => {
     );
     await send(server, { conversationId: conversations[1]?.id, content: { text: 'Me first.' }, action: 'NONE' });
     await tail.look();
-    const first = { conversationId: quick, types: ['MessageCreated'] };
+    const first = { conversationId: quick, version: 2 };
     expect(told).toEqual([first]);
     await writer.query('COMMIT');
     writer.release(true);
     for (let looks = 0; looks < 3; looks += 1) await tail.look();
-    expect(told).toEqual([first, { conversationId: slow, types: ['ConversationUpdated'] }]);
+    expect(told).toEqual([first, { conversationId: slow, version: 2 }]);
     await Promise.all(letGo.map((end) => end()));
     leave();
   });

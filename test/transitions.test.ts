@@ -46,8 +46,8 @@ const on =
   (mutation: string, more: Input = {}): Give =>
   ({ conversationId }) => [mutation, { conversationId, ...more }];
 const ofReply =
-  (mutation: string): Give =>
-  ({ replyId }) => [mutation, { replyId }];
+  (mutation: string, more: Input = {}): Give =>
+  ({ replyId }) => [mutation, { replyId, ...more }];
 
 const INTERRUPT = { onBusy: 'INTERRUPT' };
 const REPLY = { action: 'GENERATE_REPLY' };
@@ -60,6 +60,7 @@ const commands = {
   'sendMessage, NONE, INTERRUPT': say('sendMessage', { action: 'NONE', ...INTERRUPT }),
   addAgentMessage: say('addAgentMessage'),
   'addAgentMessage, INTERRUPT': say('addAgentMessage', INTERRUPT),
+  addNote: say('addNote'),
   sendControl: say('sendControl'),
   'sendControl, INTERRUPT': say('sendControl', INTERRUPT),
   'sendControl, GENERATE_REPLY': say('sendControl', REPLY),
@@ -67,6 +68,7 @@ const commands = {
   changeState: on('changeState', { stateAfter: { phase: 'closing' } }),
   regenerateReply: ofReply('regenerateReply'),
   stopReply: ofReply('stopReply'),
+  rateReply: ofReply('rateReply', { rating: 'DOWN' }),
   startHandoff: on('startHandoff', { reason: 'Asked for a human.' }),
   acceptHandoff: on('acceptHandoff', { assignee: 'Ada' }),
   endHandoff: on('endHandoff'),
@@ -80,6 +82,9 @@ const commands = {
 } satisfies Record<string, Give>;
 
 type Command = keyof typeof commands;
+
+/** They name a reply, and so need no version. */
+const versionless: Command[] = ['stopReply', 'rateReply'];
 
 const Busy = 'ConversationBusyError';
 const Ended = 'ConversationEndedError';
@@ -173,6 +178,18 @@ const table: Record<Command, Record<State, string>> = {
     running: 'handedOff: ReplyEnded HandoffStarted',
     handedOff: HandedOff,
     ended: Ended,
+  },
+  addNote: {
+    idle: 'idle: MessageCreated',
+    running: 'running: MessageCreated',
+    handedOff: 'handedOff: MessageCreated',
+    ended: 'ended: MessageCreated',
+  },
+  rateReply: {
+    idle: 'idle: FeedbackGiven',
+    running: Invalid,
+    handedOff: 'handedOff: FeedbackGiven',
+    ended: 'ended: FeedbackGiven',
   },
   acceptHandoff: {
     idle: NotHandedOff,
@@ -342,7 +359,10 @@ describe.each(names)('%s', (command) => {
       const { version = 0 } = (await readRow(conversationId)) ?? {};
       const before = await dump(conversationId);
       const [mutation, input] = commands[command](fixture);
-      const result = await give([mutation, { ...input, ...(command !== 'stopReply' && { expectedVersion: version }) }]);
+      const result = await give([
+        mutation,
+        { ...input, ...(!versionless.includes(command) && { expectedVersion: version }) },
+      ]);
 
       const [after, events] = cell.split(':');
       if (events === undefined) {
@@ -480,7 +500,7 @@ describe('with an expected version that is stale', () => {
     },
   );
 
-  test.each(names.filter((name) => name !== 'stopReply' && table[name].idle.includes(': ')))(
+  test.each(names.filter((name) => !versionless.includes(name) && table[name].idle.includes(': ')))(
     'nothing is done by %s',
     async (command) => {
       const fixture = await conversationIn('idle');

@@ -72,6 +72,7 @@ export class Asked {
       keepUnanswered: async () => undefined,
     });
     const turn = {
+      organizationId: '',
       agentName: 'Guide',
       systemPrompt: null,
       greeting: null,

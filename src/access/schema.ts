@@ -35,6 +35,7 @@ export const ClientGrantRef = builder.enumType('ClientGrant', {
     },
     ASK_FOR_HUMAN: { value: 'askForHuman', description: 'Start a handoff.' },
     REGENERATE: { value: 'regenerate', description: 'Have the latest reply generated anew.' },
+    RATE: { value: 'rate', description: 'Rate replies.' },
     END: { value: 'end', description: 'End conversations.' },
   } as const,
 });

@@ -31,6 +31,7 @@ const endUserEvents: readonly EventType[] = [
   'ConversationUpdated',
   'ConversationEnded',
   'ConversationDeleted',
+  'FeedbackGiven',
 ];
 
 /** Groups of viewers who see the same of a conversation. Data is shared only within one audience. */

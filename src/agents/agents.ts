@@ -49,7 +49,7 @@ export async function createAgent(
   const none = { systemPrompt: null, greeting: null, defaultRuntimeParameters: {}, playbooks: [], tools: [] };
   const reader = new ValueReader();
   const agent = readAgent(reader, services.runtimes, input, { name, runtime, ...none });
-  reader.issues.push(...(await checkAgent(services, input, agent)));
+  reader.issues.push(...(await checkAgent(services, owner.organizationId, input, agent)));
   reader.finish();
   await inTransaction(services.pool, async (db) => {
     const corpusId = (await lockCorpus(db, owner, input.corpusId)) ?? null;
@@ -69,7 +69,7 @@ export async function updateAgent(
   if (!id) throw new NotFoundError(['agentId']);
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const expected = readAgent(new ValueReader(), services.runtimes, input, await readRow(services.pool, owner, id));
-    const issues = await checkAgent(services, input, expected);
+    const issues = await checkAgent(services, owner.organizationId, input, expected);
     const isWritten = await inTransaction(services.pool, async (db) => {
       // Locks the corpus before the agent, in the same order as the deletion of a corpus.
       const corpusId = await lockCorpus(db, owner, input.corpusId);

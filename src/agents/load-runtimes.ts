@@ -50,7 +50,7 @@ async function load(module: string, schemas: SchemaChecker): Promise<Runtime[]> 
   }
   for (const { name, parametersSchema } of runtimes) {
     // The operator chose these modules, so their schemas may use any kind of pattern.
-    await schemas.check(parametersSchema, {}).catch((error: unknown) => {
+    await schemas.check(null, parametersSchema, {}).catch((error: unknown) => {
       if (!(error instanceof SchemaError)) throw error;
       throw unusable(module, `the parametersSchema of ${name} cannot be used: ${error.message.replace(/\.$/, '')}`);
     });

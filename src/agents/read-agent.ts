@@ -64,14 +64,15 @@ export function readAgent(
  */
 export async function checkAgent(
   { runtimes, schemas }: { runtimes: AgentRuntimes; schemas: SchemaChecker },
+  organizationId: string,
   input: AgentInput,
   { runtime, defaultRuntimeParameters }: AgentData,
 ): Promise<InputIssue[]> {
-  const issues = await faultsOfSchemas(schemas, input.tools ?? []);
+  const issues = await faultsOfSchemas(schemas, organizationId, input.tools ?? []);
   if (input.runtime === undefined && input.defaultRuntimeParameters === undefined) return issues;
   // An unknown runtime is reported by `readAgent`.
   if (!runtimes.get(runtime)) return issues;
-  const faults = await runtimes.checkParameters(runtime, defaultRuntimeParameters);
+  const faults = await runtimes.checkParameters(organizationId, runtime, defaultRuntimeParameters);
   return [...issues, ...faults.map((fault) => ({ ...fault, path: ['defaultRuntimeParameters', ...fault.path] }))];
 }
 

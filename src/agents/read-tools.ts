@@ -25,7 +25,11 @@ const MAX_TOOLS = 256 * 1024;
 const MAX_FAULTS = 5;
 
 /** What is wrong with the tools' JSON Schemas. The tools' own form is checked elsewhere. Throws `UnavailableError`. */
-export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly ToolInput[]): Promise<InputIssue[]> {
+export async function faultsOfSchemas(
+  schemas: SchemaChecker,
+  organizationId: string,
+  given: readonly ToolInput[],
+): Promise<InputIssue[]> {
   const issues: InputIssue[] = [];
   const reader = new ValueReader();
   reader.json([], given, MAX_TOOLS);
@@ -38,7 +42,7 @@ export async function faultsOfSchemas(schemas: SchemaChecker, given: readonly To
       issues.push({ path, detail: 'Must be of the type `object`, as arguments are.' });
       continue;
     }
-    const detail = await schemas.faultOf(schema);
+    const detail = await schemas.faultOf(organizationId, schema);
     if (detail !== null) issues.push({ path, detail });
   }
   return issues;

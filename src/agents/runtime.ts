@@ -14,6 +14,8 @@ export interface TurnMessage {
 
 /** Everything that an agent is given to reply. It knows nothing else of the conversation. */
 export interface Turn {
+  /** Row id of the organization that the conversation belongs to. */
+  organizationId: string;
   agentName: string;
   /** The agent's prompt followed by the conversation's. Null if neither has one. */
   systemPrompt: string | null;

@@ -17,12 +17,15 @@ export class AgentRuntimes {
     return this.runtimes.get(name);
   }
 
-  /** What is wrong with these parameters, with paths below them. Empty if they are valid. Throws `UnavailableError`. */
-  async checkParameters(name: string, parameters: JsonObject): Promise<InputIssue[]> {
+  /**
+   * What is wrong with parameters for a runtime of an organization, by row id, with paths below them. Empty if they are valid.
+   * Throws `UnavailableError`.
+   */
+  async checkParameters(organizationId: string, name: string, parameters: JsonObject): Promise<InputIssue[]> {
     const runtime = this.runtimes.get(name);
     if (!runtime) return [{ path: [], detail: `This server has no runtime named ${name}.` }];
     try {
-      const fault = await this.schemas.check(runtime.parametersSchema, parameters);
+      const fault = await this.schemas.check(organizationId, runtime.parametersSchema, parameters);
       if (!fault) return [];
       const { path, message, unknownProperty } = fault;
       if (unknownProperty) return [{ path, detail: 'Is not a parameter of this runtime.' }];

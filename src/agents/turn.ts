@@ -5,6 +5,7 @@ import type { Turn, TurnMessage } from './runtime.ts';
 
 /** The stored data that a turn is built from. */
 export interface TurnSource {
+  organizationId: string;
   agentName: string;
   agentPrompt: string | null;
   conversationPrompt: string | null;
@@ -22,8 +23,20 @@ export interface TurnSource {
 
 /** Builds the turn for a runtime. Throws if the agent's row is invalid. */
 export function turnOf(source: TurnSource): Turn {
-  const { agentName, greeting, playbook, phase, systemMessage, context, history, parameters, corpusId } = source;
+  const {
+    organizationId,
+    agentName,
+    greeting,
+    playbook,
+    phase,
+    systemMessage,
+    context,
+    history,
+    parameters,
+    corpusId,
+  } = source;
   return {
+    organizationId,
     agentName,
     systemPrompt: [source.agentPrompt, source.conversationPrompt].filter(Boolean).join('\n\n') || null,
     greeting,

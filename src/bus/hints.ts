@@ -5,8 +5,11 @@
 export type Hint = ConversationHint | RevocationHint;
 
 export type ConversationHint =
-  /** The conversation's log has reached at least `version`. `settled` names the reply that this change ended. */
-  | { kind: 'log'; conversationId: string; version: number; settled?: string }
+  /**
+   * The conversation's log has reached at least `version`. `settled` names the reply that this change ended. `moved`: lists may
+   * hold the conversation now that did not, or no longer.
+   */
+  | { kind: 'log'; conversationId: string; version: number; settled?: string; moved?: true }
   /** Fragment rows of a running reply were committed: a fragment began or is complete. */
   | { kind: 'fragments'; conversationId: string; messageId: string }
   /** Text of a running reply, before it is stored. `offset` counts UTF-16 code units of the fragment. */

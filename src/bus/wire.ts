@@ -5,7 +5,13 @@ const name = z.string().min(1);
 const count = z.int().min(0);
 
 const hintSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('log'), conversationId: name, version: count, settled: name.optional() }),
+  z.object({
+    kind: z.literal('log'),
+    conversationId: name,
+    version: count,
+    settled: name.optional(),
+    moved: z.literal(true).optional(),
+  }),
   z.object({ kind: z.literal('fragments'), conversationId: name, messageId: name }),
   z.object({
     kind: z.literal('text'),

@@ -38,7 +38,7 @@ export interface Canvas {
 /** A message that is complete when written. */
 export interface NewMessage {
   id: string;
-  role: 'USER' | 'AGENT' | 'CONTROL';
+  role: 'USER' | 'AGENT' | 'CONTROL' | 'NOTE';
   /** Null means the conversation's contact as END_USER. An AI_AGENT is filled in from the conversation's agent. */
   author: Author | null;
   /** Becomes the conversation's title if it has none and has only begun. */
@@ -49,6 +49,9 @@ export interface NewMessage {
   contentPayload?: JsonObject | null;
   queryMetadata?: JsonObject | null;
   canvas?: Canvas | null;
+  /** What the sender's client calls it. Told to `clientIdOf` alone, the caller that gave it. */
+  clientId?: string | null;
+  clientIdOf?: string | null;
 }
 
 /** A reply to be generated. */

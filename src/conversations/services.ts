@@ -31,8 +31,11 @@ export interface ConversationServices {
   maxEndUserMessageBytes: number;
   /** This server's id as the owner of its replies. Throws `UnavailableError` while other servers may consider it dead. */
   serverId(): string;
-  /** What is wrong with parameters for a runtime. Paths start below the parameters. May take seconds, so call it without a lock. */
-  checkParameters(runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
+  /**
+   * What is wrong with an organization's parameters for a runtime. Paths start below the parameters. May take seconds, so call it
+   * without a lock.
+   */
+  checkParameters(organizationId: string, runtime: string, parameters: JsonObject): Promise<InputIssue[]>;
   /**
    * Calls `end`, at most once, when the caller's credential is no longer valid, with the error to answer. The
    * returned function stops watching.

@@ -185,7 +185,9 @@ export class Runner implements ReplyRunner, HintListener {
       },
       run.fencing,
     );
-    if (version !== null) this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+    if (version === null) return;
+    const moved = ending.handoff ? ({ moved: true } as const) : {};
+    this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId, ...moved });
   }
 
   /** Retries until the database succeeds. Null if the run was given up meanwhile. */

@@ -2,7 +2,6 @@ import type pg from 'pg';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
-import type { MessageRole } from '../generated/prisma/enums.ts';
 import type { JsonObject } from '../json.ts';
 
 /** The most messages in the history of a turn. */
@@ -23,7 +22,7 @@ export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: num
 type ReplyRow = Omit<LoadedTurn, 'history'> & { conversationId: string; position: number; searchMetadata: JsonObject };
 
 interface HistoryRow {
-  role: MessageRole;
+  role: (typeof promptRoles)[number];
   metadata: JsonObject;
   queryMetadata: JsonObject | null;
   /** The text, cut to as many characters as bytes are left for it. */
@@ -60,7 +59,7 @@ function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' |
 }
 
 const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
+SELECT c.id AS "conversationId", c.organization_id AS "organizationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
   a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
   c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
   coalesce(c.corpus_id, a.corpus_id) AS "corpusId"

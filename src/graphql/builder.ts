@@ -26,6 +26,7 @@ interface SchemaTypes {
     JSONObject: { Input: Record<string, unknown>; Output: JsonObject };
     URL: { Input: URL; Output: string };
     EventCursor: { Input: string; Output: string };
+    ChangeCursor: { Input: string; Output: string };
     EventPosition: { Input: string; Output: string };
     LocalDate: { Input: string; Output: string };
   };
@@ -46,6 +47,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       startConversation: scopes.includes('startConversation'),
       askForHuman: scopes.includes('askForHuman'),
       regenerate: scopes.includes('regenerate'),
+      rate: scopes.includes('rate'),
       end: scopes.includes('end'),
     }),
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>

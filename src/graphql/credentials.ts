@@ -24,6 +24,7 @@ export const grantNames = {
   startConversation: 'START_CONVERSATION',
   askForHuman: 'ASK_FOR_HUMAN',
   regenerate: 'REGENERATE',
+  rate: 'RATE',
   end: 'END',
 } as const satisfies Record<ClientGrant, string>;
 

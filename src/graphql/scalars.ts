@@ -47,6 +47,16 @@ builder.scalarType('EventPosition', {
     throw badUserInput(`An EventPosition is a string of at most ${MAX_POSITION} characters.`);
   },
 });
+builder.scalarType('ChangeCursor', {
+  description:
+    'A place in the changes of all conversations. Opaque, valid on every server, and good for at least an hour. Not a pagination ' +
+    'cursor.',
+  serialize: (value) => value,
+  parseValue: (value) => {
+    if (typeof value === 'string' && value.length <= MAX_POSITION) return value;
+    throw badUserInput(`A ChangeCursor is a string of at most ${MAX_POSITION} characters.`);
+  },
+});
 
 /** A position names the transactions that were open at it. */
 const MAX_POSITION = 65_536;

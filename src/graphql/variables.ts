@@ -24,7 +24,7 @@ export const variableLimits = {
 } as const;
 
 /** A value of these types may be as long as its field allows. Values of all other types are short. */
-const longTypes = new Set(['String', 'JSON', 'JSONObject', 'URL']);
+const longTypes = new Set(['String', 'JSON', 'JSONObject', 'URL', 'ChangeCursor', 'EventPosition']);
 
 /**
  * The limit that the variables of an operation exceed, or null. Checked before they are coerced to their types. Ignores

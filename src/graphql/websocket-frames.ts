@@ -66,8 +66,11 @@ export function openSockets(
 
   function serve(socket: WebSocket, raw: Duplex, request: IncomingMessage, incoming: Incoming): void {
     socket.on('pong', () => void silent.delete(socket));
-    // The frame is too large or broken; `ws` closes the socket with the right code.
-    socket.on('error', (error) => logger.debug({ err: error }, 'a WebSocket broke'));
+    socket.on('error', (error) => {
+      logger.debug({ err: error }, 'a WebSocket broke');
+      // The frame is too large or broken: `ws` has closed the socket with the right code, which this one does not replace.
+      incoming.refuse(CloseCode.InternalServerError, 'Internal error');
+    });
     const extra: SocketExtra = { socket, raw, request, trust: incoming.trust };
     const send = (data: string) =>
       new Promise<void>((resolve) => {
@@ -93,7 +96,7 @@ export function openSockets(
           socket.on('message', (data) => {
             const arrival = incoming.whole();
             if (sizeOf(data) > (extra.maxMessageBytes ?? Infinity))
-              return socket.close(CLOSE_TOO_BIG, 'Message too big');
+              return incoming.refuse(CLOSE_TOO_BIG, 'Message too big');
             take(textOf(data))
               .catch((error: unknown) => {
                 logger.error({ err: error }, 'could not handle a message on a WebSocket');

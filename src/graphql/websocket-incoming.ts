@@ -11,6 +11,8 @@ export const CLOSE_TRY_LATER = 1013;
 const MAX_BYTES_OF_STRANGERS = 16 * 1024;
 /** How long a peer may take until the acknowledgement, in milliseconds. */
 const STRANGER_MS = 10_000;
+/** How long a peer that is refused may take to read why, in milliseconds. */
+const LAST_WORD_MS = 1000;
 
 /** Bytes of the header of a peer's ping or pong. */
 const CONTROL_HEADER = 6;
@@ -21,6 +23,8 @@ export interface Incoming {
   readonly trust: (begin: () => Arrival) => void;
   /** The arrival of the message that is now whole. Null before the acknowledgement. */
   whole(): Arrival | null;
+  /** Reads nothing more, and ends the connection soon, whatever the peer does. Harmless to repeat. */
+  readonly refuse: (code: number, reason: string) => void;
 }
 
 /**
@@ -39,12 +43,18 @@ export function limitIncoming(socket: WebSocket, raw: Duplex): Incoming {
     ofStranger += chunk.length;
     if (ofStranger > MAX_BYTES_OF_STRANGERS) refuse(CLOSE_TOO_BIG, 'Too much before the acknowledgement');
   };
+  let isRefused = false;
   const refuse = (code: number, reason: string) => {
-    raw.off('data', count);
+    if (isRefused) return;
+    isRefused = true;
+    // What still arrives is thrown away.
+    raw.removeAllListeners('data').resume();
     // Who reads nothing would not read the reason either.
     if (raw.writableLength > 0) return socket.terminate();
     socket.close(code, reason);
-    raw.end(() => raw.destroy());
+    raw.end();
+    const giveUp = setTimeout(() => raw.destroy(), LAST_WORD_MS);
+    raw.once('close', () => clearTimeout(giveUp));
   };
   const timer = setTimeout(() => socket.terminate(), STRANGER_MS);
   const forget = (data: Buffer) => arrival?.remove(data.length + CONTROL_HEADER);
@@ -56,6 +66,7 @@ export function limitIncoming(socket: WebSocket, raw: Duplex): Incoming {
     arrival?.end();
   });
   return {
+    refuse,
     trust(start) {
       clearTimeout(timer);
       begin = start;

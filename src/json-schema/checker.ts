@@ -4,6 +4,7 @@ import { UnavailableError } from '../errors.ts';
 import type { Json } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
+import { FairQueue } from './fair-queue.ts';
 import type { SchemaAnswer, SchemaMessage, SchemaRequest, ValueFault } from './protocol.ts';
 
 /** Limits of one check, and of how many may wait. */
@@ -14,6 +15,10 @@ export const checkLimits = {
   /** In bytes of JSON. */
   valueBytes: 1024 * 1024,
   waiting: 1000,
+  /** Of one organization, and of the server itself. Of one schema, half as many. */
+  waitingOfOrganization: 100,
+  /** Schemas and values that wait for one organization, in UTF-16 code units of JSON. */
+  waitingText: 16 * 1024 * 1024,
   /** How long a check may wait for its turn, in milliseconds. */
   waitingMilliseconds: 10_000,
 } as const;
@@ -23,8 +28,13 @@ export class SchemaError extends Error {
   override name = 'SchemaError';
 }
 
+/** Whom a check is made for, by row id. Null: the server itself. */
+type Asker = string | null;
+
 interface Check {
   request: SchemaRequest;
+  /** Names of the lines it waits in. */
+  lines: [asker: string, schema: string];
   resolve(answer: SchemaAnswer): void;
   reject(error: Error): void;
   /** Ends the wait for its turn. */
@@ -35,7 +45,7 @@ type Limits = { [name in keyof typeof checkLimits]: number };
 
 /**
  * Checks values against operators' JSON Schemas (draft 2020-12), in a worker with limits on time and memory. A check
- * that exceeds them fails alone, and the worker is replaced. Checks of different schemas take turns.
+ * that exceeds them fails alone, and the worker is replaced. Organizations take turns, and so do the schemas of each.
  */
 export class SchemaChecker {
   private readonly logger: Logger;
@@ -43,11 +53,12 @@ export class SchemaChecker {
   private worker: Worker | null = null;
   private ready = false;
   private running: { check: Check; timer: NodeJS.Timeout } | null = null;
-  /** Keyed by the text of the schema. The schema whose turn is next comes first. */
-  private readonly waiting = new Map<string, Check[]>();
-  private waitingCount = 0;
+  /** In lines by organization, and below by the text of the schema. */
+  private readonly waiting = new FairQueue<Check>();
+  /** Code units that wait, by organization. */
+  private readonly waitingText = new Map<string, number>();
   private lastId = 0;
-  /** Requests that wait for an answer. Identical requests share it. */
+  /** Requests that wait for an answer. Identical requests of an organization share it: others must not wait for its turn. */
   private readonly asked = new Map<string, Promise<SchemaAnswer>>();
   /** Cached answers to small requests, which are often repeated. */
   private readonly known = new LRUCache<string, SchemaAnswer>({
@@ -65,9 +76,9 @@ export class SchemaChecker {
   }
 
   /** Why this schema must not be written, as a sentence without a subject, or null. Throws `UnavailableError`. */
-  async faultOf(schema: object): Promise<string | null> {
+  async faultOf(asker: Asker, schema: object): Promise<string | null> {
     try {
-      return (await this.ask(JSON.stringify(schema))).schemaFault;
+      return (await this.ask(asker, JSON.stringify(schema))).schemaFault;
     } catch (error) {
       if (error instanceof SchemaError) return error.message;
       throw error;
@@ -77,14 +88,14 @@ export class SchemaChecker {
   /**
    * The first thing that is wrong with a value, or null if it matches.
    * @throws {SchemaError} if the schema cannot be used, or the check exceeds its limits.
-   * @throws {UnavailableError} if too many checks wait.
+   * @throws {UnavailableError} if too many checks wait, of all or of the asker.
    */
-  async check(schema: object, value: Json): Promise<ValueFault | null> {
+  async check(asker: Asker, schema: object, value: Json): Promise<ValueFault | null> {
     const text = JSON.stringify(value);
     if (Buffer.byteLength(text) > this.limits.valueBytes) {
       throw new SchemaError(`Cannot be checked against a value of more than ${this.limits.valueBytes} bytes of JSON.`);
     }
-    const { schemaFault, valueFault } = await this.ask(JSON.stringify(schema), text);
+    const { schemaFault, valueFault } = await this.ask(asker, JSON.stringify(schema), text);
     if (schemaFault !== null) throw new SchemaError(schemaFault);
     return valueFault;
   }
@@ -93,67 +104,74 @@ export class SchemaChecker {
   async close(): Promise<void> {
     this.closed = true;
     const gone = new UnavailableError('The server is shutting down. Try again.', 1);
-    for (const checks of this.waiting.values()) for (const check of checks) this.fail(check, gone);
-    this.waiting.clear();
+    for (let check = this.waiting.take(); check; check = this.waiting.take()) {
+      this.left(check);
+      check.reject(gone);
+    }
     await this.drop(gone);
   }
 
-  private async ask(schema: string, value?: string): Promise<SchemaAnswer> {
+  private async ask(asker: Asker, schema: string, value?: string): Promise<SchemaAnswer> {
     const key = value === undefined ? schema : `${schema}\n${value}`;
-    const known = this.known.get(key) ?? this.asked.get(key);
+    const known = this.known.get(key);
     if (known) return known;
-    const asking = this.enqueue(schema, value);
-    this.asked.set(key, asking);
+    const shared = `${asker ?? ''}\n${key}`;
+    const asked = this.asked.get(shared);
+    if (asked) return asked;
+    const asking = this.enqueue(asker ?? '', schema, value);
+    this.asked.set(shared, asking);
     try {
       const answer = await asking;
       this.known.set(key, answer);
       return answer;
     } finally {
-      this.asked.delete(key);
+      this.asked.delete(shared);
     }
   }
 
-  private enqueue(schema: string, value?: string): Promise<SchemaAnswer> {
-    const checks = this.waiting.get(schema) ?? [];
-    // One slow schema must not fill the queue ahead of all others.
-    const isFull = this.waitingCount >= this.limits.waiting || checks.length >= this.limits.waiting / 2;
-    if (isFull || this.closed) return Promise.reject(tooBusy());
+  private enqueue(asker: string, schema: string, value?: string): Promise<SchemaAnswer> {
+    this.lastId += 1;
+    const request = { id: this.lastId, schema, ...(value !== undefined && { value }) };
+    if (this.closed || this.isFull(asker, request)) return Promise.reject(tooBusy());
     return new Promise((resolve, reject) => {
       const deadline = setTimeout(() => {
-        checks.splice(checks.indexOf(check), 1);
-        if (checks.length === 0) this.waiting.delete(schema);
-        this.fail(check, tooBusy());
+        if (!this.waiting.remove(check.lines, check)) return;
+        this.left(check);
+        reject(tooBusy());
       }, this.limits.waitingMilliseconds);
-      this.lastId += 1;
-      const request = { id: this.lastId, schema, ...(value !== undefined && { value }) };
-      const check: Check = { request, resolve, reject, deadline };
-      checks.push(check);
-      this.waiting.set(schema, checks);
-      this.waitingCount += 1;
+      const check: Check = { request, lines: [asker, schema], resolve, reject, deadline };
+      this.waiting.add(check.lines, check);
+      this.waitingText.set(asker, (this.waitingText.get(asker) ?? 0) + textOf(request));
       this.next();
     });
   }
 
-  private fail(check: Check, error: Error): void {
-    clearTimeout(check.deadline);
-    this.waitingCount -= 1;
-    check.reject(error);
+  private isFull(asker: string, request: SchemaRequest): boolean {
+    const { waiting, waitingOfOrganization, waitingText } = this.limits;
+    return (
+      this.waiting.size >= waiting ||
+      this.waiting.sizeOf([asker]) >= waitingOfOrganization ||
+      this.waiting.sizeOf([asker, request.schema]) >= waitingOfOrganization / 2 ||
+      (this.waitingText.get(asker) ?? 0) + textOf(request) > waitingText
+    );
   }
 
-  /** Gives the worker the check that has waited longest for the schema whose turn it is. */
+  /** A check no longer waits. */
+  private left({ request, lines: [asker], deadline }: Check): void {
+    clearTimeout(deadline);
+    const text = (this.waitingText.get(asker) ?? 0) - textOf(request);
+    if (text > 0) this.waitingText.set(asker, text);
+    else this.waitingText.delete(asker);
+  }
+
+  /** Gives the worker the check whose turn it is. */
   private next(): void {
-    if (this.running) return;
-    const [turn] = this.waiting;
-    if (!turn) return;
+    if (this.running || this.waiting.size === 0) return;
     const worker = (this.worker ??= this.start());
     if (!this.ready) return;
-    const [schema, checks] = turn;
-    const check = checks.shift();
-    this.waiting.delete(schema);
-    if (checks.length > 0) this.waiting.set(schema, checks);
+    const check = this.waiting.take();
     if (!check) return;
-    clearTimeout(check.deadline);
-    this.waitingCount -= 1;
+    this.left(check);
     const { milliseconds } = this.limits;
     const timer = setTimeout(() => {
       // If this thread was busy, the answer may have arrived already.
@@ -220,3 +238,6 @@ export class SchemaChecker {
 
 const tooBusy = () =>
   new UnavailableError('Too many checks of JSON Schemas are waiting. Nothing was done. Try again.', 1);
+
+/** How long a request is, in UTF-16 code units. */
+const textOf = ({ schema, value = '' }: SchemaRequest) => schema.length + value.length;

@@ -44,9 +44,8 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
   const { source, storage, folder, claim, context } = run;
   const total = await source.count();
   let state = begun;
-  let isDone = false;
-  while (!isDone) {
-    const part = { rows: 0, bytes: 0, next: state.next };
+  for (;;) {
+    const part = { rows: 0, bytes: 0, next: state.next, isLast: false };
     const isFirst = state.parts.length === 0;
     const lines = async function* () {
       if (isFirst) yield measured(format.head(source.columns));
@@ -60,7 +59,7 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
         if (total) context.progress(Math.min(0.99, (state.rows + part.rows) / total));
         part.next = page.next;
         if (page.next === null) {
-          isDone = true;
+          part.isLast = true;
           return;
         }
       }
@@ -78,9 +77,9 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
       parts: [...state.parts, name],
       next: part.next,
     };
-    if (!isDone) await context.save(asJson(state));
+    if (part.isLast) return state;
+    await context.save(asJson(state));
   }
-  return state;
 }
 
 /** Joins small pieces into larger ones, of at most about 64 KiB beyond the largest piece. */

@@ -65,7 +65,6 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
 /** A text is a text, whatever it begins with. Characters that XML cannot hold are left out. */
 function sheetValue(cell: Cell): Cell {
   if (typeof cell !== 'string') return cell;
-  // eslint-disable-next-line no-control-regex
   const text = cell.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, '');
   return text.length <= CELL_UNITS ? text : wellFormedStart(text, CELL_UNITS - CUT_MARK.length) + CUT_MARK;
 }

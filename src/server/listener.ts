@@ -12,6 +12,8 @@ const REQUEST_MS = 60_000;
 const CHECK_MS = 2000;
 /** So many requests of one connection may wait for their responses. Who sends more is not listened to any longer. */
 const MAX_PIPELINED = 20;
+/** How long the rest of a request that is answered already may take, in milliseconds: meanwhile its peer can read the answer. */
+const REST_MS = 1000;
 /** How long responses may take to reach their readers when the server closes, in milliseconds. */
 const CLOSING_MS = 1000;
 
@@ -44,6 +46,7 @@ export class Listener {
         set.add(res);
         res.once('close', () => set.delete(res));
       }
+      res.once('finish', () => endUnlessWhole(req));
       if (this.draining) res.setHeader('Connection', 'close');
       handlers.request(req, res);
     });
@@ -109,6 +112,18 @@ export class Listener {
 /** Sends a response on a socket that nothing else writes to, and closes it. */
 export function refuse(socket: Duplex, status: string, headers = ''): void {
   socket.end(`HTTP/1.1 ${status}\r\n${headers}Connection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
+
+/** Ends the connection of a request that was answered before it had arrived, and that does not end either. */
+function endUnlessWhole(req: IncomingMessage): void {
+  const { socket } = req;
+  if (req.complete || socket.destroyed) return;
+  const timer = setTimeout(() => {
+    socket.off('close', stop);
+    if (!req.complete) socket.destroy();
+  }, REST_MS);
+  const stop = () => clearTimeout(timer);
+  socket.once('close', stop);
 }
 
 function isStream(res: ServerResponse): boolean {

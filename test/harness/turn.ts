@@ -3,6 +3,7 @@ import type { ReplyPart, Runtime, Turn, TurnMessage } from '../../src/agents/run
 /** What a runtime is given in a test: nothing but a question, unless told otherwise. */
 export function turnOf(changes: Partial<Turn> = {}): Turn {
   return {
+    organizationId: 'organization',
     agentName: 'Ada',
     systemPrompt: null,
     greeting: null,

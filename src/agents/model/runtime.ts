@@ -125,7 +125,11 @@ class ModelReply {
     const outcome = isLast
       ? failure('No more tools can be called in this reply.')
       : // Built anew for each call: an earlier call of this step may have changed the phase.
-        await callTool(toolsOf(turn, this.phase, services), toolName, args, { ...services, signal });
+        await callTool(toolsOf(turn, this.phase, services), toolName, args, {
+          ...services,
+          organizationId: turn.organizationId,
+          signal,
+        });
     if (outcome.effect) {
       yield outcome.effect;
       if (outcome.effect.type === 'state-change') this.phase = outcome.effect.phase;

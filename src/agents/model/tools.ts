@@ -2,6 +2,7 @@ import type { JSONSchema7, LanguageModelV3FunctionTool } from '@ai-sdk/provider'
 import { type CallVisibility, DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { UnavailableError } from '../../errors.ts';
 import { type SchemaChecker, SchemaError } from '../../json-schema/checker.ts';
+import type { ValueFault } from '../../json-schema/protocol.ts';
 import type { Json, JsonObject } from '../../json.ts';
 import type { Logger } from '../../logger.ts';
 import type { HttpTool } from '../http-tool.ts';
@@ -48,18 +49,21 @@ export function toolsOf(turn: Turn, phase: string | null, services: ToolServices
   ];
 }
 
+/** What a call is made with. `organizationId` is the row id of whose reply makes it. */
+type CallContext = Pick<ToolServices, 'logger' | 'schemas'> & { organizationId: string; signal: AbortSignal };
+
 /** Calls a tool by name with the model's arguments. A failure is an outcome too, so that the model can correct itself. */
 export async function callTool(
   tools: readonly Tool[],
   name: string,
   args: JsonObject | null,
-  { signal, logger, schemas }: Pick<ToolServices, 'logger' | 'schemas'> & { signal: AbortSignal },
+  { organizationId, signal, logger, schemas }: CallContext,
 ): Promise<Outcome> {
   const tool = tools.find(({ definition }) => definition.name === name);
   if (!tool) return failure('There is no such tool.');
   if (!args) return failure('The arguments are not a JSON object.');
   try {
-    const fault = await faultOf(schemas, args, tool.definition.inputSchema);
+    const fault = await faultOf(() => schemas.check(organizationId, tool.definition.inputSchema, args));
     if (fault !== null) return failure(`The arguments are not valid: ${fault}.`);
     return await tool.call(args, signal);
   } catch (error) {
@@ -175,9 +179,9 @@ function operatorsTool(tool: HttpTool, services: ToolServices): Tool {
 }
 
 /** What is wrong with the arguments, or null. Throws `ToolError` if they cannot be checked. */
-async function faultOf(schemas: SchemaChecker, args: JsonObject, schema: object): Promise<string | null> {
+async function faultOf(check: () => Promise<ValueFault | null>): Promise<string | null> {
   try {
-    const fault = await schemas.check(schema, args);
+    const fault = await check();
     return fault && `${['arguments', ...fault.path].join('/')} ${fault.message}`.slice(0, 1000);
   } catch (error) {
     if (error instanceof UnavailableError) throw new ToolError(error.message);

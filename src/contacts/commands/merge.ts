@@ -38,7 +38,7 @@ export async function mergeContacts(
     return rows;
   };
   const moved = await inTransaction(services.pool, merge, { statementMs: LONG_STATEMENT_MS });
-  for (const conversation of moved) services.bus.publish({ kind: 'log', ...conversation });
+  for (const conversation of moved) services.bus.publish({ kind: 'log', ...conversation, moved: true });
   return { contactId: into, mergedContactId: from };
 }
 

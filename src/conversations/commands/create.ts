@@ -63,6 +63,7 @@ export async function createConversation(
     state: input.state ? reader.state(['state'], input.state) : {},
     systemPrompt: reader.text(['systemPrompt'], input.systemPrompt, limits.systemText) ?? null,
     runtimeParameters: await readParameters(services, reader, input.runtimeParameters, {
+      organizationId: caller.organizationId,
       runtime: agent.runtime,
       agent: agent.defaultRuntimeParameters,
     }),

@@ -16,8 +16,8 @@ export async function deleteConversation(
   const conversationId = decodeId('Conversation', input.conversationId);
   if (!conversationId) throw new NotFoundError(['conversationId']);
   const deletion = async (db: pg.PoolClient) => {
-    const { rows } = await db.query<{ version: number; running: string | null }>({
-      text: `SELECT version, generating_message_id AS running FROM conversation
+    const { rows } = await db.query<{ version: number; running: string | null; contactId: string | null }>({
+      text: `SELECT version, generating_message_id AS running, contact_id AS "contactId" FROM conversation
         WHERE id = $1 AND organization_id = $2 FOR UPDATE`,
       values: [conversationId, organizationId],
     });
@@ -31,9 +31,9 @@ export async function deleteConversation(
     await db.query('DELETE FROM idempotency WHERE conversation_id = $1', [conversationId]);
     await db.query('DELETE FROM conversation WHERE id = $1', [conversationId]);
     await db.query({
-      text: `INSERT INTO event (conversation_id, version, organization_id, type, actor)
-        VALUES ($1, $2, $3, 'ConversationDeleted', $4)`,
-      values: [conversationId, locked.version + 1, organizationId, JSON.stringify(actor)],
+      text: `INSERT INTO event (conversation_id, version, organization_id, type, actor, data)
+        VALUES ($1, $2, $3, 'ConversationDeleted', $4, jsonb_build_object('contactId', $5::uuid))`,
+      values: [conversationId, locked.version + 1, organizationId, JSON.stringify(actor), locked.contactId],
     });
     return { version: locked.version + 1, running: locked.running };
   };

@@ -18,7 +18,11 @@ export interface MessageInput {
   metadata?: unknown;
   contentPayload?: unknown;
   queryMetadata?: unknown;
+  clientId?: string | null | undefined;
 }
+
+/** The longest `clientId`, in bytes. */
+const MAX_CLIENT_ID = 255;
 
 /** A message that is sent, with what it does to the conversation. */
 export interface MessageToSend extends MessageInput {
@@ -55,6 +59,7 @@ export async function readUserMessage(
   const contact =
     input.contactId == null ? null : await findContact(services, caller, [...path, 'contactId'], input.contactId);
   const content = readContent(reader, path, input);
+  const clientId = reader.text([...path, 'clientId'], input.clientId, MAX_CLIENT_ID) ?? null;
   if (caller.confinedTo) reader.atMost(path, content, services.maxEndUserMessageBytes);
   return {
     id: services.newId(),
@@ -62,6 +67,7 @@ export async function readUserMessage(
     author: contact || given ? { kind: 'END_USER', ...contact, ...given } : caller.confinedTo && caller.actor,
     title: titleOf(content.fragments),
     ...content,
+    ...(clientId !== null && { clientId, clientIdOf: caller.id }),
   };
 }
 

@@ -6,6 +6,8 @@ import type { ConversationServices } from '../services.ts';
 
 /** The sources of a reply's parameters. A later one overrides an earlier one. */
 export interface ParameterSources {
+  /** The row id of whose conversation it is. */
+  organizationId: string;
   runtime: string;
   agent: unknown;
   conversation?: unknown;
@@ -21,7 +23,7 @@ export async function readParameters(
   const path = ['runtimeParameters'];
   const parameters = reader.object(path, given) ?? {};
   const merged = Object.assign({}, objectOf(sources.agent), objectOf(sources.conversation), parameters);
-  for (const issue of await services.checkParameters(sources.runtime, merged)) {
+  for (const issue of await services.checkParameters(sources.organizationId, sources.runtime, merged)) {
     reader.refuse([...path, ...issue.path], issue.detail, 'SCHEMA');
   }
   return parameters;
@@ -42,6 +44,7 @@ export async function readOverride(
   });
   if (!conversation) throw new NotFoundError(['conversationId']);
   return readParameters(services, reader, given, {
+    organizationId: caller.organizationId,
     runtime: conversation.agent.runtime,
     agent: conversation.agent.defaultRuntimeParameters,
     conversation: conversation.runtimeParameters,

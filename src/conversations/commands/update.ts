@@ -87,7 +87,7 @@ async function readReplacement(
   });
   if (!conversation) throw new NotFoundError(['conversationId']);
   const { runtime, defaultRuntimeParameters } = conversation.agent;
-  return readParameters(services, reader, given, { runtime, agent: defaultRuntimeParameters });
+  return readParameters(services, reader, given, { organizationId, runtime, agent: defaultRuntimeParameters });
 }
 
 /** JSON Merge Patch (RFC 7396). */

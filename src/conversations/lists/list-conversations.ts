@@ -122,11 +122,13 @@ export async function matchingConversations(
   lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],
+  found: Found | null = null,
 ): Promise<Set<string>> {
   const where = new Conditions();
   where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
   where.addFilter(filter);
+  if (found) where.addFound(found);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
     where.values,
@@ -168,7 +170,12 @@ class Conditions {
         AND CASE WHEN h.accepted_at IS NULL THEN 'WAITING' ELSE 'ACCEPTED' END = ANY(${this.value(filter.handoffStatus)}))`);
     }
     // The condition of the index, which holds no empty lists.
-    if (filter.labels?.length) this.add(`c.labels <> '{}' AND c.labels @> ${this.value(filter.labels)}`);
+    if (filter.labels?.length) {
+      const reader = new ValueReader();
+      const labels = filter.labels.map((label, index) => reader.text(['filter', 'labels', String(index)], label));
+      reader.finish();
+      this.add(`c.labels <> '{}' AND c.labels @> ${this.value(labels)}`);
+    }
     if (filter.metadata != null) {
       const reader = new ValueReader();
       const metadata = reader.object(['filter', 'metadata'], filter.metadata);

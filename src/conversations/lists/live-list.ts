@@ -1,73 +1,96 @@
-import type { EventType } from '../../generated/prisma/enums.ts';
+import type pg from 'pg';
+import { type EventPosition, readEnd } from '../log/tail.ts';
 import {
   type ConversationFilter,
   type Lister,
-  listConversations,
+  type ListedConversation,
   matchingConversations,
+  searchConversations,
 } from './list-conversations.ts';
 import type { LogChange, LogTail } from './log-tail.ts';
-import type pg from 'pg';
+import { encodeChangeCursor, readMissedChanges } from './missed-changes.ts';
+import type { ConversationSearch } from './search.ts';
 
-/** How a conversation changed in relation to a filter. */
-export interface ConversationChange {
-  kind: 'ENTERED' | 'UPDATED' | 'LEFT';
-  conversationId: string;
-}
+/** How a conversation changed in relation to a filter; or that the list is followed from here on. */
+export type ConversationChange = { cursor: string } & (
+  { kind: 'ENTERED' | 'UPDATED' | 'LEFT'; conversationId: string } | { kind: 'READY'; conversationId: null }
+);
+
+type Move = Exclude<ConversationChange['kind'], 'READY'>;
 
 /** How many matching conversations are remembered, the latest ones. For others, whether they matched before is inferred. */
 const REMEMBERED = 10_000;
+/** How many that a keyword finds are read at first. */
+const REMEMBERED_FOUND = 1000;
 
-/** Events that can change whether a conversation matches a filter. */
-const moving: ReadonlySet<EventType> = new Set([
-  'ConversationDeleted',
-  'ConversationEnded',
-  'ConversationUpdated',
-  'HandoffAccepted',
-  'HandoffEnded',
-  'HandoffStarted',
-]);
+/** How many changes may wait for their reader. */
+const MOST_WAITING = 20_000;
 
-/** A live list: changes of conversations that match or no longer match. Each is reported at most once a second. */
+/** The reader has to read its page again: it has missed too much, or what it missed is too long ago. */
+export class ListTooOldError extends Error {
+  override name = 'ListTooOldError';
+
+  constructor() {
+    super('Too much has changed since then. Start over: read `conversations` again, and follow it from there.');
+  }
+}
+
+export interface LiveListServices {
+  pool: pg.Pool;
+  logTail: LogTail;
+  search: ConversationSearch;
+}
+
+/**
+ * A live list: that it is followed now, then changes of conversations that match or no longer match. What moves a conversation is
+ * told at once, all else at most once a second. `after` is the place of the page that was read; null for now. Throws
+ * `ListTooOldError`.
+ */
 export async function* conversationChanges(
-  services: { pool: pg.Pool; logTail: LogTail },
+  services: LiveListServices,
   lister: Lister,
   filter: ConversationFilter,
+  after: EventPosition | null,
   signal: AbortSignal,
 ): AsyncGenerator<ConversationChange, void, undefined> {
-  const { pool } = services;
-  const { organizationId, confinedTo } = lister;
-  const waiting = new Map<string, Set<EventType>>();
-  let known: Set<string> | null = null;
+  const { pool, logTail, search } = services;
+  const { organizationId } = lister;
+  const found = filter.keyword?.trim() ? await search.queryOf(filter.keyword) : null;
+  const waiting = new Waiting(lister);
   let wake = () => {};
-  const listen = (changes: LogChange[]) => {
-    for (const change of changes) {
-      if (change.organizationId !== organizationId || !mayConcern(lister, change, known)) continue;
-      const types = waiting.get(change.conversationId) ?? new Set();
-      for (const type of change.types) types.add(type);
-      waiting.set(change.conversationId, types);
-    }
+  const stop = await logTail.subscribe((changes, position) => {
+    waiting.add(changes, position);
     wake();
-  };
-  const stop = await services.logTail.subscribe(listen);
+  });
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
   try {
-    const shown = await matchingNow(pool, lister, filter);
-    known = shown;
+    const missed = after ? await readMissedChanges(pool, organizationId, after) : null;
+    if (after && !missed) throw new ListTooOldError();
+    waiting.start(after ?? (await readEnd(pool)));
+    const shown = new Shown(lister, await matchingNow(services, lister, filter));
+    waiting.shown = shown;
+    if (missed) {
+      shown.doubt(missed.changes);
+      waiting.add(missed.changes, missed.position);
+    }
+    yield { kind: 'READY', conversationId: null, cursor: waiting.cursor };
     while (!signal.aborted) {
-      const batch = new Map([...waiting].slice(0, 100));
-      for (const id of batch.keys()) waiting.delete(id);
-      if (batch.size === 0) {
+      const batch = waiting.take();
+      if (batch.length === 0) {
         await new Promise<void>((resolve) => {
           wake = resolve;
           if (waiting.size > 0 || signal.aborted) resolve();
         });
         continue;
       }
-      const matching = await matchingConversations(pool, lister, filter, [...batch.keys()]);
-      for (const [conversationId, types] of batch) {
-        const kind = moveOf(shown, conversationId, confinedTo ? nothing : types, matching.has(conversationId));
-        if (kind) yield { kind, conversationId };
+      const ids = batch.map(({ conversationId }) => conversationId);
+      const matching = await matchingConversations(pool, lister, filter, ids, found);
+      for (const change of batch) {
+        const { conversationId } = change;
+        const kind = shown.moveOf(change, matching.has(conversationId));
+        waiting.told();
+        if (kind) yield { kind, conversationId, cursor: waiting.cursor };
       }
     }
   } finally {
@@ -76,33 +99,131 @@ export async function* conversationChanges(
   }
 }
 
-/** What an end user is not told of: that a conversation left which they had not seen may be another person's. */
-const nothing: ReadonlySet<EventType> = new Set();
+/** Changes that the reader has not been told of yet, and the place in the log up to which it has been told of all. */
+class Waiting {
+  /** What the lister has been shown; null until that is known. */
+  shown: Pick<Shown, 'has'> | null = null;
+  private readonly lister: Lister;
+  private readonly changes = new Map<string, LogChange>();
+  private taken = 0;
+  private heard: EventPosition | null = null;
+  private place: EventPosition | null = null;
+  private tooMany = false;
 
-/** Whether a change may be told to the lister. `known` are the conversations that they have been shown; null until that is read. */
-function mayConcern({ confinedTo }: Lister, change: LogChange, known: ReadonlySet<string> | null): boolean {
+  constructor(lister: Lister) {
+    this.lister = lister;
+  }
+
+  get size(): number {
+    return this.changes.size;
+  }
+
+  get cursor(): string {
+    if (!this.place) throw new Error('The list has no place yet.');
+    return encodeChangeCursor(this.place);
+  }
+
+  start(place: EventPosition): void {
+    this.place = place;
+  }
+
+  add(changes: readonly LogChange[], position: EventPosition | null): void {
+    for (const change of changes) {
+      if (change.organizationId !== this.lister.organizationId || !mayConcern(this.lister, change, this.shown))
+        continue;
+      const before = this.changes.get(change.conversationId);
+      if (this.changes.size >= MOST_WAITING && !before) this.tooMany = true;
+      else this.changes.set(change.conversationId, { ...change, moves: change.moves || (before?.moves ?? false) });
+    }
+    this.heard = position ?? this.heard;
+    this.advance();
+  }
+
+  /** Some of them, at most 100. Throws `ListTooOldError` if there were too many. */
+  take(): LogChange[] {
+    if (this.tooMany) throw new ListTooOldError();
+    const batch = [...this.changes.values()].slice(0, 100);
+    for (const { conversationId } of batch) this.changes.delete(conversationId);
+    this.taken = batch.length;
+    return batch;
+  }
+
+  /** One more of those that were taken has been told. */
+  told(): void {
+    this.taken -= 1;
+    this.advance();
+  }
+
+  private advance(): void {
+    if (this.taken === 0 && this.size === 0) this.place = this.heard ?? this.place;
+  }
+}
+
+/** Whether a change may be told to the lister. `shown` are the conversations that they have been shown; null until that is read. */
+function mayConcern(lister: Lister, change: LogChange, shown: Pick<Shown, 'has'> | null): boolean {
+  return isOwn(lister, change) || (shown?.has(change.conversationId) ?? change.contactId === null);
+}
+
+/** Whether the conversation is the lister's now, or was when it was deleted. */
+function isOwn({ confinedTo }: Lister, { conversationId, contactId }: LogChange): boolean {
   if (!confinedTo) return true;
-  if ('conversationId' in confinedTo) return change.conversationId === confinedTo.conversationId;
-  return change.contactId === confinedTo.contactId || (known?.has(change.conversationId) ?? change.contactId === null);
+  return 'conversationId' in confinedTo
+    ? conversationId === confinedTo.conversationId
+    : contactId === confinedTo.contactId;
 }
 
-async function matchingNow(pool: pg.Pool, lister: Lister, filter: ConversationFilter): Promise<Set<string>> {
+function matchingNow(
+  services: LiveListServices,
+  lister: Lister,
+  filter: ConversationFilter,
+): Promise<ListedConversation[]> {
+  const limit = filter.keyword?.trim() ? REMEMBERED_FOUND : REMEMBERED;
   const order = { field: 'updatedAt', direction: 'desc' } as const;
-  const page = { filter, order, after: null, before: null, limit: REMEMBERED, inverted: false };
-  const listed = await listConversations(pool, lister, page);
-  return new Set(listed.map(({ id }) => id).reverse());
+  return searchConversations(services, lister, { filter, order, after: null, before: null, limit, inverted: false });
 }
 
-function moveOf(
-  known: Set<string>,
-  id: string,
-  types: ReadonlySet<EventType>,
-  matches: boolean,
-): ConversationChange['kind'] | null {
-  const didMatch = known.delete(id);
-  if (!matches) return didMatch || [...types].some((type) => moving.has(type)) ? 'LEFT' : null;
-  known.add(id);
-  const [oldest] = known;
-  if (known.size > REMEMBERED && oldest !== undefined) known.delete(oldest);
-  return didMatch ? 'UPDATED' : 'ENTERED';
+/** Which conversations the lister has been shown, the latest of them. */
+class Shown {
+  private readonly lister: Lister;
+  private readonly ids: Set<string>;
+  /** Those of which it is not known, since they changed while nobody followed. */
+  private readonly doubted = new Set<string>();
+  /** Whether it may have been shown others too. */
+  private isPartial: boolean;
+
+  /** `latest` are those that match now, the latest ones first. */
+  constructor(lister: Lister, latest: readonly ListedConversation[]) {
+    this.lister = lister;
+    this.ids = new Set(latest.map(({ id }) => id).reverse());
+    this.isPartial = latest.length >= REMEMBERED_FOUND;
+  }
+
+  has(id: string): boolean {
+    return this.ids.has(id);
+  }
+
+  doubt(changes: readonly LogChange[]): void {
+    for (const { conversationId: id } of changes) {
+      this.ids.delete(id);
+      this.doubted.add(id);
+    }
+  }
+
+  /** How a conversation moves that has changed. Null if it was not and is not in the list. */
+  moveOf(change: LogChange, matches: boolean): Move | null {
+    const { conversationId: id } = change;
+    const isDoubtful = this.doubted.delete(id) || this.isPartial;
+    const wasShown = this.ids.delete(id);
+    if (!matches) {
+      // That one left which was not shown may be another person's.
+      return wasShown || (isDoubtful && change.moves && isOwn(this.lister, change)) ? 'LEFT' : null;
+    }
+    this.ids.add(id);
+    const [oldest] = this.ids;
+    if (this.ids.size > REMEMBERED && oldest !== undefined) {
+      this.ids.delete(oldest);
+      this.isPartial = true;
+    }
+    return wasShown ? 'UPDATED' : 'ENTERED';
+  }
 }

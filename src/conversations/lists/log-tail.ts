@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
+import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
 import type { EventType } from '../../generated/prisma/enums.ts';
 import type { Logger } from '../../logger.ts';
 import { outsideOperations } from '../../work-clock.ts';
@@ -7,35 +9,75 @@ import { type EventPosition, readEnd, readTail, type TailEvent } from '../log/ta
 /** How often new events of the log are read, in milliseconds. Events in between are reported together. */
 const TICK_MS = 1000;
 
+/** How long hints are collected before their conversations are read, in milliseconds. */
+const HINTS_MS = 20;
+
+/** How many hints are collected at most. The log covers the others. */
+const HINTS = 1000;
+
+/** For how many conversations it is remembered what was reported. For others, a hint and the log may both report a move. */
+const REMEMBERED = 10_000;
+
 /** Events read at a time. */
 const PAGE = 1000;
 
-/** What happened to one conversation since the last read. */
+/** Events that can change whether a conversation matches a filter. */
+const moving: ReadonlySet<EventType> = new Set([
+  'ConversationCreated',
+  'ConversationDeleted',
+  'ConversationEnded',
+  'ConversationUpdated',
+  'HandoffAccepted',
+  'HandoffEnded',
+  'HandoffStarted',
+]);
+
+/** The events above, for SQL. */
+export const movingEvents: readonly EventType[] = [...moving];
+
+/** What happened to one conversation since it was reported last. */
 export interface LogChange {
   conversationId: string;
   organizationId: string;
-  types: EventType[];
-  /** Whose the conversation is now. Null if nobody's, or if it is gone. */
+  /** The version that the conversation has reached at least. */
+  version: number;
+  /** Whether it may match other filters than before. */
+  moves: boolean;
+  /** Whose the conversation is now, or was when it was deleted. Null if nobody's. */
   contactId: string | null;
 }
 
-/** Reports committed events to live lists, once a second, as long as there is a listener. */
-export class LogTail {
+/** Takes changes, and the place in the log up to which all have been reported then. */
+export type LogListener = (changes: LogChange[], position: EventPosition | null) => void;
+
+/**
+ * Reports committed events to live lists, as long as there is a listener: once a second, from the log. What moves a conversation
+ * is reported at once, by a hint from the bus, and then not again.
+ */
+export class LogTail implements HintListener {
   private readonly pool: pg.Pool;
+  private readonly bus: Bus;
   private readonly logger: Logger;
-  private readonly listeners = new Set<(changes: LogChange[]) => void>();
+  private readonly listeners = new Set<LogListener>();
+  private unsubscribe: (() => void) | null = null;
   private timer: NodeJS.Timeout | null = null;
   /** The place up to which events have been reported. */
   private position: Promise<EventPosition> | null = null;
   private looking: Promise<void> | null = null;
+  /** The versions that hints have named and that are not reported yet. */
+  private hinted = new Map<string, number>();
+  private soon: NodeJS.Timeout | null = null;
+  /** The versions up to which moves were reported lately, by whichever came first: a hint or the log. */
+  private readonly reported = new LRUCache<string, number>({ max: REMEMBERED });
 
-  constructor(pool: pg.Pool, logger: Logger) {
+  constructor(pool: pg.Pool, bus: Bus, logger: Logger) {
     this.pool = pool;
+    this.bus = bus;
     this.logger = logger;
   }
 
   /** Reports all events committed from now on. Returns a function that stops it. */
-  async subscribe(listener: (changes: LogChange[]) => void): Promise<() => void> {
+  async subscribe(listener: LogListener): Promise<() => void> {
     this.listeners.add(listener);
     try {
       await (this.position ??= outsideOperations(() => readEnd(this.pool)));
@@ -44,7 +86,10 @@ export class LogTail {
       this.listeners.delete(listener);
       throw error;
     }
-    if (this.listeners.size > 0) this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
+    if (this.listeners.size > 0) {
+      this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
+      this.unsubscribe ??= this.bus.subscribe(this);
+    }
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size === 0) this.close();
@@ -53,13 +98,26 @@ export class LogTail {
 
   close(): void {
     if (this.timer) clearInterval(this.timer);
-    this.timer = null;
-    this.position = null;
+    if (this.soon) clearTimeout(this.soon);
+    this.unsubscribe?.();
+    this.timer = this.soon = this.unsubscribe = this.position = null;
+    this.hinted.clear();
+    this.reported.clear();
+  }
+
+  onHint(hint: Hint): void {
+    if (hint.kind !== 'log' || !hint.moved || this.hinted.size >= HINTS) return;
+    this.hinted.set(hint.conversationId, hint.version);
+    this.soon ??= outsideOperations(() => setTimeout(() => void this.reportHinted(), HINTS_MS));
+  }
+
+  onReconnect(): void {
+    void this.look();
   }
 
   /** Reports what has been committed since the last read. Never rejects. */
   look(): Promise<void> {
-    this.looking ??= this.tellAll()
+    this.looking ??= this.reportAll()
       .catch((error: unknown) => {
         this.logger.warn({ err: error }, 'could not read the log for live lists; trying again');
       })
@@ -69,41 +127,75 @@ export class LogTail {
     return this.looking;
   }
 
-  private async tellAll(): Promise<void> {
+  private async reportAll(): Promise<void> {
     for (let more = true; more;) {
       const { position } = this;
       if (!position) return;
-      const page = await readTail(this.pool, await position, PAGE);
+      const from = await position;
+      const page = await readTail(this.pool, from, PAGE);
       // Closed meanwhile, and perhaps started again from a later place.
       if (this.position !== position) return;
       this.position = Promise.resolve(page.position);
       more = page.more;
-      const changes = await this.ownedBy(changesOf(page.events));
-      if (changes.length > 0) for (const listener of this.listeners) listener(changes);
+      if (page.position.epoch !== from.epoch) this.reported.clear();
+      const changes = await this.owned(changesOf(page.events));
+      this.report(this.withoutReported(changes), page.position);
     }
   }
 
-  /** In one statement for all listeners: each of them asks only for what may be its own. */
-  private async ownedBy(changes: LogChange[]): Promise<LogChange[]> {
-    if (changes.length === 0) return changes;
-    const { rows } = await this.pool.query<{ id: string; contactId: string | null }>({
-      name: 'owners-of-conversations',
-      text: 'SELECT id, contact_id AS "contactId" FROM conversation WHERE id = ANY($1::uuid[])',
-      values: [changes.map(({ conversationId }) => conversationId)],
+  private async reportHinted(): Promise<void> {
+    const { hinted } = this;
+    this.hinted = new Map();
+    this.soon = null;
+    try {
+      const rows = await this.rowsOf([...hinted.keys()]);
+      const changes = rows.map((row) => ({ ...row, version: hinted.get(row.conversationId) ?? 0, moves: true }));
+      this.report(this.withoutReported(changes), null);
+    } catch (error) {
+      this.logger.debug({ err: error }, 'could not read hinted conversations; the log will tell of them');
+    }
+  }
+
+  private report(changes: LogChange[], position: EventPosition | null): void {
+    for (const listener of this.listeners) listener(changes, position);
+  }
+
+  private withoutReported(changes: LogChange[]): LogChange[] {
+    return changes.filter(({ conversationId, version, moves }) => {
+      const isNew = version > (this.reported.get(conversationId) ?? 0);
+      if (isNew && moves) this.reported.set(conversationId, version);
+      return isNew;
     });
-    const owners = new Map(rows.map(({ id, contactId }) => [id, contactId]));
-    return changes.map((change) => ({ ...change, contactId: owners.get(change.conversationId) ?? null }));
+  }
+
+  /** In one statement for all listeners: each of them asks only for what may be its own. */
+  private async owned(changes: LogChange[]): Promise<LogChange[]> {
+    const rows = await this.rowsOf(changes.map(({ conversationId }) => conversationId));
+    const owners = new Map(rows.map(({ conversationId, contactId }) => [conversationId, contactId]));
+    return changes.map((change) => ({ ...change, contactId: owners.get(change.conversationId) ?? change.contactId }));
+  }
+
+  private async rowsOf(
+    ids: readonly string[],
+  ): Promise<Pick<LogChange, 'conversationId' | 'organizationId' | 'contactId'>[]> {
+    if (ids.length === 0) return [];
+    const { rows } = await this.pool.query<Pick<LogChange, 'conversationId' | 'organizationId' | 'contactId'>>({
+      name: 'owners-of-conversations',
+      text: `SELECT id AS "conversationId", organization_id AS "organizationId", contact_id AS "contactId"
+        FROM conversation WHERE id = ANY($1::uuid[])`,
+      values: [ids],
+    });
+    return rows;
   }
 }
 
 /** What happened to each conversation, ordered by its last event. */
 function changesOf(events: readonly TailEvent[]): LogChange[] {
   const changes = new Map<string, LogChange>();
-  for (const { conversationId, organizationId, type } of events) {
-    const types = changes.get(conversationId)?.types ?? [];
-    if (!types.includes(type)) types.push(type);
+  for (const { conversationId, organizationId, version, type, contactId } of events) {
+    const moves = moving.has(type) || (changes.get(conversationId)?.moves ?? false);
     changes.delete(conversationId);
-    changes.set(conversationId, { conversationId, organizationId, types, contactId: null });
+    changes.set(conversationId, { conversationId, organizationId, version, moves, contactId });
   }
   return [...changes.values()];
 }

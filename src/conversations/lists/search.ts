@@ -34,6 +34,14 @@ export class ConversationSearch {
   }
 
   /**
+   * What a keyword finds, for asking it of a few conversations. Takes no turn, since it reads no texts.
+   * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
+   */
+  queryOf(keyword: string): Promise<Found> {
+    return find(this.pool, null, readPhrases(keyword));
+  }
+
+  /**
    * Runs `list` with the result of the keyword, on a connection whose statements have a time limit.
    * @throws {UnavailableError} if too many searches wait, or this one takes too long.
    * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
@@ -80,7 +88,7 @@ function readPhrases(keyword: string): string[] {
   return words.split(/\s+/).filter(Boolean).slice(0, KEYWORDS);
 }
 
-async function find(client: pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
+async function find(client: pg.Pool | pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
   const [wanted] = (
     await client.query<{ query: string; words: string[] }>(
       `SELECT (${phrases.map((_, i) => `list_phrase($${i + 1})`).join(' && ') || "''::tsquery"})::text AS query,

@@ -189,11 +189,11 @@ changed AS (
 const writeMessage = /* sql */ `
 said AS (
   INSERT INTO message (id, conversation_id, organization_id, position, role, status, created_version, in_reply_to_id,
-    metadata, content_payload, query_metadata, canvas, state_after, completed_at, author)
+    metadata, content_payload, query_metadata, canvas, state_after, client_id, client_id_of, completed_at, author)
   SELECT (message->>'id')::uuid, c.id, c.organization_id, c.base_position, (message->>'role')::"MessageRole", 'DONE',
     c.base_version + 1, (message->>'inReplyToId')::uuid, coalesce(nullif(message->'metadata', 'null'), '{}'),
     nullif(message->'contentPayload', 'null'), nullif(message->'queryMetadata', 'null'), nullif(message->'canvas', 'null'),
-    CASE WHEN c.steers = 1 THEN c.state_after END, now(),
+    CASE WHEN c.steers = 1 THEN c.state_after END, message->>'clientId', message->>'clientIdOf', now(),
     CASE
       WHEN message->'author'->>'kind' = 'AI_AGENT' THEN (
         SELECT jsonb_build_object('agentId', agent.id, 'displayName', agent.name) || (message->'author')

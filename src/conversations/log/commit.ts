@@ -18,7 +18,7 @@ import { checkState, needsPlaybooks } from './check-state.ts';
 import { readRows, type Rows } from './rows.ts';
 import { settleReply } from './settle.ts';
 import { takesPart } from './takes-part.ts';
-import { decide, type Standing } from './transitions.ts';
+import { decide, type Standing, transitions } from './transitions.ts';
 
 /** The services that committing a change uses. */
 export interface CommitServices {
@@ -90,16 +90,17 @@ export async function commit(services: CommitServices, change: Change, complete?
 
 /**
  * Commits a change that always takes the lock first and uses its own statements. `write` is called after the rule has
- * allowed the change. Otherwise like `commit`.
+ * allowed the change. `replyId` is the reply that the change is about. Otherwise like `commit`.
  */
 export async function commitUnderLock(
   services: CommitServices,
   target: Target,
   write: (db: pg.PoolClient, locked: LockedRow) => Promise<void>,
+  { replyId = null }: { replyId?: string | null } = {},
 ): Promise<Committed> {
   const under = async (db: pg.PoolClient, locked: LockedRow | null): Promise<Appended> => {
     if (locked) await write(db, locked);
-    const rows = await readRows(db, { conversationId: target.conversationId, handoffId: locked?.handoffId });
+    const rows = await readRows(db, { conversationId: target.conversationId, replyId, handoffId: locked?.handoffId });
     if (!rows) throw new Error('A conversation was gone under its lock.');
     return { outcome: 'OK', rows };
   };
@@ -221,8 +222,9 @@ async function answer(services: CommitServices, change: Target | Change, result:
     const { rows, settled } = result;
     const { id: conversationId, version, runningReplyVersion } = rows.conversation;
     const [messageId, replyId] = [rows.message?.id ?? null, rows.reply?.id ?? null];
-    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }) });
-    if (replyId) services.runner.start({ conversationId, replyId });
+    const moved = moves(change) ? ({ moved: true } as const) : {};
+    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }), ...moved });
+    if (replyId && 'serverId' in change) services.runner.start({ conversationId, replyId });
     return { conversationId, version, runningReplyVersion, messageId, replyId, rows };
   }
   if (result.outcome === 'REPLAY') {
@@ -239,6 +241,11 @@ async function answer(services: CommitServices, change: Target | Change, result:
     };
   }
   throw failure(result, change);
+}
+
+/** Whether lists may hold the conversation that did not, or no longer. What takes the lock with statements of its own may do anything. */
+function moves(change: Target | Change): boolean {
+  return 'serverId' in change ? change.beginning != null : change.rule !== transitions.rateReply;
 }
 
 function failure({ outcome, version, runningReplyId, handoffId, contactId }: Refusal, change: Target | Change): Error {

@@ -7,6 +7,7 @@ import type { JsonObject } from '../../json.ts';
 /** An event of a conversation whose row is locked. */
 export interface NewEvent {
   type: EventType;
+  messageId?: string;
   handoffId?: string;
   data?: JsonObject;
 }
@@ -23,8 +24,9 @@ export async function logEvents(
         UPDATE conversation SET version = version + jsonb_array_length($3::jsonb), updated_at = now() WHERE id = $1
         RETURNING id, organization_id, version - jsonb_array_length($3::jsonb) AS before
       )
-      INSERT INTO event (conversation_id, version, organization_id, type, handoff_id, actor, data)
-      SELECT id, before + e.place, organization_id, (e.value->>'type')::"EventType", (e.value->>'handoffId')::uuid,
+      INSERT INTO event (conversation_id, version, organization_id, type, message_id, handoff_id, actor, data)
+      SELECT id, before + e.place, organization_id, (e.value->>'type')::"EventType",
+        (e.value->>'messageId')::uuid, (e.value->>'handoffId')::uuid,
         $2::jsonb, e.value->'data'
       FROM raised, jsonb_array_elements($3::jsonb) WITH ORDINALITY AS e(value, place)`,
     values: [conversationId, JSON.stringify(actor), JSON.stringify(events)],

@@ -88,6 +88,8 @@ const messageColumns: Columns<Message> = {
   runtimeParameters: 'runtime_parameters',
   inputTokens: 'input_tokens',
   outputTokens: 'output_tokens',
+  clientId: 'client_id',
+  clientIdOf: 'client_id_of',
   createdAt: 'created_at',
   completedAt: 'completed_at',
 };

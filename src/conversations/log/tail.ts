@@ -24,6 +24,8 @@ export interface TailEvent {
   type: EventType;
   messageId: string | null;
   handoffId: string | null;
+  /** For ConversationDeleted: whose the conversation was. */
+  contactId: string | null;
   occurredAt: Date;
 }
 
@@ -118,7 +120,8 @@ SELECT asked.until::text AS until, pg_is_in_recovery() AS "isStandby",
     (SELECT min(epoch) FROM event WHERE epoch > greatest($5::int, 0) AND epoch > 0), current_epoch()) END AS next,
   CASE WHEN e.seq IS NOT NULL THEN jsonb_build_object('seq', e.seq::text, 'conversationId', e.conversation_id,
     'organizationId', e.organization_id, 'version', e.version, 'type', e.type, 'messageId', e.message_id,
-    'handoffId', e.handoff_id, 'occurredAt', e.occurred_at) END AS event
+    'handoffId', e.handoff_id, 'contactId', CASE WHEN e.type = 'ConversationDeleted' THEN e.data->>'contactId' END,
+    'occurredAt', e.occurred_at) END AS event
 FROM asked LEFT JOIN (page JOIN event e USING (seq)) ON true
 ORDER BY e.seq`;
 

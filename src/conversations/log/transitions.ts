@@ -22,6 +22,7 @@ export const transitions = {
   addAgentMessage: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   sendControl: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   sendControlForReply: { ended: 'ENDED', running: 'BUSY', handedOff: 'HANDED_OFF', active: 'OK' },
+  addNote: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
   changeState: { ended: 'ENDED', running: 'BUSY', handedOff: 'OK', active: 'OK' },
   regenerateReply: { ended: 'ENDED', running: 'BUSY', handedOff: 'HANDED_OFF', active: 'OK' },
   startHandoff: { ended: 'ENDED', running: 'SETTLE', handedOff: 'HANDED_OFF', active: 'OK' },
@@ -29,6 +30,7 @@ export const transitions = {
   endHandoff: { ended: 'ENDED', running: 'OK', handedOff: 'OK', active: 'NOT_HANDED_OFF' },
   endConversation: { ended: 'UNCHANGED', running: 'SETTLE', handedOff: 'OK', active: 'OK' },
   updateConversation: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
+  rateReply: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
   deleteConversation: { ended: 'OK', running: 'OK', handedOff: 'OK', active: 'OK' },
 } as const satisfies Record<string, Rule>;
 

@@ -191,6 +191,14 @@ for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as cons
   );
 }
 
+builder.objectField(loggedEvent('FeedbackGiven', 'A reply was rated, or its rating was taken back.'), 'message', (t) =>
+  t.prismaField({
+    type: MessageRef,
+    description: 'The reply. `feedback` is as it is now.',
+    resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
+  }),
+);
+
 loggedEvent('ConversationUpdated', 'Title, metadata, search metadata or runtime parameters changed.');
 loggedEvent('ConversationEnded', 'The conversation was ended. No more messages are accepted.');
 

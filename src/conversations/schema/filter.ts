@@ -1,3 +1,6 @@
+import type { Viewer } from '../../access/viewer.ts';
+import { badUserInput } from '../../graphql/errors.ts';
+import type { ConversationFilter } from '../lists/list-conversations.ts';
 import { builder } from '../../graphql/builder.ts';
 import { DateTimeRange } from '../../graphql/date-time-range.ts';
 import { ConversationStatusRef } from './conversation.ts';
@@ -35,3 +38,11 @@ export const ConversationFilterInput = builder.inputType('ConversationFilter', {
     updated: t.field({ type: DateTimeRange, description: 'When the conversation last changed.' }),
   }),
 });
+
+/** Refuses what only operators may filter by. */
+export function checkFilter({ confinedTo }: Viewer, filter: ConversationFilter | null | undefined): void {
+  if (!confinedTo || !filter) return;
+  for (const name of ['metadata', 'labels'] as const) {
+    if (filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
+  }
+}

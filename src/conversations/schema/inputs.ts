@@ -74,8 +74,8 @@ const authorFields = (t: InputFields) => ({
   avatarUrl: t.field({ type: 'URL', description: 'Picture to show.' }),
 });
 
-const AuthorInput = builder.inputType('AuthorInput', {
-  description: "The person who wrote an end user's message.",
+export const AuthorInput = builder.inputType('AuthorInput', {
+  description: 'A person who wrote a message.',
   fields: authorFields,
 });
 
@@ -156,6 +156,10 @@ export const userMessageFields = (t: InputFields) => ({
     description: "Only operators may give it. The contact who wrote the message, if not the conversation's contact.",
   }),
   ...companionFields(t),
+  clientId: t.string({
+    description:
+      'What your client calls the message, to match it with the real one when that arrives. Told to your own credential alone. At most 255 bytes.',
+  }),
   queryMetadata: t.field({
     type: 'JSONObject',
     description:

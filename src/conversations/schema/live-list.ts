@@ -1,16 +1,26 @@
-import { asBadInput, badUserInput } from '../../graphql/errors.ts';
+import { asBadInput, badUserInput, startOver } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
 import { cancellable } from '../stream/stream.ts';
-import { type ConversationChange, conversationChanges } from '../lists/live-list.ts';
-import { matchingConversations } from '../lists/list-conversations.ts';
+import {
+  type ConversationChange,
+  conversationChanges,
+  ListTooOldError,
+  type LiveListServices,
+} from '../lists/live-list.ts';
+import { type ConversationFilter, type Lister, matchingConversations } from '../lists/list-conversations.ts';
+import { decodeChangeCursor } from '../lists/missed-changes.ts';
+import type { EventPosition } from '../log/tail.ts';
 import { ConversationRef } from './conversation.ts';
-import { ConversationFilterInput } from './filter.ts';
+import { checkFilter, ConversationFilterInput } from './filter.ts';
 
 const ConversationChangeKindRef = builder.enumType('ConversationChangeKind', {
   description: 'How a conversation changed in relation to the filter.',
   values: {
-    ENTERED: { description: 'New, or it matches the filter now.' },
+    READY: { description: 'The first event: from here on no change is missed.' },
+    ENTERED: {
+      description: 'New, or it matches the filter now. After resuming also one that has only changed since `after`.',
+    },
     UPDATED: { description: 'It changed, and still matches the filter.' },
     LEFT: { description: 'Deleted, or it no longer matches the filter.' },
   } as const,
@@ -20,16 +30,21 @@ const ConversationChangeRef = builder.objectRef<ConversationChange>('Conversatio
   description: 'A change of a conversation in a live list.',
   fields: (t) => ({
     kind: t.expose('kind', { type: ConversationChangeKindRef, description: 'The kind of change.' }),
+    cursor: t.expose('cursor', {
+      type: 'ChangeCursor',
+      description: 'Pass it as `after` to resume. What was told shortly before may be told again.',
+    }),
     conversationId: t.id({
-      description: 'ID of the conversation.',
-      resolve: ({ conversationId }) => encodeId('Conversation', conversationId),
+      nullable: true,
+      description: 'ID of the conversation. Null for `READY`.',
+      resolve: ({ conversationId }) => conversationId && encodeId('Conversation', conversationId),
     }),
     conversation: t.prismaField({
       type: ConversationRef,
       nullable: true,
-      description: 'The current conversation. Null for `LEFT`.',
-      resolve: (query, { kind, conversationId }, _args, { services }) =>
-        kind === 'LEFT' ? null : services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }),
+      description: 'The current conversation. Null for `LEFT` and `READY`.',
+      resolve: (query, { kind, conversationId: id }, _args, { services }) =>
+        kind === 'LEFT' || id === null ? null : services.prisma.conversation.findUnique({ ...query, where: { id } }),
     }),
   }),
 });
@@ -39,15 +54,42 @@ builder.subscriptionField('conversationChanges', (t) =>
     type: ConversationChangeRef,
     authScopes: { read: true, participate: true },
     description:
-      'A live list of conversations, for a client token of its own. Each is reported at most once a second. It cannot be resumed: after a reconnect, read `conversations` again.',
-    args: { filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }) },
+      'A live list of conversations, for a client token of its own. `READY` comes first. A change of status or handoff is told at ' +
+      'once, all else at most once a second for each conversation. Resumable for an hour; beyond that, or when too much has ' +
+      'changed, the stream ends with `START_OVER`: read `conversations` again.',
+    args: {
+      filter: t.arg({ type: ConversationFilterInput, description: 'Only conversations that match.' }),
+      after: t.arg({
+        type: 'ChangeCursor',
+        description:
+          'Tell what has changed since this place: `ConversationConnection.changeCursor` of the page that was read, or the `cursor` of the last ' +
+          'change. Left out: from now on.',
+      }),
+    },
     subscribe: async (_root, args, { services, viewer }) => {
       const filter = args.filter ?? {};
-      if (viewer.confinedTo && filter.metadata != null) throw badUserInput('`filter.metadata` is for operators.');
+      checkFilter(viewer, filter);
+      const after = args.after == null ? null : decodeChangeCursor(args.after);
+      if (args.after != null && !after) throw badUserInput('The change cursor is malformed.');
       // Tries the filter first: an unusable one is reported as bad input, not as a failure of the stream.
       await matchingConversations(services.pool, viewer, filter, []).catch(asBadInput);
-      return cancellable((signal) => conversationChanges(services, viewer, filter, signal));
+      if (filter.keyword != null) await services.search.queryOf(filter.keyword).catch(asBadInput);
+      return cancellable((signal) => orStartOver(services, viewer, filter, after, signal));
     },
     resolve: (change) => change,
   }),
 );
+
+async function* orStartOver(
+  services: LiveListServices,
+  lister: Lister,
+  filter: ConversationFilter,
+  after: EventPosition | null,
+  signal: AbortSignal,
+): AsyncGenerator<ConversationChange, void, undefined> {
+  try {
+    yield* conversationChanges(services, lister, filter, after, signal);
+  } catch (error) {
+    throw error instanceof ListTooOldError ? startOver(error.message) : error;
+  }
+}

@@ -52,6 +52,9 @@ export const MessageRoleRef = builder.enumType('MessageRole', {
     [MessageRole.USER]: { description: 'The end user.' },
     [MessageRole.AGENT]: { description: 'The agent, or a human in its place.' },
     [MessageRole.CONTROL]: { description: 'A message from operators to the agent. Client tokens never see one.' },
+    [MessageRole.NOTE]: {
+      description: 'A message from operators to operators. Agents and client tokens never see one.',
+    },
   } as const,
 });
 
@@ -229,6 +232,11 @@ export const MessageRef = builder.prismaNode('Message', {
       ...operatorsOnly('For a reply whose runtime counts tokens. Null otherwise.'),
       resolve: ({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
+    }),
+    clientId: t.string({
+      nullable: true,
+      description: 'The `clientId` that the sender gave. Null for every credential but the one that sent the message.',
+      resolve: ({ clientId, clientIdOf }, _args, { viewer }) => (clientIdOf === viewer.id ? clientId : null),
     }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',

@@ -1,15 +1,18 @@
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation } from '../../generated/prisma/client.ts';
-import type { Viewer } from '../../access/viewer.ts';
 import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
+import { selectsBelow } from '../../graphql/selection.ts';
+import { present } from '../../graphql/present.ts';
 import { decodeId } from '../../ids.ts';
+import { encodeChangeCursor } from '../lists/missed-changes.ts';
+import { readEnd } from '../log/tail.ts';
 import { findConversation } from '../lists/find-conversation.ts';
-import { type ConversationFilter, countConversations, searchConversations } from '../lists/list-conversations.ts';
+import { countConversations, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
-import { ConversationFilterInput } from './filter.ts';
+import { checkFilter, ConversationFilterInput } from './filter.ts';
 import { MessageRef } from './message.ts';
 
 builder.queryField('conversation', (t) =>
@@ -89,10 +92,12 @@ builder.queryField('conversations', (t) =>
           description: 'The order of the list.',
         }),
       },
-      resolve: (_root, { filter, orderBy: order, ...args }, context, info) => {
+      resolve: async (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
         checkFilter(viewer, filter);
-        return keysetPage(
+        // Read before the page, so that the page can only be newer.
+        const end = selectsBelow(info, ['changeCursor']) ? await readEnd(services.pool) : null;
+        const page = await keysetPage(
           args,
           byTime,
           (row: Conversation) => ({ at: row[order.field], id: row.id }),
@@ -114,9 +119,22 @@ builder.queryField('conversations', (t) =>
             });
           },
         );
+        return { ...page, changeCursor: end && encodeChangeCursor(end) };
       },
     },
-    { name: 'ConversationConnection', description: 'A page of conversations.' },
+    {
+      name: 'ConversationConnection',
+      description: 'A page of conversations.',
+      fields: (t) => ({
+        changeCursor: t.field({
+          type: 'ChangeCursor',
+          description:
+            'Pass it as `after` to `conversationChanges` to follow the list from this page. No change is missed, and what is on the page ' +
+            'may be told again.',
+          resolve: ({ changeCursor }) => present(changeCursor),
+        }),
+      }),
+    },
     { name: 'ConversationEdge', description: 'An entry of a page.' },
   ),
 );
@@ -140,11 +158,3 @@ builder.queryField('conversationCount', (t) =>
     },
   }),
 );
-
-/** Refuses what only operators may filter by. */
-function checkFilter({ confinedTo }: Viewer, filter: ConversationFilter | null | undefined): void {
-  if (!confinedTo || !filter) return;
-  for (const name of ['metadata', 'labels'] as const) {
-    if (filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
-  }
-}
