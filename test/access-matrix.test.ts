@@ -1,4 +1,4 @@
-import { getNamedType, isLeafType, isObjectType, isUnionType } from 'graphql';
+import { getNamedType, isInterfaceType, isLeafType, isObjectType, isUnionType } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
@@ -523,12 +523,21 @@ describe('a key with `write` and without `read`', () => {
     expect(title).toBe('Hello');
   });
 
+  test('reads nothing of a job that it cancels', async () => {
+    const { job } = await makeThings();
+    const operation = `mutation { result: cancelJob(input: { jobId: ${q(job)} }) { ... on CancelJobPayload { job { id progress } } } }`;
+    const { status, errors } = await graphql<Answer>(await writer(), operation);
+    expect([status, errors?.[0]?.extensions?.code]).toEqual([403, 'FORBIDDEN']);
+  });
+
   test('reads no object without an identity either: none is in the result of a mutation, but what failures say', () => {
     const results = Object.values(schema.getMutationType()?.getFields() ?? {}).map(({ type }) => getNamedType(type));
     const members = results.flatMap((type) => (isUnionType(type) ? type.getTypes() : isObjectType(type) ? [type] : []));
     const held = members.flatMap((type) => Object.values(type.getFields()).map((field) => getNamedType(field.type)));
     const objects = new Set(held.filter((type) => !isLeafType(type)));
-    const unknown = [...objects].filter((type) => !isObjectType(type) || !type.getInterfaces().some(isNode));
+    const unknown = [...objects].filter(
+      (type) => !(isObjectType(type) || isInterfaceType(type)) || !type.getInterfaces().some(isNode),
+    );
     expect(unknown.map(({ name }) => name)).toEqual(['InputIssue']);
   });
 });
