@@ -1,7 +1,9 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import readXlsxFile from 'read-excel-file/node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decodeId } from '../../src/ids.ts';
 import { ask, subscribeWs, type Target } from '../harness/client.ts';
 import { useDatabase } from '../harness/database.ts';
 import { type Program, usePrograms } from '../harness/process.ts';
@@ -107,6 +109,21 @@ test.each(['CSV', 'JSONL', 'XLSX'])(
     expect(texts.map((text) => Number.parseInt(text, 10))).toEqual(everyNumber);
   },
 );
+
+test('an export that is cancelled in the middle ends, and leaves no file', { timeout: 120_000 }, async () => {
+  const server = await start();
+  const id = await begin(server, 'CSV');
+  const told: string[] = [];
+  for await (const { jobProgress } of progressOf(server, id)) {
+    told.push(jobProgress.status);
+    if (jobProgress.progress < 0.3 || told.includes('CANCELLED')) continue;
+    await ask(server, `mutation { cancelJob(input: { jobId: "${id}" }) { __typename } }`);
+  }
+  expect(told.at(-1)).toBe('CANCELLED');
+  const folder = join(dataDir, 'files', 'exports', decodeId('Export', id) ?? '');
+  await expect.poll(() => existsSync(folder), { timeout: 20_000 }).toBe(false);
+  await server.kill('SIGKILL');
+});
 
 /** The answers, in the order of the file, read by other libraries than those that wrote it. */
 async function textsOf(format: string, body: Buffer): Promise<string[]> {
