@@ -13,6 +13,7 @@ export const idPrefixes = {
   Inbox: 'inbox',
   Message: 'msg',
   Organization: 'org',
+  Operator: 'oper',
   UnansweredQuestion: 'unanswered',
 } as const;
 

@@ -1,12 +1,12 @@
 import type { PrismaClient } from '../db.ts';
 import type { IdType } from '../ids.ts';
 import type { Viewer } from './viewer.ts';
-import { visibleTo } from './visibility.ts';
+import { type Seer, visibleTo } from './visibility.ts';
 
 /** Who looks, and where: whoever is confined to some rows, or also what their credential allows. */
-export interface FinderContext<Seer = Pick<Viewer, 'organizationId' | 'confinedTo'>> {
+export interface FinderContext<Who = Seer> {
   services: { prisma: PrismaClient };
-  viewer: Seer;
+  viewer: Who;
 }
 
 type Finder = (context: FinderContext<Viewer>, ids: string[]) => Promise<{ id: string }[]>;
@@ -41,6 +41,8 @@ export const finders = {
     scopes.includes('read')
       ? services.prisma.organization.findMany({ where: { AND: [{ id: { in: ids } }, { id: organizationId }] } })
       : nothing,
+  Operator: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.operator.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).operator } }),
   UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
 } satisfies Record<IdType, Finder>;

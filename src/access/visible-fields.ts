@@ -10,8 +10,8 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
 
   Agent: ['name'],
   Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
-  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId'],
-  Inbox: ['agent', 'channel', 'name'],
+  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId', 'lastSeenAt'],
+  Inbox: ['agent', 'allowsAnonymous', 'attended', 'awayMessage', 'channel', 'name', 'nextAttendedAt'],
 
   Conversation: [
     'agent',
@@ -30,11 +30,14 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'title',
     'updatedAt',
     'version',
+    'viewerCanAnswer',
+    'viewerCanSend',
+    'viewerCanTakeOver',
   ],
   ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
-  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
+  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status', 'waitingSince'],
   HandoffConnection: ['edges', 'nodes', 'pageInfo'],
   HandoffEdge: ['cursor', 'node'],
 
@@ -89,6 +92,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
   StartHandoffPayload: ['handoff'],
+  StartVisitPayload: ['contact', 'expiresAt', 'inbox', 'token', 'visitorSecret'],
   StopReplyPayload: ['reply'],
 
   UserError: ['detail'],
@@ -99,5 +103,6 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   ConversationEndedError: ['conversation'],
   HandedOffError: ['conversation', 'handoff'],
   IdempotencyMismatchError: ['idempotencyKey'],
+  VisitRefusedError: ['reason'],
   VersionConflictError: ['conversation', 'currentVersion', 'expectedVersion'],
 };

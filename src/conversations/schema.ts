@@ -12,3 +12,4 @@ import './schema/queries.ts';
 import './schema/replies.ts';
 import './schema/send.ts';
 import './schema/subscriptions.ts';
+import './schema/take-over.ts';

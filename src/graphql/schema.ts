@@ -14,6 +14,7 @@ import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
 import '../jobs/schema.ts';
 import '../records/schema.ts';
+import '../operators/schema.ts';
 
 builder.queryType({ description: 'Reads. An object that does not exist is null, not an error.' });
 builder.mutationType({
