@@ -56,6 +56,7 @@ const needingAliases = [
   'Node.metadata',
   'Node.role',
   'Node.status',
+  'Node.timeZone',
   'Node.title',
 ];
 
