@@ -140,6 +140,7 @@ const valueTypes = [
   'PageInfo',
   'Playbook',
   'PlaybookPhase',
+  'QuestionRecord',
   'TokenUsage',
   'Viewer',
 ];

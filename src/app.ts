@@ -35,6 +35,9 @@ import { newId } from './ids.ts';
 import { SearchTurns } from './search-turns.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
+import { scheduleTidying, tidyHandler } from './jobs/tidy.ts';
+import { trackedHandler } from './jobs/tracked.ts';
+import { JobWatch } from './jobs/watch.ts';
 import { JobWorkers } from './jobs/workers.ts';
 import { WebChatOrigins } from './inboxes/origins.ts';
 import { startForgettingVisitors } from './inboxes/visits/forget.ts';
@@ -43,6 +46,8 @@ import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
 import { KeyedGate } from './keyed-gate.ts';
 import type { Logger } from './logger.ts';
+import { exportJobs } from './records/exports.ts';
+import { openStorage } from './storage/storage.ts';
 import { openDatabases } from './open-databases.ts';
 import { accountName } from './account-name.ts';
 import { localOperator } from './operators/sign-in/identity.ts';
@@ -168,7 +173,13 @@ export async function startApp(
       ],
       schemas,
     );
-    const handlers: Handler[] = [...otherHandlers];
+    const storage = openStorage(config);
+    const jobs = new JobQueue(pool);
+    const jobWatch = new JobWatch(pool, logger);
+    startup.onClose(() => jobWatch.close());
+    const work = { pool: pools.jobs, jobs, storage, newId, logger };
+    const tracked = { EXPORT: exportJobs(work) };
+    const handlers = [trackedHandler(work, tracked), tidyHandler(work, tracked), ...otherHandlers];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
@@ -211,7 +222,6 @@ export async function startApp(
     startup.onClose(startSearchBackfill(pool, logger));
     const searchTurns = new SearchTurns(pool);
     const logTail = new LogTail(pool, bus, logger);
-    const jobs = new JobQueue(pool);
 
     const payloads = payloadMaker(() => services);
     const webhooks = new Webhooks({
@@ -222,6 +232,8 @@ export async function startApp(
       endpoints: new Endpoints(config),
       serverId: () => lease.claimant(),
     });
+
+    const origin = config.publicUrl ?? reachable(server.url);
 
     const services: Services = {
       pool,
@@ -247,6 +259,9 @@ export async function startApp(
       payloads,
       webhooks,
       jobs,
+      jobWatch,
+      storage,
+      publicUrl: origin,
       visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
@@ -262,7 +277,6 @@ export async function startApp(
         })
       : null;
     startup.onClose(() => localSignIn?.close());
-    const origin = config.publicUrl ?? reachable(server.url);
     const signIn =
       config.oidc && new OperatorSignIn({ pool, newId, logger }, { organizationId, origin, provider: config.oidc });
     const sessionCookie = config.oidc && new SessionCookie(origin);
@@ -295,6 +309,7 @@ export async function startApp(
       },
     });
     jobWorkers.start();
+    await scheduleTidying(jobs, true);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

@@ -14,6 +14,7 @@ import type { PersistedOperations } from './graphql/persisted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { WebChatOrigins } from './inboxes/origins.ts';
 import type { Logger } from './logger.ts';
+import { download, EXPORTS_PATH } from './records/download.ts';
 import { Listener, refuse } from './server/listener.ts';
 import { isSignInRoute, signInRoute, type SignInRoutesOptions } from './server/sign-in-routes.ts';
 import { Strangers } from './server/strangers.ts';
@@ -107,11 +108,13 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/health') return respond(res, 200, { status: 'ok' });
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path)) {
+    const isDownload = path.startsWith(EXPORTS_PATH);
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path) && !isDownload) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
+    if (isDownload) return download(api.services, req, res);
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
     if (isSignInRoute(path)) {
       if (api.signIn) return signInRoute(api.signIn, path, req, res);

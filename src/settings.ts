@@ -259,7 +259,7 @@ export const environment = z.object({
     }),
   PUBLIC_URL: z.string().transform(toOrigin).optional().register(about, {
     description:
-      'Where browsers reach the server. Sessions of operators count only in pages of exactly this origin. Unset: `http://`, `HOST` and `PORT`.',
+      'Where browsers reach the server; addresses of downloads begin with it. Sessions of operators count only in pages of exactly this origin. Unset: `http://`, `HOST` and `PORT`.',
     allowed: 'an origin, such as https://parley.example.com, without a path',
   }),
   OIDC_ISSUER: z

@@ -1,4 +1,4 @@
-import { getNamedType, isLeafType, isObjectType, isUnionType } from 'graphql';
+import { getNamedType, isInterfaceType, isLeafType, isObjectType, isUnionType } from 'graphql';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { beginning, encodeEventPosition } from '../src/conversations/log/tail.ts';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
@@ -38,6 +38,7 @@ interface Things {
   inboxKey: string;
   corpus: string;
   article: string;
+  job: string;
   unanswered: string;
   key: string;
   operator: string;
@@ -142,9 +143,14 @@ const table: Record<string, Row> = {
     (t) => `result: nodes(ids: [${q(t.conversation)}, ${q(t.reply)}]) { id }`,
     [ok, ok, no, ok, ok, 'empty', 'empty'],
   ),
+  'Query.organization': query(() => 'result: organization { id }', only.readsOwn),
   'Query.organizationEvents': query(
     () => 'result: organizationEvents { nodes { event { conversationId } } }',
     only.grantsOwn,
+  ),
+  'Query.records': query(
+    () => 'result: records(filter: { startDate: "2026-01-01", endDate: "2026-12-31" }) { nodes { askedAt } }',
+    [ok, ok, no, no, no, no, 'empty'],
   ),
   'Query.operator': query((t) => `result: operator(id: ${q(t.operator)}) { id }`, only.reads),
   'Query.operators': query(() => 'result: operators { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
@@ -186,6 +192,7 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.blockContact': mutation('blockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
+  'Mutation.cancelJob': mutation('cancelJob', (t) => `jobId: ${q(t.job)}`, only.changes),
   'Mutation.changeState': mutation(
     'changeState',
     (t) => `conversationId: ${q(t.conversation)}, stateAfter: { systemMessage: "Be kind." }`,
@@ -280,6 +287,7 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hi" }, action: NONE`,
     participants.act,
   ),
+  'Mutation.startExport': mutation('startExport', () => 'kind: EVENTS, format: CSV', only.grantsOwn),
   'Mutation.setAvailability': mutation('setAvailability', () => 'availability: ONLINE', ...themselves),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
   'Mutation.startVisit': mutation('startVisit', (t) => `inboxKey: ${q(t.inboxKey)}`, everybody),
@@ -303,6 +311,7 @@ const table: Record<string, Row> = {
   'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
   'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
+  'Mutation.updateOrganization': mutation('updateOrganization', () => 'timeZone: "Europe/Berlin"', only.grantsOwn),
   'Mutation.updateConversation': mutation(
     'updateConversation',
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
@@ -330,6 +339,10 @@ const table: Record<string, Row> = {
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
     followers,
+  ),
+  'Subscription.jobProgress': subscription(
+    (t) => `jobProgress(id: ${q(t.job)}) { id }`,
+    [ok, ok, no, no, no, no, 'NOT_FOUND'],
   ),
   'Subscription.organizationEvents': subscription(
     () => `organizationEvents(after: ${q(encodeEventPosition(beginning))}) { event { conversationId } }`,
@@ -437,6 +450,12 @@ async function makeThings(): Promise<Things> {
   await prisma.corpus.create({ data: { id: corpusId, organizationId, name: 'Facts' } });
   await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Ada', runtime: 'knowledge' } });
   const corpus = encodeId('Corpus', corpusId);
+  const job = newId();
+  await server.services.pool.query(
+    `INSERT INTO job (id, organization_id, kind, input, secret, status)
+      SELECT $1, id, 'EXPORT', '{"kind": "EVENTS", "format": "CSV"}', '', 'DONE' FROM organization ORDER BY created_at LIMIT 1`,
+    [job],
+  );
   const { upserted } = await ask<{ upserted: { article: { id: string } } }>(
     server,
     `mutation {
@@ -475,6 +494,7 @@ async function makeThings(): Promise<Things> {
     inboxKey,
     corpus,
     article: upserted.article.id,
+    job: encodeId('Export', job),
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
     key: (await addKey(services, { organizationId })).id,
     operator: (await addOperator(server)).id,
@@ -648,12 +668,21 @@ describe('a key with `write` and without `read`', () => {
     expect(title).toBe('Hello');
   });
 
+  test('reads nothing of a job that it cancels', async () => {
+    const { job } = await makeThings();
+    const operation = `mutation { result: cancelJob(input: { jobId: ${q(job)} }) { ... on CancelJobPayload { job { id progress } } } }`;
+    const { status, errors } = await graphql<Answer>(await writer(), operation);
+    expect([status, errors?.[0]?.extensions?.code]).toEqual([403, 'FORBIDDEN']);
+  });
+
   test('reads no object without an identity either: none is in the result of a mutation, but what failures say', () => {
     const results = Object.values(schema.getMutationType()?.getFields() ?? {}).map(({ type }) => getNamedType(type));
     const members = results.flatMap((type) => (isUnionType(type) ? type.getTypes() : isObjectType(type) ? [type] : []));
     const held = members.flatMap((type) => Object.values(type.getFields()).map((field) => getNamedType(field.type)));
     const objects = new Set(held.filter((type) => !isLeafType(type)));
-    const unknown = [...objects].filter((type) => !isObjectType(type) || !type.getInterfaces().some(isNode));
+    const unknown = [...objects].filter(
+      (type) => !(isObjectType(type) || isInterfaceType(type)) || !type.getInterfaces().some(isNode),
+    );
     expect(unknown.map(({ name }) => name)).toEqual(['InputIssue']);
   });
 });

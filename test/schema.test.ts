@@ -58,6 +58,7 @@ const needingAliases = [
   'Node.position',
   'Node.role',
   'Node.status',
+  'Node.timeZone',
   'Node.title',
   'Node.url',
 ];

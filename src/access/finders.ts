@@ -27,12 +27,20 @@ export const finders = {
     services.prisma.conversation.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).conversation } }),
   Corpus: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.corpus.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).corpus } }),
+  Export: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('read')
+      ? services.prisma.job.findMany({ where: { id: { in: ids }, organizationId, kind: 'EXPORT' } })
+      : nothing,
   Handoff: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.handoff.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).handoff } }),
   Inbox: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
   Message: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
+  Organization: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('read')
+      ? services.prisma.organization.findMany({ where: { AND: [{ id: { in: ids } }, { id: organizationId }] } })
+      : nothing,
   Operator: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.operator.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).operator } }),
   UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>

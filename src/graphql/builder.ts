@@ -29,6 +29,7 @@ interface SchemaTypes {
     ChangeCursor: { Input: string; Output: string };
     EventPosition: { Input: string; Output: string };
     WebhookEvent: { Input: string; Output: string };
+    LocalDate: { Input: string; Output: string };
   };
   AuthScopes: Record<Scope, boolean>;
 }

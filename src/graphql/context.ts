@@ -7,6 +7,7 @@ import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { JobQueue } from '../jobs/queue.ts';
+import type { JobWatch } from '../jobs/watch.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
@@ -14,6 +15,7 @@ import type { Wire } from './delivery/wire.ts';
 import type { PayloadMaker } from '../webhooks/model.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
 /** Shared by all operations of this server. */
@@ -28,6 +30,10 @@ export interface Services extends ConversationServices {
   payloads: PayloadMaker;
   webhooks: Webhooks;
   jobs: JobQueue;
+  jobWatch: JobWatch;
+  storage: Storage;
+  /** Where clients reach the servers, for addresses that they are given. */
+  publicUrl: string;
 }
 
 /** The context of a resolver. */

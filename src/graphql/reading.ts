@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   type GraphQLError,
   type GraphQLSchema,
+  isInterfaceType,
   isObjectType,
   TypeInfo,
   visit,
@@ -31,7 +32,7 @@ export function faultsOfReading(
     visitWithTypeInfo(types, {
       Field(node) {
         const type = types.getParentType();
-        if (!isObjectType(type) || openFields.includes(node.name.value)) return;
+        if (!(isObjectType(type) || isInterfaceType(type)) || openFields.includes(node.name.value)) return;
         if (type.name === 'ApiKey' && scopes.includes('admin')) return;
         const field = `${type.name}.${node.name.value}`;
         if (type.getInterfaces().some(({ name }) => name === 'Node')) found.set(field, cannotRead(field, node));

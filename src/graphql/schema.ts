@@ -12,6 +12,8 @@ import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
+import '../jobs/schema.ts';
+import '../records/schema.ts';
 import '../operators/schema.ts';
 import '../webhooks/schema.ts';
 

@@ -1,0 +1,48 @@
+import type pg from 'pg';
+import { outsideOperations } from '../work-clock.ts';
+import type { JobKind } from '../generated/prisma/enums.ts';
+import type { JobQueue } from './queue.ts';
+import { type Handler, handle, type Task } from './task.ts';
+import { jobKey, type TrackedKind } from './tracked.ts';
+
+/** How often jobs are looked after, in milliseconds. */
+const EVERY_MS = 600_000;
+/** How many jobs one look tidies up at most; the next one goes on. */
+const BATCH = 100;
+
+export const tidyTask: Task<null> = { name: 'job.tidy', lane: 'quick', read: () => null };
+
+/** Has jobs looked after by and by, by one server at a time. `soon`: now, too. */
+export function scheduleTidying(jobs: JobQueue, soon = false): Promise<void> {
+  const runAt = new Date(Date.now() + (soon ? 0 : EVERY_MS));
+  return outsideOperations(() => jobs.add(tidyTask, null, { key: tidyTask.name, runAt, keepTime: soon }));
+}
+
+/** Ends jobs that nobody runs any more, removes what has expired, and forgets what failed in the queue long ago. */
+export function tidyHandler(
+  { pool, jobs }: { pool: pg.Pool; jobs: JobQueue },
+  kinds: Record<JobKind, TrackedKind>,
+): Handler {
+  return handle(tidyTask, async (_payload, { signal }) => {
+    await scheduleTidying(jobs);
+    await pool.query({
+      text: `UPDATE job SET status = 'FAILED', finished_at = now(), expires_at = now(),
+          error_detail = 'The servers that ran it stopped working, each time it was tried.'
+        WHERE status IN ('QUEUED', 'RUNNING') AND NOT EXISTS (
+          SELECT FROM graphile_worker.jobs q
+          WHERE q.key = $1 || job.id AND (q.attempts < q.max_attempts OR q.locked_at IS NOT NULL))`,
+      values: [jobKey('')],
+    });
+    const { rows } = await pool.query<{ id: string; kind: JobKind }>(
+      `SELECT id, kind FROM job WHERE expires_at <= now() AND status NOT IN ('QUEUED', 'RUNNING') LIMIT ${BATCH}`,
+    );
+    for (const job of rows) {
+      signal.throwIfAborted();
+      await kinds[job.kind].discard(job);
+      await pool.query(`UPDATE job SET expires_at = NULL, state = state || '{"parts": []}' WHERE id = $1`, [job.id]);
+    }
+    await pool.query(`SELECT FROM graphile_worker.complete_jobs(ARRAY(
+      SELECT id FROM graphile_worker.jobs
+      WHERE attempts >= max_attempts AND locked_at IS NULL AND updated_at < now() - interval '7 days' LIMIT 10000))`);
+  });
+}

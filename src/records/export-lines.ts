@@ -1,0 +1,98 @@
+import { Readable } from 'node:stream';
+import { isJsonObject, type JsonObject } from '../json.ts';
+import type { TrackedContext } from '../jobs/tracked.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { LineFormat } from './line-formats.ts';
+import type { Source } from './sources.ts';
+
+/** Rows and bytes after which a part ends. A part is what is lost at most when a server dies. */
+const [PART_ROWS, PART_BYTES] = [20_000, 16 * 1024 * 1024];
+
+/** What an export has come to. Its file is its parts, one after the other. */
+export interface ExportState {
+  rows: number;
+  bytes: number;
+  parts: string[];
+  /** Where the next part begins. Null: at the beginning, or nowhere because the file is whole. */
+  next: string | null;
+}
+
+export function readExportState(state: unknown): ExportState {
+  if (!isJsonObject(state)) return { rows: 0, bytes: 0, parts: [], next: null };
+  const { rows, bytes, parts, next } = state;
+  return {
+    rows: typeof rows === 'number' ? rows : 0,
+    bytes: typeof bytes === 'number' ? bytes : 0,
+    parts: Array.isArray(parts) ? parts.filter((part) => typeof part === 'string') : [],
+    next: typeof next === 'string' ? next : null,
+  };
+}
+
+export const asJson = ({ rows, bytes, parts, next }: ExportState): JsonObject => ({ rows, bytes, parts, next });
+
+export interface ExportRun {
+  source: Source;
+  storage: Storage;
+  /** The folder of the job's files, and what this run's files are called. */
+  folder: string;
+  claim: string;
+  context: TrackedContext;
+}
+
+/** Writes a file of lines in parts, going on after the parts that there are. Returns what it has come to. */
+export async function exportLines(run: ExportRun, format: LineFormat, begun: ExportState): Promise<ExportState> {
+  const { source, storage, folder, claim, context } = run;
+  const total = await source.count();
+  let state = begun;
+  for (;;) {
+    const part = { rows: 0, bytes: 0, next: state.next, isLast: false };
+    const isFirst = state.parts.length === 0;
+    const lines = async function* () {
+      if (isFirst) yield measured(format.head(source.columns));
+      while (part.rows < PART_ROWS && part.bytes < PART_BYTES) {
+        context.signal.throwIfAborted();
+        const page = await source.page(part.next);
+        for (const row of page.rows) {
+          part.rows += 1;
+          yield measured(format.line(source.columns, row));
+        }
+        if (total) context.progress(Math.min(0.99, (state.rows + part.rows) / total));
+        part.next = page.next;
+        if (page.next === null) {
+          part.isLast = true;
+          return;
+        }
+      }
+    };
+    const measured = (text: string) => {
+      const bytes = Buffer.from(text);
+      part.bytes += bytes.length;
+      return bytes;
+    };
+    const name = `${folder}/${String(state.parts.length).padStart(6, '0')}-${claim}`;
+    await storage.write(name, Readable.from(joined(lines()), { objectMode: false }));
+    state = {
+      rows: state.rows + part.rows,
+      bytes: state.bytes + part.bytes,
+      parts: [...state.parts, name],
+      next: part.next,
+    };
+    if (part.isLast) return state;
+    await context.save(asJson(state));
+  }
+}
+
+/** Joins small pieces into larger ones, of at most about 64 KiB beyond the largest piece. */
+async function* joined(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let waiting: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of pieces) {
+    waiting.push(piece);
+    bytes += piece.length;
+    if (bytes < 65_536) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(waiting);
+}

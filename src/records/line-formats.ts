@@ -1,0 +1,30 @@
+import type { Cell } from './sources.ts';
+
+/** A file of lines, which can be written in parts. */
+export interface LineFormat {
+  head(columns: readonly string[]): string;
+  line(columns: readonly string[], row: readonly Cell[]): string;
+}
+
+/** What a spreadsheet takes for the beginning of a formula. */
+const formula = /^[=+\-@\t\r]/;
+
+/** RFC 4180. A text that a spreadsheet would take for a formula has an apostrophe before it. */
+export const csv: LineFormat = {
+  head: (columns) => `${columns.join(',')}\r\n`,
+  line: (_columns, row) => `${row.map(csvField).join(',')}\r\n`,
+};
+
+function csvField(cell: Cell): string {
+  if (cell === null) return '';
+  if (typeof cell === 'number') return String(cell);
+  if (cell instanceof Date) return cell.toISOString();
+  const text = formula.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** One JSON object on each line. */
+export const jsonLines: LineFormat = {
+  head: () => '',
+  line: (columns, row) => `${JSON.stringify(Object.fromEntries(columns.map((name, i) => [name, row[i]])))}\n`,
+};

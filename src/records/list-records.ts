@@ -1,0 +1,74 @@
+import type { Queryable } from '../db.ts';
+import type { RecordFilter } from './filter.ts';
+
+/** A question with the reply that answers it: the latest, if it was regenerated. Null while there is none that has ended. */
+export interface QuestionRecord {
+  id: string;
+  createdAt: Date;
+  conversationId: string;
+  answerId: string | null;
+  answeredAt: Date | null;
+}
+
+export interface RecordQuery {
+  organizationId: string;
+  filter: RecordFilter;
+  after: { createdAt: Date; id: string } | null;
+  before: { createdAt: Date; id: string } | null;
+  limit: number;
+  inverted: boolean;
+}
+
+/** The time of a range of days in the organization's time zone. */
+export const withinDays = (time: string, start: string, end: string) =>
+  `${time} >= (${start}::date)::timestamp AT TIME ZONE o.time_zone AND ${time} < (${end}::date + 1)::timestamp AT TIME ZONE o.time_zone`;
+
+/** The reply that answers the question `m`. */
+export const answerOf = `LEFT JOIN LATERAL (
+  SELECT * FROM message r WHERE r.in_reply_to_id = m.id AND r.role = 'AGENT' AND r.status <> 'IN_PROGRESS'
+  ORDER BY r.position DESC LIMIT 1
+) a ON true`;
+
+/** `$1` the organization, `$2` and `$3` the days, `$4` the agent, `$5` the inbox, `$6` and `$7` what the texts contain. */
+export const recordConditions = `m.organization_id = $1 AND m.role = 'USER' AND ${withinDays('m.created_at', '$2', '$3')}
+  AND ($4::uuid IS NULL OR c.agent_id = $4) AND ($5::uuid IS NULL OR c.inbox_id = $5)
+  AND ($6::text IS NULL OR EXISTS (SELECT FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' AND f.text ILIKE $6))
+  AND ($7::text IS NULL OR EXISTS (SELECT FROM fragment f WHERE f.message_id = a.id AND f.kind = 'TEXT' AND f.text ILIKE $7))`;
+
+const containing = (text: string | null) => text && `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+
+/** The values of `recordConditions`. */
+export const recordValues = (organizationId: string, filter: RecordFilter) => [
+  organizationId,
+  filter.startDate,
+  filter.endDate,
+  filter.agentId,
+  filter.inboxId,
+  containing(filter.userMessage),
+  containing(filter.botMessage),
+];
+
+/** A page of records, oldest question first. */
+export async function listRecords(db: Queryable, query: RecordQuery): Promise<QuestionRecord[]> {
+  const { after, before } = query;
+  const way = query.inverted ? 'DESC' : 'ASC';
+  const { rows } = await db.query<QuestionRecord>({
+    text: `SELECT m.id, m.created_at AS "createdAt", m.conversation_id AS "conversationId", a.id AS "answerId",
+        a.completed_at AS "answeredAt"
+      FROM message m JOIN organization o ON o.id = m.organization_id
+      JOIN conversation c ON c.organization_id = m.organization_id AND c.id = m.conversation_id ${answerOf}
+      WHERE ${recordConditions}
+        AND ($8::timestamptz IS NULL OR (m.created_at, m.id) > ($8, $9::uuid))
+        AND ($10::timestamptz IS NULL OR (m.created_at, m.id) < ($10, $11::uuid))
+      ORDER BY m.created_at ${way}, m.id ${way} LIMIT $12`,
+    values: [
+      ...recordValues(query.organizationId, query.filter),
+      after?.createdAt ?? null,
+      after?.id ?? null,
+      before?.createdAt ?? null,
+      before?.id ?? null,
+      query.limit,
+    ],
+  });
+  return rows;
+}

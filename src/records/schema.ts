@@ -1,0 +1,3 @@
+import './schema/export.ts';
+import './schema/organization.ts';
+import './schema/records.ts';

@@ -1,0 +1,275 @@
+import { rmSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import readXlsxFile from 'read-excel-file/node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { encodeId } from '../src/ids.ts';
+import { exportSheet } from '../src/records/export-sheet.ts';
+import { openStorage } from '../src/storage/storage.ts';
+import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
+import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
+import { addQuestions } from './harness/questions.ts';
+import { useServer } from './harness/server.ts';
+import { createTemporaryFolder } from './harness/temporary-folder.ts';
+
+const dataDir = createTemporaryFolder();
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+const server = useServer({ config: { dataDir } });
+let conversationId: string;
+let foreign: Organization;
+
+const long = '𝄞'.repeat(20_000);
+beforeAll(async () => {
+  const { pool } = server.services;
+  const organizationId = await firstOrganization(server.services);
+  conversationId = await addQuestions(pool, organizationId, [
+    { question: 'Late on the 1st?', answer: 'Yes, in UTC.', at: new Date('2026-03-01T23:30:00Z') },
+    { question: '=1+1, "quoted"\nand more', answer: '@SUM(A1)', at: new Date('2026-03-02T12:00:00Z') },
+    { question: 'Nobody knows 100%', at: new Date('2026-03-03T12:00:00Z') },
+    { question: long, answer: '\u0007bell', at: new Date('2026-04-01T12:00:00Z') },
+  ]);
+  foreign = await addOrganization(server.services);
+});
+
+interface Job {
+  id: string;
+  __typename: string;
+  status: string;
+  progress: number;
+  rows: number;
+  bytes: number | null;
+  url: string | null;
+  format: string;
+}
+const jobFields = '... on Export { id __typename status progress rows bytes url format }';
+
+async function start(input: string, target: Target = server): Promise<Job> {
+  const { result } = await ask<{ result: { export: Job } }>(
+    target,
+    `mutation { result: startExport(input: { ${input} }) { __typename ... on StartExportPayload { export { ${jobFields} } }
+      ... on InvalidInputError { issues { path code } } } }`,
+  );
+  return result.export;
+}
+
+async function finished(id: string): Promise<Job[]> {
+  const jobs: Job[] = [];
+  for await (const { jobProgress } of subscribeWs<{ jobProgress: Job }>(
+    server,
+    `subscription { jobProgress(id: "${id}") { ${jobFields} } }`,
+  )) {
+    jobs.push(jobProgress);
+  }
+  return jobs;
+}
+
+async function file(input: string): Promise<{ job: Job; response: Response; body: Buffer }> {
+  const { id } = await start(input);
+  const job = (await finished(id)).at(-1);
+  if (!job?.url) throw new Error(`The export has no file: ${JSON.stringify(job)}`);
+  const response = await fetch(job.url);
+  return { job, response, body: Buffer.from(await response.arrayBuffer()) };
+}
+
+const march = 'filter: { startDate: "2026-03-01", endDate: "2026-03-31" }';
+
+async function questions(filter: string, target: Target = server): Promise<(string | null)[]> {
+  const { records } = await ask<{
+    records: { nodes: { question: { text: string }; answer: { text: string } | null }[] };
+  }>(
+    target,
+    `{ records(filter: { ${filter} }) { nodes { question { text } answer { text } askedAt conversation { id } } } }`,
+  );
+  return records.nodes.map(({ question }) => question.text);
+}
+
+describe('records', () => {
+  test('are questions with their answers, by days, and by both texts', async () => {
+    const days = 'startDate: "2026-03-01", endDate: "2026-03-03"';
+    expect(await questions(days)).toEqual(['Late on the 1st?', '=1+1, "quoted"\nand more', 'Nobody knows 100%']);
+    expect(await questions(`${days}, userMessage: "NOBODY"`)).toEqual(['Nobody knows 100%']);
+    expect(await questions(`${days}, userMessage: "100%"`)).toEqual(['Nobody knows 100%']);
+    expect(await questions(`${days}, userMessage: "1_1"`)).toEqual([]);
+    expect(await questions(`${days}, botMessage: "in utc"`)).toEqual(['Late on the 1st?']);
+    expect(await questions(days, { url: server.url, key: foreign.key })).toEqual([]);
+  });
+
+  test("have the days of the organization's time zone", async () => {
+    const second = 'startDate: "2026-03-02", endDate: "2026-03-02"';
+    expect(await questions(second)).toHaveLength(1);
+    const set = (timeZone: string) =>
+      ask<{ result: { __typename: string } }>(
+        server,
+        `mutation { result: updateOrganization(input: { timeZone: "${timeZone}" }) { __typename } }`,
+      );
+    await set('Europe/Berlin');
+    expect(await questions(second)).toEqual(['Late on the 1st?', '=1+1, "quoted"\nand more']);
+    expect((await set('Europe/Atlantis')).result.__typename).toBe('InvalidInputError');
+    await set('UTC');
+  });
+
+  test('pair a question that was answered anew with the latest answer', async () => {
+    const { pool } = server.services;
+    const { rows } = await pool.query<{ id: string }>(
+      `INSERT INTO message (id, conversation_id, organization_id, position, role, author, status, created_version, in_reply_to_id)
+        SELECT gen_random_uuid(), conversation_id, organization_id, 99, 'AGENT', '{}', 'STOPPED', 1, id
+        FROM message WHERE conversation_id = $1 AND position = 0 RETURNING id`,
+      [conversationId],
+    );
+    const { records } = await ask<{ records: { nodes: { answer: { id: string; status: string } }[] } }>(
+      server,
+      `{ records(filter: { startDate: "2026-03-01", endDate: "2026-03-01" }) { nodes { answer { id status } } } }`,
+    );
+    expect(records.nodes).toEqual([{ answer: { id: encodeId('Message', rows[0]?.id ?? ''), status: 'STOPPED' } }]);
+    await pool.query('DELETE FROM message WHERE id = $1', [rows[0]?.id]);
+  });
+
+  test.each([
+    ['reversed', 'startDate: "2026-03-02", endDate: "2026-03-01"'],
+    ['more than a year apart', 'startDate: "2025-01-01", endDate: "2026-01-02"'],
+    ['no days', 'startDate: "2026-02-30", endDate: "2026-03-01"'],
+    ['a time', 'startDate: "2026-02-01T00:00:00Z", endDate: "2026-03-01"'],
+  ])('are refused for dates that are %s', async (_what, dates) => {
+    const failure: unknown = await questions(dates).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(RefusedError);
+    expect(failure).toMatchObject({ errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] });
+  });
+});
+
+describe('an export', () => {
+  test('is a CSV file in which formulas are inert', async () => {
+    const { job, response, body } = await file(`kind: RECORDS, format: CSV, ${march}`);
+    expect(job).toMatchObject({ status: 'DONE', progress: 1, rows: 3, bytes: body.length });
+    expect(response.headers.get('content-type')).toContain('text/csv');
+    expect(response.headers.get('content-disposition')).toMatch(/^attachment; filename="records-.*\.csv"$/);
+    expect(response.headers.get('content-security-policy')).toContain('sandbox');
+    const text = body.toString();
+    expect(text).toMatch(/^askedAt,question,answeredAt,answer,.*\r\n/);
+    expect(text).toContain(
+      `2026-03-02T12:00:00.000Z,"'=1+1, ""quoted""\nand more",2026-03-02T12:00:00.000Z,'@SUM(A1),DONE,`,
+    );
+  });
+
+  test('is a file of JSON lines, each with the same fields', async () => {
+    const { body } = await file(`kind: MESSAGES, format: JSONL, ${march}`);
+    const lines = body
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line));
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toMatchObject({
+      conversationId: encodeId('Conversation', conversationId),
+      role: 'USER',
+      text: 'Late on the 1st?',
+      createdAt: '2026-03-01T23:30:00.000Z',
+    });
+  });
+
+  test('is an Excel file with types, texts that are no formulas, and long ones cut', async () => {
+    const { body } = await file(
+      'kind: RECORDS, format: XLSX, filter: { startDate: "2026-03-01", endDate: "2026-04-30" }',
+    );
+    const [sheet] = await readXlsxFile(body);
+    const rows = sheet?.data ?? [];
+    expect(rows[0]?.slice(0, 4)).toEqual(['askedAt', 'question', 'answeredAt', 'answer']);
+    expect(rows[2]?.slice(0, 4)).toEqual([
+      new Date('2026-03-02T12:00:00Z'),
+      '=1+1, "quoted"\nand more',
+      new Date('2026-03-02T12:00:00Z'),
+      '@SUM(A1)',
+    ]);
+    expect(rows[3]?.[3]).toBeNull();
+    const cut = String(rows[4]?.[1]);
+    expect(cut.length).toBeLessThanOrEqual(32_767);
+    expect(cut).toMatch(/^𝄞+… \[cut\]$/u);
+    expect(rows[4]?.[3]).toBe('bell');
+  });
+
+  test.each(['CONVERSATIONS', 'EVENTS'])('can be of %s', async (kind) => {
+    const filter = kind === 'EVENTS' ? '' : 'filter: { startDate: "2026-01-01", endDate: "2026-12-31" }';
+    const { body, job } = await file(`kind: ${kind}, format: JSONL, ${filter}`);
+    expect(body.toString().split('\n').length - 1).toBe(job.rows);
+  });
+
+  test('cannot be had by an address that is altered, for another, or expired', async () => {
+    const { job } = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    const url = new URL(job.url ?? '');
+    const changed = (change: (url: URL) => void) => {
+      const copy = new URL(url);
+      change(copy);
+      return fetch(copy).then(({ status }) => status);
+    };
+    const later = String(Number(url.searchParams.get('expires')) + 1);
+    expect(await changed(() => undefined)).toBe(200);
+    expect(await changed(({ searchParams }) => searchParams.set('expires', later))).toBe(404);
+    expect(await changed(({ searchParams }) => searchParams.set('expires', '1'))).toBe(404);
+    expect(await changed(({ searchParams }) => searchParams.delete('signature'))).toBe(404);
+    const other = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    expect(await changed((copy) => (copy.pathname = new URL(other.job.url ?? '').pathname))).toBe(404);
+  });
+
+  test('is refused without days, with days in the wrong order, and with texts where there are none', async () => {
+    const refused = async (input: string) => {
+      const { result } = await ask<{ result: { issues: { path: string[] }[] } }>(
+        server,
+        `mutation { result: startExport(input: { ${input} }) { ... on InvalidInputError { issues { path } } } }`,
+      );
+      return result.issues.map(({ path }) => path);
+    };
+    expect(await refused('kind: RECORDS, format: CSV')).toEqual([['filter']]);
+    const reversed = 'filter: { startDate: "2026-03-02", endDate: "2026-03-01" }';
+    expect(await refused(`kind: RECORDS, format: CSV, ${reversed}`)).toEqual([['filter', 'endDate']]);
+    const texts = 'filter: { startDate: "2026-03-01", endDate: "2026-03-01", userMessage: "x" }';
+    expect(await refused(`kind: MESSAGES, format: CSV, ${texts}`)).toEqual([['filter']]);
+    expect(await refused(`kind: EVENTS, format: CSV, since: "nowhere"`)).toEqual([['since']]);
+  });
+
+  test('that waits can be cancelled, and is then never run', async () => {
+    const { pool } = server.services;
+    // Another job of the organization's has the turn.
+    const organizationId = await firstOrganization(server.services);
+    await pool.query(
+      `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
+        ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test'`,
+      [`jobs of ${organizationId}`],
+    );
+    const { id } = await start(`kind: RECORDS, format: CSV, ${march}`);
+    const { result } = await ask<{ result: { job: Job } }>(
+      server,
+      `mutation { result: cancelJob(input: { jobId: "${id}" }) { ... on CancelJobPayload { job { id ${jobFields} } } } }`,
+    );
+    expect(result.job).toMatchObject({ id, status: 'CANCELLED', url: null });
+    await pool.query(
+      `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
+    );
+    expect((await finished(id)).map(({ status }) => status)).toEqual(['CANCELLED']);
+  });
+});
+
+test('a sheet that is full is followed by another', async () => {
+  const storage = openStorage({ dataDir });
+  const source = {
+    columns: ['n'],
+    count: () => Promise.resolve(5),
+    page: (after: string | null) => {
+      const n = Number(after ?? 0);
+      return Promise.resolve({ rows: [[n], [n + 0.5]], next: n < 2 ? String(n + 1) : null });
+    },
+  };
+  const context = {
+    signal: new AbortController().signal,
+    attempt: 1,
+    isLast: true,
+    progress: () => undefined,
+    save: () => Promise.resolve(),
+  };
+  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context }, 4);
+  const book = await buffer(Readable.from(await storage.read(state.parts[0] ?? '')));
+  expect(state).toMatchObject({ rows: 6, bytes: book.length });
+  const sheets = await readXlsxFile(book);
+  expect(sheets.map(({ data }) => data)).toEqual([
+    [['n'], [0], [0.5], [1], [1.5]],
+    [['n'], [2], [2.5]],
+  ]);
+});
