@@ -136,8 +136,10 @@ const valueTypes = [
   'KnowledgePassage',
   'OrganizationEvent',
   'PageInfo',
+  'Participant',
   'Playbook',
   'PlaybookPhase',
+  'Presence',
   'TokenUsage',
   'Viewer',
 ];

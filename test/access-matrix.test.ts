@@ -201,6 +201,15 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hi" }, action: NONE`,
     participants.act,
   ),
+  'Mutation.setTyping': mutation('setTyping', (t) => `conversationId: ${q(t.conversation)}, typing: true`, [
+    'InvalidInputError',
+    no,
+    'InvalidInputError',
+    ok,
+    ok,
+    missing,
+    'InvalidInputError',
+  ]),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
   'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
@@ -225,6 +234,10 @@ const table: Record<string, Row> = {
   ),
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
+    followers,
+  ),
+  'Subscription.conversationPresence': subscription(
+    (t) => `conversationPresence(conversationId: ${q(t.conversation)}) { conversationId }`,
     followers,
   ),
   'Subscription.organizationEvents': subscription(

@@ -82,12 +82,16 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffEnded: ['handoff'],
   FeedbackGiven: ['message'],
 
+  Participant: ['author', 'online', 'typing'],
+  Presence: ['conversationId', 'participants'],
+
   ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
   CreateConversationPayload: ['message', 'reply'],
   RateReplyPayload: ['reply'],
   RegenerateReplyPayload: ['reply'],
   SendMessagePayload: ['message', 'reply'],
+  SetTypingPayload: ['typing'],
   StartHandoffPayload: ['handoff'],
   StopReplyPayload: ['reply'],
 

@@ -8,6 +8,7 @@ import './schema/handoffs.ts';
 import './schema/lifecycle.ts';
 import './schema/note.ts';
 import './schema/organization-events.ts';
+import './schema/presence.ts';
 import './schema/queries.ts';
 import './schema/replies.ts';
 import './schema/send.ts';

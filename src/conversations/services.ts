@@ -9,6 +9,7 @@ import type { Logger } from '../logger.ts';
 import type { JsonObject } from '../json.ts';
 import type { ReplyRunner } from './reply-runner.ts';
 import type { LogEpoch } from './log/epoch.ts';
+import type { Presences } from './presence/presences.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
 import type { ConversationSearch } from './lists/search.ts';
@@ -20,6 +21,7 @@ export interface ConversationServices {
   bus: Bus;
   feedRegistry: FeedRegistry;
   logTail: LogTail;
+  presences: Presences;
   logEpoch: LogEpoch;
   search: ConversationSearch;
   runner: ReplyRunner;
