@@ -30,6 +30,9 @@ import type { Services } from './graphql/context.ts';
 import { noLongerServed } from './graphql/errors.ts';
 import { readPersistedOperations } from './graphql/persisted-operations.ts';
 import { newId } from './ids.ts';
+import { JobQueue } from './jobs/queue.ts';
+import type { Handler } from './jobs/task.ts';
+import { JobWorkers } from './jobs/workers.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
@@ -65,13 +68,14 @@ export interface App {
 
 /**
  * Listens, opens what the services need, and builds them. If a step fails or `signal` aborts, closes everything again. When `signal`
- * aborts, throws its reason.
+ * aborts, throws its reason. Runs `otherHandlers` beside the program's own.
  */
 export async function startApp(
   config: Config,
   logger: Logger,
   runtimes: readonly Runtime[] = [],
   signal: AbortSignal = new AbortController().signal,
+  otherHandlers: readonly Handler[] = [],
 ): Promise<App> {
   const startup = new Startup(config.shutdownSeconds, logger, signal);
   try {
@@ -152,12 +156,16 @@ export async function startApp(
       ],
       schemas,
     );
+    const handlers: Handler[] = [...otherHandlers];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
       newId,
       logger,
-      onLost: () => runner.fenceAll(),
+      onLost: () => {
+        runner.fenceAll();
+        jobWorkers.fence();
+      },
       onLag: (milliseconds) =>
         logger.warn(
           { milliseconds, ran: runningOperations.lately(milliseconds + 1000) },
@@ -180,6 +188,7 @@ export async function startApp(
       historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
+    const jobWorkers = new JobWorkers({ queuePool: pools.queue, pool: pools.vital, lease, logger, handlers });
     startup.onClose(() => lease.stop());
     await lease.start();
     const recovery = new Recovery({ pool: pools.vital, bus, lease, runner, logger });
@@ -190,6 +199,7 @@ export async function startApp(
     const logTail = new LogTail(pool, bus, logger);
     const presences = new Presences(pool, bus, logger);
     startup.onClose(() => presences.close());
+    const jobs = new JobQueue(pool);
 
     const services: Services = {
       pool,
@@ -212,6 +222,7 @@ export async function startApp(
       serverId: () => lease.claimant(),
       standing,
       replyLimits,
+      jobs,
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -233,7 +244,10 @@ export async function startApp(
         if (!bus.isConnected()) throw new Error('the event bus is not connected');
       },
     });
-    startup.onClose((shutdown) => stopServing({ server, runner, feedRegistry, logTail, ...config }, shutdown));
+    jobWorkers.start();
+    startup.onClose((shutdown) =>
+      stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
+    );
     startup.step('Is ready');
     return {
       services,

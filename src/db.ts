@@ -25,6 +25,10 @@ export const poolLimits = {
   replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000, keep: true },
   /** For the text of running replies: one statement at a time, and a second connection in case the first is dead. */
   checkpoints: { size: 2, statementMs: 3_000, lockMs: 1_000, waitMs: 3_000, keep: true },
+  /** For taking jobs from the queue: a connection that listens for each lane, and those that take and settle them. */
+  queue: { size: 5, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000 },
+  /** For what jobs do, which may read and change a lot. */
+  jobs: { size: 4, statementMs: 30_000, lockMs: 5_000, waitMs: 30_000 },
   /** For command-line programs, where a person can wait. */
   patient: { size: 2, statementMs: 600_000, lockMs: 60_000, waitMs: 10_000 },
 } as const satisfies Record<string, PoolLimits>;
@@ -37,8 +41,9 @@ export function openPool(
   connectionString: string,
   limits: PoolLimits,
   onIdleError: (error: Error) => void,
+  Pool: new (connectionString: string, limits: PoolLimits) => LimitedPool = LimitedPool,
 ): LimitedPool {
-  const pool = new LimitedPool(connectionString, limits);
+  const pool = new Pool(connectionString, limits);
   // A connection that dies while idle is replaced on next use.
   pool.on('error', onIdleError);
   // Nobody else listens to a connection in use between two statements, and an unhandled error would end the process.

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { Config } from './config.ts';
 import { openDatabase, openPool, poolLimits, type PrismaClient } from './db.ts';
 import type { PoolLimits } from './limited-pool.ts';
+import { ListeningPool } from './listening-pool.ts';
 import { ensureDatabase, startEmbeddedPostgres } from './postgres/embedded.ts';
 import { migrate } from './postgres/migrate.ts';
 import type { Startup } from './startup.ts';
@@ -26,6 +27,10 @@ export interface Databases {
   replies: pg.Pool;
   /** For the text of running replies. */
   checkpoints: pg.Pool;
+  /** For taking jobs from the queue. */
+  queue: pg.Pool;
+  /** For what jobs do. */
+  jobs: pg.Pool;
 }
 
 /** Starts the embedded PostgreSQL when no other is set, brings the database up to date, and opens the pools. */
@@ -40,8 +45,8 @@ export async function openDatabases(config: Config, startup: Startup): Promise<D
   const requests = { ...poolLimits.requests, size: config.databasePoolSize, pooler };
   const { pool, prisma, ...database } = openDatabase(url, requests, onIdleError);
   startup.onClose(() => database.close());
-  const openOwn = (ownUrl: string, limits: PoolLimits) => {
-    const own = openPool(ownUrl, limits, onIdleError);
+  const openOwn = (ownUrl: string, limits: PoolLimits, Pool?: typeof ListeningPool) => {
+    const own = openPool(ownUrl, limits, onIdleError, Pool);
     startup.onClose(() => own.end());
     return own;
   };
@@ -53,6 +58,8 @@ export async function openDatabases(config: Config, startup: Startup): Promise<D
     vital: openOwn(directUrl, { ...poolLimits.checkpoints, size: 1 }),
     replies: openOwn(url, { ...poolLimits.replies, pooler }),
     checkpoints: openOwn(url, { ...poolLimits.checkpoints, pooler }),
+    queue: openOwn(directUrl, poolLimits.queue, ListeningPool),
+    jobs: openOwn(url, { ...poolLimits.jobs, pooler }),
   };
 }
 

@@ -155,8 +155,8 @@ export const environment = z.object({
     .prefault('10')
     .register(about, {
       description:
-        'The most database connections that one server opens for client requests. It opens up to ten more for running ' +
-        'replies, the lease and the events.',
+        'The most database connections that one server opens for client requests. It opens up to twenty more for running ' +
+        'replies, jobs, the lease and the events.',
       allowed: 'a whole number from 1 to 100',
     }),
   KEEP_ALIVE_SECONDS: whole(1, 300).prefault('12').register(about, {

@@ -1,6 +1,7 @@
 import type { LogTail } from './conversations/lists/log-tail.ts';
 import type { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import type { Runner } from './generation/runner.ts';
+import type { JobWorkers } from './jobs/workers.ts';
 import type { HttpServer } from './server.ts';
 import type { Shutdown } from './shutdown-deadline.ts';
 
@@ -14,6 +15,7 @@ const SETTLE_MS = 3000;
 export interface Serving {
   server: Pick<HttpServer, 'drain' | 'stopAccepting' | 'accepted' | 'close'>;
   runner: Runner;
+  jobs: Pick<JobWorkers, 'stop'>;
   feedRegistry: FeedRegistry;
   logTail: LogTail;
   /** How long new work is still accepted, so that load balancers notice first. */
@@ -23,22 +25,22 @@ export interface Serving {
 }
 
 /**
- * What SIGTERM does, in order: says that it is not ready, drains, accepts nothing more, lets running replies end and settles the
- * others, tells followers the last events, closes the sockets. What the start opened is closed afterwards, last one first.
+ * What SIGTERM does, in order: says that it is not ready, drains, accepts nothing more, lets running replies and quick jobs end,
+ * settles the other replies and gives the other jobs back, tells followers the last events, closes the sockets. What the start opened is closed afterwards, last one first.
  */
 export async function stopServing(
-  { server, runner, feedRegistry, logTail, drainSeconds, graceSeconds }: Serving,
+  { server, runner, jobs, feedRegistry, logTail, drainSeconds, graceSeconds }: Serving,
   shutdown: Shutdown,
 ): Promise<void> {
   const spare = () => shutdown.remainingMs - SETTLE_MS - AFTER_REPLIES_MS;
   server.drain();
   if (shutdown.drain) await shutdown.patiently(never, Math.min(drainSeconds * 1000, spare()));
   server.stopAccepting();
-  await runner.stop(shutdown, {
-    operations: server.accepted.idle(),
-    graceMs: Math.min(graceSeconds * 1000, spare()),
-    settleMs: SETTLE_MS,
-  });
+  const limits = { graceMs: Math.min(graceSeconds * 1000, spare()), settleMs: SETTLE_MS };
+  await Promise.all([
+    runner.stop(shutdown, { operations: server.accepted.idle(), ...limits }),
+    jobs.stop(shutdown, limits),
+  ]);
   await feedRegistry.drain(LAST_EVENTS_MS);
   logTail.close();
   await server.close();

@@ -178,6 +178,7 @@ beforeAll(async () => {
     author: { kind: 'HUMAN_AGENT', displayName: 'Kim', externalId: HUSH },
   });
   await run('endHandoff', { conversationId });
+  await run('rateReply', { replyId: replyToControl, rating: 'UP' });
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
   const { cursor } = await run<{ cursor: string }>('endConversation', { conversationId });
   end = cursor;

@@ -128,7 +128,9 @@ describe('a request that is too large', () => {
   /** Sends for as long as somebody listens. */
   async function sendUntilClosed(socket: Socket, piece: Buffer): Promise<void> {
     const closed = once(socket, 'close').catch(() => undefined);
-    const more = () => void (socket.writable && socket.write(piece, (error) => error ?? setImmediate(more)));
+    const more = () => {
+      if (socket.writable) socket.write(piece, (error) => error ?? setImmediate(more));
+    };
     more();
     await closed;
   }

@@ -1,92 +1,14 @@
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decodeId, newId } from '../src/ids.ts';
-import { Chaos } from './harness/chaos.ts';
-import { createConversation, type MessageData, readMessage, send } from './harness/commands.ts';
+import { describe, expect, test } from 'vitest';
+import { newId } from '../src/ids.ts';
+import { createConversation, readMessage, send } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
-import { Fleet, type FleetServer } from './harness/fleet.ts';
+import type { FleetServer } from './harness/fleet.ts';
 import { textOf } from './harness/fold.ts';
-import { followByClient, followBySse, followByWebSocket } from './harness/followers.ts';
 import { record } from './harness/recording.ts';
-import { findRedis } from './harness/redis.ts';
-import { useRestartablePostgres } from './harness/restartable-postgres.ts';
-import { readLog } from './harness/rows.ts';
 import { storyOf } from './harness/storyteller.ts';
-import { type Asked, talk } from './harness/talk.ts';
+import { expectWholeLog, talkThroughChaos, throughChaos, useChaosStage } from './harness/talk-through-chaos.ts';
 
-const redis = await findRedis();
-const noRedis = 'skipped: REDIS_URL is unset, nothing answers on 127.0.0.1:6379, and there is no redis-server program';
-if (!redis) console.warn(`Chaos among servers with Redis between them is ${noRedis}.`);
-afterAll(() => redis?.release());
-
-const postgres = useRestartablePostgres();
-let pool: pg.Pool;
-beforeAll(() => {
-  pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
-  pool.on('error', () => undefined);
-});
-afterAll(() => pool.end());
-
-/** Servers with this between them, whose lease a server keeps that lives but has to wait for a busy processor. */
-function useFleet(eventsUrl: () => string): Fleet {
-  return new Fleet(() => ({ DATABASE_URL: postgres.url, EVENTS_URL: eventsUrl(), LEASE_SECONDS: '5' }));
-}
-
-const TURNS = 5;
-
-/** Conversations of `TURNS` replies each go on while chaos reigns, and for one more reply after it. */
-async function talkThroughChaos(fleet: Fleet, servers: number, talks: number): Promise<void> {
-  await fleet.resize(servers);
-  const agentId = await fleet.createStoryteller();
-  const running = new Set<Asked>();
-  const load = (server: FleetServer) => [...running].filter((asked) => asked.servers.has(server)).length;
-  const left = new AbortController();
-  const chaos = new Chaos({ fleet, postgres, load, signal: left.signal });
-  const over = chaos.reign();
-  const talking = Array.from({ length: talks }, (_, n) =>
-    talk({
-      fleet,
-      agentId,
-      random: chaos.random.fork(),
-      followers: [followByClient, n % 2 ? followByWebSocket : followBySse],
-      turns: TURNS,
-      beforeLast: over,
-      running,
-      signal: left.signal,
-    }),
-  );
-  const done = Promise.all([Promise.all(talking), over]);
-  const [talked] = await Promise.race([done, fleet.crash]).finally(() => left.abort());
-
-  const ends = talked.map(async ({ conversationId, replies, told }) => {
-    const stored = await Promise.all(replies.map(({ id }) => readMessage(chaos.random.pick(fleet.servers), id)));
-    for (const [n, reply] of replies.entries()) expectEnd(fleet, reply, stored[n]);
-    const truth = Object.fromEntries(stored.map(({ id, status, text }) => [id, { status, text }]));
-    for (const followed of told) expect(Object.fromEntries(followed)).toEqual(truth);
-    await expectWholeLog(conversationId, TURNS);
-    return stored.map(({ status }) => status);
-  });
-  const statuses = (await Promise.all(ends)).flat();
-  expect(statuses).toHaveLength(talks * TURNS);
-  expect(statuses).toContain('ERROR');
-}
-
-/** All of the story; or, if its server was killed, some of it and why. */
-function expectEnd(fleet: Fleet, { story, servers }: Asked, stored: MessageData | undefined): void {
-  if (stored?.status === 'ERROR' && [...servers].some((server) => fleet.wasKilled(server))) {
-    expect(stored.errorDetail).toMatch(/stopped working/);
-    expect(story.startsWith(stored.text)).toBe(true);
-  } else {
-    expect(stored).toMatchObject({ errorDetail: null, status: 'DONE', text: story });
-  }
-}
-
-/** No version left out or given twice, and so many replies ended, each once. */
-async function expectWholeLog(conversationId: string, replies: number): Promise<void> {
-  const log = await readLog(pool, decodeId('Conversation', conversationId) ?? '');
-  expect(log.map(({ version }) => version)).toEqual(log.map((_, n) => n + 1));
-  expect(log.filter(({ type }) => type === 'MessageCompleted')).toHaveLength(replies);
-}
+const stage = useChaosStage();
 
 interface Beginning {
   agentId: string;
@@ -113,17 +35,13 @@ async function beginReplies(server: FleetServer, { agentId, count, seconds, foll
 }
 
 async function countExpiredLeases(): Promise<number> {
-  const { rowCount } = await pool.query('SELECT FROM server WHERE expires_at < clock_timestamp()');
+  const { rowCount } = await stage.pool.query('SELECT FROM server WHERE expires_at < clock_timestamp()');
   return rowCount ?? 0;
 }
 
-const throughChaos = 'of them keep every promise while they are killed, cut off and left by their database';
-
 // A machine that starves a live server for a whole lease makes it one that died: that is tried once more.
 describe('servers with PostgreSQL between them', { timeout: 180_000, retry: 1 }, () => {
-  const fleet = useFleet(() => postgres.url);
-
-  test(`three ${throughChaos}`, () => talkThroughChaos(fleet, 3, 14));
+  const fleet = stage.useFleet();
 
   test('settle the replies of one that died, each once and within 10 seconds', async () => {
     const [dying, first, second] = await fleet.resize(3);
@@ -138,7 +56,7 @@ describe('servers with PostgreSQL between them', { timeout: 180_000, retry: 1 },
       const { status, text } = await readMessage(first, replyId);
       expect(status).toBe('ERROR');
       for (const { events } of followers) expect(textOf(events, replyId)).toBe(text);
-      await expectWholeLog(conversationId, 1);
+      await expectWholeLog(stage.pool, conversationId, 1);
     }
   });
 
@@ -169,19 +87,9 @@ describe('servers with PostgreSQL between them', { timeout: 180_000, retry: 1 },
       expect(settled[n]?.status).toBe('ERROR');
       for (const follower of followers) expect(textOf(await follower.ended(), replyId)).toBe(settled[n]?.text);
       expect(await readMessage(frozen, replyId)).toEqual(settled[n]);
-      await expectWholeLog(conversationId, 2);
+      await expectWholeLog(stage.pool, conversationId, 2);
     }
   });
 
-  test(`two ${throughChaos}`, () => talkThroughChaos(fleet, 2, 14));
+  test(`two ${throughChaos}`, () => talkThroughChaos(stage, fleet, { servers: 2, talks: 14 }));
 });
-
-describe.skipIf(!redis)(
-  `servers with Redis between them${redis ? '' : ` (${noRedis})`}`,
-  { timeout: 180_000, retry: 1 },
-  () => {
-    const fleet = useFleet(() => redis?.url ?? '');
-
-    test(`two ${throughChaos}`, () => talkThroughChaos(fleet, 2, 12));
-  },
-);

@@ -18,7 +18,12 @@ async function somebody(grants?: readonly string[]) {
   const contactId = await addContact(server.services, organizationId);
   const { conversation } = await createConversation(server, { contactId, action: 'NONE' });
   const { id: conversationId } = conversation;
-  const { reply } = await send(server, { conversationId, content: { text: 'Hello' }, awaitReply: true });
+  const { reply } = await send(server, {
+    conversationId,
+    content: { text: 'Hello' },
+    runtimeParameters: { wordsPerSecond: 0 },
+    awaitReply: true,
+  });
   const key = await mintToken(server, { contactId, ...(grants && { grants }) });
   return { contactId, conversationId, replyId: reply?.id ?? '', key, target: { url: server.url, key } };
 }

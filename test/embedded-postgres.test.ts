@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { ensureDatabase, startEmbeddedPostgres } from '../src/postgres/embedded.ts';
+import { type Bundle, bundle } from './harness/bundle.ts';
 import { execute } from './harness/database.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
@@ -31,11 +32,16 @@ function temporaryFolder(): string {
 }
 
 let pristine: string;
+let ownPostgres: Bundle;
 beforeAll(async () => {
+  ownPostgres = await bundle(join('test', 'harness', 'own-postgres.ts'));
   pristine = createTemporaryFolder();
   await (await start(pristine)).stop();
 });
-afterAll(() => rmSync(pristine, { recursive: true, force: true }));
+afterAll(() => {
+  rmSync(pristine, { recursive: true, force: true });
+  ownPostgres.remove();
+});
 
 /** A folder where PostgreSQL has been before: a copy, since creating a cluster takes long. */
 function usedFolder(): string {
@@ -58,8 +64,7 @@ function start(dataDir: string, log?: (line: string) => void) {
 
 /** Another process that starts PostgreSQL on `dataDir`, and the URL or the error that it reports. */
 async function startElsewhere(dataDir: string, ...options: 'durable'[]) {
-  const script = join(import.meta.dirname, 'harness', 'own-postgres.ts');
-  const child = spawn(process.execPath, ['--import', 'tsx', script, dataDir, ...options], {
+  const child = spawn(process.execPath, [ownPostgres.file, dataDir, ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   cleanups.push(() => kill(child));

@@ -151,4 +151,18 @@ describe('a title', () => {
   ])('of %j is %j', (text, title) => {
     expect(titleOf([{ kind: 'TEXT', text, metadata: {} }])).toBe(title);
   });
+
+  it.each([
+    ['characters of many marks', `e${'\u0301'.repeat(100)}`.repeat(19), 5],
+    ['one character of a thousand marks', `e${'\u0301'.repeat(1999)}`, 0],
+    ['faces of whole families', '👨‍👩‍👧‍👦'.repeat(79), 40],
+  ])('of %s is no longer than one that is given, and ends with a whole character', (_what, text, whole) => {
+    const title = titleOf([{ kind: 'TEXT', text, metadata: {} }]) ?? '';
+    expect(Buffer.byteLength(title)).toBeLessThanOrEqual(1024);
+    const [characters, all] = [title, text].map((each) => [...new Intl.Segmenter().segment(each)]);
+    expect(characters?.slice(0, -1).map(({ segment }) => segment)).toEqual(
+      all?.slice(0, whole).map(({ segment }) => segment),
+    );
+    expect(title.endsWith('…')).toBe(true);
+  });
 });

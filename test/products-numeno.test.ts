@@ -471,7 +471,7 @@ describe('messages', () => {
     });
   });
 
-  test('cannot be modified or deleted: no mutation names a message but to stop, regenerate or answer it', async () => {
+  test('cannot be modified or deleted: no mutation names a message but to stop, regenerate, rate or answer it', async () => {
     interface Introspection {
       __schema: { mutationType: { fields: { name: string; args: { type: { ofType: InputType } }[] }[] } };
     }
@@ -488,7 +488,12 @@ describe('messages', () => {
         .filter((field) => /^(id|.*(message|reply).*ids?)$/i.test(field.name))
         .map((field) => `${name}.${field.name}`),
     );
-    expect(naming.sort()).toEqual(['addAgentMessage.inReplyToId', 'regenerateReply.replyId', 'stopReply.replyId']);
+    expect(naming.sort()).toEqual([
+      'addAgentMessage.inReplyToId',
+      'rateReply.replyId',
+      'regenerateReply.replyId',
+      'stopReply.replyId',
+    ]);
   });
 
   test('stay as they are, whatever happens in the conversation later', async () => {

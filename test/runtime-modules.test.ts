@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { loadRuntimes } from '../src/agents/load-runtimes.ts';
 import { RuntimeError } from '../src/agents/runtime.ts';
 import { StartupError } from '../src/errors.ts';
@@ -9,14 +9,14 @@ import { ask } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
 import { execute, useDatabase } from './harness/database.ts';
 import { ModelServer } from './harness/model-server.ts';
-import { fromSources, usePrograms } from './harness/process.ts';
+import { usePrograms } from './harness/process.ts';
 import { createLogger } from '../src/logger.ts';
 
 const logger = createLogger({ level: 'silent' });
 
 const database = useDatabase();
 // A runtime is written in TypeScript there.
-const programs = usePrograms({ args: fromSources });
+const programs = usePrograms({ args: () => ['--import', 'tsx', inject('program')] });
 const service = new ModelServer();
 let folder: string;
 

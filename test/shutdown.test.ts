@@ -202,7 +202,7 @@ describe('a server that is told to terminate', () => {
     const proxy = await tcpProxy(server.databaseUrl);
     const brief = await startServer(proxy.url, {
       runtimes: [runtime],
-      config: { graceSeconds: 0, shutdownSeconds: 8 },
+      config: { graceSeconds: 0, shutdownSeconds: 4 },
     });
     await begin(brief, 'Nobody stores this.');
     proxy.silence();

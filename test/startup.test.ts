@@ -2,11 +2,10 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createDatabase, useDatabase } from './harness/database.ts';
-import { fromSources, usePrograms } from './harness/process.ts';
+import { usePrograms } from './harness/process.ts';
 
 const database = useDatabase();
 const programs = usePrograms();
-const started = usePrograms({ args: fromSources });
 
 let taken: Server;
 let takenPort: number;
@@ -75,7 +74,7 @@ test('a start that succeeds says where it listens, and the key once', { timeout:
   const empty = await createDatabase();
   onTestFinished(() => empty.drop());
   const env = { DATABASE_URL: empty.url, LOG_LEVEL: 'warn' };
-  const first = await started.start(env);
+  const first = await programs.start(env);
   expect(first.stdout).toContain(`${first.url}/graphql`);
   const key = /parley_\S{20,}/.exec(first.stdout)?.[0];
   expect(key).toBeDefined();
@@ -86,7 +85,7 @@ test('a start that succeeds says where it listens, and the key once', { timeout:
   expect(first.stderr).toBe('');
   expect(await first.kill('SIGTERM')).toBe(0);
 
-  const second = await started.start(env);
+  const second = await programs.start(env);
   expect(second.stdout).not.toMatch(/parley_/);
   expect((await fetch(`${second.url}/graphql`, { ...query, headers })).status).toBe(200);
 });

@@ -5,6 +5,7 @@ import type { Viewer } from '../access/viewer.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
+import type { JobQueue } from '../jobs/queue.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
@@ -20,6 +21,7 @@ export interface Services extends ConversationServices {
   runningOperations: RunningOperations;
   standing: Standing;
   replyLimits: ReplyLimits;
+  jobs: JobQueue;
 }
 
 /** The context of a resolver. */

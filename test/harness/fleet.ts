@@ -36,6 +36,8 @@ export class Fleet {
   private readonly programs: Programs;
   private readonly running = new Set<FleetServer>();
   private readonly killed = new Set<FleetServer>();
+  /** What was answered to requests that were made again, by its name. */
+  private readonly failures: string[] = [];
   private onCrash: (error: Error) => void = () => undefined;
 
   /** `settings` are asked for at each start. */
@@ -115,6 +117,13 @@ export class Fleet {
     return encodeId('Agent', id);
   }
 
+  summaryOfFailures(): string {
+    const names = [...new Set(this.failures)];
+    return (
+      names.map((name) => `${this.failures.filter((each) => each === name).length} × ${name}`).join(', ') || 'nothing'
+    );
+  }
+
   /** Asks any server, and again whenever the answer is that something was not there just now. */
   async ask<T>(random: Random, request: (server: FleetServer) => Promise<T>): Promise<T> {
     for (;;) {
@@ -122,10 +131,17 @@ export class Fleet {
         return await request(random.pick(this.servers));
       } catch (error) {
         if (!mayPass(error)) throw error;
+        this.failures.push(nameOf(error));
         await sleep(50);
       }
     }
   }
+}
+
+function nameOf(error: unknown): string {
+  if (error instanceof RefusedError)
+    return error.errors.map(({ extensions }) => String(extensions?.code)).join(' and ');
+  return 'no answer';
 }
 
 const passing = new Set<unknown>(['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE']);

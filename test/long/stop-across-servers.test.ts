@@ -1,0 +1,3 @@
+import { testStopsAcrossServers } from '../harness/stops-across-servers.ts';
+
+testStopsAcrossServers(100);
