@@ -179,6 +179,15 @@ const table: Record<string, Row> = {
     no,
     missing,
   ]),
+  'Mutation.markRead': mutation('markRead', (t) => `conversationId: ${q(t.conversation)}, position: 0`, [
+    no,
+    no,
+    no,
+    ok,
+    ok,
+    missing,
+    no,
+  ]),
   'Mutation.mergeContacts': mutation(
     'mergeContacts',
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,

@@ -22,7 +22,7 @@ test('two hundred who follow one conversation are all told who types', { timeout
   await script.begin('Once ');
   const id = decodeId('Conversation', conversation.id) ?? '';
   const version = async () =>
-    (await pool.query('SELECT version, xmin::text FROM conversation WHERE id = $1', [id])).rows[0];
+    (await pool.query<object>('SELECT version, xmin::text FROM conversation WHERE id = $1', [id])).rows[0];
   const before = await version();
 
   const sockets = Array.from({ length: FOLLOWERS }, () => openSocket(server));
@@ -53,5 +53,5 @@ test('two hundred who follow one conversation are all told who types', { timeout
   );
   expect(await version()).toEqual(before);
   await Promise.all([...texts, ...people].map((each) => each.leave()));
-  await Promise.all(sockets.map((socket) => socket.dispose()));
+  for (const socket of sockets) await socket.dispose();
 });

@@ -168,7 +168,7 @@ test('a key says for whom it types, and a person does not', async () => {
 
 test('nothing is written, and the version stays', async () => {
   const state = async () => {
-    const { rows } = await server.services.pool.query(
+    const { rows } = await server.services.pool.query<object>(
       `SELECT version, updated_at, xmin::text, (SELECT count(*) FROM event WHERE conversation_id = c.id) AS events
         FROM conversation c WHERE id = $1`,
       [decodeId('Conversation', conversationId)],
@@ -177,6 +177,7 @@ test('nothing is written, and the version stays', async () => {
   };
   const before = await state();
   const watching = watch(server);
+  await watching.until((events) => events.length > 0);
   await type(person, true);
   await untilSeen(watching, ([robin]) => robin?.typing === true);
   expect(await state()).toEqual(before);

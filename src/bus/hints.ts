@@ -21,6 +21,8 @@ export type PresenceHint =
   | { kind: 'who-is-there'; conversationId: string }
   /** Somebody is there. `typing` is left out if there is nothing to say of it. */
   | { kind: 'present'; conversationId: string; person: string; author: HintAuthor; typing?: boolean }
+  /** The contact has read up to a position. */
+  | { kind: 'read'; conversationId: string; position: number }
   /** Somebody is no longer there, on the server that says so. */
   | { kind: 'absent'; conversationId: string; person: string };
 

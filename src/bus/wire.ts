@@ -39,6 +39,7 @@ const hintSchema = z.discriminatedUnion('kind', [
     author: authorSchema,
     typing: z.boolean().optional(),
   }),
+  z.object({ kind: z.literal('read'), conversationId: name, position: count }),
   z.object({ kind: z.literal('absent'), conversationId: name, person: name }),
   z.object({ kind: z.literal('revoked'), keyId: name }),
 ]) satisfies z.ZodType<Hint>;

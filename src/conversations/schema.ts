@@ -10,6 +10,7 @@ import './schema/note.ts';
 import './schema/organization-events.ts';
 import './schema/presence.ts';
 import './schema/queries.ts';
+import './schema/read-marks.ts';
 import './schema/replies.ts';
 import './schema/send.ts';
 import './schema/subscriptions.ts';

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
-import type { Person } from '../../access/person.ts';
+import { CONTACT, type Person } from '../../access/person.ts';
 import type { Audience } from '../../access/visibility.ts';
 import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
 import type { Logger } from '../../logger.ts';
 import { outsideOperations } from '../../work-clock.ts';
-import { type Presence, type PresenceTimes, Room } from './room.ts';
+import { type Presence, type PresenceTimes, Room, type RoomFacts } from './room.ts';
 
 export interface PresencesTimes extends PresenceTimes {
   /** How often the other servers are asked who is there, in milliseconds. Each who is there must be heard several times. */
@@ -118,6 +118,8 @@ export class Presences implements HintListener {
       }
     } else if (hint.kind === 'present') {
       this.rooms.get(hint.conversationId)?.see({ id: hint.person, author: hint.author }, hint.typing);
+    } else if (hint.kind === 'read') {
+      this.rooms.get(hint.conversationId)?.read(hint.position);
     } else if (hint.kind === 'absent') {
       this.rooms.get(hint.conversationId)?.lose(hint.person);
       // They may follow on this server as well.
@@ -171,9 +173,11 @@ export class Presences implements HintListener {
   private async look(rooms: readonly Room[]): Promise<void> {
     if (rooms.length === 0) return;
     try {
-      const { rows } = await this.pool.query<{ id: string; assignee: string | null }>({
+      const { rows } = await this.pool.query<{ id: string } & RoomFacts>({
         name: 'facts-of-rooms',
-        text: `SELECT c.id, h.assignee FROM conversation c LEFT JOIN handoff h ON h.id = c.handoff_id AND h.accepted_at IS NOT NULL
+        text: `SELECT c.id, h.assignee, r.position AS "contactReadPosition" FROM conversation c
+          LEFT JOIN read_mark r ON r.conversation_id = c.id AND r.reader = '${CONTACT}'
+          LEFT JOIN handoff h ON h.id = c.handoff_id AND h.accepted_at IS NOT NULL
           WHERE c.id = ANY($1::uuid[])`,
         values: [rooms.map(({ conversationId }) => conversationId)],
       });

@@ -27,12 +27,16 @@ export interface Participant {
 export interface Presence {
   conversationId: string;
   participants: readonly Participant[];
+  /** Up to where the contact has read. Null if unknown, and for end users. */
+  contactReadPosition: number | null;
 }
 
 /** What the database says of a conversation. */
 export interface RoomFacts {
   /** Who has accepted the handoff in force. Null if nobody has. */
   assignee: string | null;
+  /** Up to where the contact has read. Null if unknown. */
+  contactReadPosition: number | null;
 }
 
 interface Seen {
@@ -52,7 +56,7 @@ export class Room {
   closed = false;
   private readonly times: PresenceTimes;
   private readonly people = new Map<string, Seen>();
-  private facts: RoomFacts = { assignee: null };
+  private facts: RoomFacts = { assignee: null, contactReadPosition: null };
   private shown: Record<Audience, Presence>;
   private timer: NodeJS.Timeout | null = null;
   private toldAt = -Infinity;
@@ -60,7 +64,8 @@ export class Room {
   constructor(conversationId: string, times: PresenceTimes) {
     this.conversationId = conversationId;
     this.times = times;
-    this.shown = { OPERATORS: { conversationId, participants: [] }, END_USERS: { conversationId, participants: [] } };
+    const empty = { conversationId, participants: [], contactReadPosition: null };
+    this.shown = { OPERATORS: empty, END_USERS: { ...empty } };
   }
 
   presenceFor(audience: Audience): Presence {
@@ -86,8 +91,13 @@ export class Room {
   }
 
   learn(facts: RoomFacts): void {
-    this.facts = facts;
+    this.facts = { ...facts, contactReadPosition: later(facts.contactReadPosition, this.facts.contactReadPosition) };
     this.changed();
+  }
+
+  /** The contact has read up to a position. */
+  read(position: number): void {
+    this.learn({ ...this.facts, contactReadPosition: position });
   }
 
   /** Nobody watches any more, or the conversation is gone. */
@@ -117,8 +127,12 @@ export class Room {
       lastSeenAt,
     }));
     const shown = {
-      OPERATORS: { conversationId, participants: all },
-      END_USERS: { conversationId, participants: all.filter(({ author }) => has(this.facts, author)) },
+      OPERATORS: { conversationId, participants: all, contactReadPosition: this.facts.contactReadPosition },
+      END_USERS: {
+        conversationId,
+        participants: all.filter(({ author }) => has(this.facts, author)),
+        contactReadPosition: null,
+      },
     };
     let isNew = false;
     for (const audience of ['OPERATORS', 'END_USERS'] as const) {
@@ -151,6 +165,11 @@ export class Room {
 /** Whether somebody has the handoff. A human behind an API key is known by the name that the handoff was accepted with. */
 function has({ assignee }: RoomFacts, { kind, externalId, displayName }: Author): boolean {
   return kind === 'HUMAN_AGENT' && assignee !== null && (externalId === assignee || displayName === assignee);
+}
+
+/** A mark only moves forward, so what is read late may be older than what is known. */
+function later(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other);
 }
 
 function endsOf({ onlineUntil, typingUntil }: Seen): number[] {

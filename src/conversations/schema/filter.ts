@@ -1,3 +1,4 @@
+import { readerOf } from '../../access/person.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import { badUserInput } from '../../graphql/errors.ts';
 import type { ConversationFilter } from '../lists/list-conversations.ts';
@@ -30,6 +31,10 @@ export const ConversationFilterInput = builder.inputType('ConversationFilter', {
         'At most 1 KiB. Only the first 20 words count.',
     }),
     labels: t.stringList({ description: 'Only operators may give it. It has all of these labels.' }),
+    unread: t.boolean({
+      description:
+        'Whether there are messages of the other side after your own mark. Not for an API key, which has none, and not for `conversationChanges`.',
+    }),
     metadata: t.field({
       type: 'JSONObject',
       description: 'Only operators may give it. The metadata contains this object.',
@@ -39,9 +44,13 @@ export const ConversationFilterInput = builder.inputType('ConversationFilter', {
   }),
 });
 
-/** Refuses what only operators may filter by. */
-export function checkFilter({ confinedTo }: Viewer, filter: ConversationFilter | null | undefined): void {
-  if (!confinedTo || !filter) return;
+/** Refuses what the viewer may not filter by. */
+export function checkFilter(viewer: Viewer, filter: ConversationFilter | null | undefined): void {
+  if (!filter) return;
+  if (filter.unread != null && readerOf(viewer) === null) {
+    throw badUserInput('`filter.unread` is for people: an API key has no read mark.');
+  }
+  if (!viewer.confinedTo) return;
   for (const name of ['metadata', 'labels'] as const) {
     if (filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
   }

@@ -39,6 +39,10 @@ const PresenceRef = builder.objectRef<Presence>('Presence').implement({
       description: 'At most 100. For a client token only who has the handoff.',
       resolve: ({ participants }) => [...participants],
     }),
+    contactReadPosition: t.exposeInt(
+      'contactReadPosition',
+      operatorsOnly('Up to which position the end user has read. Null when unknown.'),
+    ),
   }),
 });
 
