@@ -64,7 +64,7 @@ builder.subscriptionField('conversationPresence', (t) =>
       const id = await findConversation(context, conversationId);
       if (id === null) throw notFound('There is no such conversation.');
       return new SharedSource(
-        context.viewer,
+        context,
         cancellable((signal) => watch(context, id, signal)),
       );
     },

@@ -1,6 +1,7 @@
 import { type DocumentNode, execute, type ExecutionArgs, type ExecutionResult, Kind, visit } from 'graphql';
 import type { Viewer } from '../../access/viewer.ts';
 import type { Feed } from '../../conversations/stream/feed.ts';
+import { createContext, type GraphQLContext } from '../context.ts';
 import type { Operation } from './executor.ts';
 import { Group } from './group.ts';
 import type { LiveSource } from './live-source.ts';
@@ -31,12 +32,14 @@ export class Groups {
   }
 
   /** Makes the result of an event for a viewer's operation, once for all subscribers with the same who are given the same object. */
-  shared(viewer: Viewer, args: ExecutionArgs): (event: object) => Promise<ExecutionResult> {
+  shared({ services, viewer }: GraphQLContext, args: ExecutionArgs): (event: object) => Promise<ExecutionResult> {
     const key = JSON.stringify([this.keyOfOperation(args), keyOfViewer(viewer)]);
     return (event) => {
       const results = this.results.get(event) ?? new Map<string, Promise<ExecutionResult>>();
       this.results.set(event, results);
-      const result = results.get(key) ?? Promise.resolve(execute({ ...args, rootValue: event }));
+      const result =
+        results.get(key) ??
+        Promise.resolve(execute({ ...args, contextValue: createContext(services, viewer), rootValue: event }));
       results.set(key, result);
       return result;
     };

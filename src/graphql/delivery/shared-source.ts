@@ -1,12 +1,12 @@
-import type { Viewer } from '../../access/viewer.ts';
+import type { GraphQLContext } from '../context.ts';
 
 /** Events that are the same objects for all subscribers who see the same, so that each is executed once for them. */
 export class SharedSource<T extends object> implements AsyncIterable<T> {
-  readonly viewer: Viewer;
+  readonly context: GraphQLContext;
   private readonly events: AsyncIterableIterator<T>;
 
-  constructor(viewer: Viewer, events: AsyncIterableIterator<T>) {
-    this.viewer = viewer;
+  constructor(context: GraphQLContext, events: AsyncIterableIterator<T>) {
+    this.context = context;
     this.events = events;
   }
 

@@ -11,7 +11,7 @@ export async function subscribe(
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   const source = await createSourceEventStream(args);
   if (!(Symbol.asyncIterator in source)) return source;
-  if (source instanceof SharedSource) return executed(source, groups.shared(source.viewer, args));
+  if (source instanceof SharedSource) return executed(source, groups.shared(source.context, args));
   if (!(source instanceof LiveSource)) return executed(source, (event) => execute({ ...args, rootValue: event }));
   const { schema, document, operationName, variableValues } = args;
   return new Subscriber(groups, source, { schema, document, operationName, variableValues });
