@@ -26,15 +26,26 @@ test('two hundred who follow one conversation are all told who types', { timeout
   const before = await version();
 
   const sockets = Array.from({ length: FOLLOWERS }, () => openSocket(server));
-  const followAll = (query: string): Recording<unknown>[] =>
-    sockets.map((socket) => record(subscribeWs(server, `subscription { ${query} }`, {}, { socket })));
-  const texts = followAll(`conversationEvents(conversationId: "${conversation.id}") { ... on FragmentDelta { text } }`);
-  const people = followAll(
-    `conversationPresence(conversationId: "${conversation.id}") { participants { author { displayName } typing } }`,
-  );
   const until = (all: Recording<unknown>[], text: string) =>
     Promise.all(all.map((each) => each.until((events) => JSON.stringify(events.at(-1) ?? '').includes(text))));
-  await Promise.all([until(texts, 'text'), until(people, 'participants')]);
+  /** A few at a time, so that each of them is there soon. */
+  const followAll = async (query: string, first: string): Promise<Recording<unknown>[]> => {
+    const all: Recording<unknown>[] = [];
+    while (all.length < FOLLOWERS) {
+      const more = sockets
+        .slice(all.length, all.length + 20)
+        .map((socket) => record(subscribeWs(server, `subscription { ${query} }`, {}, { socket })));
+      await until(more, first);
+      all.push(...more);
+    }
+    return all;
+  };
+  const ofConversation = `(conversationId: "${conversation.id}")`;
+  const texts = await followAll(`conversationEvents${ofConversation} { ... on FragmentDelta { text } }`, 'Once');
+  const people = await followAll(
+    `conversationPresence${ofConversation} { participants { author { displayName } typing } }`,
+    'participants',
+  );
 
   const took = { delta: [] as number[], typing: [] as number[] };
   for (let round = 0; round < ROUNDS; round += 1) {
