@@ -13,7 +13,7 @@ export interface PresenceTimes {
 const MOST_PEOPLE = 100;
 
 /** How often those who watch are told at most, in milliseconds. */
-const TELL_MS = 100;
+const TELL_MS = 20;
 
 /** Somebody in a conversation, as shown. */
 export interface Participant {

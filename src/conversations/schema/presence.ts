@@ -57,7 +57,7 @@ builder.subscriptionField('conversationPresence', (t) =>
     type: PresenceRef,
     authScopes: { read: true, participate: true },
     description:
-      'Who is in a conversation, and whether they type: at once, and again whenever that changes, at most ten times a second. Whoever ' +
+      'Who is in a conversation, and whether they type: at once, and again whenever that changes, at most fifty times a second. Whoever ' +
       'follows its events or its presence with a credential of a person is there. It completes when the conversation is deleted.',
     args: { conversationId: t.arg.id({ required: true, description: 'ID of the conversation, `conv_…`.' }) },
     subscribe: async (_root, { conversationId }, context) => {
