@@ -123,6 +123,7 @@ const importDirection = {
 /** GraphQL types that are values, pages, events, results or failures: they have no identity of their own. */
 const valueTypes = [
   'AgentRuntime',
+  'AttendedHours',
   'Author',
   'Canvas',
   'Citation',

@@ -8,6 +8,7 @@ import { LocalSignIn } from './access/local-sign-in.ts';
 import { openRateWindows, RateLimits } from './access/rate-limits.ts';
 import { ReplyLimits } from './access/reply-limits.ts';
 import { Standing } from './access/standing.ts';
+import { VisitLimit } from './access/visit-limit.ts';
 import { knowledgeRuntime } from './agents/knowledge/runtime.ts';
 import { modelRuntime } from './agents/model/runtime.ts';
 import type { Runtime } from './agents/runtime.ts';
@@ -33,6 +34,8 @@ import { newId } from './ids.ts';
 import { JobQueue } from './jobs/queue.ts';
 import type { Handler } from './jobs/task.ts';
 import { JobWorkers } from './jobs/workers.ts';
+import { WebChatOrigins } from './inboxes/origins.ts';
+import { startForgettingVisitors } from './inboxes/visits/forget.ts';
 import { SchemaChecker } from './json-schema/checker.ts';
 import { consult, keeper } from './knowledge/consult.ts';
 import { KnowledgeBase } from './knowledge/knowledge-base.ts';
@@ -195,6 +198,7 @@ export async function startApp(
     recovery.start();
     startup.onClose(() => recovery.stop());
     startup.onClose(startForgettingKeys(pool, logger));
+    startup.onClose(startForgettingVisitors(pool, logger));
     startup.onClose(startSearchBackfill(pool, logger));
     const logTail = new LogTail(pool, bus, logger);
     const presences = new Presences(pool, bus, logger);
@@ -223,6 +227,7 @@ export async function startApp(
       standing,
       replyLimits,
       jobs,
+      visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
       watchCaller: (caller, end) => connections.watch(caller, (why) => end(noLongerServed(why))),
     };
@@ -234,7 +239,12 @@ export async function startApp(
       authenticate: createAuthenticate({ credentials: new Credentials(pool), standing, keyUses, localSignIn }),
       localSignIn,
       connections,
-      rateLimits: new RateLimits(windows, { perKey: config.rateLimitPerKey, perContact: config.rateLimitPerContact }),
+      rateLimits: new RateLimits(windows, {
+        perKey: config.rateLimitPerKey,
+        perContact: config.rateLimitPerContact,
+        perAddress: config.visitLimitPerAddress,
+      }),
+      webChatOrigins: new WebChatOrigins(pool, logger),
       introspection: config.introspection,
       persisted,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,

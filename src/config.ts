@@ -38,6 +38,9 @@ const config = environment.transform((values) => ({
   persistedOperations: values.PERSISTED_OPERATIONS,
   persistedOperationsOnly: values.PERSISTED_OPERATIONS_ONLY,
   logLevel: values.LOG_LEVEL,
+  visitLimitPerAddress: values.VISIT_LIMIT_PER_ADDRESS,
+  visitLimitPerInbox: values.VISIT_LIMIT_PER_INBOX,
+  trustedProxies: values.TRUSTED_PROXIES,
   allowedOrigins: values.ALLOWED_ORIGINS,
 }));
 

@@ -11,6 +11,7 @@ export const idPrefixes = {
   Handoff: 'handoff',
   Inbox: 'inbox',
   Message: 'msg',
+  Operator: 'oper',
   UnansweredQuestion: 'unanswered',
 } as const;
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Authenticate } from './access/authenticate.ts';
 import type { Connections } from './access/connections.ts';
 import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
@@ -11,6 +12,7 @@ import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { AcceptedOperations } from './graphql/accepted-operations.ts';
 import type { PersistedOperations } from './graphql/persisted-operations.ts';
 import { createWebSockets } from './graphql/websocket-operations.ts';
+import type { WebChatOrigins } from './inboxes/origins.ts';
 import type { Logger } from './logger.ts';
 import { Listener, refuse } from './server/listener.ts';
 import { Strangers } from './server/strangers.ts';
@@ -19,6 +21,8 @@ export interface ServerOptions {
   port: number;
   host: string;
   allowedOrigins: readonly string[];
+  /** How many proxies stand before the server that tell whom a request comes from. */
+  trustedProxies: number;
   keepAliveSeconds: number;
   maxUnauthenticatedConnections: number;
   logger: Logger;
@@ -30,6 +34,7 @@ export interface ApiOptions {
   localSignIn: LocalSignIn | null;
   connections: Connections;
   rateLimits: RateLimits;
+  webChatOrigins: Pick<WebChatOrigins, 'has'>;
   introspection: boolean;
   persisted: PersistedOperations | null;
   maxSubscriptionsPerConnection: number;
@@ -57,13 +62,14 @@ export interface HttpServer {
  * cannot, before anything else is done.
  */
 export async function openHttpServer(options: ServerOptions): Promise<HttpServer> {
-  const { allowedOrigins, keepAliveSeconds, logger } = options;
+  const { allowedOrigins, trustedProxies, keepAliveSeconds, logger } = options;
   const strangers = new Strangers(options.maxUnauthenticatedConnections);
   const accepted = new AcceptedOperations();
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
-  function openApi({ services, authenticate, localSignIn, checkReady, ...rest }: ApiOptions) {
+  function openApi({ services, authenticate, localSignIn, webChatOrigins, checkReady, ...rest }: ApiOptions) {
+    const allowsOrigin = async (origin: string) => allowedOrigins.includes(origin) || webChatOrigins.has(origin);
     const common = {
       ...rest,
       services,
@@ -80,9 +86,10 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     };
     return {
       services,
-      yoga: createGraphQLServer({ ...common, allowedOrigins, graphiqlSignsIn: localSignIn !== null }),
+      yoga: createGraphQLServer({ ...common, allowsOrigin, trustedProxies, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
+      allowsOrigin,
       checkReady,
     };
   }
@@ -118,6 +125,18 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     }
   }
 
+  async function upgrade(
+    { sockets, allowsOrigin }: ReturnType<typeof openApi>,
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    const isAllowed = isOwnOrigin(req) || (await allowsOrigin(req.headers.origin ?? ''));
+    if (!isAllowed) refuse(socket, '403 Forbidden');
+    else if (accepted.isClosed) refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
+    else sockets.upgrade(req, socket, head);
+  }
+
   const listener = new Listener(
     {
       request(req, res) {
@@ -130,8 +149,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       upgrade(req, socket, head) {
         if (pathOf(req) !== GRAPHQL_PATH) refuse(socket, '404 Not Found');
         else if (!api || accepted.isClosed) refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');
-        else if (!isAllowedOrigin(req, allowedOrigins)) refuse(socket, '403 Forbidden');
-        else api.sockets.upgrade(req, socket, head);
+        else void upgrade(api, req, socket, head);
       },
     },
     // As long as a WebSocket may take to answer a ping.
@@ -182,10 +200,9 @@ const securityHeaders = [
   ['Content-Security-Policy', "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"],
 ] as const;
 
-/** Allows requests without an origin: they come from programs, not from web pages. */
-function isAllowedOrigin(req: IncomingMessage, allowed: readonly string[]): boolean {
-  const { origin, host } = req.headers;
-  return origin === undefined || allowed.includes(origin) || (URL.canParse(origin) && new URL(origin).host === host);
+/** Whether a request comes from a program, which names no origin, or from a page of this server. */
+function isOwnOrigin({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 }
 
 function respond(res: ServerResponse, status: number, body: object): void {

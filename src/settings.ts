@@ -179,7 +179,7 @@ export const environment = z.object({
   }),
   RATE_LIMIT_PER_KEY: whole(0, 1_000_000).prefault('6000').register(about, {
     description:
-      'How many operations per minute one API key may send, counted across all servers. Each root field counts. 0 means no limit.',
+      'How many operations per minute one API key or operator may send, counted across all servers. Each root field counts. 0 means no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
   RATE_LIMIT_PER_CONTACT: whole(0, 1_000_000)
@@ -207,6 +207,26 @@ export const environment = z.object({
         'How many tokens per minute models may read and write in replies to one person. Beyond that, client tokens cannot start replies. ' +
         '0 means no limit.',
       allowed: 'a whole number from 0 to 100000000',
+    }),
+  VISIT_LIMIT_PER_ADDRESS: whole(0, 1_000_000)
+    .prefault('60')
+    .register(about, {
+      description:
+        'How many visits per minute may start from one network address (of IPv6: from one /64), counted across all servers. 0 ' +
+        'means no limit.',
+      allowed: 'a whole number from 0 to 1000000',
+    }),
+  VISIT_LIMIT_PER_INBOX: whole(0, 1_000_000).prefault('600').register(about, {
+    description: 'How many visits per minute of one web chat may start, counted across all servers. 0 means no limit.',
+    allowed: 'a whole number from 0 to 1000000',
+  }),
+  TRUSTED_PROXIES: whole(0, 10)
+    .prefault('0')
+    .register(about, {
+      description:
+        'How many proxies stand before this server that add the address of their peer to `X-Forwarded-For`. 0: the header is ' +
+        'not believed, and all that comes through a proxy comes from its address.',
+      allowed: 'a whole number from 0 to 10',
     }),
   INTROSPECTION: z.enum(['on', 'off']).prefault('on').register(about, {
     description: 'Whether introspection and GraphiQL are available. Unset with `NODE_ENV=production`: `off`.',

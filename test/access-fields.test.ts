@@ -28,10 +28,13 @@ const ofOperatorsTypes = [
   'ContactBlockedError.contact',
   'EndHandoffPayload.handoff',
   'NotHandedOffError.conversation',
+  'OperatorSuspendedError.operator',
   'SendControlPayload.message',
   'SendControlPayload.reply',
   'StateChanged.after',
   'StateChanged.before',
+  'TakeOverPayload.handoff',
+  'TransferHandoffPayload.handoff',
 ];
 
 describe('the fields of what an end user is given', () => {

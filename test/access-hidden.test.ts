@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
-import { addContact, firstOrganization, mintToken } from './harness/access.ts';
+import { addContact, addOperator, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeSse, subscribeWs, type Target } from './harness/client.ts';
 import { send, trySend } from './harness/commands.ts';
 import { record } from './harness/recording.ts';
@@ -54,6 +54,7 @@ function secretsIn(value: unknown, found = new Map<string, unknown[]>()): Map<st
   return found;
 }
 
+let operator: Target;
 let owner: Target;
 let guest: Target;
 let organizationId: string;
@@ -63,10 +64,15 @@ let beginning: string;
 let end: string;
 let replyToControl: string;
 
-async function run<T = unknown>(name: string, input: Record<string, unknown>, selection = ''): Promise<T> {
+async function run<T = unknown>(
+  name: string,
+  input: Record<string, unknown>,
+  selection = '',
+  target: Target = server,
+): Promise<T> {
   const type = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   const { result } = await ask<{ result: { detail?: string } & T }>(
-    server,
+    target,
     `mutation ($input: ${type}Input!) {
       result: ${name}(input: $input) { __typename ... on ${type}Payload { cursor ${selection} } ... on UserError { detail } }
     }`,
@@ -89,8 +95,24 @@ beforeAll(async () => {
     data: { systemPrompt: HUSH, greeting: HUSH, corpusId, defaultRuntimeParameters: { style: HUSH } },
   });
   const inboxId = newId();
-  await prisma.inbox.create({ data: { id: inboxId, organizationId, name: 'Web', channel: 'WEB_CHAT', agentId } });
   const secret = { note: HUSH };
+  await prisma.inbox.create({
+    data: {
+      id: inboxId,
+      organizationId,
+      name: 'Web',
+      channel: 'WEB_CHAT',
+      agentId,
+      publicKey: `web_${HUSH}`,
+      address: `${HUSH}@example.com`,
+      allowedOrigins: [`https://${HUSH}.example.com`],
+      timeZone: 'Asia/Tokyo',
+      hours: [{ day: 'MONDAY', from: '09:00', to: '17:00' }],
+      metadata: secret,
+    },
+  });
+  const { target: kim, id: operatorId } = await addOperator(server, { name: 'Kim', role: 'ADMIN' });
+  operator = kim;
   const { result } = await ask<{ result: { conversation: { id: string } } }>(
     server,
     `mutation ($input: CreateConversationInput!) {
@@ -177,6 +199,9 @@ beforeAll(async () => {
     },
     author: { kind: 'HUMAN_AGENT', displayName: 'Kim', externalId: HUSH },
   });
+  await run('transferHandoff', { conversationId, to: { operatorId } });
+  await run('takeOver', { conversationId }, '', operator);
+  await run('addAgentMessage', { conversationId, content: { text: 'Kim here.' } }, '', operator);
   await run('endHandoff', { conversationId });
   await run('rateReply', { replyId: replyToControl, rating: 'UP' });
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
@@ -198,9 +223,10 @@ const nodeTypes = ['Agent', 'Article', 'Contact', 'Conversation', 'Handoff', 'Me
 
 const everything = () =>
   withSecrets(`query ($ids: [ID!]!, $id: ID!) {
+    viewer { kind ...SecretViewer }
     nodes(ids: $ids) { __typename id ${spread(nodeTypes.filter((type) => sensitive.has(type)))} }
     conversation(id: $id) {
-      title messageCount agent { name } contact { displayName } inbox { agent { name } } lastMessage { id text }
+      title messageCount agent { name } contact { displayName } inbox { agent { name } ...SecretInbox } lastMessage { id text }
       ...SecretConversation 
       handoffs { nodes { status author { kind displayName } ...SecretHandoff } }
       all: messages(first: 100, includeSuperseded: true) {
@@ -268,9 +294,9 @@ describe('what is for operators only', () => {
     await contact.update({ where, data: { blockedAt: new Date() } });
     const all = [...sensitive].flatMap(([type, fields]) => fields.map(({ name }) => `${type}_${name}`)).sort();
     const there = record(subscribeWs<object>(owner, presence(), { id: conversationId }));
-    const told = await watch(server, (seen) => /Position":0,"participants":\[\{/.test(seen));
+    const told = await watch(operator, (seen) => /Position":0,"participants":\[\{/.test(seen));
     await there.leave();
-    const values = secretsIn([await readEverything(server), await follow(server), told]);
+    const values = secretsIn([await readEverything(operator), await follow(operator), told]);
     expect(
       [...values]
         .filter(([, seen]) => seen.some((value) => value !== null))
@@ -345,12 +371,12 @@ describe.each([
     for (let more = true; more;) {
       const page: Page = await ask<Page>(target(), read, { id: conversationId, after });
       const { nodes, pageInfo } = page.conversation.messages;
-      expect(page.conversation.messageCount).toBe(5);
+      expect(page.conversation.messageCount).toBe(6);
       expect(nodes).toHaveLength(1);
       roles.push(...nodes.map(({ role }) => role));
       ({ hasNextPage: more, endCursor: after } = pageInfo);
     }
-    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'AGENT']);
+    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'AGENT', 'AGENT']);
   });
 
   test.each([

@@ -9,6 +9,7 @@ import { keepUnanswered } from '../src/knowledge/unanswered.ts';
 import {
   addContact,
   addKey,
+  addOperator,
   addOrganization,
   firstOrganization,
   mintToken,
@@ -17,8 +18,11 @@ import {
 import { ask, graphql, RefusedError, type Result, subscribeSse, subscribeWs } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { useServer } from './harness/server.ts';
+import { addWebChat } from './harness/visits.ts';
 
-const server = useServer({ config: { rateLimitPerContact: 0, rateLimitPerKey: 0, maxConnectionsPerViewer: 1000 } });
+const server = useServer({
+  config: { visitLimitPerAddress: 0, rateLimitPerContact: 0, rateLimitPerKey: 0, maxConnectionsPerViewer: 1000 },
+});
 
 /** What an operation is asked with: things of the first organization. */
 interface Things {
@@ -30,17 +34,30 @@ interface Things {
   /** Nobody has said who it is. */
   visitor: string;
   agent: string;
+  inbox: string;
+  inboxKey: string;
   corpus: string;
   article: string;
   unanswered: string;
   key: string;
+  operator: string;
 }
 
 /** Nobody of these gets through the door, whatever they ask for. */
-const unknown = ['anonymous', 'wrong key', 'revoked key', 'expired key', 'token of a revoked key'] as const;
+const unknown = [
+  'anonymous',
+  'wrong key',
+  'revoked key',
+  'expired key',
+  'token of a revoked key',
+  'suspended operator',
+  'operator of a revoked key',
+] as const;
 /** In the order of the table. `owner` and `guest` hold client tokens, of the person and of the one conversation. */
 const known = ['operator', 'reader', 'writer', 'owner', 'guest', 'stranger', 'foreigner'] as const;
-type Who = (typeof unknown)[number] | (typeof known)[number];
+/** Operators of the first organization, with tokens of their own. */
+const people = ['agent', 'admin'] as const;
+type Who = (typeof unknown)[number] | (typeof known)[number] | (typeof people)[number];
 
 const ok = 'allowed';
 const no = 'FORBIDDEN';
@@ -61,18 +78,47 @@ const only = {
 const participants = { read: [ok, ok, no, ok, ok, none, none], act: [ok, no, ok, ok, ok, missing, missing] };
 const followers = [ok, ok, no, ok, ok, 'NOT_FOUND', 'NOT_FOUND'];
 
-type Row = [operation: (things: Things) => string, outcomes: string[]];
+/** What operators get, where it is not what their role says. */
+type OfPeople = Partial<Record<(typeof people)[number], string>>;
+
+type Row = [operation: (things: Things) => string, outcomes: string[], ofPeople?: OfPeople];
 
 const q = JSON.stringify;
 const query = (fields: (things: Things) => string, outcomes: string[]): Row => [(t) => `{ ${fields(t)} }`, outcomes];
-const mutation = (name: string, input: (things: Things) => string, outcomes: string[]): Row => [
+const mutation = (name: string, input: (things: Things) => string, outcomes: string[], ofPeople?: OfPeople): Row => [
   (t) => `mutation { result: ${name}(input: { ${input(t)} }) { __typename } }`,
   outcomes,
+  ofPeople,
 ];
 const subscription = (fields: (things: Things) => string, outcomes: string[]): Row => [
   (t) => `subscription { result: ${fields(t)} }`,
   outcomes,
 ];
+
+/** What an operator of the role AGENT may do beside reading. An ADMIN may do what a key of all scopes may. */
+const ofAgents = [
+  'Mutation.addAgentMessage',
+  'Mutation.addNote',
+  'Mutation.endConversation',
+  'Mutation.endHandoff',
+  'Mutation.rateReply',
+  'Mutation.regenerateReply',
+  'Mutation.setAvailability',
+  'Mutation.startHandoff',
+  'Mutation.stopReply',
+  'Mutation.takeOver',
+  'Mutation.transferHandoff',
+  'Mutation.updateConversation',
+];
+
+/** What operators get: by their role, or as the row says. */
+function outcomesOfPeople(name: string, [, [ofKey = '', ofReader], ofPeople]: Row) {
+  const isForAgents = ofReader !== no || ofAgents.includes(name);
+  return { admin: ofKey, agent: isForAgents ? ofKey : no, ...ofPeople };
+}
+
+/** For operators alone. */
+const themselves: [string[], OfPeople] = [[no, no, no, no, no, no, no], { admin: ok, agent: ok }];
 
 const table: Record<string, Row> = {
   'Query.agent': query((t) => `result: agent(id: ${q(t.agent)}) { id }`, only.reads),
@@ -85,6 +131,8 @@ const table: Record<string, Row> = {
   'Query.conversations': query(() => 'result: conversations { nodes { id } }', [ok, ok, no, ok, ok, ok, ok]),
   'Query.corpora': query(() => 'result: corpora { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
+  'Query.inbox': query((t) => `result: inbox(id: ${q(t.inbox)}) { id }`, participants.read),
+  'Query.inboxes': query(() => 'result: inboxes { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
   'Query.node': query((t) => `result: node(id: ${q(t.message)}) { id }`, participants.read),
   'Query.nodes': query(
@@ -95,6 +143,8 @@ const table: Record<string, Row> = {
     () => 'result: organizationEvents { nodes { event { conversationId } } }',
     only.grantsOwn,
   ),
+  'Query.operator': query((t) => `result: operator(id: ${q(t.operator)}) { id }`, only.reads),
+  'Query.operators': query(() => 'result: operators { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.searchKnowledge': query(
     (t) => `result: searchKnowledge(corpusId: ${q(t.corpus)}, query: "conversation") { __typename }`,
     only.reads,
@@ -118,6 +168,7 @@ const table: Record<string, Row> = {
     'addAgentMessage',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hello" }`,
     only.changes,
+    { admin: 'NotHandedOffError', agent: 'NotHandedOffError' },
   ),
   'Mutation.addNote': mutation(
     'addNote',
@@ -136,7 +187,11 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.createAgent': mutation('createAgent', (t) => `name: "Eve", corpusId: ${q(t.corpus)}`, only.changes),
-  'Mutation.createApiKey': mutation('createApiKey', () => 'name: "More"', only.grantsOwn),
+  'Mutation.createApiKey': mutation(
+    'createApiKey',
+    () => `name: "More", expiresAt: ${q(new Date(Date.now() + 60_000))}`,
+    only.grantsOwn,
+  ),
   'Mutation.createClientToken': mutation(
     'createClientToken',
     (t) => `for: { contactId: ${q(t.contact)} }`,
@@ -149,6 +204,13 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.createCorpus': mutation('createCorpus', () => 'name: "Facts"', only.changesOwn),
+  'Mutation.createInbox': mutation(
+    'createInbox',
+    (t) => `name: "Chat", channel: WEB_CHAT, agentId: ${q(t.agent)}`,
+    only.grants,
+  ),
+  'Mutation.createOperator': mutation('createOperator', () => 'name: "Kim"', only.grantsOwn),
+  'Mutation.createOperatorToken': mutation('createOperatorToken', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.deleteAgent': mutation('deleteAgent', (t) => `agentId: ${q(t.agent)}`, [
     'AgentInUseError',
     no,
@@ -165,6 +227,7 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.deleteCorpus': mutation('deleteCorpus', (t) => `corpusId: ${q(t.corpus)}`, only.changes),
+  'Mutation.deleteInbox': mutation('deleteInbox', (t) => `inboxId: ${q(t.inbox)}`, only.changes),
   'Mutation.endConversation': mutation(
     'endConversation',
     (t) => `conversationId: ${q(t.conversation)}`,
@@ -194,12 +257,14 @@ const table: Record<string, Row> = {
     only.changes,
   ),
   'Mutation.rateReply': mutation('rateReply', (t) => `replyId: ${q(t.reply)}, rating: UP`, only.changes),
+  'Mutation.reinstateOperator': mutation('reinstateOperator', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.regenerateReply': mutation(
     'regenerateReply',
     (t) => `replyId: ${q(t.reply)}, awaitReply: true`,
     only.changes,
   ),
   'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
+  'Mutation.rotateInboxSecret': mutation('rotateInboxSecret', (t) => `inboxId: ${q(t.inbox)}`, only.grants),
   'Mutation.sendControl': mutation(
     'sendControl',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Psst" }`,
@@ -219,8 +284,17 @@ const table: Record<string, Row> = {
     missing,
     'InvalidInputError',
   ]),
+  'Mutation.setAvailability': mutation('setAvailability', () => 'availability: ONLINE', ...themselves),
   'Mutation.startHandoff': mutation('startHandoff', (t) => `conversationId: ${q(t.conversation)}`, only.changes),
+  'Mutation.startVisit': mutation('startVisit', (t) => `inboxKey: ${q(t.inboxKey)}`, everybody),
   'Mutation.stopReply': mutation('stopReply', (t) => `replyId: ${q(t.reply)}`, participants.act),
+  'Mutation.suspendOperator': mutation('suspendOperator', (t) => `operatorId: ${q(t.operator)}`, only.grants),
+  'Mutation.takeOver': mutation('takeOver', (t) => `conversationId: ${q(t.conversation)}`, ...themselves),
+  'Mutation.transferHandoff': mutation(
+    'transferHandoff',
+    (t) => `conversationId: ${q(t.conversation)}, to: { queue: "billing" }`,
+    ['NotHandedOffError', no, 'NotHandedOffError', no, no, no, missing],
+  ),
   'Mutation.unblockContact': mutation('unblockContact', (t) => `contactId: ${q(t.visitor)}`, only.changes),
   'Mutation.updateAgent': mutation('updateAgent', (t) => `agentId: ${q(t.agent)}, greeting: "Hello"`, only.changes),
   'Mutation.updateContact': mutation('updateContact', (t) => `contactId: ${q(t.visitor)}, email: null`, only.changes),
@@ -228,6 +302,12 @@ const table: Record<string, Row> = {
     'updateConversation',
     (t) => `conversationId: ${q(t.conversation)}, title: "Title"`,
     only.changes,
+  ),
+  'Mutation.updateInbox': mutation('updateInbox', (t) => `inboxId: ${q(t.inbox)}, awayMessage: "Later"`, only.changes),
+  'Mutation.updateOperator': mutation(
+    'updateOperator',
+    (t) => `operatorId: ${q(t.operator)}, name: "Alex"`,
+    only.grants,
   ),
   'Mutation.upsertArticle': mutation(
     'upsertArticle',
@@ -269,10 +349,13 @@ describe('every root field', () => {
     const scopes = scopesOf(field.extensions);
     expect(Object.values(scopes)).toContain(true);
     const said = field.description?.split('\n\nFor ').at(-1) ?? '';
-    for (const scope of ['read', 'write', 'admin'])
-      expect(said.includes(`\`${scope.toUpperCase()}\``)).toBe(scope in scopes);
+    if ('visit' in scopes) expect(said).toContain('requests over HTTP without a credential');
+    const ofKeys = said.split(', and for ').find((part) => part.startsWith('API keys')) ?? '';
+    const scopesOfKeys = ['read', 'write', 'admin'];
+    for (const scope of scopesOfKeys) expect(ofKeys.includes(`\`${scope.toUpperCase()}\``)).toBe(scope in scopes);
     const grants = Object.keys(scopes).some((scope) => ['participate', ...clientGrants].includes(scope));
     expect(said.includes('client tokens')).toBe(grants);
+    expect(said.includes('operators')).toBe('answer' in scopes || scopesOfKeys.some((scope) => scope in scopes));
   });
 });
 
@@ -287,12 +370,14 @@ test('FORBIDDEN says which credentials would do', async () => {
     return errors.map(({ message }) => message.replace(/.*: it is for /, ''));
   };
   const needed = [
-    'API keys with the scope `WRITE`.',
-    'API keys with the scope `READ` and the scope `WRITE`.',
-    'API keys with the scope `ADMIN`.',
+    'API keys with the scope `WRITE`, and for operators with the role `ADMIN`.',
+    'API keys with the scope `READ` and the scope `WRITE`, and for operators with the role `ADMIN`.',
+    'API keys with the scope `ADMIN`, and for operators with the role `ADMIN`.',
   ];
   expect(await refusals('reader')).toEqual(needed);
   expect(await refusals('owner')).toEqual(needed);
+  expect(await refusals('agent')).toEqual(needed);
+  expect(await refusals('admin')).toEqual([]);
   expect(await refusals('operator')).toEqual([]);
 });
 
@@ -318,6 +403,9 @@ beforeAll(async () => {
   const revoked = await addKey(services, { organizationId });
   const expired = await addKey(services, { organizationId, expiresAt: new Date(Date.now() - 1) });
   const tokenOfRevoked = await mintToken({ url: server.url, key: revoked.secret }, { contactId: contact });
+  const suspended = await addOperator(server);
+  await ask(server, `mutation { suspendOperator(input: { operatorId: "${suspended.id}" }) { __typename } }`);
+  const ofRevoked = await addOperator({ url: server.url, key: revoked.secret }, { role: 'ADMIN' });
   await ask(server, `mutation { revokeApiKey(input: { apiKeyId: "${revoked.id}" }) { __typename } }`);
   credentials = {
     anonymous: null,
@@ -325,7 +413,11 @@ beforeAll(async () => {
     'revoked key': revoked.secret,
     'expired key': expired.secret,
     'token of a revoked key': tokenOfRevoked,
+    'suspended operator': suspended.key,
+    'operator of a revoked key': ofRevoked.key,
     operator: server.key,
+    agent: (await addOperator(server)).key,
+    admin: (await addOperator(server, { role: 'ADMIN' })).key,
     reader: (await addKey(services, { organizationId, scopes: ['read'] })).secret,
     writer: (await addKey(services, { organizationId, scopes: ['write'] })).secret,
     owner: await mintToken(server, { contactId: contact }),
@@ -355,7 +447,13 @@ async function makeThings(): Promise<Things> {
   await keepUnanswered({ pool: services.pool, newId }, { corpusId, text });
   const unanswered = await prisma.unansweredQuestion.findFirst({ where: { corpusId, text } });
   const agent = encodeId('Agent', agentId);
-  const { conversation } = await createConversation(server, { contactId: contact, agentId: agent, action: 'NONE' });
+  const { id: inbox, publicKey: inboxKey } = await addWebChat(server);
+  const { conversation } = await createConversation(server, {
+    contactId: contact,
+    agentId: agent,
+    inboxId: inbox,
+    action: 'NONE',
+  });
   const { id } = conversation;
   const { message, reply } = await send(server, {
     conversationId: id,
@@ -371,10 +469,13 @@ async function makeThings(): Promise<Things> {
     contact,
     visitor: await addContact(services, organizationId, { anonymous: true }),
     agent,
+    inbox,
+    inboxKey,
     corpus,
     article: upserted.article.id,
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
     key: (await addKey(services, { organizationId })).id,
+    operator: (await addOperator(server)).id,
   };
 }
 
@@ -433,8 +534,11 @@ function outcomeOf({ data, errors }: Result<Answer>): string {
   return Array.isArray(nodes) && nodes.every((node) => node === null) ? 'empty' : ok;
 }
 
+/** The one field that needs no credential. */
+const withoutCredential = 'Mutation.startVisit';
+
 /** What can be done to a thing once only. */
-const once = /^Mutation\.(answerWithArticle|delete|merge|regenerate|startHandoff)/;
+const once = /^Mutation\.(answerWithArticle|delete|endConversation|merge|regenerate|startHandoff|takeOver)/;
 
 /** What is tried over streams besides subscriptions: there it takes the same way once its sender is known. */
 const sample = [
@@ -453,12 +557,14 @@ describe.each(transports)('over %s', (transport, perform) => {
   // What only reads leaves them as they are for the next.
   let unchanged: Promise<Things> | undefined;
 
-  test.each(rows)('%s', async (name, [operation, outcomes]) => {
+  test.each(rows)('%s', async (name, row) => {
+    const [operation, outcomes] = row;
     const changes = name.startsWith('Mutation');
     const things = await (changes ? makeThings() : (unchanged ??= makeThings()));
     const guest = await mintToken(server, { conversationId: things.conversation });
     const attempt = async (who: Who): Promise<string> => {
-      const own = who === 'writer' && once.test(name) ? await makeThings() : things;
+      const isOne = who === 'admin' || who === 'agent';
+      const own = (who === 'writer' || isOne) && once.test(name) ? await makeThings() : things;
       const answer = await perform(operation(own), who === 'guest' ? guest : credentials[who]);
       const { data, errors } = answer as Result<Answer>;
       // Nothing of the first organization's is in an answer to those whose it is not.
@@ -471,12 +577,15 @@ describe.each(transports)('over %s', (transport, perform) => {
       seen[who] = await attempt(who);
     };
     await Promise.all(unknown.map(see));
+    for (const who of people) await see(who);
     if (!changes) await Promise.all(known.map(see));
     // The operator comes last, who may have the thing deleted.
     else for (const who of [...known].reverse()) await see(who);
     expect(seen).toEqual({
       ...Object.fromEntries(unknown.map((who) => [who, 'UNAUTHENTICATED'])),
+      ...(name === withoutCredential && { anonymous: ok }),
       'expired key': 'TOKEN_EXPIRED',
+      ...outcomesOfPeople(name, row),
       ...Object.fromEntries(known.map((who, index) => [who, outcomes[index]])),
     });
   });

@@ -212,6 +212,8 @@ describe('what is counted', () => {
     organizationId: 'ours',
     scopes: [],
     tokenGeneration: 0,
+    operatorId: null,
+    endsWith: [],
     contactId: null,
     confinedTo: null,
     actor: { kind: 'SYSTEM' },

@@ -48,6 +48,7 @@ async function newTokens({ services: { pool, prisma, newId } }: App): Promise<[s
     mintClientToken(pool, {
       organizationId,
       keyId: null,
+      endsWith: [],
       confinedTo: { contactId: contact.id },
       participant: { contactId: contact.id, tokenGeneration: 0 },
       grants: [],

@@ -54,6 +54,7 @@ const needingAliases = [
   'Node.agent',
   'Node.author',
   'Node.metadata',
+  'Node.role',
   'Node.status',
   'Node.title',
 ];

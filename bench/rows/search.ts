@@ -11,6 +11,9 @@ const WORDS_OF_PASSAGE = 60;
 const VOCABULARY = 20_000;
 const BATCH = 1000;
 const AT_ONCE = 20;
+/** How long a question to 100,000 passages may take by itself, and the last of those that are asked at once. */
+const PROMISED_MS = 50;
+const PROMISED_TOGETHER_MS = 500;
 
 /** How long a question to a large corpus takes, by itself and among others. */
 export const search: Row = {
@@ -51,15 +54,17 @@ export const search: Row = {
         await Promise.all(Array.from({ length: AT_ONCE }, ask));
         together.push(performance.now() - began);
       }
-      const figure = (what: string, ours: number) => ({ what, unit: 'ms', ours, limit: null });
+      const figure = (what: string, ours: number, limit: number | null) => ({ what, unit: 'ms', ours, limit });
       return {
         title: `Search of ${passages.toLocaleString('en')} passages, questions of 3 to 8 words`,
         figures: [
-          figure('one at a time, p50', quantile(alone, 0.5)),
-          figure('one at a time, p99', quantile(alone, 0.99)),
-          figure(`all of ${AT_ONCE} at once, the slowest time`, Math.max(...together)),
+          figure('one at a time, p50', quantile(alone, 0.5), null),
+          figure('one at a time, p99', quantile(alone, 0.99), PROMISED_MS),
+          figure(`all of ${AT_ONCE} at once, the slowest time`, Math.max(...together), PROMISED_TOGETHER_MS),
         ],
-        notes: ['Words as frequent as those of a language, misspelt ones none.'],
+        notes: [
+          'Limit: what is promised for 100,000 passages. Words as frequent as those of a language, misspelt ones none.',
+        ],
       };
     } finally {
       await pool.end();

@@ -79,6 +79,8 @@ export function viewerOf(key: KeyRow & { keyId: string | null }): Viewer {
     confinedTo: null,
     contactId: null,
     tokenGeneration: 0,
+    operatorId: null,
+    endsWith: [],
   };
 }
 

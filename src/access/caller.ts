@@ -9,6 +9,13 @@ export interface Author {
   externalId?: string | null;
   contactId?: string | null;
   agentId?: string | null;
+  operatorId?: string | null;
+}
+
+/** An operator, and which generation of their credentials. */
+export interface OperatorHolder {
+  operatorId: string;
+  operatorGeneration: number;
 }
 
 /** What a client token is confined to: all conversations of one person, or one conversation. */
@@ -21,8 +28,17 @@ export interface Caller {
   confinedTo: Confinement | null;
   /** The person a client token is for. Null if unknown. */
   contactId: string | null;
+  /** The web chat that a client token of a visit is for. Undefined for all others. */
+  inboxId?: string | undefined;
   /** The generation of that person's tokens that this one belongs to. A later one ends it. */
   tokenGeneration: number;
+  /** The operator who asks. Null for others. */
+  operatorId: string | null;
+  /**
+   * The operators whose suspension ends the credential: who asks, and whoever issued it. Empty if only an API key stands behind
+   * it.
+   */
+  endsWith: readonly OperatorHolder[];
   /** Owns the idempotency keys. */
   id: string;
   /** The caller as recorded in the event log. */

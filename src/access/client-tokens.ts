@@ -1,8 +1,7 @@
-import type { Confinement, Participant } from './caller.ts';
-import { randomBytes } from 'node:crypto';
-import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
+import type { Confinement, OperatorHolder, Participant } from './caller.ts';
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
+import { by, endedOf, isSigned, issuersOf, readClaims, signToken } from './signed-tokens.ts';
 import { type ClientGrant, isClientGrant, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley';
@@ -16,12 +15,16 @@ const claimsSchema = z.object({
   conversation: z.uuid().optional(),
   /** The contact of the conversation when the token was issued. Left out if it had none, and in tokens of earlier releases. */
   person: z.uuid().optional(),
+  /** The web chat of a visit. */
+  inbox: z.uuid().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int().optional(),
   /** Left out: to end conversations, and nothing else. */
   grants: z.array(z.string()).optional(),
   /** The name of whoever takes part in the one conversation. */
   name: z.string().optional(),
+  /** The operators who stand behind it, with the generations of their credentials. Left out: none. */
+  by: z.array(z.tuple([z.uuid(), z.int()])).optional(),
   exp: z.number(),
 });
 
@@ -31,39 +34,40 @@ export async function mintClientToken(
   {
     organizationId,
     keyId,
+    endsWith,
     confinedTo,
     participant,
     grants,
     displayName,
+    inboxId,
     expiresAt,
   }: {
     organizationId: string;
     keyId: string | null;
+    /** The operators who stand behind it. */
+    endsWith: readonly OperatorHolder[];
     confinedTo: Confinement;
     participant: Participant;
     grants: readonly ClientGrant[];
     /** Null: the contact's. */
     displayName: string | null;
+    inboxId?: string;
     expiresAt: Date;
   },
 ): Promise<string> {
-  const { rows } = await db.query<{ secret: string }>({
-    text: 'UPDATE organization SET token_secret = coalesce(token_secret, $2) WHERE id = $1 RETURNING token_secret AS secret',
-    values: [organizationId, randomBytes(32).toString('base64url')],
-  });
-  if (!rows[0]) throw new Error('the organization of a viewer is gone');
   const { contactId, tokenGeneration: gen } = participant;
   const confined =
     'contactId' in confinedTo
       ? { contact: confinedTo.contactId }
       : { conversation: confinedTo.conversationId, ...(contactId !== null && { person: contactId }) };
-  const holder = { ...(keyId !== null && { key: keyId }), ...(displayName !== null && { name: displayName }) };
-  return new SignJWT({ org: organizationId, ...holder, ...confined, gen, grants })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setIssuer(ISSUER)
-    .setIssuedAt()
-    .setExpirationTime(expiresAt)
-    .sign(secretOf(rows[0].secret));
+  const holder = {
+    ...(keyId !== null && { key: keyId }),
+    ...(displayName !== null && { name: displayName }),
+    ...(inboxId !== undefined && { inbox: inboxId }),
+    ...by(endsWith),
+  };
+  const claims = { org: organizationId, ...holder, ...confined, gen, grants };
+  return signToken(db, { issuer: ISSUER, organizationId, claims, expiresAt });
 }
 
 /** A person, and which generation of their tokens. */
@@ -75,6 +79,8 @@ export interface TokenHolder {
 interface TokenRow {
   secret: string | null;
   keyGone: boolean;
+  inboxGone: boolean;
+  issuerGone: boolean;
   contactId: string | null;
   tokenGeneration: number | null;
   externalId: string | null;
@@ -88,23 +94,36 @@ export function isClientToken(credential: string): boolean {
   return claimsOf(credential) !== undefined;
 }
 
-/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person or conversation is gone. */
+/** The viewer of a client token, even after it has expired. Null if it is invalid, or its key, person, conversation or inbox is gone. */
 export async function findViewerByToken(db: Queryable, token: string): Promise<Viewer | null> {
   const claims = claimsOf(token);
   if (!claims) return null;
+  const endsWith = issuersOf(claims.by);
   const { rows } = await db.query<TokenRow>({
     name: 'find-client-token',
-    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone", c.id AS "conversationId",
+    text: `SELECT o.token_secret AS secret, $2::uuid IS NOT NULL AND k.id IS NULL AS "keyGone",
+        $5::uuid IS NOT NULL AND i.id IS NULL AS "inboxGone", c.id AS "conversationId",
+        ${endedOf('$6', '$7')} AS "issuerGone",
         p.id AS "contactId", p.token_generation AS "tokenGeneration", p.external_id AS "externalId", p.display_name AS "displayName", p.avatar_url AS "avatarUrl"
       FROM organization o
       LEFT JOIN api_key k ON k.id = $2 AND k.organization_id = o.id AND k.revoked_at IS NULL
+      LEFT JOIN inbox i ON i.id = $5 AND i.organization_id = o.id
       LEFT JOIN conversation c ON c.id = $4 AND c.organization_id = o.id
       LEFT JOIN contact p ON p.id = coalesce($3, c.contact_id) AND p.organization_id = o.id
       WHERE o.id = $1`,
-    values: [claims.org, claims.key ?? null, claims.contact ?? null, claims.conversation ?? null],
+    values: [
+      claims.org,
+      claims.key ?? null,
+      claims.contact ?? null,
+      claims.conversation ?? null,
+      claims.inbox ?? null,
+      endsWith.map(({ operatorId }) => operatorId),
+      endsWith.map(({ operatorGeneration }) => operatorGeneration),
+    ],
   });
   const row = rows[0];
-  if (!row?.secret || row.keyGone || !(await isSigned(token, row.secret))) return null;
+  if (!row?.secret || row.keyGone || row.inboxGone || row.issuerGone) return null;
+  if (!(await isSigned(token, row.secret, ISSUER))) return null;
   const { contactId, externalId, avatarUrl } = row;
   const { name: displayName = row.displayName, grants = ['end'] } = claims;
   const { gen: tokenGeneration = 0, person = contactId } = claims;
@@ -121,7 +140,10 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     expiresAt: new Date(claims.exp * 1000),
     confinedTo,
     contactId,
+    inboxId: claims.inbox,
     tokenGeneration,
+    operatorId: null,
+    endsWith,
   };
 }
 
@@ -131,28 +153,7 @@ function conversationOf({ conversationId }: TokenRow): Confinement | null {
 
 /** The claims of a token, not verified yet. */
 function claimsOf(token: string) {
-  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
-  try {
-    return claimsSchema.safeParse(decodeJwt(token)).data;
-  } catch {
-    return undefined;
-  }
-}
-
-async function isSigned(token: string, secret: string): Promise<boolean> {
-  try {
-    await jwtVerify(token, secretOf(secret), { issuer: ISSUER, algorithms: ['HS256'] });
-    return true;
-  } catch (error) {
-    // Expiry is checked after the signature, so the token was signed by this system.
-    if (error instanceof errors.JWTExpired) return true;
-    if (error instanceof errors.JOSEError) return false;
-    throw error;
-  }
-}
-
-function secretOf(secret: string): Uint8Array {
-  return new TextEncoder().encode(secret);
+  return readClaims(token, claimsSchema);
 }
 
 /** Those of these people's tokens that were ended: the person is blocked, merged into another or gone. */

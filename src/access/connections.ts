@@ -2,6 +2,7 @@ import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
 import { findEndedTokens } from './client-tokens.ts';
+import { findEndedOperators } from './operator-tokens.ts';
 import type { Expiry, Holder, Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -78,12 +79,19 @@ export class Connections {
           contactId === null ? [] : [[`${contactId} ${tokenGeneration}`, { contactId, tokenGeneration }] as const],
         ),
       );
-      const [keys, ended] = await Promise.all([
+      const operators = new Map(
+        [...this.all()].flatMap(({ viewer: { endsWith } }) =>
+          endsWith.map((holder) => [`${holder.operatorId} ${holder.operatorGeneration}`, holder] as const),
+        ),
+      );
+      const [keys, ended, endedOperators] = await Promise.all([
         ids.size > 0 ? findRevokedKeys(this.db, [...ids]) : [],
         people.size > 0 ? findEndedTokens(this.db, [...people.values()]) : [],
+        operators.size > 0 ? findEndedOperators(this.db, [...operators.values()]) : [],
       ]);
       for (const id of keys) this.standing.revoke(id);
       for (const holder of ended) this.standing.endTokens(holder);
+      for (const holder of endedOperators) this.standing.endOperator(holder);
       this.dropFaulty();
     } catch (error) {
       this.logger.warn({ err: error }, 'could not check the credentials of open connections');

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../db.ts';
 import { findViewerByKey, hashCredential } from './api-keys.ts';
 import { findViewerByToken, isClientToken } from './client-tokens.ts';
+import { findViewerByOperatorToken, isOperatorToken } from './operator-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
 /** How long an answer of the database about a credential is cached, in milliseconds. */
@@ -49,7 +50,9 @@ export class Credentials {
     const until = performance.now() + BELIEVED_MS;
     const viewer = isClientToken(credential)
       ? await findViewerByToken(this.db, credential)
-      : await findViewerByKey(this.db, credential);
+      : isOperatorToken(credential)
+        ? await findViewerByOperatorToken(this.db, credential)
+        : await findViewerByKey(this.db, credential);
     const [here, there] = viewer ? [this.known, this.unknown] : [this.unknown, this.known];
     here.set(hash, { viewer, until });
     there.delete(hash);

@@ -1,12 +1,12 @@
 import type { PrismaClient } from '../db.ts';
 import type { IdType } from '../ids.ts';
 import type { Viewer } from './viewer.ts';
-import { visibleTo } from './visibility.ts';
+import { type Seer, visibleTo } from './visibility.ts';
 
 /** Who looks, and where: whoever is confined to some rows, or also what their credential allows. */
-export interface FinderContext<Seer = Pick<Viewer, 'organizationId' | 'confinedTo'>> {
+export interface FinderContext<Who = Seer> {
   services: { prisma: PrismaClient };
-  viewer: Seer;
+  viewer: Who;
 }
 
 type Finder = (context: FinderContext<Viewer>, ids: string[]) => Promise<{ id: string }[]>;
@@ -33,6 +33,8 @@ export const finders = {
     services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
   Message: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
+  Operator: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.operator.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).operator } }),
   UnansweredQuestion: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
 } satisfies Record<IdType, Finder>;

@@ -61,7 +61,17 @@ export function refuseFields<Input extends object>(
   if (confinedTo) refuse(names.filter((name) => input[name] != null).map((name) => [name]));
 }
 
-function refuse(paths: string[][]): void {
-  const detail = 'Is for operators: a client token cannot give it.';
+/** Throws `InvalidInputError` for those of these fields that an operator of the role AGENT gives: they steer the agent. */
+export function refuseSteering<Input extends object>(
+  { operatorId, scopes }: Viewer,
+  input: Input,
+  names: readonly Extract<keyof Input, string>[],
+): void {
+  if (operatorId === null || scopes.includes('write')) return;
+  const paths = names.filter((name) => input[name] != null).map((name) => [name]);
+  refuse(paths, 'Is for operators with the role `ADMIN`.');
+}
+
+function refuse(paths: string[][], detail = 'Is for operators: a client token cannot give it.'): void {
   if (paths.length > 0) throw new InvalidInputError(paths.map((path) => ({ path, detail })));
 }

@@ -10,12 +10,19 @@ export interface Person {
 /** How read marks name the contact of a conversation. */
 export const CONTACT = 'contact';
 
-/** Whose read mark a credential moves. Null for an API key, which has none. That of an operator belongs here too. */
-export function readerOf({ confinedTo }: Pick<Caller, 'confinedTo'>): string | null {
+/** Whose read mark a credential moves. Null for an API key, which has none. */
+export function readerOf({ confinedTo, operatorId }: Pick<Caller, 'confinedTo' | 'operatorId'>): string | null {
+  if (operatorId !== null) return `operator:${operatorId}`;
   return confinedTo ? CONTACT : null;
 }
 
-/** The person that a credential is for. Null for an API key, which is a program's. An operator's own credential belongs here too. */
-export function personOf({ id, confinedTo, actor }: Pick<Caller, 'id' | 'confinedTo' | 'actor'>): Person | null {
+/** The person that a credential is for. Null for an API key, which is a program's. */
+export function personOf({
+  id,
+  confinedTo,
+  operatorId,
+  actor,
+}: Pick<Caller, 'id' | 'confinedTo' | 'operatorId' | 'actor'>): Person | null {
+  if (operatorId !== null) return { id: `operator:${operatorId}`, author: { ...actor, kind: 'HUMAN_AGENT' } };
   return confinedTo ? { id, author: { ...actor, kind: 'END_USER' } } : null;
 }

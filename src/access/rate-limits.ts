@@ -6,20 +6,25 @@ import type { Viewer } from './viewer.ts';
 
 /** Limits per minute. 0 means no limit. */
 export interface RateLimitSettings {
-  /** Operations of an API key. */
+  /** Operations of an API key, or of an operator. */
   perKey: number;
   /** Operations of a person with client tokens. */
   perContact: number;
+  /** Visits that begin from one network address. */
+  perAddress: number;
 }
 
-/** Limits operations per minute for each API key and each person with client tokens, across all servers that share a store. */
+/**
+ * Limits operations per minute for each API key, each person with client tokens and each address that visits come from, across
+ * all servers that share a store.
+ */
 export class RateLimits {
   private readonly windows: RateWindows;
   private readonly limits: Record<Viewer['kind'], number>;
 
-  constructor(windows: RateWindows, { perKey, perContact }: RateLimitSettings) {
+  constructor(windows: RateWindows, { perKey, perContact, perAddress }: RateLimitSettings) {
     this.windows = windows;
-    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact };
+    this.limits = { API_KEY: perKey, CLIENT_TOKEN: perContact, OPERATOR: perKey, STRANGER: perAddress };
   }
 
   /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */

@@ -2,6 +2,7 @@ import type { ApiKey } from '../generated/prisma/client.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from '../graphql/builder.ts';
 import { Keyset, keysetPage } from '../graphql/connection.ts';
+import { operatorsOnly } from '../graphql/operators-only.ts';
 import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
 import { readNewKey } from './read-new-key.ts';
@@ -14,6 +15,7 @@ const ViewerKindRef = builder.enumType('ViewerKind', {
     CLIENT_TOKEN: {
       description: "An end user's credential, for browsers. Short-lived, and confined to their own conversations.",
     },
+    OPERATOR: { description: 'The token or the session of a human who answers.' },
   } as const,
 });
 
@@ -43,7 +45,14 @@ export const ClientGrantRef = builder.enumType('ClientGrant', {
 const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
   description: 'Who is asking.',
   fields: (t) => ({
-    kind: t.expose('kind', { type: ViewerKindRef, description: 'The kind of credential.' }),
+    kind: t.field({
+      type: ViewerKindRef,
+      description: 'The kind of credential.',
+      resolve: ({ kind }) => {
+        if (kind === 'STRANGER') throw new Error('A stranger only starts visits.');
+        return kind;
+      },
+    }),
     contact: t.prismaField({
       type: 'Contact',
       nullable: true,
@@ -53,13 +62,19 @@ const ViewerRef = builder.objectRef<Viewer>('Viewer').implement({
     }),
     scopes: t.field({
       type: [KeyScopeRef],
-      description: 'What an API key allows. Empty for a client token.',
+      description: 'What an API key allows, or the role of an operator. Empty for a client token.',
       resolve: ({ scopes }) => scopes.filter(isKeyScope),
     }),
     grants: t.field({
       type: [ClientGrantRef],
       description: 'What a client token was granted. Empty for other credentials.',
       resolve: ({ scopes }) => scopes.filter(isClientGrant),
+    }),
+    operator: t.prismaField({
+      type: 'Operator',
+      ...operatorsOnly('Who they are, for an operator. Null for other credentials.'),
+      resolve: (query, { operatorId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.operator.findUnique({ ...query, where: { id } }),
     }),
     conversation: t.prismaField({
       type: 'Conversation',
@@ -82,7 +97,7 @@ builder.queryField('viewer', (t) =>
   t.field({
     type: ViewerRef,
     nullable: true,
-    authScopes: { read: true, write: true, admin: true, participate: true },
+    authScopes: { read: true, write: true, admin: true, answer: true, participate: true },
     description: 'Who is asking.',
     resolve: (_root, _args, { viewer }) => viewer,
   }),

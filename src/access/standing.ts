@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { OperatorHolder } from './caller.ts';
 import type { TokenHolder } from './client-tokens.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -6,7 +7,7 @@ import type { Viewer } from './viewer.ts';
 export type Expiry = 'EXPIRED' | 'REVOKED';
 
 /** What decides whether a credential is still valid. */
-export type Holder = Pick<Viewer, 'keyId' | 'expiresAt' | 'contactId' | 'tokenGeneration'>;
+export type Holder = Pick<Viewer, 'keyId' | 'expiresAt' | 'contactId' | 'tokenGeneration' | 'endsWith'>;
 
 const MOST_REVOKED = 10_000;
 
@@ -15,7 +16,7 @@ export class Standing {
   /** Keys revoked lately. Earlier revocations are known from the keys' rows. A revoked key never becomes valid again. */
   private readonly revoked = new LRUCache<string, true>({ max: MOST_REVOKED });
 
-  /** Generations of people's tokens that were ended lately. A generation never comes back. */
+  /** Generations of people's and operators' tokens that were ended lately. A generation never comes back. */
   private readonly ended = new LRUCache<string, true>({ max: MOST_REVOKED });
 
   /** Records that a key was revoked. */
@@ -28,10 +29,17 @@ export class Standing {
     this.ended.set(`${contactId} ${tokenGeneration}`, true);
   }
 
+  /** Records that the credentials of an operator were ended. */
+  endOperator({ operatorId, operatorGeneration }: OperatorHolder): void {
+    this.ended.set(`${operatorId} ${operatorGeneration}`, true);
+  }
+
   /** Null while the credential is valid. */
-  faultOf({ keyId, expiresAt, contactId, tokenGeneration }: Holder): Expiry | null {
+  faultOf({ keyId, expiresAt, contactId, tokenGeneration, endsWith }: Holder): Expiry | null {
     if (keyId !== null && this.revoked.has(keyId)) return 'REVOKED';
     if (contactId !== null && this.ended.has(`${contactId} ${tokenGeneration}`)) return 'REVOKED';
+    if (endsWith.some((holder) => this.ended.has(`${holder.operatorId} ${holder.operatorGeneration}`)))
+      return 'REVOKED';
     return expiresAt !== null && expiresAt.getTime() <= Date.now() ? 'EXPIRED' : null;
   }
 }

@@ -59,14 +59,26 @@ export function isToldOf(audience: Audience, type: EventType): boolean {
   return audience === 'OPERATORS' || endUserEvents.includes(type);
 }
 
+/** What decides which rows a viewer may see. */
+export type Seer = Pick<Viewer, 'organizationId' | 'confinedTo' | 'inboxId'>;
+
 /**
  * Conditions for the rows that a viewer may see: those of its organization, and for a client token only those of its
- * own conversations, with the messages that end users see.
+ * own conversations, with the messages that end users see, and the inbox of its visit.
  */
-export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organizationId' | 'confinedTo'>) {
+export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
   const all = { organizationId };
   if (!confinedTo) {
-    return { conversation: all, message: all, handoff: all, contact: all, agent: all, inbox: all, corpus: all };
+    return {
+      conversation: all,
+      message: all,
+      handoff: all,
+      contact: all,
+      agent: all,
+      inbox: all,
+      corpus: all,
+      operator: all,
+    };
   }
   const conversation =
     'contactId' in confinedTo
@@ -79,8 +91,9 @@ export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organiza
     handoff: { organizationId, conversation },
     contact: 'contactId' in confinedTo ? { organizationId, id: confinedTo.contactId } : ofConversations,
     agent: ofConversations,
-    inbox: ofConversations,
+    inbox: inboxId === undefined ? ofConversations : { OR: [ofConversations, { organizationId, id: inboxId }] },
     corpus: { organizationId, id: { in: [] } },
+    operator: { organizationId, id: { in: [] } },
   } satisfies {
     conversation: Prisma.ConversationWhereInput;
     message: Prisma.MessageWhereInput;
@@ -89,5 +102,6 @@ export function visibleTo({ organizationId, confinedTo }: Pick<Viewer, 'organiza
     agent: Prisma.AgentWhereInput;
     inbox: Prisma.InboxWhereInput;
     corpus: Prisma.CorpusWhereInput;
+    operator: Prisma.OperatorWhereInput;
   };
 }

@@ -10,8 +10,8 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
 
   Agent: ['name'],
   Author: ['agent', 'avatarUrl', 'displayName', 'kind'],
-  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId'],
-  Inbox: ['agent', 'channel', 'name'],
+  Contact: ['anonymous', 'avatarUrl', 'createdAt', 'displayName', 'email', 'externalId', 'lastSeenAt'],
+  Inbox: ['agent', 'allowsAnonymous', 'attended', 'awayMessage', 'channel', 'name', 'nextAttendedAt'],
 
   Conversation: [
     'agent',
@@ -31,11 +31,14 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'unreadCount',
     'updatedAt',
     'version',
+    'viewerCanAnswer',
+    'viewerCanSend',
+    'viewerCanTakeOver',
   ],
   ConversationConnection: ['changeCursor', 'edges', 'nodes', 'pageInfo'],
   ConversationEdge: ['cursor', 'node'],
 
-  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status'],
+  Handoff: ['acceptedAt', 'author', 'conversation', 'endedAt', 'startedAt', 'status', 'waitingSince'],
   HandoffConnection: ['edges', 'nodes', 'pageInfo'],
   HandoffEdge: ['cursor', 'node'],
 
@@ -95,6 +98,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   SendMessagePayload: ['message', 'reply'],
   SetTypingPayload: ['typing'],
   StartHandoffPayload: ['handoff'],
+  StartVisitPayload: ['contact', 'expiresAt', 'inbox', 'token', 'visitorSecret'],
   StopReplyPayload: ['reply'],
 
   UserError: ['detail'],
@@ -105,5 +109,6 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   ConversationEndedError: ['conversation'],
   HandedOffError: ['conversation', 'handoff'],
   IdempotencyMismatchError: ['idempotencyKey'],
+  VisitRefusedError: ['reason'],
   VersionConflictError: ['conversation', 'currentVersion', 'expectedVersion'],
 };

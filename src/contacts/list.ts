@@ -1,6 +1,7 @@
 import type { Queryable } from '../db.ts';
 import type { Contact } from '../generated/prisma/client.ts';
 import { ValueReader } from '../value-reader.ts';
+import { contactSelection } from './rows.ts';
 
 /** A contact must match all fields that are given. */
 export interface ContactFilter {
@@ -43,9 +44,7 @@ export async function listContacts(db: Queryable, query: ContactQuery): Promise<
   const matches = patterns.map((_, index) => ` AND ${words} LIKE lower($${index + 11})`).join('');
   const way = query.inverted ? 'DESC' : 'ASC';
   const { rows } = await db.query<Contact>({
-    text: `SELECT id, organization_id AS "organizationId", external_id AS "externalId", display_name AS "displayName",
-        avatar_url AS "avatarUrl", email, metadata, anonymous, blocked_at AS "blockedAt",
-        token_generation AS "tokenGeneration", created_at AS "createdAt"
+    text: `SELECT ${contactSelection}
       FROM contact
       WHERE organization_id = $1${matches}
         AND ($2::boolean IS NULL OR anonymous = $2) AND ($3::jsonb IS NULL OR metadata @> $3)

@@ -14,3 +14,4 @@ import './schema/read-marks.ts';
 import './schema/replies.ts';
 import './schema/send.ts';
 import './schema/subscriptions.ts';
+import './schema/take-over.ts';

@@ -7,7 +7,7 @@ const MiB = 1024 * 1024;
 
 /** How many bytes of requests this server holds at a time, from their first byte until they are answered. */
 export const arrivalLimits = {
-  /** Of one person, or one conversation, with client tokens. */
+  /** Of one person, or one conversation, with client tokens; or of one network address that visits come from. */
   person: 8 * MiB,
   /** Of one API key. */
   key: 64 * MiB,
@@ -42,7 +42,7 @@ export class Arrivals {
 
   begin(viewer: Viewer): Arrival {
     const { limits } = this;
-    const own = viewer.kind === 'CLIENT_TOKEN' ? limits.person : limits.key;
+    const own = viewer.kind === 'CLIENT_TOKEN' || viewer.kind === 'STRANGER' ? limits.person : limits.key;
     const bounds = [
       { key: `viewer:${limitKeyOf(viewer)}`, limit: own, refusal: ownTooMuch },
       { key: `organization:${viewer.organizationId}`, limit: limits.organization, refusal: ownTooMuch },

@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import type { ReplyLimits } from '../access/reply-limits.ts';
 import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
+import type { VisitLimit } from '../access/visit-limit.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import { ReadMarks } from '../conversations/lists/read-marks.ts';
 import type { ConversationServices } from '../conversations/services.ts';
@@ -21,6 +22,7 @@ export interface Services extends ConversationServices {
   knowledge: KnowledgeBase;
   runningOperations: RunningOperations;
   standing: Standing;
+  visitLimit: VisitLimit;
   replyLimits: ReplyLimits;
   jobs: JobQueue;
 }
@@ -39,9 +41,16 @@ export interface GraphQLContext {
   committed: CommittedChanges;
   /** Where the results of a subscription may be written. Null where that is not possible. */
   wire: Wire | null;
+  /** The origin of the page that asks. Null for programs, and over WebSocket. */
+  origin: string | null;
 }
 
-export function createContext(services: Services, viewer: Viewer, wire: Wire | null = null): GraphQLContext {
+export function createContext(
+  services: Services,
+  viewer: Viewer,
+  wire: Wire | null = null,
+  origin: string | null = null,
+): GraphQLContext {
   const budget = new OperationBudget();
   const load = async (ids: readonly string[]) => {
     const byMessage = new Map<string, FragmentRow[]>(ids.map((id) => [id, []]));
@@ -52,5 +61,5 @@ export function createContext(services: Services, viewer: Viewer, wire: Wire | n
   };
   const fragments = new DataLoader(load, { cache: false });
   const readMarks = new ReadMarks(services.pool, viewer);
-  return { viewer, services, budget, fragments, readMarks, committed: new CommittedChanges(), wire };
+  return { viewer, services, budget, fragments, readMarks, committed: new CommittedChanges(), wire, origin };
 }

@@ -33,8 +33,13 @@ export function credentialsFor(field: GraphQLField<unknown, unknown> | undefined
   const { all, scopes } = requirementOf(field?.extensions);
   if (scopes.length === 0) return null;
   const keyScopes = scopes.filter(isKeyScope).map((scope) => `\`${scope.toUpperCase()}\``);
+  // An operator of the role AGENT has these, an ADMIN all.
+  const ofAgents: Scope[] = ['read', 'answer'];
+  const isForAgents = scopes[all ? 'every' : 'some']((scope) => ofAgents.includes(scope));
   const kinds = [
+    scopes.includes('visit') && 'requests over HTTP without a credential',
     keyScopes.length > 0 && `API keys with the scope ${keyScopes.join(all ? ' and the scope ' : ' or ')}`,
+    isForAgents ? 'operators' : keyScopes.length > 0 && 'operators with the role `ADMIN`',
     scopes.includes('participate') && 'client tokens',
     ...scopes.filter(isClientGrant).map((grant) => `client tokens with the grant \`${grantNames[grant]}\``),
   ];
@@ -50,7 +55,8 @@ function requirementOf(extensions: unknown): Requirement {
 }
 
 function isScope(name: string): name is Scope {
-  return name === 'participate' || isKeyScope(name) || isClientGrant(name);
+  const others: readonly string[] = ['participate', 'answer', 'visit'];
+  return others.includes(name) || isKeyScope(name) || isClientGrant(name);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {

@@ -12,7 +12,6 @@ import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
-import type { Allowance } from '../access/rate-windows.ts';
 import type { Expiry } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
@@ -24,14 +23,7 @@ import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import type { Groups } from './delivery/groups.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
-import {
-  noLongerServed,
-  rateLimited,
-  shuttingDown,
-  tokenExpired,
-  tooManyOperations,
-  unauthenticated,
-} from './errors.ts';
+import { noLongerServed, rateLimited, shuttingDown, unauthenticated } from './errors.ts';
 import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
@@ -40,8 +32,9 @@ import { documentedCodes, maskError } from './masking.ts';
 import { nameOfOperation } from './operation-name.ts';
 import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
-import { withBody } from './request-body.ts';
 import { schema } from './schema.ts';
+import { requireViewer, tell } from './request-viewer.ts';
+import { admitStrangers } from './strangers.ts';
 import { limitedWork } from './work-limit.ts';
 
 /** The path of the API, over HTTP, SSE and WebSocket. */
@@ -70,14 +63,16 @@ export function createGraphQLServer(options: {
   introspection: boolean;
   persisted: PersistedOperations | null;
   keepAliveSeconds: number;
-  allowedOrigins: readonly string[];
+  /** Whether pages of this origin may use the API from a browser. */
+  allowsOrigin: (origin: string) => Promise<boolean>;
+  trustedProxies: number;
   accepted: AcceptedOperations;
   groups: Groups;
   /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
   authenticate: (req: IncomingMessage) => Promise<Identity>;
 }): GraphQLServer {
-  const { services, logger, connections, rateLimits, arrivals, allowedOrigins, persisted, authenticate } = options;
+  const { services, logger, connections, rateLimits, arrivals, persisted, authenticate } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -88,7 +83,11 @@ export function createGraphQLServer(options: {
     multipart: false,
     extraParamNames: persisted ? [...idParameters] : [],
     parserAndValidationCache: { documentCache, errorCache },
-    cors: allowedOrigins.length > 0 && { ...sharing, origin: [...allowedOrigins] },
+    cors: async (request) => {
+      const origin = request.headers.get('origin');
+      // The star lets Yoga answer with the origin itself.
+      return origin !== null && (await options.allowsOrigin(origin)) && { ...sharing, origin: ['*'] };
+    },
     logging: false,
     graphiql: options.introspection && graphiqlOptions,
     renderGraphiQL: graphiqlRenderer({
@@ -100,7 +99,8 @@ export function createGraphQLServer(options: {
       executeAsOverWebSocket,
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
-      requireViewer(authenticate, rateLimits, arrivals),
+      requireViewer(authenticate, rateLimits, arrivals, options.trustedProxies),
+      admitStrangers({ persisted, rateLimits, trustedProxies: options.trustedProxies }),
       ...(persisted ? [persistedOperations(persisted)] : []),
       nameOperations,
       checkParameters,
@@ -114,9 +114,9 @@ export function createGraphQLServer(options: {
       useCommitted,
     ],
     maskedErrors: { maskError: (error) => maskError(error, logger) },
-    context: ({ viewer, res }) => {
+    context: ({ viewer, req, res }) => {
       if (!viewer) throw unauthenticated();
-      return createContext(services, viewer, new EventStreamWire(res));
+      return createContext(services, viewer, new EventStreamWire(res), req.headers.origin ?? null);
     },
   });
 }
@@ -133,35 +133,6 @@ const executeAsOverWebSocket: Plugin = {
   onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
 };
 
-/** Authenticates before the request is read, so that strangers get the same answer to every request. */
-function requireViewer(
-  authenticate: (req: IncomingMessage) => Promise<Identity>,
-  rateLimits: RateLimits,
-  arrivals: Arrivals,
-): Plugin<object, ServerContext> {
-  return {
-    async onRequestParse({ serverContext, requestParser, setRequestParser, fetchAPI }) {
-      const viewer = await authenticate(serverContext.req);
-      if (viewer === 'EXPIRED') throw tokenExpired();
-      if (viewer === 'UNKNOWN') throw unauthenticated();
-      serverContext.viewer = viewer;
-      const arrival = arrivals.begin(viewer);
-      serverContext.arrival = arrival;
-      if (serverContext.req.socket.destroyed) arrival.end();
-      else serverContext.res.once('close', arrival.end);
-      if (requestParser && serverContext.req.method === 'POST') {
-        setRequestParser(async (request) =>
-          requestParser(await withBody(request, serverContext.req, { viewer, arrival, fetchAPI })),
-        );
-      }
-      const allowance = await rateLimits.take(viewer, 1);
-      if (!allowance) return;
-      tell(serverContext.res, allowance);
-      if (!allowance.allowed) throw tooManyOperations(allowance);
-    },
-  };
-}
-
 /** Names the operation of a request. A stream, once open, no longer counts as work. */
 const nameOperations: Plugin<ServerContext> = {
   onExecute({ args }) {
@@ -174,12 +145,6 @@ const nameOperations: Plugin<ServerContext> = {
     return { onSubscribeResult: () => operation?.end() };
   },
 };
-
-function tell(res: ServerResponse, { limit, remaining, resetSeconds }: Allowance): void {
-  res.setHeader('RateLimit-Limit', limit);
-  res.setHeader('RateLimit-Remaining', remaining);
-  res.setHeader('RateLimit-Reset', resetSeconds);
-}
 
 /** Must come before errors are masked. */
 const useCommitted: Plugin = {

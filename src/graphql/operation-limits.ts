@@ -11,6 +11,8 @@ export const requestBytes = {
   key: 10 * MiB,
   /** With a client token. */
   clientToken: MiB,
+  /** Without a credential. */
+  stranger: 32 * 1024,
 } as const;
 
 /** Limits of one operation. */

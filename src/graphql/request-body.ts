@@ -14,10 +14,15 @@ export async function withBody(
   incoming: IncomingMessage,
   { viewer, arrival, fetchAPI }: { viewer: Viewer; arrival: Arrival; fetchAPI: Pick<FetchAPI, 'Request'> },
 ): Promise<Request> {
-  const limit = viewer.kind === 'CLIENT_TOKEN' ? requestBytes.clientToken : requestBytes.key;
+  const limit = bytesFor(viewer);
   if (Number(incoming.headers['content-length']) > limit) throw requestTooLarge();
   const { url, method, headers } = request;
   return new fetchAPI.Request(url, { method, headers, body: await readBody(incoming, limit, arrival) });
+}
+
+function bytesFor({ kind }: Viewer): number {
+  if (kind === 'STRANGER') return requestBytes.stranger;
+  return kind === 'CLIENT_TOKEN' ? requestBytes.clientToken : requestBytes.key;
 }
 
 function readBody(incoming: IncomingMessage, limit: number, arrival: Arrival): Promise<Buffer<ArrayBuffer>> {

@@ -12,6 +12,7 @@ import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
+import '../operators/schema.ts';
 
 builder.queryType({ description: 'Reads. An object that does not exist is null, not an error.' });
 builder.mutationType({

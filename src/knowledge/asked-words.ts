@@ -9,6 +9,8 @@ export interface AskedWord {
   own: Found;
   /** The stems of its synonyms. */
   synonyms: Found;
+  /** In what part of the passages of the corpus the word stands, at most 1. */
+  share: number;
   /** The rarer the word is in the corpus, the more; one that the corpus does not have weighs most. */
   weight: number;
 }
@@ -90,7 +92,8 @@ async function lookUp(db: Queryable, corpusId: string, words: readonly string[])
       const own = foundOf([...terms, ...termsOf(index, 'forms')]);
       const synonyms = foundOf(termsOf(index, 'synonyms').filter(({ term }) => !own.terms.includes(term)));
       const isKnown = terms.some(({ passages }) => passages > 0);
-      return [[word, { own, synonyms, weight: Math.log(1 + all / (1 + own.passages)), isKnown }]];
+      const share = Math.min(1, own.passages / Math.max(all, 1));
+      return [[word, { own, synonyms, share, weight: Math.log(1 + all / (1 + own.passages)), isKnown }]];
     }),
   );
 }

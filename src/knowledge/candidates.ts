@@ -17,11 +17,15 @@ type Query = string;
 const MAX_HITS = 1000;
 const MAX_TOGETHER = 200;
 const MAX_CANDIDATES = 400;
+/** How many entries of the index are read for one set of common words, ten thousand of which take a millisecond. */
+const MAX_READ = 100_000;
+/** A word that more than this part of the passages have tells nothing of them while there are others. */
+const USUAL = 0.5;
 
 /**
  * The passages that have most of the asked words. In a corpus where they are few, these are all that have any. In a large one
- * the words that stand in many passages find none by themselves: they count in what the rarer words found, and if all are
- * common, in what has several of them.
+ * the words that stand in many passages find none by themselves: they count in what the rarer words found, and in what has
+ * several of them, if they do not stand in most.
  */
 export async function findCandidates(
   db: Queryable,
@@ -98,14 +102,22 @@ function picksOf(corpusId: string, words: readonly AskedWord[], synonym: number)
     picks.push({ query: anyOf(corpusId, any), weight, most: MAX_HITS });
     room -= passages;
   }
-  const common = words
-    .filter(({ own }) => own.passages > 0)
-    .sort((a, b) => a.own.passages - b.own.passages)
-    .filter(({ own }) => !picks.some(({ query }) => query === anyOf(corpusId, own.terms)));
   if (picks.length > 0 && room < MAX_HITS / 2) return picks;
-  for (const length of new Set([common.length, 3, 2, 1])) {
-    const together = common.slice(0, length);
-    if (together.length !== length || length === 0) continue;
+  const common = words
+    .filter(({ own }) => own.passages > 0 && !picks.some(({ query }) => query === anyOf(corpusId, own.terms)))
+    .sort((a, b) => a.share - b.share);
+  const telling = common.filter(({ share }) => share <= USUAL);
+  return [...picks, ...picksTogether(corpusId, picks.length + telling.length > 0 ? telling : common)];
+}
+
+/** Sets of common words, from the rarest on, the largest first: what few passages have together tells most of them. */
+function picksTogether(corpusId: string, common: readonly AskedWord[]): Pick[] {
+  const picks: Pick[] = [];
+  let read = 0;
+  const affordable = common.filter(({ own }, i) => (read += own.passages) <= MAX_READ || i === 0);
+  for (const length of new Set([affordable.length, 3, 2, 1])) {
+    const together = affordable.slice(0, length);
+    if (together.length < length || length === 0) continue;
     const query = together.map(({ own }) => `(${anyOf(corpusId, own.terms)})`).join(' & ');
     picks.push({ query, weight: together.reduce((sum, { weight }) => sum + weight, 0), most: MAX_TOGETHER });
   }

@@ -50,6 +50,38 @@ export async function addContact(
   return encodeId('Contact', id);
 }
 
+/** Makes an operator of the target's organization, and mints a token for them. */
+export async function addOperator(
+  target: Target,
+  input: { name?: string; role?: 'AGENT' | 'ADMIN'; email?: string; avatarUrl?: string } = {},
+): Promise<{ id: string; key: string; target: Target }> {
+  const { result } = await ask<{ result: { operator: { id: string } } }>(
+    target,
+    `mutation ($input: CreateOperatorInput!) {
+      result: createOperator(input: $input) { ... on CreateOperatorPayload { operator { id } } }
+    }`,
+    { input: { name: 'Kim', ...input } },
+  );
+  const { id } = result.operator;
+  const key = await mintOperatorToken(target, id);
+  return { id, key, target: { url: target.url, key } };
+}
+
+/** Mints a token for an operator; throws when that fails. */
+export async function mintOperatorToken(target: Target, operatorId: string, expiresInSeconds = 900): Promise<string> {
+  const { result } = await ask<{ result: { token?: string; detail?: string } }>(
+    target,
+    `mutation ($input: CreateOperatorTokenInput!) {
+      result: createOperatorToken(input: $input) {
+        ... on CreateOperatorTokenPayload { token } ... on UserError { detail }
+      }
+    }`,
+    { input: { operatorId, expiresInSeconds } },
+  );
+  if (result.token === undefined) throw new Error(result.detail);
+  return result.token;
+}
+
 interface TokenInput {
   contactId?: string;
   contact?: Record<string, unknown>;

@@ -48,7 +48,7 @@ export async function createClientToken(
   const wanted = Date.now() + expiresInSeconds * 1000;
   // Tokens hold times in whole seconds.
   const expiresAt = new Date(Math.floor(Math.min(wanted, viewer.expiresAt?.getTime() ?? wanted) / 1000) * 1000);
-  const { organizationId, keyId } = viewer;
+  const { organizationId, keyId, endsWith } = viewer;
   const participant: Participant = {
     contactId: contact?.id ?? null,
     tokenGeneration: contact?.tokenGeneration ?? 0,
@@ -56,6 +56,7 @@ export async function createClientToken(
   const token = await mintClientToken(services.pool, {
     organizationId,
     keyId,
+    endsWith,
     confinedTo,
     participant,
     grants,

@@ -23,8 +23,25 @@ export async function mergeContacts(
   if (!from) throw new NotFoundError(['contactId']);
   if (!into) throw new NotFoundError(['intoContactId']);
   if (from === into) throw refusal('intoContactId', 'Must be another contact.');
-  const merge = async (db: pg.PoolClient) => {
-    await requireBoth(db, organizationId, from, into);
+  await merge(services, { organizationId, actor, from, into });
+  return { contactId: into, mergedContactId: from };
+}
+
+interface Merger {
+  organizationId: string;
+  actor: Author;
+  /** The row ids of the two. */
+  from: string;
+  into: string;
+  /** The hash of a secret that the anonymous one must still have. Left out: any, or none. */
+  visitorHash?: string;
+}
+
+/** Merges the two, by their row ids. Throws like `mergeContacts`. */
+export async function merge(services: ContactServices, merger: Merger): Promise<void> {
+  const { organizationId, actor, from, into } = merger;
+  const move = async (db: pg.PoolClient) => {
+    await requireBoth(db, merger);
     await db.query({
       text: `UPDATE idempotency mine SET caller = $3 WHERE organization_id = $1 AND caller = $2 AND NOT EXISTS (
         SELECT FROM idempotency theirs WHERE theirs.organization_id = $1 AND theirs.caller = $3 AND theirs.key = mine.key)`,
@@ -37,19 +54,18 @@ export async function mergeContacts(
     await db.query('DELETE FROM contact WHERE id = $1', [from]);
     return rows;
   };
-  const moved = await inTransaction(services.pool, merge, { statementMs: LONG_STATEMENT_MS });
+  const moved = await inTransaction(services.pool, move, { statementMs: LONG_STATEMENT_MS });
   for (const conversation of moved) services.bus.publish({ kind: 'log', ...conversation, moved: true });
-  return { contactId: into, mergedContactId: from };
 }
 
 /** Locks both, so that neither is merged or gets a conversation meanwhile. In the order of their ids, so that two merges never wait for each other. */
-async function requireBoth(db: pg.PoolClient, organizationId: string, from: string, into: string): Promise<void> {
-  const { rows } = await db.query<{ id: string; anonymous: boolean }>({
-    text: 'SELECT id, anonymous FROM contact WHERE id = ANY($1::uuid[]) AND organization_id = $2 ORDER BY id FOR UPDATE',
+async function requireBoth(db: pg.PoolClient, { organizationId, from, into, visitorHash }: Merger): Promise<void> {
+  const { rows } = await db.query<{ id: string; anonymous: boolean; visitorHash: string | null }>({
+    text: 'SELECT id, anonymous, visitor_hash AS "visitorHash" FROM contact WHERE id = ANY($1::uuid[]) AND organization_id = $2 ORDER BY id FOR UPDATE',
     values: [[from, into], organizationId],
   });
   const [source, target] = [from, into].map((id) => rows.find((row) => row.id === id));
-  if (!source) throw new NotFoundError(['contactId']);
+  if (!source || (visitorHash ?? source.visitorHash) !== source.visitorHash) throw new NotFoundError(['contactId']);
   if (!target) throw new NotFoundError(['intoContactId']);
   if (!source.anonymous) throw refusal('contactId', 'Must be anonymous: a known person is not merged into another.');
   if (target.anonymous) throw refusal('intoContactId', 'Must be a known person, not an anonymous one.');

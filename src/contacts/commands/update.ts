@@ -39,6 +39,7 @@ WITH locked AS (
     email = CASE WHEN $3::jsonb ? 'email' THEN $3::jsonb->>'email' ELSE c.email END,
     avatar_url = CASE WHEN $3::jsonb ? 'avatarUrl' THEN $3::jsonb->>'avatarUrl' ELSE c.avatar_url END,
     anonymous = c.anonymous AND $3::jsonb->>'externalId' IS NULL,
+    visitor_hash = CASE WHEN $3::jsonb->>'externalId' IS NULL THEN c.visitor_hash END,
     metadata = locked.merged
   FROM locked WHERE c.id = locked.id AND octet_length(locked.merged::text) <= $4
   RETURNING c.id

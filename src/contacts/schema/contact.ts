@@ -22,6 +22,11 @@ export const ContactRef = builder.prismaNode('Contact', {
       description: 'Whether nobody has said who it is. The first external ID ends that.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the person was first known.' }),
+    lastSeenAt: t.expose('lastSeenAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a visit of this person last began. Null if none has.',
+    }),
     blockedAt: t.expose('blockedAt', {
       type: 'DateTime',
       ...operatorsOnly('Since when the person may not write. Null while they may.'),

@@ -2,7 +2,10 @@ import { type Caller, participantOf } from '../../access/caller.ts';
 import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
+import { HandedOffError } from '../failures.ts';
+import type { Change } from '../log/append.ts';
 import { type Committed, commit } from '../log/commit.ts';
+import { readHandoff } from '../log/holder.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { type AuthorInput, InputReader, type StateInput } from './input.ts';
 import { type MessageInput, readContent } from './message-input.ts';
@@ -19,7 +22,10 @@ export interface AddAgentMessageInput extends Omit<MessageInput, 'author' | 'con
   idempotencyKey?: string | null | undefined;
 }
 
-/** Adds a message in the agent's name, written by a human or by a program outside Parley. */
+/**
+ * Adds a message in the agent's name, written by a human or by a program outside Parley. An operator writes as themself, and only
+ * while they have the handoff: otherwise throws `NotHandedOffError` or `HandedOffError`.
+ */
 export async function addAgentMessage(
   services: ConversationServices,
   caller: Caller,
@@ -29,16 +35,19 @@ export async function addAgentMessage(
   if (!conversationId) throw new NotFoundError(['conversationId']);
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
+  const { operatorId } = caller;
+  if (operatorId !== null && input.author) reader.refuse(['author'], 'Is yourself, for an operator.');
   const kind = input.author?.kind ?? 'AI_AGENT';
-  const author = { ...(input.author && reader.author(['author'], input.author)), kind };
+  const given = { ...(input.author && reader.author(['author'], input.author)), kind };
+  const author = operatorId === null ? given : caller.actor;
   const content = readContent(reader, [], input);
   const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
   const inReplyToId = await findAnswered(services, caller, conversationId, input.inReplyToId);
   reader.finish();
-  return commit(services, {
+  const change: Change = {
     conversationId,
     organizationId: caller.organizationId,
-    rule: ruleFor('addAgentMessage', input.onBusy),
+    rule: ruleFor(operatorId === null ? 'addAgentMessage' : 'answer', input.onBusy),
     actor: caller.actor,
     participant: participantOf(caller),
     serverId: services.serverId(),
@@ -46,6 +55,13 @@ export async function addAgentMessage(
     idempotency: idempotencyOf(caller.id, key, 'addAgentMessage', { ...input }),
     message: { id: services.newId(), role: 'AGENT', author, inReplyToId, ...content },
     state,
+  };
+  if (operatorId === null) return commit(services, change);
+  return commit(services, change, async (db, locked) => {
+    const handoffId = locked?.handoffId ?? '';
+    const handoff = await readHandoff(db, handoffId);
+    if (handoff.operatorId !== operatorId) throw new HandedOffError(conversationId, handoffId);
+    return {};
   });
 }
 

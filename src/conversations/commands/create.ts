@@ -167,8 +167,8 @@ async function findAgent(services: ConversationServices, caller: Caller, input: 
   const { organizationId } = caller;
   const { prisma } = services;
   let inbox = null;
-  if (input.inboxId != null) {
-    const id = decodeId('Inbox', input.inboxId);
+  if (input.inboxId != null || caller.inboxId !== undefined) {
+    const id = input.inboxId == null ? caller.inboxId : decodeId('Inbox', input.inboxId);
     const where = { id: id ?? '', AND: visibleTo(caller).inbox };
     inbox = id && (await prisma.inbox.findFirst({ where, include: { agent: true } }));
     if (!inbox) throw new NotFoundError(['inboxId']);

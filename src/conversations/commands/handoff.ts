@@ -78,10 +78,10 @@ export async function markHandoffEnded(db: pg.PoolClient, handoffId: string): Pr
   await db.query({ text: 'UPDATE handoff SET ended_at = now() WHERE id = $1', values: [handoffId] });
 }
 
-/** Who has accepted the handoff. Null if nobody has. */
+/** The assignee who has accepted the handoff. Null if nobody has, or an operator. */
 async function acceptedBy(db: pg.PoolClient, handoffId: string): Promise<string | null> {
   const { rows } = await db.query<{ assignee: string | null }>({
-    text: 'SELECT assignee FROM handoff WHERE id = $1 AND accepted_at IS NOT NULL',
+    text: 'SELECT assignee FROM handoff WHERE id = $1 AND accepted_at IS NOT NULL AND operator_id IS NULL',
     values: [handoffId],
   });
   return rows[0]?.assignee ?? null;

@@ -17,6 +17,7 @@ export async function addNote(services: ConversationServices, caller: Caller, in
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
   const fragments = reader.content(['content'], input.content);
+  if (caller.operatorId !== null && input.author) reader.refuse(['author'], 'Is yourself, for an operator.');
   const author: Author = input.author
     ? { kind: 'HUMAN_AGENT', ...reader.author(['author'], input.author) }
     : caller.actor;

@@ -21,9 +21,17 @@ export interface ConversationFilter {
   labels?: readonly string[] | null | undefined;
   /** For a lister who has a read mark. */
   unread?: boolean | null | undefined;
+  assignedTo?: AssigneeFilter | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
   updated?: DateTimeRange | null | undefined;
+}
+
+/** Who has the handoff in force. Exactly one field is given. */
+export interface AssigneeFilter {
+  me?: boolean | null | undefined;
+  operatorId?: string | null | undefined;
+  nobody?: boolean | null | undefined;
 }
 
 interface DateTimeRange {
@@ -32,14 +40,15 @@ interface DateTimeRange {
 }
 
 export interface ListOrder {
-  field: 'createdAt' | 'updatedAt';
+  /** `waitingSince` lists only conversations whose handoff waits. */
+  field: 'createdAt' | 'updatedAt' | 'waitingSince';
   direction: 'asc' | 'desc';
 }
 
 export interface ListedConversation {
   id: string;
-  createdAt: Date;
-  updatedAt: Date;
+  /** The value of the ordering field. */
+  at: Date;
 }
 
 /** A place in the list: the value of the ordering field, and the id that breaks ties. */
@@ -60,7 +69,7 @@ export async function searchConversations(
   return search.run(caller, keyword, (client, found) => listConversations(client, caller, query, found));
 }
 
-export type Lister = Pick<Caller, 'organizationId' | 'confinedTo'>;
+export type Lister = Pick<Caller, 'organizationId' | 'confinedTo' | 'operatorId'>;
 
 interface ListQuery {
   filter: ConversationFilter;
@@ -93,11 +102,18 @@ export async function countConversations(
 function conditionsOf(lister: Lister, filter: ConversationFilter, found: Found | null) {
   const where = new Conditions();
   where.addLister(lister);
-  where.addFilter(filter);
+  where.addFilter(filter, lister);
   if (filter.unread != null) where.addUnread(lister, filter.unread);
   if (found) where.addFound(found);
   return where;
 }
+
+/** What a list is ordered by, and the id that breaks ties: together a whole index. */
+const columnsOf: Record<ListOrder['field'], [string, string]> = {
+  createdAt: ['c.created_at', 'c.id'],
+  updatedAt: ['c.updated_at', 'c.id'],
+  waitingSince: ['h.started_at', 'h.conversation_id'],
+};
 
 /** The ids of a page, in order. Reads along the index for that order and stops at the limit. */
 export async function listConversations(
@@ -108,14 +124,16 @@ export async function listConversations(
 ): Promise<ListedConversation[]> {
   const { order, after, before, inverted } = query;
   const where = conditionsOf(caller, query.filter, found);
-  const column = order.field === 'createdAt' ? 'c.created_at' : 'c.updated_at';
+  const [column, id] = columnsOf[order.field];
+  if (order.field === 'waitingSince') where.addWaiting(caller);
   const [later, earlier] = order.direction === 'asc' ? ['>', '<'] : ['<', '>'];
-  if (after) where.add(`(${column}, c.id) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
-  if (before) where.add(`(${column}, c.id) ${earlier} (${where.value(before.at)}, ${where.value(before.id)}::uuid)`);
+  if (after) where.add(`(${column}, ${id}) ${later} (${where.value(after.at)}, ${where.value(after.id)}::uuid)`);
+  if (before) where.add(`(${column}, ${id}) ${earlier} (${where.value(before.at)}, ${where.value(before.id)}::uuid)`);
   const way = (order.direction === 'asc') === inverted ? 'DESC' : 'ASC';
   const { rows } = await db.query<ListedConversation>({
-    text: `SELECT c.id, c.created_at AS "createdAt", c.updated_at AS "updatedAt" FROM conversation c
-      WHERE ${where.sql()} ORDER BY ${column} ${way}, c.id ${way} LIMIT ${where.value(query.limit)}`,
+    text: `SELECT c.id, ${column} AS at
+      FROM conversation c ${order.field === 'waitingSince' ? 'JOIN handoff h ON h.id = c.handoff_id' : ''}
+      WHERE ${where.sql()} ORDER BY ${column} ${way}, ${id} ${way} LIMIT ${where.value(query.limit)}`,
     values: where.values,
   });
   return rows;
@@ -132,7 +150,7 @@ export async function matchingConversations(
   const where = new Conditions();
   where.addLister(lister);
   where.add(`c.id = ANY(${where.value(ids)}::uuid[])`);
-  where.addFilter(filter);
+  where.addFilter(filter, lister);
   if (found) where.addFound(found);
   const { rows } = await pool.query<{ id: string }>(
     `SELECT c.id FROM conversation c WHERE ${where.sql()}`,
@@ -165,7 +183,12 @@ class Conditions {
     else if (confinedTo) this.add(`c.id = ${this.value(confinedTo.conversationId)}`);
   }
 
-  addFilter(filter: ConversationFilter): void {
+  /** The conditions of the index over what waits. */
+  addWaiting({ organizationId }: Lister): void {
+    this.add(`h.organization_id = ${this.value(organizationId)} AND h.accepted_at IS NULL AND h.ended_at IS NULL`);
+  }
+
+  addFilter(filter: ConversationFilter, lister: Lister): void {
     this.addId('c.agent_id', 'Agent', filter.agentId);
     this.addId('c.contact_id', 'Contact', filter.contactId);
     this.addId('c.inbox_id', 'Inbox', filter.inboxId);
@@ -174,6 +197,7 @@ class Conditions {
       this.add(`EXISTS (SELECT FROM handoff h WHERE h.id = c.handoff_id
         AND CASE WHEN h.accepted_at IS NULL THEN 'WAITING' ELSE 'ACCEPTED' END = ANY(${this.value(filter.handoffStatus)}))`);
     }
+    if (filter.assignedTo) this.addAssignee(filter.assignedTo, lister);
     // The condition of the index, which holds no empty lists.
     if (filter.labels?.length) {
       const reader = new ValueReader();
@@ -193,6 +217,16 @@ class Conditions {
 
   addUnread(lister: Lister, unread: boolean): void {
     this.add(`${unread ? '' : 'NOT '}${hasUnread('c.id', this.value(readerOf(lister)))}`);
+  }
+
+  private addAssignee({ me, operatorId, nobody }: AssigneeFilter, lister: Lister): void {
+    const isInForce = `h.id = c.handoff_id AND h.organization_id = ${this.value(lister.organizationId)}`;
+    if (nobody != null) {
+      this.add(`EXISTS (SELECT FROM handoff h WHERE ${isInForce} AND h.accepted_at IS NULL)`);
+      return;
+    }
+    const id = me != null ? lister.operatorId : decodeId('Operator', operatorId ?? '');
+    this.add(`EXISTS (SELECT FROM handoff h WHERE ${isInForce} AND h.operator_id = ${this.value(id)}::uuid)`);
   }
 
   addFound(found: Found): void {

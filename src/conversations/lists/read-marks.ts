@@ -30,7 +30,7 @@ export class ReadMarks {
   /** Up to which position the contact has read. */
   readonly ofContact: DataLoader<string, number | null>;
 
-  constructor(pool: pg.Pool, viewer: Pick<Caller, 'confinedTo'>) {
+  constructor(pool: pg.Pool, viewer: Pick<Caller, 'confinedTo' | 'operatorId'>) {
     const reader = readerOf(viewer);
     this.unread = loader(async (ids) => (reader === null ? new Map<string, number>() : countUnread(pool, reader, ids)));
     this.ofContact = loader((ids) => readMarks(pool, CONTACT, ids));

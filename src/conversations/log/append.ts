@@ -37,6 +37,8 @@ export type Beginning =
       reason: string | null;
       queue: string | null;
       assignee: string | null;
+      /** The operator who has it from its start. Then `assignee` is their name. */
+      operatorId?: string;
       metadata: JsonObject;
     };
 
@@ -233,9 +235,10 @@ begun AS (
 /** Writes the handoff. It is already accepted if it names an assignee. */
 const writeHandoff = /* sql */ `
 handed AS (
-  INSERT INTO handoff (id, conversation_id, organization_id, started_version, reason, queue, assignee, metadata, accepted_at)
+  INSERT INTO handoff (id, conversation_id, organization_id, started_version, reason, queue, assignee, operator_id,
+    metadata, accepted_at)
   SELECT c.handoff_id, c.id, c.organization_id, c.version, beginning->>'reason', beginning->>'queue', beginning->>'assignee',
-    coalesce(beginning->'metadata', '{}'), CASE WHEN beginning->>'assignee' IS NOT NULL THEN now() END
+    (beginning->>'operatorId')::uuid, coalesce(beginning->'metadata', '{}'), CASE WHEN beginning->>'assignee' IS NOT NULL THEN now() END
   FROM changed c, input WHERE begins = 'HandoffStarted'
   RETURNING *
 )`;

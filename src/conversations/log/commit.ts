@@ -90,17 +90,18 @@ export async function commit(services: CommitServices, change: Change, complete?
 
 /**
  * Commits a change that always takes the lock first and uses its own statements. `write` is called after the rule has
- * allowed the change. `replyId` is the reply that the change is about. Otherwise like `commit`.
+ * allowed the change; it returns the handoff of the result, if that is not the one in force before. `replyId` is the reply that
+ * the change is about. Otherwise like `commit`.
  */
 export async function commitUnderLock(
   services: CommitServices,
   target: Target,
-  write: (db: pg.PoolClient, locked: LockedRow) => Promise<void>,
+  write: (db: pg.PoolClient, locked: LockedRow) => Promise<string | void>,
   { replyId = null }: { replyId?: string | null } = {},
 ): Promise<Committed> {
   const under = async (db: pg.PoolClient, locked: LockedRow | null): Promise<Appended> => {
-    if (locked) await write(db, locked);
-    const rows = await readRows(db, { conversationId: target.conversationId, replyId, handoffId: locked?.handoffId });
+    const handoffId = (locked && (await write(db, locked))) ?? locked?.handoffId;
+    const rows = await readRows(db, { conversationId: target.conversationId, replyId, handoffId });
     if (!rows) throw new Error('A conversation was gone under its lock.');
     return { outcome: 'OK', rows };
   };

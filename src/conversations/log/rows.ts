@@ -102,6 +102,7 @@ const handoffColumns: Columns<Handoff> = {
   reason: 'reason',
   queue: 'queue',
   assignee: 'assignee',
+  operatorId: 'operator_id',
   metadata: 'metadata',
   startedAt: 'started_at',
   acceptedAt: 'accepted_at',

@@ -30,6 +30,23 @@ const EndUserActor = builder.objectRef<Author>('EndUserActor').implement({
   }),
 });
 
+const OperatorActor = builder.objectRef<Author>('OperatorActor').implement({
+  description: 'An operator with a credential of their own.',
+  fields: (t) => ({
+    operator: t.prismaField({
+      type: 'Operator',
+      nullable: true,
+      description: 'The operator. Null if they are gone.',
+      resolve: (query, { operatorId: id }, _args, { services }) =>
+        id ? services.prisma.operator.findUnique({ ...query, where: { id } }) : null,
+    }),
+    name: t.string({
+      description: 'Their name at the time.',
+      resolve: ({ displayName }) => displayName ?? '',
+    }),
+  }),
+});
+
 const AgentActor = builder.objectRef<Author>('AgentActor').implement({
   description: 'The agent, while it replied.',
   fields: (t) => ({
@@ -56,10 +73,11 @@ const ServerActor = builder.objectRef<Author>('ServerActor').implement({
 /** Who caused an event of the log. */
 export const ActorRef = builder.unionType('Actor', {
   description: 'Who did something, as known at the time. Handle unknown types too: more kinds may come.',
-  types: [ApiKeyActor, EndUserActor, AgentActor, ServerActor],
+  types: [ApiKeyActor, EndUserActor, OperatorActor, AgentActor, ServerActor],
   resolveType: ({ kind, externalId }) => {
     if (kind === 'END_USER') return 'EndUserActor';
     if (kind === 'AI_AGENT') return 'AgentActor';
+    if (kind === 'HUMAN_AGENT') return 'OperatorActor';
     return externalId == null ? 'ServerActor' : 'ApiKeyActor';
   },
 });

@@ -12,6 +12,7 @@ import { companionFields, listMessages } from '../lists/list-messages.ts';
 import type { MessageRow } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
+import { canAnswer, canSend, canTakeOver } from '../may-do.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
@@ -197,6 +198,20 @@ export const ConversationRef = builder.prismaNode('Conversation', {
       },
       { name: 'MessageEdge', description: 'An entry of a page.' },
     ),
+    viewerCanSend: t.boolean({
+      description: "Whether you could send an end user's message now, without interrupting a reply.",
+      resolve: (row, _args, { viewer, services }) => canSend(services.prisma, viewer, row),
+    }),
+    viewerCanAnswer: t.boolean({
+      description: 'Whether you could answer as a human now, with `addAgentMessage`, without interrupting a reply.',
+      resolve: (row, _args, { viewer, services }) => canAnswer(services.prisma, viewer, row),
+    }),
+    viewerCanTakeOver: t.boolean({
+      description:
+        'Whether you could take it over now: you are an operator, and do not have it. If another has it, name them as ' +
+        '`expectedHolder`.',
+      resolve: (row, _args, { viewer, services }) => canTakeOver(services.prisma, viewer, row),
+    }),
     messageCount: t.exposeInt('messageCount', {
       description: 'Number of messages that end users see, including superseded ones.',
     }),

@@ -20,7 +20,7 @@ const CreateConversationInput = builder.inputType('CreateConversationInput', {
       type: ContactIdentityInput,
       description: 'The end user, in place of `contactId`. Created or changed as by `upsertContact`.',
     }),
-    inboxId: t.id({ description: 'The inbox through which the conversation arrives.' }),
+    inboxId: t.id({ description: 'The inbox through which the conversation arrives. Default: that of your visit.' }),
     continues: t.id({
       description: 'The ended conversation that this one goes on from. Its contact is the default of `contactId`.',
     }),

@@ -47,7 +47,7 @@ builder.mutationField('rateReply', (t) =>
   t.field({
     type: RateReplyPayload,
     nullable: true,
-    authScopes: { write: true, rate: true },
+    authScopes: { write: true, answer: true, rate: true },
     description: 'Rates a reply, of the agent or of a human in its place. The same rating again does nothing.',
     errors: {
       types: [NotFoundError, InvalidInputError],

@@ -4,6 +4,7 @@ import { present } from '../../graphql/present.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { isJsonObject } from '../../json.ts';
 import { AuthorRef, authorOf } from './message.ts';
+import { authorOfOperator } from '../../access/operator-tokens.ts';
 
 export const HandoffStatusRef = builder.enumType('HandoffStatus', {
   description: 'Progress of a handoff.',
@@ -31,12 +32,32 @@ export const HandoffRef = builder.prismaNode('Handoff', {
     }),
     reason: t.exposeString('reason', operatorsOnly('Null if none was given.')),
     queue: t.exposeString('queue', operatorsOnly('The group of people who should take it.')),
-    assignee: t.exposeString('assignee', operatorsOnly('The person who has taken it.')),
+    assignee: t.exposeString('assignee', {
+      ...operatorsOnly(
+        'The person who has taken it: as a program names them, or the name of the operator at the time.',
+      ),
+    }),
+    operator: t.prismaField({
+      type: 'Operator',
+      ...operatorsOnly(
+        'The operator who has taken it. Null while it waits, or where a program names its own assignee.',
+      ),
+      resolve: (query, { operatorId: id }, _args, { services }) =>
+        id === null ? null : services.prisma.operator.findUnique({ ...query, where: { id } }),
+    }),
+    waitingSince: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when it has waited for a human. Null unless it is waiting.',
+      resolve: ({ startedAt, acceptedAt, endedAt }) => (acceptedAt || endedAt ? null : startedAt),
+    }),
     author: t.field({
       type: AuthorRef,
       nullable: true,
-      description: 'The human who answers, as in their latest message. Null until they have written one.',
-      resolve: async ({ conversationId, startedVersion, endedAt }, _args, { services }) => {
+      description:
+        'The human who answers, as in their latest message. Before that the operator who has taken it, or null if it waits or a ' +
+        'program names who has.',
+      resolve: async ({ conversationId, startedVersion, endedAt, operatorId }, _args, { services }) => {
         const message = await services.prisma.message.findFirst({
           where: {
             conversationId,
@@ -48,7 +69,10 @@ export const HandoffRef = builder.prismaNode('Handoff', {
           orderBy: { position: 'desc' },
           select: { author: true },
         });
-        return message && authorOf(message.author);
+        if (message) return authorOf(message.author);
+        if (operatorId === null) return null;
+        const operator = await services.prisma.operator.findUnique({ where: { id: operatorId } });
+        return operator && authorOfOperator(operator);
       },
     }),
     metadata: t.field({

@@ -28,7 +28,7 @@ builder.mutationField('startHandoff', (t) =>
   t.field({
     type: StartHandoffPayload,
     nullable: true,
-    authScopes: { write: true, askForHuman: true },
+    authScopes: { write: true, answer: true, askForHuman: true },
     description: 'Asks for a human. A running reply is stopped, and the agent stays silent until the handoff ends.',
     errors: {
       types: [HandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
@@ -60,7 +60,8 @@ builder.mutationField('acceptHandoff', (t) =>
     type: AcceptHandoffPayload,
     nullable: true,
     authScopes: { write: true },
-    description: 'A human takes the conversation. Does nothing if the same assignee has already accepted the handoff.',
+    description:
+      'A human whom a program names takes the conversation; operators use `takeOver`. Does nothing if the same assignee has already accepted the handoff.',
     errors: {
       types: [
         HandedOffError,
@@ -92,7 +93,7 @@ builder.mutationField('endHandoff', (t) =>
   t.field({
     type: EndHandoffPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, answer: true },
     description: 'Gives the conversation back to the agent.',
     errors: {
       types: [NotHandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
@@ -124,7 +125,7 @@ builder.mutationField('endConversation', (t) =>
   t.field({
     type: EndConversationPayload,
     nullable: true,
-    authScopes: { write: true, end: true },
+    authScopes: { write: true, answer: true, end: true },
     description: 'Ends the conversation. No more messages are accepted. Ending it again does nothing.',
     errors: {
       types: [VersionConflictError, NotFoundError, InvalidInputError],

@@ -1,3 +1,4 @@
+import { refuseSteering } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { encodeId } from '../../ids.ts';
@@ -38,7 +39,7 @@ builder.mutationField('updateConversation', (t) =>
   t.field({
     type: UpdateConversationPayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, answer: true },
     description:
       'Changes title, labels, metadata, search metadata or runtime parameters. Allowed while a reply is running.',
     errors: {
@@ -46,7 +47,10 @@ builder.mutationField('updateConversation', (t) =>
       union: { name: 'UpdateConversationResult', description: 'The result of `updateConversation`.' },
     },
     args: { input: t.arg({ type: UpdateConversationInput, required: true, description: 'The changes.' }) },
-    resolve: (_root, { input }, { services, viewer }) => updateConversation(services, viewer, input),
+    resolve: (_root, { input }, { services, viewer }) => {
+      refuseSteering(viewer, input, ['searchMetadata', 'runtimeParameters']);
+      return updateConversation(services, viewer, input);
+    },
   }),
 );
 

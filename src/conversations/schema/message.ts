@@ -99,6 +99,12 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       resolve: (query, { contactId }, _args, { services }) =>
         contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
     }),
+    operator: t.prismaField({
+      type: 'Operator',
+      ...operatorsOnly('The operator who wrote it with a credential of their own. Otherwise null.'),
+      resolve: (query, { operatorId: id }, _args, { services }) =>
+        id ? services.prisma.operator.findUnique({ ...query, where: { id } }) : null,
+    }),
     agent: t.prismaField({
       type: 'Agent',
       nullable: true,

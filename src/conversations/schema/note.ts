@@ -23,7 +23,7 @@ builder.mutationField('addNote', (t) =>
   t.field({
     type: AddNotePayload,
     nullable: true,
-    authScopes: { write: true },
+    authScopes: { write: true, answer: true },
     description:
       'Adds a message that only operators see: never an agent, never an end user. Allowed while a reply is running and after the end.',
     errors: {

@@ -50,6 +50,11 @@ const OrderField = builder.enumType('ConversationOrderField', {
   values: {
     CREATED_AT: { description: 'When the conversation was created.', value: 'createdAt' },
     UPDATED_AT: { description: 'When the conversation last changed.', value: 'updatedAt' },
+    WAITING_SINCE: {
+      description:
+        'Since when its handoff waits. Only conversations whose handoff waits are in the list. For operators.',
+      value: 'waitingSince',
+    },
   } as const,
 });
 
@@ -72,7 +77,7 @@ const ConversationOrder = builder.inputType('ConversationOrder', {
 /** Where `conversationCount` stops at the latest. */
 const MOST_COUNTED = 1000;
 
-/** `at` is when a conversation was created or last changed, depending on the order asked for. */
+/** `at` is the value of the field that the list is ordered by. */
 const byTime = new Keyset({ at: 'time', id: 'uuid' });
 
 builder.queryField('conversations', (t) =>
@@ -95,12 +100,13 @@ builder.queryField('conversations', (t) =>
       resolve: async (_root, { filter, orderBy: order, ...args }, context, info) => {
         const { services, viewer } = context;
         checkFilter(viewer, filter);
+        if (viewer.confinedTo && order.field === 'waitingSince') throw badUserInput('That order is for operators.');
         // Read before the page, so that the page can only be newer.
         const end = selectsBelow(info, ['changeCursor']) ? await readEnd(services.pool) : null;
         const page = await keysetPage(
           args,
           byTime,
-          (row: Conversation) => ({ at: row[order.field], id: row.id }),
+          (row: Conversation & { at: Date }) => row,
           async (slice) => {
             const listed = await searchConversations(services, viewer, {
               filter: filter ?? {},
@@ -112,10 +118,10 @@ builder.queryField('conversations', (t) =>
               where: { id: { in: listed.map(({ id }) => id) } },
             });
             const byId = new Map(rows.map((row) => [row.id, row]));
-            return listed.flatMap(({ id, createdAt, updatedAt }) => {
+            return listed.flatMap(({ id, at }) => {
               const row = byId.get(id);
               // The cursor keeps the place at which the row was listed, even if the row has moved since.
-              return row ? [{ ...row, createdAt, updatedAt }] : [];
+              return row ? [{ ...row, ...(order.field !== 'waitingSince' && { [order.field]: at }), at }] : [];
             });
           },
         );

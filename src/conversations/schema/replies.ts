@@ -1,4 +1,4 @@
-import { refuseFields, requireReply } from '../../access/participation.ts';
+import { refuseFields, refuseSteering, requireReply } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import {
@@ -26,7 +26,7 @@ builder.mutationField('stopReply', (t) =>
   t.field({
     type: StopReplyPayload,
     nullable: true,
-    authScopes: { write: true, participate: true },
+    authScopes: { write: true, answer: true, participate: true },
     description:
       'Stops a reply, whichever server runs it, and keeps its text. A reply that has already ended is returned as it is.',
     errors: {
@@ -62,7 +62,7 @@ builder.mutationField('regenerateReply', (t) =>
   t.field({
     type: RegenerateReplyPayload,
     nullable: true,
-    authScopes: { write: true, regenerate: true },
+    authScopes: { write: true, answer: true, regenerate: true },
     description:
       'Generates a new reply that replaces the latest one. The old one stays readable through `Message.supersedes`.',
     errors: {
@@ -81,6 +81,7 @@ builder.mutationField('regenerateReply', (t) =>
     resolve: async (_root, { input }, context) => {
       const conversationId = await requireReply(context, input.replyId);
       refuseFields(context.viewer, input, ['runtimeParameters']);
+      refuseSteering(context.viewer, input, ['runtimeParameters']);
       if (conversationId !== null) await takeReply(context, conversationId);
       return regenerateReply(context.services, context.viewer, input);
     },

@@ -1,4 +1,4 @@
-import { refuseOperatorInput, requireConversation } from '../../access/participation.ts';
+import { refuseOperatorInput, refuseSteering, requireConversation } from '../../access/participation.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { ContactBlockedError } from '../../contacts/failures.ts';
 import { builder } from '../../graphql/builder.ts';
@@ -8,7 +8,9 @@ import { addAgentMessage } from '../commands/agent-message.ts';
 import {
   ConversationBusyError,
   ConversationEndedError,
+  HandedOffError,
   IdempotencyMismatchError,
+  NotHandedOffError,
   VersionConflictError,
 } from '../failures.ts';
 import { sendMessage } from '../commands/send.ts';
@@ -90,7 +92,8 @@ const AddAgentMessageInput = builder.inputType('AddAgentMessageInput', {
     content: t.field({ type: ContentInput, required: true, description: 'Content of the message.' }),
     author: t.field({
       type: AgentAuthorInput,
-      description: "Who wrote the message. Default: the conversation's agent.",
+      description:
+        "Who wrote the message. Default: the conversation's agent. An operator writes as themself, and gives none.",
     }),
     inReplyToId: t.id({ description: 'ID of the message that this one answers, in the same conversation.' }),
     ...companionFields(t),
@@ -108,13 +111,17 @@ builder.mutationField('addAgentMessage', (t) =>
   t.field({
     type: AddAgentMessagePayload,
     nullable: true,
-    authScopes: { write: true },
-    description: "Adds a message in the agent's name, written by a human or by a program outside Parley.",
+    authScopes: { write: true, answer: true },
+    description:
+      "Adds a message in the agent's name, written by a human or by a program outside Parley. An operator writes only while they " +
+      'have the handoff: see `takeOver`. An API key is free to.',
     errors: {
       types: [
         ConversationBusyError,
         VersionConflictError,
         ConversationEndedError,
+        HandedOffError,
+        NotHandedOffError,
         NotFoundError,
         InvalidInputError,
         IdempotencyMismatchError,
@@ -122,6 +129,9 @@ builder.mutationField('addAgentMessage', (t) =>
       union: { name: 'AddAgentMessageResult', description: 'The result of `addAgentMessage`.' },
     },
     args: { input: t.arg({ type: AddAgentMessageInput, required: true, description: 'The message to add.' }) },
-    resolve: (_root, { input }, { services, viewer }) => addAgentMessage(services, viewer, input),
+    resolve: (_root, { input }, { services, viewer }) => {
+      refuseSteering(viewer, input, ['stateAfter']);
+      return addAgentMessage(services, viewer, input);
+    },
   }),
 );
