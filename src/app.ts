@@ -17,6 +17,7 @@ import { AgentRuntimes } from './agents/runtimes.ts';
 import type { Config } from './config.ts';
 import { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import { startForgettingKeys } from './conversations/commands/idempotency.ts';
+import { Presences } from './conversations/presence/presences.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
@@ -222,6 +223,8 @@ export async function startApp(
     startup.onClose(startSearchBackfill(pool, logger));
     const searchTurns = new SearchTurns(pool);
     const logTail = new LogTail(pool, bus, logger);
+    const presences = new Presences(pool, bus, logger);
+    startup.onClose(() => presences.close());
 
     const payloads = payloadMaker(() => services);
     const webhooks = new Webhooks({
@@ -241,6 +244,7 @@ export async function startApp(
       bus,
       feedRegistry,
       logTail,
+      presences,
       logEpoch,
       gate: new KeyedGate(conversationGate),
       searchTurns,

@@ -205,6 +205,7 @@ beforeAll(async () => {
   await run('endHandoff', { conversationId });
   await run('rateReply', { replyId: replyToControl, rating: 'UP' });
   await run('updateConversation', { conversationId, metadata: { more: HUSH } });
+  await ask(owner, `mutation { markRead(input: { conversationId: "${conversationId}", position: 0 }) { __typename } }`);
   const { cursor } = await run<{ cursor: string }>('endConversation', { conversationId });
   end = cursor;
   ids = {
@@ -265,6 +266,19 @@ async function follow(who: Target, subscribe = subscribeWs, after = beginning): 
   return events;
 }
 
+const presence = () =>
+  withSecrets(`subscription ($id: ID!) {
+    presence: conversationPresence(conversationId: $id) { ...SecretPresence participants { ...SecretParticipant } }
+  }`);
+
+/** What is told of who is there, until enough has been told. */
+async function watch(who: Target, isEnough: (told: string) => boolean): Promise<unknown> {
+  const watching = record(subscribeWs<object>(who, presence(), { id: conversationId }));
+  const told = [...(await watching.until((events) => isEnough(JSON.stringify(events))))];
+  await watching.leave();
+  return told;
+}
+
 async function readEverything(who: Target): Promise<unknown> {
   return ask(who, everything(), {
     ids: [ids.agent, ids.article, ids.contact, conversationId, ids.handoff, replyToControl],
@@ -279,7 +293,10 @@ describe('what is for operators only', () => {
     // Of this generation the tokens stay valid, which blocking itself would end.
     await contact.update({ where, data: { blockedAt: new Date() } });
     const all = [...sensitive].flatMap(([type, fields]) => fields.map(({ name }) => `${type}_${name}`)).sort();
-    const values = secretsIn([await readEverything(operator), await follow(operator)]);
+    const there = record(subscribeWs<object>(owner, presence(), { id: conversationId }));
+    const told = await watch(operator, (seen) => /Position":0,"participants":\[\{/.test(seen));
+    await there.leave();
+    const values = secretsIn([await readEverything(operator), await follow(operator), told]);
     expect(
       [...values]
         .filter(([, seen]) => seen.some((value) => value !== null))
@@ -287,11 +304,12 @@ describe('what is for operators only', () => {
         .sort(),
     ).toEqual(all);
     for (const who of [owner, guest]) {
-      const shown = secretsIn([await readEverything(who), await follow(who)]);
+      const seen = await watch(who, (events) => events !== '[]');
+      const shown = secretsIn([await readEverything(who), await follow(who), seen]);
       expect([...shown].filter(([, seen]) => seen.some((value) => value !== null))).toEqual([]);
-      // A state's change and knowledge are not shown at all.
+      // A state's change, knowledge and who else is there are not shown at all.
       expect([...shown.keys()].sort()).toEqual(
-        all.filter((name) => name !== 'StateChanged_actor' && name !== 'Article_corpus'),
+        all.filter((name) => !['StateChanged_actor', 'Article_corpus', 'Participant_lastSeenAt'].includes(name)),
       );
     }
     await contact.update({ where, data: { blockedAt: null } });

@@ -105,9 +105,11 @@ const ofAgents = [
   'Mutation.addNote',
   'Mutation.endConversation',
   'Mutation.endHandoff',
+  'Mutation.markRead',
   'Mutation.rateReply',
   'Mutation.regenerateReply',
   'Mutation.setAvailability',
+  'Mutation.setTyping',
   'Mutation.startHandoff',
   'Mutation.stopReply',
   'Mutation.takeOver',
@@ -256,6 +258,12 @@ const table: Record<string, Row> = {
     no,
     missing,
   ]),
+  'Mutation.markRead': mutation(
+    'markRead',
+    (t) => `conversationId: ${q(t.conversation)}, position: 0`,
+    [no, no, no, ok, ok, missing, no],
+    { admin: ok, agent: ok },
+  ),
   'Mutation.mergeContacts': mutation(
     'mergeContacts',
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
@@ -286,6 +294,12 @@ const table: Record<string, Row> = {
     'sendMessage',
     (t) => `conversationId: ${q(t.conversation)}, content: { text: "Hi" }, action: NONE`,
     participants.act,
+  ),
+  'Mutation.setTyping': mutation(
+    'setTyping',
+    (t) => `conversationId: ${q(t.conversation)}, typing: true`,
+    ['InvalidInputError', no, 'InvalidInputError', ok, ok, missing, 'InvalidInputError'],
+    { admin: ok, agent: ok },
   ),
   'Mutation.startExport': mutation('startExport', () => 'kind: EVENTS, format: CSV', only.grantsOwn),
   'Mutation.setAvailability': mutation('setAvailability', () => 'availability: ONLINE', ...themselves),
@@ -338,6 +352,10 @@ const table: Record<string, Row> = {
   ),
   'Subscription.conversationEvents': subscription(
     (t) => `conversationEvents(conversationId: ${q(t.conversation)}, after: ${q(t.after)}) { conversationId }`,
+    followers,
+  ),
+  'Subscription.conversationPresence': subscription(
+    (t) => `conversationPresence(conversationId: ${q(t.conversation)}) { conversationId }`,
     followers,
   ),
   'Subscription.jobProgress': subscription(

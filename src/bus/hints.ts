@@ -2,7 +2,7 @@
  * What servers tell each other. The rows are the truth, and a hint only saves waiting. It may be lost, repeated or reordered,
  * and its receiver must reach the same result without it.
  */
-export type Hint = ConversationHint | RevocationHint;
+export type Hint = ConversationHint | PresenceHint | RevocationHint;
 
 export type ConversationHint =
   /**
@@ -14,6 +14,28 @@ export type ConversationHint =
   | { kind: 'fragments'; conversationId: string; messageId: string }
   /** Text of a running reply, before it is stored. `offset` counts UTF-16 code units of the fragment. */
   | { kind: 'text'; conversationId: string; messageId: string; fragment: number; offset: number; text: string };
+
+/** Who is in a conversation now. There are no rows of this: a lost hint is made up for by the next one. */
+export type PresenceHint =
+  /** Asks all servers who is there. */
+  | { kind: 'who-is-there'; conversationId: string }
+  /** Somebody is there. `typing` is left out if there is nothing to say of it. */
+  | { kind: 'present'; conversationId: string; person: string; author: HintAuthor; typing?: boolean }
+  /** The contact has read up to a position. */
+  | { kind: 'read'; conversationId: string; position: number }
+  /** Somebody is no longer there, on the server that says so. */
+  | { kind: 'absent'; conversationId: string; person: string };
+
+/** Who somebody is, as shown. */
+export interface HintAuthor {
+  kind: (typeof authorKindsOfHints)[number];
+  displayName?: string | null | undefined;
+  avatarUrl?: string | null | undefined;
+  externalId?: string | null | undefined;
+  contactId?: string | null | undefined;
+}
+
+export const authorKindsOfHints = ['END_USER', 'HUMAN_AGENT'] as const;
 
 /** An API key was revoked, and with it the client tokens issued with it. */
 export interface RevocationHint {

@@ -1,8 +1,18 @@
 import { z } from 'zod';
-import type { Hint } from './hints.ts';
+import { authorKindsOfHints, type Hint, type HintAuthor } from './hints.ts';
 
 const name = z.string().min(1);
 const count = z.int().min(0);
+
+const text = z.string().nullish();
+
+const authorSchema = z.object({
+  kind: z.enum(authorKindsOfHints),
+  displayName: text,
+  avatarUrl: text,
+  externalId: text,
+  contactId: text,
+}) satisfies z.ZodType<HintAuthor>;
 
 const hintSchema = z.discriminatedUnion('kind', [
   z.object({
@@ -21,6 +31,16 @@ const hintSchema = z.discriminatedUnion('kind', [
     offset: count,
     text: z.string(),
   }),
+  z.object({ kind: z.literal('who-is-there'), conversationId: name }),
+  z.object({
+    kind: z.literal('present'),
+    conversationId: name,
+    person: name,
+    author: authorSchema,
+    typing: z.boolean().optional(),
+  }),
+  z.object({ kind: z.literal('read'), conversationId: name, position: count }),
+  z.object({ kind: z.literal('absent'), conversationId: name, person: name }),
   z.object({ kind: z.literal('revoked'), keyId: name }),
 ]) satisfies z.ZodType<Hint>;
 

@@ -9,6 +9,7 @@ import type { Logger } from '../logger.ts';
 import type { JsonObject } from '../json.ts';
 import type { ReplyRunner } from './reply-runner.ts';
 import type { LogEpoch } from './log/epoch.ts';
+import type { Presences } from './presence/presences.ts';
 import type { FeedRegistry } from './stream/feed-registry.ts';
 import type { LogTail } from './lists/log-tail.ts';
 import type { SearchTurns } from '../search-turns.ts';
@@ -21,6 +22,7 @@ export interface ConversationServices {
   bus: Bus;
   feedRegistry: FeedRegistry;
   logTail: LogTail;
+  presences: Presences;
   logEpoch: LogEpoch;
   search: ConversationSearch;
   searchTurns: SearchTurns;

@@ -4,6 +4,7 @@ import type { Standing } from '../access/standing.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { VisitLimit } from '../access/visit-limit.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
+import { ReadMarks } from '../conversations/lists/read-marks.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
 import type { JobQueue } from '../jobs/queue.ts';
@@ -44,6 +45,8 @@ export interface GraphQLContext {
   budget: OperationBudget;
   /** Batches look-ups made at the same time. It caches nothing, since a subscription lives through many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
+  /** Batches look-ups of read marks, and caches nothing either. */
+  readMarks: ReadMarks;
   /** What the operation has committed so far. */
   committed: CommittedChanges;
   /** Where the results of a subscription may be written. Null where that is not possible. */
@@ -67,5 +70,6 @@ export function createContext(
     return ids.map((id) => byMessage.get(id) ?? []);
   };
   const fragments = new DataLoader(load, { cache: false });
-  return { viewer, services, budget, fragments, committed: new CommittedChanges(), wire, origin };
+  const readMarks = new ReadMarks(services.pool, viewer);
+  return { viewer, services, budget, fragments, readMarks, committed: new CommittedChanges(), wire, origin };
 }

@@ -1,10 +1,12 @@
 import type { Caller } from '../../access/caller.ts';
+import { readerOf } from '../../access/person.ts';
 import type pg from 'pg';
 import type { ConversationStatus } from '../../generated/prisma/enums.ts';
 import type { Queryable } from '../../db.ts';
 import { decodeId, type IdType } from '../../ids.ts';
 import { ValueReader } from '../../value-reader.ts';
 import type { SearchTurns } from '../../search-turns.ts';
+import { hasUnread } from './read-marks.ts';
 import type { ConversationSearch, Found } from './search.ts';
 
 /** A conversation must match all fields that are given. */
@@ -18,6 +20,8 @@ export interface ConversationFilter {
   keyword?: string | null | undefined;
   /** It has all of these. */
   labels?: readonly string[] | null | undefined;
+  /** For a lister who has a read mark. */
+  unread?: boolean | null | undefined;
   assignedTo?: AssigneeFilter | null | undefined;
   metadata?: unknown;
   created?: DateTimeRange | null | undefined;
@@ -114,6 +118,7 @@ function conditionsOf(lister: Lister, filter: ConversationFilter, found: Found |
   const where = new Conditions();
   where.addLister(lister);
   where.addFilter(filter, lister);
+  if (filter.unread != null) where.addUnread(lister, filter.unread);
   if (found) where.addFound(found);
   return where;
 }
@@ -227,6 +232,10 @@ class Conditions {
     }
     this.addRange('c.created_at', filter.created);
     this.addRange('c.updated_at', filter.updated);
+  }
+
+  addUnread(lister: Lister, unread: boolean): void {
+    this.add(`${unread ? '' : 'NOT '}${hasUnread('c.id', this.value(readerOf(lister)))}`);
   }
 
   private addAssignee({ me, operatorId, nobody }: AssigneeFilter, lister: Lister): void {

@@ -1,3 +1,4 @@
+import { readerOf } from '../../access/person.ts';
 import type { Viewer } from '../../access/viewer.ts';
 import { builder } from '../../graphql/builder.ts';
 import { DateTimeRange } from '../../graphql/date-time-range.ts';
@@ -25,6 +26,9 @@ const AssigneeFilter = builder.inputType('AssigneeFilter', {
 
 /** Refuses what only operators may filter by, and what means nothing. */
 export function checkFilter({ confinedTo, operatorId }: Viewer, filter: ConversationFilter | null | undefined): void {
+  if (filter?.unread != null && readerOf({ confinedTo, operatorId }) === null) {
+    throw badUserInput('`filter.unread` is for people: an API key has no read mark.');
+  }
   if (!filter) return;
   for (const name of ['metadata', 'labels', 'assignedTo'] as const) {
     if (confinedTo && filter[name] != null) throw badUserInput(`\`filter.${name}\` is for operators.`);
@@ -55,6 +59,10 @@ export const ConversationFilterInput = builder.inputType('ConversationFilter', {
       description: 'Only operators may give it. There is a handoff in force, and this one has it.',
     }),
     labels: t.stringList({ description: 'Only operators may give it. It has all of these labels.' }),
+    unread: t.boolean({
+      description:
+        'Whether there are messages of the other side after your own mark. Not for an API key, which has none, and not for `conversationChanges`.',
+    }),
     metadata: t.field({
       type: 'JSONObject',
       description: 'Only operators may give it. The metadata contains this object.',

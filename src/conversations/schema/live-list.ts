@@ -69,6 +69,7 @@ builder.subscriptionField('conversationChanges', (t) =>
     subscribe: async (_root, args, { services, viewer }) => {
       const filter = args.filter ?? {};
       checkFilter(viewer, filter);
+      if (filter.unread != null) throw badUserInput('A live list is not filtered by `unread`.');
       const after = args.after == null ? null : decodeChangeCursor(args.after);
       if (args.after != null && !after) throw badUserInput('The change cursor is malformed.');
       // Tries the filter first: an unusable one is reported as bad input, not as a failure of the stream.

@@ -1,4 +1,5 @@
 import { finders, theOne } from '../../access/finders.ts';
+import { personOf } from '../../access/person.ts';
 import { badUserInput, notFound } from '../../graphql/errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
@@ -78,7 +79,12 @@ async function following(
     throw notFound(`There is no such ${what}.`);
   }
   try {
-    return new LiveSource(context, await open(held.feed), held.release);
+    const stream = await open(held.feed);
+    const leave = services.presences.enter(held.feed.conversationId, personOf(viewer));
+    return new LiveSource(context, stream, () => {
+      leave();
+      held.release();
+    });
   } catch (error) {
     held.release();
     throw error instanceof BadCursorError ? badUserInput(error.message) : error;

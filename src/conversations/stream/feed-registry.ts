@@ -67,7 +67,9 @@ export class FeedRegistry implements HintListener {
   }
 
   onHint(hint: Hint): void {
-    if (hint.kind !== 'revoked') this.entries.get(hint.conversationId)?.feed.onHint(hint);
+    if (hint.kind === 'log' || hint.kind === 'fragments' || hint.kind === 'text') {
+      this.entries.get(hint.conversationId)?.feed.onHint(hint);
+    }
   }
 
   /** Takes fragments of the running reply that this server has just committed. */

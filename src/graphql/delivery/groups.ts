@@ -1,6 +1,7 @@
-import { type DocumentNode, Kind, visit } from 'graphql';
+import { type DocumentNode, execute, type ExecutionArgs, type ExecutionResult, Kind, visit } from 'graphql';
 import type { Viewer } from '../../access/viewer.ts';
 import type { Feed } from '../../conversations/stream/feed.ts';
+import { createContext, type GraphQLContext } from '../context.ts';
 import type { Operation } from './executor.ts';
 import { Group } from './group.ts';
 import type { LiveSource } from './live-source.ts';
@@ -9,6 +10,7 @@ import type { LiveSource } from './live-source.ts';
 export class Groups {
   private readonly ofFeed = new WeakMap<Feed, Map<string, Group>>();
   private readonly documents = new WeakMap<DocumentNode, { number: number; variables: readonly string[] }>();
+  private readonly results = new WeakMap<object, Map<string, Promise<ExecutionResult>>>();
   private documentCount = 0;
 
   /** The group that a subscriber belongs to, until the returned function is called. */
@@ -26,6 +28,20 @@ export class Groups {
         group.subscribers -= 1;
         if (group.subscribers === 0) groups.delete(key);
       },
+    };
+  }
+
+  /** Makes the result of an event for a viewer's operation, once for all subscribers with the same who are given the same object. */
+  shared({ services, viewer }: GraphQLContext, args: ExecutionArgs): (event: object) => Promise<ExecutionResult> {
+    const key = JSON.stringify([this.keyOfOperation(args), keyOfViewer(viewer)]);
+    return (event) => {
+      const results = this.results.get(event) ?? new Map<string, Promise<ExecutionResult>>();
+      this.results.set(event, results);
+      const result =
+        results.get(key) ??
+        Promise.resolve(execute({ ...args, contextValue: createContext(services, viewer), rootValue: event }));
+      results.set(key, result);
+      return result;
     };
   }
 
