@@ -45,7 +45,7 @@ builder.mutationField('markRead', (t) =>
   t.field({
     type: MarkReadPayload,
     nullable: true,
-    authScopes: { participate: true },
+    authScopes: { answer: true, participate: true },
     description:
       'Marks a conversation as read up to a message. The mark only moves forward, raises no version and is no event. Operators who watch ' +
       '`conversationPresence` are told.',
