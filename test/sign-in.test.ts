@@ -139,6 +139,23 @@ describe('signing in', () => {
     expect(id).toMatch(/^oper_/);
   });
 
+  test.each(['was invited', 'has signed in under another identity'])(
+    'with the address of somebody suspended who %s is refused, and makes no other',
+    async (what) => {
+      const who = somebody();
+      const email = `${who}@example.com`;
+      const { id } = await addOperator(target, { email });
+      if (what !== 'was invited') await signIn(who);
+      await ask(target, `mutation { suspendOperator(input: { operatorId: "${id}" }) { __typename } }`);
+      const again = await comeBack(what === 'was invited' ? who : somebody({ email: email.toUpperCase() }));
+      const before = await operator().count();
+      expect(await arrive(again.user, again.callback)).toEqual(refused('suspended'));
+      expect(await operator().count()).toBe(before);
+      await ask(target, `mutation { reinstateOperator(input: { operatorId: "${id}" }) { __typename } }`);
+      await signIn(who);
+    },
+  );
+
   test('for the first time of all takes the setup token, which makes an ADMIN once', async () => {
     await forgetEverybody();
     const [first, second] = [somebody(), somebody()];

@@ -20,7 +20,8 @@ export type SignedIn =
 
 /**
  * The operator with this identity. Somebody who comes for the first time becomes the operator with their email address who has
- * never signed in, or else a new one: an ADMIN if they are the first of all and know the setup token, an AGENT after that.
+ * never signed in, or else a new one: an ADMIN if they are the first of all and know the setup token, an AGENT after that. Nobody
+ * becomes a new one with the address of an operator who is suspended.
  */
 export async function signInAs(
   { pool, newId }: { pool: pg.Pool; newId: NewId },
@@ -51,10 +52,14 @@ export async function signInAs(
     const isFirst = await nobodyHasSignedIn(db, organizationId);
     if (isFirst && !knowsSetupToken) return { outcome: 'SETUP_NEEDED' };
     const operatorId = newId();
-    await db.query({
-      text: `INSERT INTO operator (id, organization_id, name, email, avatar_url, role, identity_issuer, identity_subject)
-        SELECT $1, $2, $3, CASE WHEN EXISTS (SELECT FROM operator WHERE organization_id = $2 AND lower(email) = lower($4))
-          THEN NULL ELSE $4 END, $5, $6, $7, $8`,
+    // The lock waits for a suspension that is under way.
+    const { rowCount } = await db.query({
+      text: `WITH namesake AS (
+          SELECT suspended_at FROM operator WHERE organization_id = $2 AND lower(email) = lower($4) FOR SHARE
+        )
+        INSERT INTO operator (id, organization_id, name, email, avatar_url, role, identity_issuer, identity_subject)
+        SELECT $1, $2, $3, CASE WHEN EXISTS (SELECT FROM namesake) THEN NULL ELSE $4 END, $5, $6, $7, $8
+        WHERE NOT EXISTS (SELECT FROM namesake WHERE suspended_at IS NOT NULL)`,
       values: [
         operatorId,
         organizationId,
@@ -66,6 +71,7 @@ export async function signInAs(
         subject,
       ],
     });
+    if (rowCount === 0) return { outcome: 'SUSPENDED' };
     return { outcome: 'OK', holder: { operatorId, operatorGeneration: 0 } };
   });
 }
