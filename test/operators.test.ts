@@ -2,13 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../src/app.ts';
 import { decodeId } from '../src/ids.ts';
+import { createLogger } from '../src/logger.ts';
 import { addContact, addKey, addOperator, firstOrganization, mintOperatorToken, mintToken } from './harness/access.ts';
 import { addOrganization } from './harness/access.ts';
 import { ask, graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
 import { startServer, useServer } from './harness/server.ts';
 
-const server = useServer();
+const lines: string[] = [];
+const logger = createLogger({ level: 'error', plain: false, destination: { write: (line) => lines.push(line) } });
+const server = useServer({ logger });
 let other: App;
 let organizationId: string;
 beforeAll(async () => {
@@ -165,6 +168,35 @@ describe('the token of an operator', () => {
     const foreign = await addOrganization(server.services);
     expect(await codeFor(forged({ org: foreign.id }))).toBe('UNAUTHENTICATED');
     expect(await codeFor({ url: server.url, key })).toBe('ok');
+  });
+
+  test.each<[string, object]>([
+    ['a generation beyond all', { gen: 2 ** 40 }],
+    ['an issuer of a generation beyond all', { by: [['00000000-0000-4000-8000-000000000000', 2 ** 40]] }],
+    ['more issuers than a token has', { by: Array(21).fill(['00000000-0000-4000-8000-000000000000', 0]) }],
+  ])('that nobody has signed is refused and no fault, also with %s', async (_what, change) => {
+    const { key: operators } = await addOperator(server);
+    const endUsers = await mintToken(server, { contactId: await addContact(server.services, organizationId) });
+    for (const token of [operators, endUsers]) {
+      const [head = '', claims = ''] = token.split('.');
+      const given = JSON.parse(Buffer.from(claims, 'base64url').toString()) as object;
+      const body = Buffer.from(JSON.stringify({ ...given, ...change })).toString('base64url');
+      const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${head}.${body}.x` };
+      const request = { method: 'POST', headers, body: '{"query":"{ viewer { kind } }"}' };
+      expect((await fetch(`${server.url}/graphql`, request)).status).toBe(401);
+    }
+    expect(lines).toEqual([]);
+  });
+
+  test('is not issued through more operators than a token may name', async () => {
+    const admins = await Promise.all(Array.from({ length: 21 }, () => addOperator(server, { role: 'ADMIN' })));
+    let target: Target = server;
+    for (const { id } of admins.slice(0, 20)) target = { url: server.url, key: await mintOperatorToken(target, id) };
+    expect(await codeFor(target)).toBe('ok');
+    const contactId = await addContact(server.services, organizationId);
+    expect(await codeFor({ url: server.url, key: await mintToken(target, { contactId }) })).toBe('ok');
+    const refused = await run(target, `createOperatorToken(input: { operatorId: "${admins[20]?.id ?? ''}" })`, '');
+    expect(refused.__typename).toBe('InvalidInputError');
   });
 
   test.each(['is suspended', 'has another role'])(

@@ -1,7 +1,7 @@
 import type { Confinement, OperatorHolder, Participant } from './caller.ts';
 import { z } from 'zod';
 import type { Queryable } from '../db.ts';
-import { by, endedOf, isSigned, issuersOf, readClaims, signToken } from './signed-tokens.ts';
+import { by, endedOf, isSigned, issuersClaim, issuersOf, readClaims, signToken } from './signed-tokens.ts';
 import { type ClientGrant, isClientGrant, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley';
@@ -18,13 +18,12 @@ const claimsSchema = z.object({
   /** The web chat of a visit. */
   inbox: z.uuid().optional(),
   /** The generation of the person's tokens. Left out: 0. */
-  gen: z.int().optional(),
+  gen: z.int32().optional(),
   /** Left out: to end conversations, and nothing else. */
   grants: z.array(z.string()).optional(),
   /** The name of whoever takes part in the one conversation. */
   name: z.string().optional(),
-  /** The operators who stand behind it, with the generations of their credentials. Left out: none. */
-  by: z.array(z.tuple([z.uuid(), z.int()])).optional(),
+  by: issuersClaim,
   exp: z.number(),
 });
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Queryable } from '../db.ts';
 import type { OperatorRole } from '../generated/prisma/enums.ts';
 import type { Author, OperatorHolder } from './caller.ts';
-import { by, endedOf, isSigned, issuersOf, readClaims, signToken } from './signed-tokens.ts';
+import { by, endedOf, isSigned, issuersClaim, issuersOf, readClaims, signToken } from './signed-tokens.ts';
 import { keyScopes, type Scope, type Viewer } from './viewer.ts';
 
 const ISSUER = 'parley/operators';
@@ -12,11 +12,11 @@ const claimsSchema = z.object({
   org: z.uuid(),
   operator: z.uuid(),
   /** The generation of the operator's credentials. */
-  gen: z.int(),
+  gen: z.int32(),
   /** The API key that issued the token. Left out if none did. */
   key: z.uuid().optional(),
-  /** The operators who issued it, with the generations of their credentials. Left out: none. */
-  by: z.array(z.tuple([z.uuid(), z.int()])).optional(),
+  /** Those who issued it. */
+  by: issuersClaim,
   exp: z.number(),
 });
 

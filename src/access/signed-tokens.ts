@@ -1,8 +1,17 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { decodeJwt, errors, jwtVerify, SignJWT } from 'jose';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Queryable } from '../db.ts';
 import type { OperatorHolder } from './caller.ts';
+
+/** The most operators who may stand behind a token. */
+export const MOST_ISSUERS = 20;
+
+/** The operators who stand behind a token, with the generations of their credentials. Left out: none. */
+export const issuersClaim = z
+  .array(z.tuple([z.uuid(), z.int32()]))
+  .max(MOST_ISSUERS)
+  .optional();
 
 /** Signs claims with the secret of an organization, which is made when it is first needed. */
 export async function signToken(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
-import { createLogger } from '../../src/logger.ts';
+import { createLogger, type Logger } from '../../src/logger.ts';
 import { useDatabase } from './database.ts';
 
 /** The key of the organization that the first server on a database makes. */
@@ -12,6 +12,8 @@ export interface ServerOptions {
   /** Beside the runtimes that every server has. */
   runtimes?: readonly Runtime[];
   config?: Partial<Config>;
+  /** Left out: nothing is logged. */
+  logger?: Logger;
 }
 
 export interface TestServer {
@@ -51,6 +53,6 @@ export function useServer(options: ServerOptions = {}): TestServer {
 export async function startServer(databaseUrl: string, options: ServerOptions = {}): Promise<App & { key: string }> {
   const defaults = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, BOOTSTRAP_API_KEY: KEY, GRACE_SECONDS: '0' });
   const config = { ...defaults, ...options.config };
-  const app = await startApp(config, createLogger({ level: 'silent' }), options.runtimes);
+  const app = await startApp(config, options.logger ?? createLogger({ level: 'silent' }), options.runtimes);
   return { ...app, key: KEY };
 }
