@@ -318,6 +318,23 @@ describe('handing on', () => {
     expect((await transfer(kim.target, id, `operatorId: "${lou.id}"`)).handoff?.operator?.id).toBe(lou.id);
   });
 
+  test('back to the agent is for the one who has it, for an ADMIN and for a program, and for everybody while it waits', async () => {
+    const { kim, lou, boss } = staff();
+    const id = await newConversation();
+    const end = (target: Target) => run(target, 'endHandoff', `conversationId: "${id}"`);
+    for (const target of [kim.target, boss.target, server]) {
+      await takeOver(kim, id);
+      expect((await end(lou.target)).__typename).toBe('HandedOffError');
+      expect((await end(target)).conversation).toMatchObject({ status: 'ACTIVE', handoff: null });
+    }
+    expect((await end(lou.target)).__typename).toBe('NotHandedOffError');
+    await run(server, 'startHandoff', `conversationId: "${id}", assignee: "Somebody else"`);
+    expect((await end(lou.target)).__typename).toBe('HandedOffError');
+    await end(server);
+    await run(server, 'startHandoff', `conversationId: "${id}"`);
+    expect((await end(lou.target)).__typename).toBe('EndHandoffPayload');
+  });
+
   test('is refused for whoever is not there, for a conversation that nobody has, and for an empty queue', async () => {
     const { kim } = staff();
     const id = await newConversation();

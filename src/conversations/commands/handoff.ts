@@ -2,6 +2,7 @@ import type { Caller } from '../../access/caller.ts';
 import type pg from 'pg';
 import { type Committed, commit, commitUnderLock } from '../log/commit.ts';
 import { logEvents } from '../log/log-events.ts';
+import { readHandoff } from '../log/holder.ts';
 import { HandedOffError } from '../failures.ts';
 import { InputReader } from './input.ts';
 import type { ConversationServices } from '../services.ts';
@@ -55,15 +56,20 @@ export async function acceptHandoff(
   });
 }
 
-/** Gives the conversation back to the agent. */
+/** Gives the conversation back to the agent. `holdsOnly`: only if it waits or the operator who asks has it. */
 export async function endHandoff(
   services: ConversationServices,
   caller: Caller,
   input: ConversationInput,
+  { holdsOnly }: { holdsOnly: boolean },
 ): Promise<Committed> {
   const target = targetOf(caller, 'endHandoff', input);
   return commitUnderLock(services, target, async (db, { handoffId }) => {
     if (handoffId === null) return;
+    if (holdsOnly) {
+      const { isWaiting, operatorId } = await readHandoff(db, handoffId);
+      if (!isWaiting && operatorId !== caller.operatorId) throw new HandedOffError(target.conversationId, handoffId);
+    }
     await db.query({
       text: `UPDATE conversation SET status = 'ACTIVE', handoff_id = NULL WHERE id = $1`,
       values: [target.conversationId],

@@ -94,9 +94,18 @@ builder.mutationField('endHandoff', (t) =>
     type: EndHandoffPayload,
     nullable: true,
     authScopes: { write: true, answer: true },
-    description: 'Gives the conversation back to the agent.',
+    description:
+      'Gives the conversation back to the agent. An operator of the role `AGENT` ends what waits or what they have; anything else is ' +
+      'a `HandedOffError`.',
     errors: {
-      types: [NotHandedOffError, VersionConflictError, ConversationEndedError, NotFoundError, InvalidInputError],
+      types: [
+        HandedOffError,
+        NotHandedOffError,
+        VersionConflictError,
+        ConversationEndedError,
+        NotFoundError,
+        InvalidInputError,
+      ],
       union: { name: 'EndHandoffResult', description: 'The result of `endHandoff`.' },
     },
     args: {
@@ -106,7 +115,8 @@ builder.mutationField('endHandoff', (t) =>
         description: 'The conversation to give back to the agent.',
       }),
     },
-    resolve: (_root, { input }, { services, viewer }) => endHandoff(services, viewer, input),
+    resolve: (_root, { input }, { services, viewer }) =>
+      endHandoff(services, viewer, input, { holdsOnly: !viewer.scopes.includes('write') }),
   }),
 );
 
