@@ -2,7 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Browser } from 'playwright-core';
 import WebSocket from 'ws';
 import type { App } from '../src/app.ts';
-import { addOperator, firstOrganization, mintToken, addContact } from './harness/access.ts';
+import { SessionCookie } from '../src/access/session-cookie.ts';
+import { decodeId } from '../src/ids.ts';
+import { addOperator, addOrganization, firstOrganization, mintToken, addContact } from './harness/access.ts';
 import { hasChromium, startBrowser } from './harness/browser.ts';
 import { ask, type Target } from './harness/client.ts';
 import { useDatabase } from './harness/database.ts';
@@ -155,6 +157,21 @@ describe('signing in', () => {
       await signIn(who);
     },
   );
+
+  test.each([
+    ['null', null],
+    ['too long', `https://example.com/${'x'.repeat(10_000)}`],
+    ['no text', 1],
+  ])('with a name and a picture that are %s does without them', async (_what, value) => {
+    const who = somebody();
+    const { user, callback } = await comeBack(who);
+    const email = `${who}@example.com`;
+    provider.forge = (claims) => ({ ...claims, email, email_verified: true, name: value, picture: value });
+    expect(await arrive(user, callback)).toEqual([302, undefined]);
+    expect((await whoIs(user)).me).toMatchObject({ email, name: email });
+    const { avatarUrl } = await operator().findFirstOrThrow({ where: { identitySubject: who } });
+    expect(avatarUrl).toBeNull();
+  });
 
   test('for the first time of all takes the setup token, which makes an ADMIN once', async () => {
     await forgetEverybody();
@@ -316,6 +333,39 @@ describe('a session', () => {
     expect((await whoIs(there)).status).toBe(401);
     expect((await whoIs(here)).status).toBe(401);
   });
+});
+
+describe('the token of an operator', () => {
+  const out = (key: string) =>
+    fetch(`${app.url}/sign-out`, { method: 'POST', headers: { Authorization: `Bearer ${key}` } });
+
+  test('ends by signing out, in every organization', async () => {
+    const foreign = await addOrganization(app.services);
+    for (const { key } of [target, foreign]) {
+      const { key: token, id } = await addOperator({ url: app.url, key });
+      expect((await out(token)).status).toBe(204);
+      const { tokenGeneration } = await operator().findUniqueOrThrow({ where: { id: decodeId('Operator', id) ?? '' } });
+      expect(tokenGeneration).toBe(1);
+    }
+  });
+
+  test('of an operator who is gone signs nobody out', async () => {
+    const { key, id } = await addOperator(target);
+    await operator().delete({ where: { id: decodeId('Operator', id) ?? '' } });
+    expect((await out(key)).status).toBe(403);
+  });
+});
+
+test('over TLS both cookies are taken only from this host', async () => {
+  const { issuer } = provider;
+  const oidc = { issuer, clientId: client.id, clientSecret: client.secret, allowedDomains: ['example.com'] };
+  const secure = await startServer(database.url, { config: { oidc, publicUrl: 'https://chat.example.com' } });
+  const response = await fetch(`${secure.url}/sign-in/oidc`, { redirect: 'manual' });
+  await secure.close();
+  const attributes = /^__Host-parley-sign-in=[^;]+; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax; Secure$/;
+  expect(response.headers.getSetCookie()).toEqual([expect.stringMatching(attributes)]);
+  const session = new SessionCookie('https://chat.example.com').begin('a');
+  expect(session).toBe('__Host-parley-session=a; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure');
 });
 
 if (!hasChromium) console.log('Signing in is not tried out in a browser: there is no Chromium here.');

@@ -20,8 +20,12 @@ export class SessionCookie {
   constructor(origin: string) {
     this.origin = origin;
     this.isSecure = origin.startsWith('https:');
-    // A browser takes a cookie of this prefix only from this host, over TLS.
-    this.name = this.isSecure ? '__Host-parley-session' : 'parley-session';
+    this.name = this.nameOf('parley-session');
+  }
+
+  /** The name of a cookie. A browser takes one of this prefix only from this host, over TLS, for all paths. */
+  nameOf(name: string): string {
+    return this.isSecure ? `__Host-${name}` : name;
   }
 
   /** The session of a request that may use it. Null for others. */
@@ -35,17 +39,18 @@ export class SessionCookie {
 
   /** The value of `Set-Cookie` that begins a session. */
   begin(session: string): string {
-    return this.cookie(this.name, session, { path: '/', sameSite: 'Strict', seconds: SESSION_SECONDS });
+    return this.cookie(this.name, session, { sameSite: 'Strict', seconds: SESSION_SECONDS });
   }
 
   /** The value of `Set-Cookie` that ends it in this browser. */
   end(): string {
-    return this.cookie(this.name, '', { path: '/', sameSite: 'Strict', seconds: 0 });
+    return this.cookie(this.name, '', { sameSite: 'Strict', seconds: 0 });
   }
 
-  cookie(name: string, value: string, of: { path: string; sameSite: 'Strict' | 'Lax'; seconds: number }): string {
+  /** The value of `Set-Cookie` for a cookie with a name of `nameOf`, which scripts cannot read. */
+  cookie(name: string, value: string, of: { sameSite: 'Strict' | 'Lax'; seconds: number }): string {
     const secure = this.isSecure ? '; Secure' : '';
-    return `${name}=${value}; Path=${of.path}; Max-Age=${of.seconds}; HttpOnly; SameSite=${of.sameSite}${secure}`;
+    return `${name}=${value}; Path=/; Max-Age=${of.seconds}; HttpOnly; SameSite=${of.sameSite}${secure}`;
   }
 }
 

@@ -31,15 +31,16 @@ export async function signInRoute(
   res: ServerResponse,
 ): Promise<void> {
   res.setHeader('Cache-Control', 'no-store');
+  const errandName = cookie.nameOf(ERRAND_COOKIE);
   const errandCookie = (value: string, seconds: number) =>
     // Lax: the provider sends the browser back here from its own site.
-    cookie.cookie(ERRAND_COOKIE, value, { path: BEGIN_PATH, sameSite: 'Lax', seconds });
+    cookie.cookie(errandName, value, { sameSite: 'Lax', seconds });
   const query = new URL(req.url ?? '/', cookie.origin).search;
   try {
     if (path === SIGN_OUT_PATH) {
       const viewer = req.method === 'POST' ? await authenticate(req) : 'UNKNOWN';
       if (typeof viewer === 'string' || viewer.operatorId === null) throw new SignInRefused('You are not signed in.');
-      await signIn.signOut(viewer.operatorId);
+      await signIn.signOut({ operatorId: viewer.operatorId, organizationId: viewer.organizationId });
       res.setHeader('Set-Cookie', cookie.end());
       return void res.writeHead(204).end();
     }
@@ -50,7 +51,7 @@ export async function signInRoute(
       return void res.writeHead(302, { Location: location }).end();
     }
     res.setHeader('Set-Cookie', errandCookie('', 0));
-    const session = await signIn.finish(query, cookieOf(req, ERRAND_COOKIE));
+    const session = await signIn.finish(query, cookieOf(req, errandName));
     res.setHeader('Set-Cookie', [errandCookie('', 0), cookie.begin(session)]);
     res.writeHead(302, { Location: '/' }).end();
   } catch (error) {

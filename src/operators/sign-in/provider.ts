@@ -24,10 +24,11 @@ export interface Errand {
 const claimsSchema = z.object({
   iss: z.string().min(1).max(2048),
   sub: z.string().min(1).max(255),
-  email: z.string().max(254).optional(),
-  email_verified: z.boolean().optional(),
-  name: z.string().max(10_000).optional(),
-  picture: z.string().max(2048).optional(),
+  email: z.string().max(254).nullish(),
+  email_verified: z.boolean().nullish(),
+  // Nobody is refused for these.
+  name: z.string().max(10_000).optional().catch(undefined),
+  picture: z.string().max(2048).optional().catch(undefined),
 });
 
 /** The OpenID provider that says who somebody is. It is asked what it can do when it is first needed. */
@@ -67,8 +68,7 @@ export class Provider {
         idTokenExpected: true,
       });
       const claims = claimsSchema.parse(tokens.claims());
-      const more =
-        claims.email === undefined && (await oidc.fetchUserInfo(configuration, tokens.access_token, claims.sub));
+      const more = claims.email == null && (await oidc.fetchUserInfo(configuration, tokens.access_token, claims.sub));
       return this.identityIn(more ? claimsSchema.parse({ ...more, iss: claims.iss, sub: claims.sub }) : claims);
     } catch (error) {
       if (error instanceof SignInRefused) throw error;
@@ -84,7 +84,7 @@ export class Provider {
     name,
     picture,
   }: z.output<typeof claimsSchema>): Identity {
-    if (email === undefined || isVerified !== true) {
+    if (email == null || isVerified !== true) {
       throw new SignInRefused('The provider has not verified your email address.');
     }
     const domain = email.slice(email.lastIndexOf('@') + 1).toLowerCase();

@@ -89,12 +89,13 @@ export class OperatorSignIn {
     return this.sessionOf(signedIn.holder);
   }
 
-  /** Ends all sessions and tokens of an operator. */
-  async signOut(operatorId: string): Promise<void> {
-    await this.services.pool.query({
+  /** Ends all sessions and tokens of an operator, of whichever organization. Throws `SignInRefused` if there is no such operator. */
+  async signOut({ operatorId, organizationId }: { operatorId: string; organizationId: string }): Promise<void> {
+    const { rowCount } = await this.services.pool.query({
       text: 'UPDATE operator SET token_generation = token_generation + 1 WHERE id = $1 AND organization_id = $2',
-      values: [operatorId, this.organizationId],
+      values: [operatorId, organizationId],
     });
+    if (rowCount === 0) throw new SignInRefused('You are not signed in.');
   }
 
   private sessionOf(holder: OperatorHolder): Promise<string> {
