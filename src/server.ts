@@ -93,7 +93,13 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       yoga: createGraphQLServer({ ...common, allowsOrigin, trustedProxies, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
-      signIn: signIn && { ...signIn, logger, authenticate: (req: IncomingMessage) => common.authenticate(req) },
+      signIn: signIn && {
+        ...signIn,
+        logger,
+        rateLimits: rest.rateLimits,
+        trustedProxies,
+        authenticate: (req: IncomingMessage) => common.authenticate(req),
+      },
       allowsOrigin,
       checkReady,
     };

@@ -223,8 +223,8 @@ export const environment = z.object({
     .prefault('60')
     .register(about, {
       description:
-        'How many visits per minute may start from one network address (of IPv6: from one /64), counted across all servers. 0 ' +
-        'means no limit.',
+        'How many visits per minute may start from one network address (of IPv6: from one /64), counted across all servers, and how ' +
+        'many requests to sign in with a provider may come from it, of which each sign-in takes two. 0 means no limit.',
       allowed: 'a whole number from 0 to 1000000',
     }),
   VISIT_LIMIT_PER_INBOX: whole(0, 1_000_000).prefault('600').register(about, {

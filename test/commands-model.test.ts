@@ -396,7 +396,7 @@ function give(
     case 'acceptHandoff':
       return acceptHandoff(services, caller, { ...base, assignee: command.assignee });
     case 'endHandoff':
-      return endHandoff(services, caller, base);
+      return endHandoff(services, caller, base, { holdsOnly: false });
     case 'endConversation':
       return endConversation(services, caller, base);
     case 'updateConversation':

@@ -1,9 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Browser } from 'playwright-core';
 import WebSocket from 'ws';
 import type { App } from '../src/app.ts';
 import { SessionCookie } from '../src/access/session-cookie.ts';
+import { signToken } from '../src/access/signed-tokens.ts';
+import { UnavailableError } from '../src/errors.ts';
 import { decodeId } from '../src/ids.ts';
+import { createLogger } from '../src/logger.ts';
+import { ERRAND_ISSUER, OperatorSignIn } from '../src/operators/sign-in/sign-in.ts';
 import { addOperator, addOrganization, firstOrganization, mintToken, addContact } from './harness/access.ts';
 import { hasChromium, startBrowser } from './harness/browser.ts';
 import { ask, type Target } from './harness/client.ts';
@@ -23,7 +29,7 @@ beforeAll(async () => {
   provider = await startOpenIdProvider();
   const { issuer } = provider;
   const oidc = { issuer, clientId: client.id, clientSecret: client.secret, allowedDomains: ['example.com'] };
-  app = await startServer(database.url, { config: { oidc } });
+  app = await startServer(database.url, { config: { oidc, visitLimitPerAddress: 0 } });
   provider.open(`${app.url}/sign-in/oidc/callback`);
   target = { url: app.url, key: app.key };
   organizationId = await firstOrganization(app.services);
@@ -366,6 +372,61 @@ test('over TLS both cookies are taken only from this host', async () => {
   expect(response.headers.getSetCookie()).toEqual([expect.stringMatching(attributes)]);
   const session = new SessionCookie('https://chat.example.com').begin('a');
   expect(session).toBe('__Host-parley-session=a; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure');
+});
+
+test('is limited for each network address, beginning and finishing alike, on all servers together', async () => {
+  const { issuer } = provider;
+  const oidc = { issuer, clientId: client.id, clientSecret: client.secret, allowedDomains: ['example.com'] };
+  const config = { oidc, visitLimitPerAddress: 4, trustedProxies: 1 };
+  const servers = [await startServer(database.url, { config }), await startServer(database.url, { config })];
+  const statuses = async (address: string, path: string, count: number) => {
+    const got: number[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const headers = { 'X-Forwarded-For': address };
+      const url = `${servers[index % 2]?.url ?? ''}/sign-in/oidc${path}`;
+      const response = await fetch(url, { headers, redirect: 'manual' });
+      got.push(response.status);
+      if (response.status === 429) expect(response.headers.get('retry-after')).toMatch(/^[1-6]?\d$/);
+    }
+    return got;
+  };
+  expect(await statuses('10.0.0.1', '', 2)).toEqual([302, 302]);
+  expect(await statuses('10.0.0.1', '/callback?code=1', 4)).toEqual([403, 403, 429, 429]);
+  expect(await statuses('10.0.0.1', '', 1)).toEqual([429]);
+  expect(await statuses('10.0.0.2', '', 1)).toEqual([302]);
+  await Promise.all(servers.map((each) => each.close()));
+});
+
+test('who finishes has room while too many begin at a provider that does not answer', async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  const oidc = {
+    issuer: `http://127.0.0.1:${port}`,
+    clientId: 'a',
+    clientSecret: 'b',
+    allowedDomains: ['example.com'],
+  };
+  const services = { ...app.services, logger: createLogger({ level: 'silent' }) };
+  const signIn = new OperatorSignIn(services, { organizationId, origin: app.url, provider: oidc });
+  const claims = { state: 'a', nonce: 'b', verifier: 'c', knowsSetupToken: false };
+  const expiresAt = new Date(Date.now() + 60_000);
+  const errand = await signToken(app.services.pool, { issuer: ERRAND_ISSUER, organizationId, claims, expiresAt });
+  const all = (work: () => Promise<unknown>) =>
+    Array.from({ length: 21 }, () =>
+      work().then(
+        () => 'done',
+        (error: unknown) => (error instanceof UnavailableError ? 'refused' : 'failed'),
+      ),
+    );
+  const [begins, finishes] = [all(() => signIn.begin(null)), all(() => signIn.finish('?code=1', errand))];
+  expect(await Promise.race(begins)).toBe('refused');
+  expect(await Promise.race(finishes)).toBe('refused');
+  silent.close();
+  silent.closeAllConnections();
+  for (const each of [begins, finishes]) {
+    expect((await Promise.all(each)).sort()).toEqual([...Array<string>(20).fill('failed'), 'refused']);
+  }
 });
 
 if (!hasChromium) console.log('Signing in is not tried out in a browser: there is no Chromium here.');

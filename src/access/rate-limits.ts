@@ -10,13 +10,13 @@ export interface RateLimitSettings {
   perKey: number;
   /** Operations of a person with client tokens. */
   perContact: number;
-  /** Visits that begin from one network address. */
+  /** Visits that begin from one network address, and as many requests of browsers there that sign in. */
   perAddress: number;
 }
 
 /**
- * Limits operations per minute for each API key, each person with client tokens and each address that visits come from, across
- * all servers that share a store.
+ * Limits operations per minute for each API key, each person with client tokens and each address that visits and sign-ins come
+ * from, across all servers that share a store.
  */
 export class RateLimits {
   private readonly windows: RateWindows;
@@ -31,6 +31,12 @@ export class RateLimits {
   async take(viewer: Viewer, operations: number): Promise<Allowance | null> {
     const limit = this.limits[viewer.kind];
     return limit === 0 ? null : this.windows.take(limitKeyOf(viewer), limit, operations);
+  }
+
+  /** Counts a request of a browser that signs in from this network. Null: there is no limit. Never rejects. */
+  async takeSignIn(network: string): Promise<Allowance | null> {
+    const limit = this.limits.STRANGER;
+    return limit === 0 ? null : this.windows.take(`sign-in:${network}`, limit, 1);
   }
 }
 

@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticate } from '../access/authenticate.ts';
+import { networkOf } from '../access/network.ts';
+import type { RateLimits } from '../access/rate-limits.ts';
 import { cookieOf, type SessionCookie } from '../access/session-cookie.ts';
 import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -15,6 +17,8 @@ export interface SignInRoutesOptions {
   signIn: OperatorSignIn;
   cookie: SessionCookie;
   authenticate: Authenticate;
+  rateLimits: RateLimits;
+  trustedProxies: number;
   logger: Logger;
 }
 
@@ -25,7 +29,7 @@ export function isSignInRoute(path: string): boolean {
 
 /** Answers the requests of browsers that sign in with a provider, or out. */
 export async function signInRoute(
-  { signIn, cookie, authenticate, logger }: SignInRoutesOptions,
+  { signIn, cookie, authenticate, rateLimits, trustedProxies, logger }: SignInRoutesOptions,
   path: string,
   req: IncomingMessage,
   res: ServerResponse,
@@ -45,6 +49,11 @@ export async function signInRoute(
       return void res.writeHead(204).end();
     }
     if (req.method !== 'GET') return answer(res, 405, 'Open this address in a browser.');
+    const allowance = await rateLimits.takeSignIn(networkOf(req, trustedProxies));
+    if (allowance?.allowed === false) {
+      res.setHeader('Retry-After', String(allowance.resetSeconds));
+      return answer(res, 429, 'Too many people sign in from where you are. Try again later.');
+    }
     if (path === BEGIN_PATH) {
       const { location, errand } = await signIn.begin(new URLSearchParams(query).get('setup'));
       res.setHeader('Set-Cookie', errandCookie(errand, ERRAND_SECONDS));

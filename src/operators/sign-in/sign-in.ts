@@ -18,9 +18,9 @@ export const CALLBACK_PATH = '/sign-in/oidc/callback';
 
 /** How long somebody may take at the provider, in seconds. */
 export const ERRAND_SECONDS = 600;
-const ERRAND_ISSUER = 'parley/sign-in';
+export const ERRAND_ISSUER = 'parley/sign-in';
 
-/** Sign-ins that may wait for the provider at a time. */
+/** Sign-ins that may wait for the provider at a time, to begin, and as many to finish: whoever begins keeps nobody from finishing. */
 const MOST_AT_ONCE = 20;
 
 const errandSchema = z.object({
@@ -36,7 +36,7 @@ export class OperatorSignIn {
   private readonly organizationId: string;
   private readonly origin: string;
   private readonly provider: Provider;
-  private waiting = 0;
+  private readonly waiting = { begin: 0, finish: 0 };
 
   constructor(
     services: { pool: pg.Pool; newId: NewId; logger: Logger },
@@ -60,7 +60,7 @@ export class OperatorSignIn {
     const { pool } = this.services;
     const { organizationId } = this;
     const knowsSetupToken = setup !== null && isSame(setup, await setupTokenOf(pool, organizationId));
-    const { url, errand } = await this.atOnce(() => this.provider.begin());
+    const { url, errand } = await this.atOnce('begin', () => this.provider.begin());
     const claims = { ...errand, knowsSetupToken };
     const expiresAt = new Date(Date.now() + ERRAND_SECONDS * 1000);
     const token = await signToken(pool, { issuer: ERRAND_ISSUER, organizationId, claims, expiresAt });
@@ -75,7 +75,7 @@ export class OperatorSignIn {
     const errand = await openToken(pool, token, errandSchema);
     if (!errand)
       throw new SignInRefused('You have not begun to sign in with this browser, or it is too long ago. Begin again.');
-    const identity = await this.atOnce(() => this.provider.finish(query, errand)).catch((error: unknown) => {
+    const identity = await this.atOnce('finish', () => this.provider.finish(query, errand)).catch((error: unknown) => {
       logger.info({ err: error }, 'refused a sign-in');
       throw error;
     });
@@ -104,13 +104,13 @@ export class OperatorSignIn {
     return mintOperatorToken(this.services.pool, { organizationId, holder, keyId: null, issuers: [], expiresAt });
   }
 
-  private async atOnce<T>(work: () => Promise<T>): Promise<T> {
-    if (this.waiting >= MOST_AT_ONCE) throw new UnavailableError('Too many people are signing in. Try again.', 1);
-    this.waiting += 1;
+  private async atOnce<T>(step: 'begin' | 'finish', work: () => Promise<T>): Promise<T> {
+    if (this.waiting[step] >= MOST_AT_ONCE) throw new UnavailableError('Too many people are signing in. Try again.', 1);
+    this.waiting[step] += 1;
     try {
       return await work();
     } finally {
-      this.waiting -= 1;
+      this.waiting[step] -= 1;
     }
   }
 }
