@@ -1,7 +1,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../src/app.ts';
+import { readMissedChanges } from '../src/conversations/lists/missed-changes.ts';
+import { readEnd } from '../src/conversations/log/tail.ts';
+import { UnavailableError } from '../src/errors.ts';
 import { decodeId } from '../src/ids.ts';
+import { SearchTurns } from '../src/search-turns.ts';
 import { addContact, addOrganization, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
@@ -179,6 +183,19 @@ describe('a list that is resumed', () => {
     const [, ...snapshot] = Buffer.from(cursor, 'base64url').toString().split('/');
     const foreign = Buffer.from(['7', ...snapshot].join('/')).toString('base64url');
     await expect(follow(other, { after: foreign }).next()).rejects.toMatchObject(startsOver);
+  });
+
+  test('is refused while too many of its organization find out what they have missed, and no other is', async () => {
+    const turns = new SearchTurns(server.services.pool, { ofOneOrganization: 2 });
+    const organizationId = await firstOrganization(server.services);
+    const { id: otherId } = await addOrganization(server.services);
+    const end = await readEnd(server.services.pool);
+    const found = await Promise.allSettled(
+      [organizationId, organizationId, organizationId, otherId].map((id) => readMissedChanges(turns, id, end)),
+    );
+    expect(found.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(found[2]).toMatchObject({ reason: expect.any(UnavailableError) as unknown });
+    expect((await readMissedChanges(turns, organizationId, end))?.changes).toEqual([]);
   });
 
   test('takes a cursor of a moment with many open transactions', async () => {

@@ -41,6 +41,8 @@ export interface LiveListServices {
   logTail: LogTail;
   search: ConversationSearch;
   searchTurns: SearchTurns;
+  /** See `turnsOfMissedChanges`. */
+  missedTurns: SearchTurns;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function* conversationChanges(
   after: EventPosition | null,
   signal: AbortSignal,
 ): AsyncGenerator<ConversationChange, void, undefined> {
-  const { pool, logTail, search } = services;
+  const { pool, logTail, search, missedTurns } = services;
   const { organizationId } = lister;
   const found = filter.keyword?.trim() ? await search.queryOf(filter.keyword) : null;
   const waiting = new Waiting(lister);
@@ -67,7 +69,7 @@ export async function* conversationChanges(
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
   try {
-    const missed = after ? await readMissedChanges(pool, organizationId, after) : null;
+    const missed = after ? await readMissedChanges(missedTurns, organizationId, after) : null;
     if (after && !missed) throw new ListTooOldError();
     waiting.start(after ?? (await readEnd(pool)));
     const shown = new Shown(lister, await matchingNow(services, lister, filter));
