@@ -226,6 +226,24 @@ test('a list by a keyword tells what the keyword finds now', async () => {
   await changes.return();
 });
 
+test('that one left which was not in the list is not told, however long the list is', async () => {
+  const { key } = await addOrganization(server.services);
+  const other = { url: server.url, key };
+  const [ended, id] = [await begin(other), await begin(other)];
+  await update(other, 'endConversation', ended);
+  await server.services.pool.query(
+    `INSERT INTO conversation
+      SELECT (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid()))).*
+      FROM conversation c, generate_series(1, 1000) WHERE c.id = $1`,
+    [decodeId('Conversation', id)],
+  );
+  const changes = await followed(other, { filter: { status: ['ACTIVE'] } });
+  await rename(other, ended, 'Over');
+  await rename(other, id, 'Going on');
+  expect(await nextOf(changes)).toMatchObject({ kind: 'UPDATED', conversationId: id });
+  await changes.return();
+});
+
 test('nobody is told of another organization', async () => {
   const { key } = await addOrganization(server.services);
   const other = { url: server.url, key };
