@@ -19,6 +19,7 @@ import { FeedRegistry } from './conversations/stream/feed-registry.ts';
 import { startForgettingKeys } from './conversations/commands/idempotency.ts';
 import { Presences } from './conversations/presence/presences.ts';
 import { LogTail } from './conversations/lists/log-tail.ts';
+import { turnsOfMissedChanges } from './conversations/lists/missed-changes.ts';
 import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
 import { ConversationSearch } from './conversations/lists/search.ts';
@@ -248,6 +249,7 @@ export async function startApp(
       logEpoch,
       gate: new KeyedGate(conversationGate),
       searchTurns,
+      missedTurns: turnsOfMissedChanges(pool),
       search: new ConversationSearch(pool, searchTurns),
       runner,
       newId,

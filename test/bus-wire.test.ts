@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Hint } from '../src/bus/hints.ts';
+import { authorKindsOfHints, type Hint, type HintAuthor } from '../src/bus/hints.ts';
 import { HintBuffer } from '../src/bus/hint-buffer.ts';
 import { decodeHints, encodeHints } from '../src/bus/wire.ts';
 
@@ -10,10 +10,34 @@ const text = fc.string({
   minLength: 1,
   maxLength: 2_000,
 });
+const nullable = fc.constantFrom('a name', null);
 const hint = (offset: fc.Arbitrary<number>, text: fc.Arbitrary<string>): fc.Arbitrary<Hint> =>
   fc.oneof(
     fc.record({ kind: fc.constant('log' as const), conversationId: id, version: fc.nat() }),
     fc.record({ kind: fc.constant('fragments' as const), conversationId: id, messageId: fc.constant('msg_1') }),
+    fc.record({ kind: fc.constant('who-is-there' as const), conversationId: id }),
+    fc.record({ kind: fc.constant('read' as const), conversationId: id, position: fc.nat() }),
+    fc.record({ kind: fc.constant('absent' as const), conversationId: id, person: fc.constant('contact:1') }),
+    fc.record(
+      {
+        kind: fc.constant('present' as const),
+        conversationId: id,
+        person: fc.constant('operator:1'),
+        author: fc.record(
+          {
+            kind: fc.constantFrom(...authorKindsOfHints),
+            displayName: nullable,
+            avatarUrl: nullable,
+            externalId: nullable,
+            contactId: nullable,
+            operatorId: nullable,
+          } satisfies Record<keyof HintAuthor, unknown>,
+          { requiredKeys: ['kind'] },
+        ),
+        typing: fc.boolean(),
+      },
+      { requiredKeys: ['kind', 'conversationId', 'person', 'author'] },
+    ),
     fc.record({ kind: fc.constant('revoked' as const), keyId: fc.constantFrom('key_1', 'key_2') }),
     fc.record({
       kind: fc.constant('text' as const),
@@ -30,7 +54,7 @@ describe('payloads', () => {
     fc.assert(
       fc.property(
         fc.array(hint(fc.nat(), text), { maxLength: 20 }),
-        fc.integer({ min: 200, max: 3_000 }),
+        fc.integer({ min: 400, max: 3_000 }),
         (hints, limit) => {
           const payloads = encodeHints('sender', hints, limit);
           for (const payload of payloads) expect(Buffer.byteLength(payload)).toBeLessThanOrEqual(limit);

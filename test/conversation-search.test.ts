@@ -201,7 +201,7 @@ test('searches that hang take only their own part of the server, and more than a
 
 test('a search that takes too long is ended, and says so', async () => {
   const { pool } = server.services;
-  const search = new ConversationSearch(pool, new SearchTurns(pool, 20));
+  const search = new ConversationSearch(pool, new SearchTurns(pool, { statementMs: 20 }));
   const organization = await addOrganization(server.services);
   const caller = { organizationId: organization.id, confinedTo: null };
   const slow = search.run(caller, 'anything', (client) => client.query('SELECT pg_sleep(10)'));

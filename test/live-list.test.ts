@@ -1,7 +1,11 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { App } from '../src/app.ts';
+import { readMissedChanges } from '../src/conversations/lists/missed-changes.ts';
+import { readEnd } from '../src/conversations/log/tail.ts';
+import { UnavailableError } from '../src/errors.ts';
 import { decodeId } from '../src/ids.ts';
+import { SearchTurns } from '../src/search-turns.ts';
 import { addContact, addOrganization, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
@@ -181,6 +185,19 @@ describe('a list that is resumed', () => {
     await expect(follow(other, { after: foreign }).next()).rejects.toMatchObject(startsOver);
   });
 
+  test('is refused while too many of its organization find out what they have missed, and no other is', async () => {
+    const turns = new SearchTurns(server.services.pool, { ofOneOrganization: 2 });
+    const organizationId = await firstOrganization(server.services);
+    const { id: otherId } = await addOrganization(server.services);
+    const end = await readEnd(server.services.pool);
+    const found = await Promise.allSettled(
+      [organizationId, organizationId, organizationId, otherId].map((id) => readMissedChanges(turns, id, end)),
+    );
+    expect(found.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(found[2]).toMatchObject({ reason: expect.any(UnavailableError) as unknown });
+    expect((await readMissedChanges(turns, organizationId, end))?.changes).toEqual([]);
+  });
+
   test('takes a cursor of a moment with many open transactions', async () => {
     const { cursor } = await pageOf(server);
     const [epoch, told = '', ...rest] = Buffer.from(cursor, 'base64url').toString().split('/');
@@ -206,6 +223,24 @@ test('a list by a keyword tells what the keyword finds now', async () => {
   expect(await nextOf(changes)).toMatchObject({ kind: 'UPDATED', conversationId: id });
   await rename(server, id, 'Torches');
   expect(await nextOf(changes)).toMatchObject({ kind: 'LEFT', conversationId: id });
+  await changes.return();
+});
+
+test('that one left which was not in the list is not told, however long the list is', async () => {
+  const { key } = await addOrganization(server.services);
+  const other = { url: server.url, key };
+  const [ended, id] = [await begin(other), await begin(other)];
+  await update(other, 'endConversation', ended);
+  await server.services.pool.query(
+    `INSERT INTO conversation
+      SELECT (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid()))).*
+      FROM conversation c, generate_series(1, 1000) WHERE c.id = $1`,
+    [decodeId('Conversation', id)],
+  );
+  const changes = await followed(other, { filter: { status: ['ACTIVE'] } });
+  await rename(other, ended, 'Over');
+  await rename(other, id, 'Going on');
+  expect(await nextOf(changes)).toMatchObject({ kind: 'UPDATED', conversationId: id });
   await changes.return();
 });
 

@@ -74,7 +74,37 @@ describe('live lists', () => {
     await Promise.all(letGo.map((end) => end()));
     leave();
   });
+
+  test.each([/FROM event/, /FROM conversation/])(
+    'are told again what a failed statement kept from them (%s)',
+    async (failing) => {
+      const { pool, bus } = server.services;
+      const { id } = await idle();
+      const tail = new LogTail(failingOnce(pool, failing), bus, createLogger({ level: 'silent' }));
+      const told: number[] = [];
+      const leave = await tail.subscribe((changes) => told.push(...changes.map(({ version }) => version)));
+      await send(server, { conversationId: id, content: { text: 'Hello' }, action: 'NONE' });
+      await tail.look();
+      expect(told).toEqual([]);
+      await tail.look();
+      expect(told).toEqual([2]);
+      leave();
+    },
+  );
 });
+
+/** A pool whose first statement with such a text fails. */
+function failingOnce(pool: pg.Pool, failing: RegExp): pg.Pool {
+  let failures = 0;
+  const query = (config: pg.QueryConfig) => {
+    if (!failing.test(config.text) || failures > 0) return pool.query(config);
+    failures += 1;
+    return Promise.reject(new Error('The connection is lost.'));
+  };
+  return new Proxy(pool, {
+    get: (target, key): unknown => (key === 'query' ? query : Reflect.get(target, key)),
+  });
+}
 
 describe('the tail of the log', () => {
   const database = useDatabase();

@@ -5,7 +5,8 @@ import { Presences } from '../src/conversations/presence/presences.ts';
 import { Room } from '../src/conversations/presence/room.ts';
 import { decodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
-import { addContact, firstOrganization, mintToken } from './harness/access.ts';
+import { onClock, WorkClock } from '../src/work-clock.ts';
+import { addContact, addOperator, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
 import { type Recording, record } from './harness/recording.ts';
@@ -148,6 +149,30 @@ test('an end user is told of who has the handoff, and of nobody else', async () 
   await Promise.all([watching.leave(), byOperator.leave()]);
 });
 
+test('an end user is told, on any server, of the operator who took over, and of no other operator', async () => {
+  const there = async (name: string) => ({ url: elsewhere.url, key: (await addOperator(server, { name })).key });
+  const [kim, alex] = [await there('Kim'), await there('Alex')];
+  const [watching, byOperator] = [watch(person), watch(server)];
+  await Promise.all([watching, byOperator].map((each) => each.until((events) => events.length > 0)));
+  const alexFollows = watch(alex);
+  await untilSeen(byOperator, (all) => all.some(({ author, online }) => author.displayName === 'Alex' && online));
+  await ask(kim, `mutation { takeOver(input: { conversationId: "${conversationId}" }) { __typename } }`);
+  const kimFollows = watch(kim);
+  await untilSeen(watching, ([first]) => first?.online === true);
+  await type(alex, true);
+  await untilSeen(byOperator, (all) => all.some(({ author, typing }) => author.displayName === 'Alex' && typing));
+  await type(kim, true);
+  await untilSeen(watching, ([first]) => first?.typing === true);
+  await type(kim, false);
+  await kimFollows.leave();
+  await untilSeen(watching, ([first]) => first?.typing === false && !first.online);
+  const told = watching.events.flatMap(({ conversationPresence }) => conversationPresence.participants);
+  expect(new Set(told.map(({ author }) => `${author.kind} ${author.displayName}`))).toEqual(
+    new Set(['HUMAN_AGENT Kim']),
+  );
+  await Promise.all([watching, byOperator, alexFollows].map((each) => each.leave()));
+});
+
 test('who may not see a conversation can neither type in it nor watch it', async () => {
   const contactId = await addContact(server.services, organizationId);
   const stranger = { url: server.url, key: await mintToken(server, { contactId }) };
@@ -209,6 +234,26 @@ describe('without the network', () => {
     await bus.close();
   });
 
+  test('who takes over is shown even if the time of their operation is over', async () => {
+    const bus = inProcessBus({ logger });
+    const { pool } = server.services;
+    const presences = new Presences(pool, bus, logger, { onlineMs: 60_000, typingMs: 60_000, askMs: 60_000 });
+    const id = decodeId('Conversation', conversationId) ?? '';
+    const abort = new AbortController();
+    const watching = presences.watch(id, 'END_USERS', abort.signal);
+    await watching.next();
+    presences.type(id, { id: 'key:1 Kim', author: { kind: 'HUMAN_AGENT', displayName: 'Kim' } }, true);
+    await change('startHandoff');
+    await change('acceptHandoff', ', assignee: "Kim"');
+    const clock = new WorkClock(1);
+    await new Promise<void>((resolve) => clock.onExpiry.add(resolve));
+    onClock(clock, () => bus.publish({ kind: 'log', conversationId: id, version: 3, moved: true }));
+    expect((await watching.next()).value?.participants).toMatchObject([{ typing: true }]);
+    abort.abort();
+    presences.close();
+    await bus.close();
+  });
+
   test('that somebody goes on typing is not told on each time', async () => {
     const bus = inProcessBus({ logger });
     const presences = new Presences(server.services.pool, bus, logger);
@@ -226,10 +271,15 @@ describe('without the network', () => {
 
   test('no more than a hundred are told of, and those who left make room', async () => {
     const room = new Room(newId(), { onlineMs: 60_000, typingMs: 60_000 });
+    const shown = new Promise<void>((resolve) =>
+      room.watchers.add(() => {
+        if (room.presenceFor('OPERATORS').participants.some(({ typing }) => typing)) resolve();
+      }),
+    );
     for (let n = 0; n < 150; n += 1) room.see({ ...robin, id: `contact:${n}` }, false);
     room.lose('contact:7');
     room.see({ id: 'contact:151', author: { kind: 'END_USER', displayName: 'Late' } }, true);
-    await new Promise<void>((resolve) => room.watchers.add(resolve));
+    await shown;
     room.close();
     const { participants } = room.presenceFor('OPERATORS');
     expect(participants).toHaveLength(100);

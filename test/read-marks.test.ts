@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
-import { addContact, firstOrganization, mintToken } from './harness/access.ts';
+import { addContact, addOperator, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
 import { record } from './harness/recording.ts';
@@ -94,6 +94,38 @@ test('conversations are listed by whether something in them is unread', async ()
   expect([await listed(true), await listed(false)]).toEqual([1, 0]);
   await mark(3);
   expect([await listed(true), await listed(false)]).toEqual([0, 1]);
+});
+
+test('operators have a mark each, which counts what the end user wrote, and is not the end user’s', async () => {
+  const contactId = await addContact(server.services, organizationId);
+  const message = { content: { text: 'Hello' } };
+  conversationId = (await createConversation(server, { contactId, action: 'NONE', message })).conversation.id;
+  const endUser = { url: server.url, key: await mintToken(server, { contactId }) };
+  await answer('One');
+  await ask(
+    endUser,
+    `mutation { sendMessage(input: { conversationId: "${conversationId}", content: { text: "Two" }, action: NONE }) { __typename } }`,
+  );
+  const [{ target: kim }, { target: alex }] = [await addOperator(server), await addOperator(server)];
+  const isListed = async (target: Target, unread: boolean) =>
+    (
+      await ask<{ conversations: { nodes: { id: string }[] } }>(
+        target,
+        `{ conversations(filter: { contactId: "${contactId}", unread: ${unread} }) { nodes { id } } }`,
+      )
+    ).conversations.nodes.some(({ id }) => id === conversationId);
+  const { version } = await read(kim);
+  expect(await read(kim)).toEqual({ unreadCount: 2, contactReadPosition: null, version });
+  expect(await mark(0, kim)).toEqual({ position: 0, conversation: { unreadCount: 1, version } });
+  expect([await isListed(kim, true), await isListed(kim, false)]).toEqual([true, false]);
+  expect((await mark(2, kim)).conversation?.unreadCount).toBe(0);
+  expect((await mark(1, kim)).position).toBe(2);
+  expect([await isListed(kim, true), await isListed(kim, false)]).toEqual([false, true]);
+  expect([await isListed(alex, true), await isListed(alex, false)]).toEqual([true, false]);
+  expect(await read(alex)).toEqual({ unreadCount: 2, contactReadPosition: null, version });
+  expect(await read(endUser)).toEqual({ unreadCount: 1, contactReadPosition: null, version });
+  await mark(1, endUser);
+  expect(await read(kim)).toEqual({ unreadCount: 0, contactReadPosition: 1, version });
 });
 
 test('a key has no mark to list by, and a live list is not filtered by it', async () => {

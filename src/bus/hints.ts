@@ -33,6 +33,7 @@ export interface HintAuthor {
   avatarUrl?: string | null | undefined;
   externalId?: string | null | undefined;
   contactId?: string | null | undefined;
+  operatorId?: string | null | undefined;
 }
 
 export const authorKindsOfHints = ['END_USER', 'HUMAN_AGENT'] as const;

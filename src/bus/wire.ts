@@ -12,6 +12,7 @@ const authorSchema = z.object({
   avatarUrl: text,
   externalId: text,
   contactId: text,
+  operatorId: text,
 }) satisfies z.ZodType<HintAuthor>;
 
 const hintSchema = z.discriminatedUnion('kind', [

@@ -26,6 +26,8 @@ export interface ConversationServices {
   logEpoch: LogEpoch;
   search: ConversationSearch;
   searchTurns: SearchTurns;
+  /** See `turnsOfMissedChanges`. */
+  missedTurns: SearchTurns;
   runner: ReplyRunner;
   /** Limits how many commands of one conversation run or wait. */
   gate: KeyedGate;

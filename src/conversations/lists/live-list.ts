@@ -41,6 +41,8 @@ export interface LiveListServices {
   logTail: LogTail;
   search: ConversationSearch;
   searchTurns: SearchTurns;
+  /** See `turnsOfMissedChanges`. */
+  missedTurns: SearchTurns;
 }
 
 /**
@@ -55,7 +57,7 @@ export async function* conversationChanges(
   after: EventPosition | null,
   signal: AbortSignal,
 ): AsyncGenerator<ConversationChange, void, undefined> {
-  const { pool, logTail, search } = services;
+  const { pool, logTail, search, missedTurns } = services;
   const { organizationId } = lister;
   const found = filter.keyword?.trim() ? await search.queryOf(filter.keyword) : null;
   const waiting = new Waiting(lister);
@@ -67,10 +69,10 @@ export async function* conversationChanges(
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
   try {
-    const missed = after ? await readMissedChanges(pool, organizationId, after) : null;
+    const missed = after ? await readMissedChanges(missedTurns, organizationId, after) : null;
     if (after && !missed) throw new ListTooOldError();
     waiting.start(after ?? (await readEnd(pool)));
-    const shown = new Shown(lister, await matchingNow(services, lister, filter));
+    const shown = await shownNow(services, lister, filter);
     waiting.shown = shown;
     if (missed) {
       shown.doubt(missed.changes);
@@ -174,14 +176,12 @@ function isOwn({ confinedTo }: Lister, { conversationId, contactId }: LogChange)
     : contactId === confinedTo.contactId;
 }
 
-function matchingNow(
-  services: LiveListServices,
-  lister: Lister,
-  filter: ConversationFilter,
-): Promise<ListedConversation[]> {
+async function shownNow(services: LiveListServices, lister: Lister, filter: ConversationFilter): Promise<Shown> {
   const limit = filter.keyword?.trim() ? REMEMBERED_FOUND : REMEMBERED;
   const order = { field: 'updatedAt', direction: 'desc' } as const;
-  return searchConversations(services, lister, { filter, order, after: null, before: null, limit, inverted: false });
+  const query = { filter, order, after: null, before: null, limit, inverted: false };
+  const latest = await searchConversations(services, lister, query);
+  return new Shown(lister, latest, latest.length >= limit);
 }
 
 /** Which conversations the lister has been shown, the latest of them. */
@@ -190,14 +190,13 @@ class Shown {
   private readonly ids: Set<string>;
   /** Those of which it is not known, since they changed while nobody followed. */
   private readonly doubted = new Set<string>();
-  /** Whether it may have been shown others too. */
   private isPartial: boolean;
 
-  /** `latest` are those that match now, the latest ones first. */
-  constructor(lister: Lister, latest: readonly ListedConversation[]) {
+  /** `latest` are those that match now, the latest ones first; `isPartial` is whether the lister may have been shown others too. */
+  constructor(lister: Lister, latest: readonly ListedConversation[], isPartial: boolean) {
     this.lister = lister;
     this.ids = new Set(latest.map(({ id }) => id).reverse());
-    this.isPartial = latest.length >= REMEMBERED_FOUND;
+    this.isPartial = isPartial;
   }
 
   has(id: string): boolean {

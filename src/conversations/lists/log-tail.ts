@@ -133,12 +133,13 @@ export class LogTail implements HintListener {
       if (!position) return;
       const from = await position;
       const page = await readTail(this.pool, from, PAGE);
+      const changes = await this.owned(changesOf(page.events));
       // Closed meanwhile, and perhaps started again from a later place.
       if (this.position !== position) return;
+      // Only now: a page that could not be told of is read again.
       this.position = Promise.resolve(page.position);
       more = page.more;
       if (page.position.epoch !== from.epoch) this.reported.clear();
-      const changes = await this.owned(changesOf(page.events));
       this.report(this.withoutReported(changes), page.position);
     }
   }

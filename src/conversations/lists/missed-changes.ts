@@ -1,8 +1,5 @@
 import type pg from 'pg';
-import { inTransaction } from '../../db.ts';
-import { UnavailableError } from '../../errors.ts';
-import { errorCode } from '../../postgres/error-code.ts';
-import { Semaphore } from '../../semaphore.ts';
+import { type SearchLimits, SearchTurns } from '../../search-turns.ts';
 import { decodeEventPosition, encodeEventPosition, type EventPosition } from '../log/tail.ts';
 import { type LogChange, movingEvents } from './log-tail.ts';
 
@@ -12,14 +9,15 @@ const RESUMABLE_MINUTES = 60;
 /** How many conversations may have changed meanwhile. */
 const MOST_CHANGED = 10_000;
 
-/** How long the statement that finds them may take, in milliseconds. */
-const STATEMENT_MS = 3000;
+/** More than for other searches: after a restart all live lists are resumed at once, and most of them have missed little. */
+const limits: Partial<SearchLimits> = {
+  ofOneOrganization: 50,
+  waiting: 100,
+  tooLong: 'It took too long to find out what has changed. Read the list again.',
+};
 
-/** Searches for missed changes that run at the same time on one server. */
-const turns = new Semaphore(2);
-
-/** PostgreSQL's error code for a statement that took too long. */
-const QUERY_CANCELED = '57014';
+/** The turns in which live lists find out what they have missed. */
+export const turnsOfMissedChanges = (pool: pg.Pool): SearchTurns => new SearchTurns(pool, limits);
 
 /** The place of a live list in the log, in its opaque form. What was being delivered in pages may be delivered again. */
 export function encodeChangeCursor({ epoch, told }: EventPosition): string {
@@ -40,35 +38,26 @@ export interface MissedChanges {
 
 /**
  * What a live list has missed. Null if that is too much or too long ago: then its page has to be read again.
- * @throws {UnavailableError} if finding out takes too long.
+ * @throws {UnavailableError} if too many ask, or finding out takes too long.
  */
 export async function readMissedChanges(
-  pool: pg.Pool,
+  turns: SearchTurns,
   organizationId: string,
   { epoch, told }: EventPosition,
 ): Promise<MissedChanges | null> {
-  try {
-    const { changes, until, isOld } = await turns.run(() =>
-      inTransaction(pool, async (db) => {
-        await db.query(`SET LOCAL statement_timeout = ${STATEMENT_MS}`);
-        const head = await db.query<{ isOld: boolean }>({ text: headSql, values: [epoch, told] });
-        if (head.rows[0]?.isOld !== false) return { changes: [], until: null, isOld: true };
-        // Not prepared: a generic plan, which does not know the snapshot, would scan every event.
-        const { rows } = await db.query<{ until: string; change: LogChange | null }>({
-          text: missedSql,
-          values: [epoch, told, organizationId, movingEvents, MOST_CHANGED + 1],
-        });
-        return { changes: rows.flatMap(({ change }) => change ?? []), until: rows[0]?.until ?? null, isOld: false };
-      }),
-    );
-    if (isOld || until === null || changes.length > MOST_CHANGED) return null;
-    return { changes, position: { epoch, told: until, telling: null, seq: '0' } };
-  } catch (error) {
-    if (errorCode(error) !== QUERY_CANCELED) throw error;
-    throw new UnavailableError('It took too long to find out what has changed. Read the list again.', 1, {
-      cause: error,
+  return turns.run(organizationId, async (db) => {
+    const head = await db.query<{ isOld: boolean }>({ text: headSql, values: [epoch, told] });
+    if (head.rows[0]?.isOld !== false) return null;
+    // Not prepared: a generic plan, which does not know the snapshot, would scan every event.
+    const { rows } = await db.query<{ until: string; change: LogChange | null }>({
+      text: missedSql,
+      values: [epoch, told, organizationId, movingEvents, MOST_CHANGED + 1],
     });
-  }
+    const changes = rows.flatMap(({ change }) => change ?? []);
+    const [first] = rows;
+    if (!first || changes.length > MOST_CHANGED) return null;
+    return { changes, position: { epoch, told: first.until, telling: null, seq: '0' } };
+  });
 }
 
 /** What becomes visible after a snapshot: see `tail.ts`. */

@@ -127,7 +127,7 @@ export class Presences implements HintListener {
       if (still) this.tell(hint.conversationId, still.person);
     } else if (hint.kind === 'log' && hint.moved) {
       const room = this.rooms.get(hint.conversationId);
-      if (room) void this.look([room]);
+      if (room) void outsideOperations(() => this.look([room]));
     }
   }
 

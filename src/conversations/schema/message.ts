@@ -241,7 +241,9 @@ export const MessageRef = builder.prismaNode('Message', {
     }),
     clientId: t.string({
       nullable: true,
-      description: 'The `clientId` that the sender gave. Null for every credential but the one that sent the message.',
+      description:
+        'The `clientId` that the sender gave. Null for every credential but the one that sent the message. Null for the sender too once ' +
+        'they have become another contact, as after `mergeContacts`.',
       resolve: ({ clientId, clientIdOf }, _args, { viewer }) => (clientIdOf === viewer.id ? clientId : null),
     }),
     createdAt: t.expose('createdAt', {
