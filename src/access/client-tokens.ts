@@ -17,6 +17,8 @@ const claimsSchema = z.object({
   person: z.uuid().optional(),
   /** The web chat of a visit. */
   inbox: z.uuid().optional(),
+  /** The network from which an anonymous visitor started the visit. */
+  net: z.string().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int().optional(),
   /** Left out: to end conversations, and nothing else. */
@@ -40,6 +42,7 @@ export async function mintClientToken(
     grants,
     displayName,
     inboxId,
+    network,
     expiresAt,
   }: {
     organizationId: string;
@@ -52,6 +55,8 @@ export async function mintClientToken(
     /** Null: the contact's. */
     displayName: string | null;
     inboxId?: string;
+    /** Of an anonymous visitor, as `networkOf` gives it. */
+    network?: string | undefined;
     expiresAt: Date;
   },
 ): Promise<string> {
@@ -64,6 +69,7 @@ export async function mintClientToken(
     ...(keyId !== null && { key: keyId }),
     ...(displayName !== null && { name: displayName }),
     ...(inboxId !== undefined && { inbox: inboxId }),
+    ...(network !== undefined && { net: network }),
     ...by(endsWith),
   };
   const claims = { org: organizationId, ...holder, ...confined, gen, grants };
@@ -141,6 +147,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     confinedTo,
     contactId,
     inboxId: claims.inbox,
+    network: claims.net,
     tokenGeneration,
     operatorId: null,
     endsWith,
