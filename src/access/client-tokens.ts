@@ -174,3 +174,13 @@ export async function findEndedTokens(db: Queryable, people: readonly TokenHolde
   });
   return rows;
 }
+
+/** Those of these web chats that were deleted, by their row ids. */
+export async function findGoneInboxes(db: Queryable, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'find-gone-inboxes',
+    text: 'SELECT id FROM unnest($1::uuid[]) AS asked(id) WHERE NOT EXISTS (SELECT FROM inbox WHERE inbox.id = asked.id)',
+    values: [ids],
+  });
+  return rows.map(({ id }) => id);
+}

@@ -1,7 +1,7 @@
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
-import { findEndedTokens } from './client-tokens.ts';
+import { findEndedTokens, findGoneInboxes } from './client-tokens.ts';
 import { findEndedOperators } from './operator-tokens.ts';
 import { countedTogether } from './rate-limits.ts';
 import type { Expiry, Holder, Standing } from './standing.ts';
@@ -86,6 +86,7 @@ export class Connections {
     try {
       this.dropFaulty();
       const ids = new Set([...this.all()].flatMap(({ viewer: { keyId } }) => keyId ?? []));
+      const inboxes = new Set([...this.all()].flatMap(({ viewer: { inboxId } }) => inboxId ?? []));
       const people = new Map(
         [...this.all()].flatMap(({ viewer: { contactId, tokenGeneration } }) =>
           contactId === null ? [] : [[`${contactId} ${tokenGeneration}`, { contactId, tokenGeneration }] as const],
@@ -96,12 +97,14 @@ export class Connections {
           endsWith.map((holder) => [`${holder.operatorId} ${holder.operatorGeneration}`, holder] as const),
         ),
       );
-      const [keys, ended, endedOperators] = await Promise.all([
+      const [keys, gone, ended, endedOperators] = await Promise.all([
         ids.size > 0 ? findRevokedKeys(this.db, [...ids]) : [],
+        inboxes.size > 0 ? findGoneInboxes(this.db, [...inboxes]) : [],
         people.size > 0 ? findEndedTokens(this.db, [...people.values()]) : [],
         operators.size > 0 ? findEndedOperators(this.db, [...operators.values()]) : [],
       ]);
       for (const id of keys) this.standing.revoke(id);
+      for (const id of gone) this.standing.endInbox(id);
       for (const holder of ended) this.standing.endTokens(holder);
       for (const holder of endedOperators) this.standing.endOperator(holder);
       this.dropFaulty();
