@@ -175,10 +175,14 @@ export const environment = z.object({
       'Seconds between pings on an open WebSocket. A peer that has not answered by the next ping is disconnected.',
     allowed: 'a whole number from 1 to 300',
   }),
-  MAX_CONNECTIONS_PER_VIEWER: whole(1, 1_000_000).prefault('1000').register(about, {
-    description: 'The most WebSockets and streams that one credential may keep open on one server.',
-    allowed: 'a whole number from 1 to 1000000',
-  }),
+  MAX_CONNECTIONS_PER_VIEWER: whole(1, 1_000_000)
+    .prefault('1000')
+    .register(about, {
+      description:
+        'The most WebSockets and streams that one credential may keep open on one server. The anonymous visitors from one network ' +
+        'address together may keep ten times as many.',
+      allowed: 'a whole number from 1 to 1000000',
+    }),
   MAX_SUBSCRIPTIONS_PER_CONNECTION: whole(1, 100_000).prefault('100').register(about, {
     description: 'The most operations that may run on one WebSocket at a time.',
     allowed: 'a whole number from 1 to 100000',
@@ -198,7 +202,8 @@ export const environment = z.object({
     .register(about, {
       description:
         'How many operations per minute one person may send with client tokens, counted across all servers. Each root field ' +
-        'counts. 0 means no limit.',
+        'counts. The anonymous visitors of web chats from one network address (of IPv6: from one /64) together may send ten ' +
+        'times as many. 0 means no limit.',
       allowed: 'a whole number from 0 to 1000000',
     }),
   MAX_RUNNING_REPLIES_PER_CONTACT: whole(0, 1_000_000).prefault('5').register(about, {
@@ -206,17 +211,20 @@ export const environment = z.object({
       'The most replies that one person with client tokens may have running at the same time. 0 means no limit.',
     allowed: 'a whole number from 0 to 1000000',
   }),
-  REPLY_LIMIT_PER_CONTACT: whole(0, 1_000_000).prefault('30').register(about, {
-    description:
-      'How many replies per minute one person may start with client tokens, counted across all servers. 0 means no limit.',
-    allowed: 'a whole number from 0 to 1000000',
-  }),
+  REPLY_LIMIT_PER_CONTACT: whole(0, 1_000_000)
+    .prefault('30')
+    .register(about, {
+      description:
+        'How many replies per minute one person may start with client tokens, counted across all servers. The anonymous visitors ' +
+        'from one network address together may start ten times as many. 0 means no limit.',
+      allowed: 'a whole number from 0 to 1000000',
+    }),
   MODEL_TOKEN_LIMIT_PER_CONTACT: whole(0, 100_000_000)
     .prefault('500000')
     .register(about, {
       description:
         'How many tokens per minute models may read and write in replies to one person. Beyond that, client tokens cannot start replies. ' +
-        '0 means no limit.',
+        'For the anonymous visitors from one network address together it is ten times as many. 0 means no limit.',
       allowed: 'a whole number from 0 to 100000000',
     }),
   VISIT_LIMIT_PER_ADDRESS: whole(0, 1_000_000)

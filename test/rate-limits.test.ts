@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKey } from '../src/access/api-keys.ts';
 import { mintClientToken } from '../src/access/client-tokens.ts';
+import { deleteEnded } from '../src/access/postgres-windows.ts';
 import { openRateWindows } from '../src/access/rate-limits.ts';
 import { RateWindows, type Reservation, type WindowStore } from '../src/access/rate-windows.ts';
 import type { App } from '../src/app.ts';
@@ -399,6 +400,17 @@ describe('what is reserved ahead', () => {
     const later = await openWindows(database.url);
     expect(await later.take('old', 60, 1)).toMatchObject({ allowed: true, remaining: 59, resetSeconds: 60 });
     await Promise.all([windows.close(), later.close()]);
+  });
+
+  test('are deleted after their end, however many they are', async () => {
+    await database.pool.query(`INSERT INTO rate_window (key, spent, ends_at)
+      SELECT 'ended ' || number, 1, now() - interval '1 second' FROM generate_series(1, 25000) AS number
+      UNION ALL SELECT 'goes on', 1, now() + interval '1 hour'`);
+    await deleteEnded(database.pool, () => false);
+    const { rows } = await database.pool.query(
+      `SELECT key FROM rate_window WHERE key LIKE 'ended %' OR key = 'goes on'`,
+    );
+    expect(rows).toEqual([{ key: 'goes on' }]);
   });
 });
 

@@ -1,4 +1,6 @@
+import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import type { App } from '../src/app.ts';
 import { decodeId } from '../src/ids.ts';
 import { ask, graphql, type Target } from './harness/client.ts';
@@ -366,4 +368,25 @@ test('a credential is not taken into account, unless it is bad', async () => {
   );
   expect([status, data?.result.__typename]).toEqual([200, 'StartVisitPayload']);
   expect((await askForVisit(server, { inboxKey: inboxKey() }, { Authorization: 'Bearer wrong' })).status).toBe(401);
+});
+
+test('the open connections of its visits end with a web chat, on every server', async () => {
+  const gone = await addWebChat(server);
+  const { token } = await visit(server, { inboxKey: gone.publicKey });
+  const socket = createClient({
+    url: `${other.url.replace(/^http/, 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${token}` },
+    retryAttempts: 0,
+    lazy: false,
+    onNonLazyError: () => undefined,
+  });
+  try {
+    const closed = new Promise((resolve) => socket.on('closed', resolve));
+    await new Promise((resolve) => socket.on('connected', resolve));
+    await ask(server, 'mutation ($id: ID!) { deleteInbox(input: { inboxId: $id }) { __typename } }', { id: gone.id });
+    expect(await closed).toMatchObject({ code: 4401, reason: 'REVOKED' });
+  } finally {
+    await socket.dispose();
+  }
 });

@@ -30,6 +30,8 @@ export interface Caller {
   contactId: string | null;
   /** The web chat that a client token of a visit is for. Undefined for all others. */
   inboxId?: string | undefined;
+  /** The network from which an anonymous visitor, or whoever starts a visit, came. Undefined for all others. */
+  network?: string | undefined;
   /** The generation of that person's tokens that this one belongs to. A later one ends it. */
   tokenGeneration: number;
   /** The operator who asks. Null for others. */

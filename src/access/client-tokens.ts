@@ -17,6 +17,8 @@ const claimsSchema = z.object({
   person: z.uuid().optional(),
   /** The web chat of a visit. */
   inbox: z.uuid().optional(),
+  /** The network from which an anonymous visitor started the visit. */
+  net: z.string().optional(),
   /** The generation of the person's tokens. Left out: 0. */
   gen: z.int32().optional(),
   /** Left out: to end conversations, and nothing else. */
@@ -39,6 +41,7 @@ export async function mintClientToken(
     grants,
     displayName,
     inboxId,
+    network,
     expiresAt,
   }: {
     organizationId: string;
@@ -51,6 +54,8 @@ export async function mintClientToken(
     /** Null: the contact's. */
     displayName: string | null;
     inboxId?: string;
+    /** Of an anonymous visitor, as `networkOf` gives it. */
+    network?: string | undefined;
     expiresAt: Date;
   },
 ): Promise<string> {
@@ -63,6 +68,7 @@ export async function mintClientToken(
     ...(keyId !== null && { key: keyId }),
     ...(displayName !== null && { name: displayName }),
     ...(inboxId !== undefined && { inbox: inboxId }),
+    ...(network !== undefined && { net: network }),
     ...by(endsWith),
   };
   const claims = { org: organizationId, ...holder, ...confined, gen, grants };
@@ -140,6 +146,7 @@ export async function findViewerByToken(db: Queryable, token: string): Promise<V
     confinedTo,
     contactId,
     inboxId: claims.inbox,
+    network: claims.net,
     tokenGeneration,
     operatorId: null,
     endsWith,
@@ -165,4 +172,14 @@ export async function findEndedTokens(db: Queryable, people: readonly TokenHolde
     values: [people.map(({ contactId }) => contactId), people.map(({ tokenGeneration }) => tokenGeneration)],
   });
   return rows;
+}
+
+/** Those of these web chats that were deleted, by their row ids. */
+export async function findGoneInboxes(db: Queryable, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query<{ id: string }>({
+    name: 'find-gone-inboxes',
+    text: 'SELECT id FROM unnest($1::uuid[]) AS asked(id) WHERE NOT EXISTS (SELECT FROM inbox WHERE inbox.id = asked.id)',
+    values: [ids],
+  });
+  return rows.map(({ id }) => id);
 }

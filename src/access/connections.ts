@@ -1,8 +1,9 @@
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { findRevokedKeys } from './api-keys.ts';
-import { findEndedTokens } from './client-tokens.ts';
+import { findEndedTokens, findGoneInboxes } from './client-tokens.ts';
 import { findEndedOperators } from './operator-tokens.ts';
+import { countedTogether } from './rate-limits.ts';
 import type { Expiry, Holder, Standing } from './standing.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -15,7 +16,7 @@ interface Connection {
 }
 
 /**
- * The open sockets and streams of this server, limited per viewer, and the requests that wait. Each ends when its credential
+ * The open sockets and streams of this server, limited per viewer and for the anonymous visitors of a network together, and the requests that wait. Each ends when its credential
  * is no longer valid.
  */
 export class Connections {
@@ -23,7 +24,9 @@ export class Connections {
   private readonly logger: Logger;
   private readonly standing: Standing;
   private readonly limit: number;
-  private readonly open = new Map<string, Set<Connection>>();
+  private readonly open = new Set<Connection>();
+  /** How many connections count under a key. Who has none has no entry. */
+  private readonly counts = new Map<string, number>();
   private readonly waiting = new Set<Connection>();
   private readonly timer: NodeJS.Timeout;
   private checking = false;
@@ -38,14 +41,17 @@ export class Connections {
 
   /** Counts a connection until the returned function is called. Null: the viewer has too many. `drop` is called at most once. */
   add(viewer: Viewer, drop: (why: Expiry) => void): (() => void) | null {
-    const connections = this.open.get(viewer.id) ?? new Set();
-    if (connections.size >= this.limit) return null;
+    const counted = [{ key: viewer.id, times: 1 }, ...countedTogether(viewer)];
+    if (counted.some(({ key, times }) => (this.counts.get(key) ?? 0) >= this.limit * times)) return null;
     const connection = { viewer, drop };
-    connections.add(connection);
-    this.open.set(viewer.id, connections);
+    this.open.add(connection);
+    for (const { key } of counted) this.count(key, 1);
+    let released = false;
     return () => {
-      connections.delete(connection);
-      if (connections.size === 0 && this.open.get(viewer.id) === connections) this.open.delete(viewer.id);
+      if (released) return;
+      released = true;
+      this.open.delete(connection);
+      for (const { key } of counted) this.count(key, -1);
     };
   }
 
@@ -68,12 +74,19 @@ export class Connections {
     this.waiting.clear();
   }
 
+  private count(key: string, by: number): void {
+    const count = (this.counts.get(key) ?? 0) + by;
+    if (count > 0) this.counts.set(key, count);
+    else this.counts.delete(key);
+  }
+
   private async check(): Promise<void> {
     if (this.checking || this.open.size + this.waiting.size === 0) return;
     this.checking = true;
     try {
       this.dropFaulty();
       const ids = new Set([...this.all()].flatMap(({ viewer: { keyId } }) => keyId ?? []));
+      const inboxes = new Set([...this.all()].flatMap(({ viewer: { inboxId } }) => inboxId ?? []));
       const people = new Map(
         [...this.all()].flatMap(({ viewer: { contactId, tokenGeneration } }) =>
           contactId === null ? [] : [[`${contactId} ${tokenGeneration}`, { contactId, tokenGeneration }] as const],
@@ -84,12 +97,14 @@ export class Connections {
           endsWith.map((holder) => [`${holder.operatorId} ${holder.operatorGeneration}`, holder] as const),
         ),
       );
-      const [keys, ended, endedOperators] = await Promise.all([
+      const [keys, gone, ended, endedOperators] = await Promise.all([
         ids.size > 0 ? findRevokedKeys(this.db, [...ids]) : [],
+        inboxes.size > 0 ? findGoneInboxes(this.db, [...inboxes]) : [],
         people.size > 0 ? findEndedTokens(this.db, [...people.values()]) : [],
         operators.size > 0 ? findEndedOperators(this.db, [...operators.values()]) : [],
       ]);
       for (const id of keys) this.standing.revoke(id);
+      for (const id of gone) this.standing.endInbox(id);
       for (const holder of ended) this.standing.endTokens(holder);
       for (const holder of endedOperators) this.standing.endOperator(holder);
       this.dropFaulty();
@@ -101,7 +116,7 @@ export class Connections {
   }
 
   private dropFaulty(): void {
-    for (const connections of [this.waiting, ...this.open.values()]) {
+    for (const connections of [this.waiting, this.open]) {
       for (const connection of [...connections]) {
         const fault = this.standing.faultOf(connection.viewer);
         if (!fault) continue;
@@ -113,6 +128,6 @@ export class Connections {
 
   private *all(): Generator<Connection> {
     yield* this.waiting;
-    for (const connections of this.open.values()) yield* connections;
+    yield* this.open;
   }
 }

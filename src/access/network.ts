@@ -1,16 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 
 /**
  * The network that a request comes from: an IPv4 address, or the /64 of an IPv6 address, which one household has. Behind trusted
- * proxies it is the address that the outermost of them saw: each adds one to the end of `X-Forwarded-For`.
+ * proxies it is the address that the outermost of them saw: each adds one to the end of `X-Forwarded-For`, some with a port. What is no
+ * address is not believed.
  */
 export function networkOf(req: IncomingMessage, trustedProxies: number): string {
   const forwarded = [req.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
   const own = req.socket.remoteAddress ?? '';
-  const seen = trustedProxies > 0 ? forwarded.at(-trustedProxies)?.trim() : undefined;
-  const address = (seen || own).replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 45);
+  const seen = trustedProxies > 0 ? withoutPort(forwarded.at(-trustedProxies)?.trim() ?? '') : '';
+  const address = (isIP(seen) ? seen : own).replace(/^::ffff:(?=\d+\.)/i, '');
   return isIPv6(address) ? prefixOf(address) : address;
+}
+
+/** `1.2.3.4:443` as `1.2.3.4`, `[::1]:443` and `[::1]` as `::1`. */
+function withoutPort(address: string): string {
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1] ?? address;
 }
 
 /** The first four groups of an IPv6 address. */

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
 import { type Reserved, STORE_MS, WINDOW_MS, type WindowStore } from './rate-windows.ts';
 
@@ -23,10 +24,14 @@ export function postgresWindows(options: { connectionString: string; logger: Log
   });
   pool.on('error', (error) => options.logger.debug({ err: error }, 'lost the connection of the rate limits'));
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const sweeping = setInterval(() => {
-    pool
-      .query({ name: 'sweep-rate-windows', text: sweep, values: [SWEPT] })
-      .catch((error: unknown) => options.logger.debug({ err: error }, 'could not delete old rate limits'));
+  let closed = false;
+  let sweeping: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    sweeping ??= deleteEnded(pool, () => closed)
+      .catch((error: unknown) => options.logger.debug({ err: error }, 'could not delete old rate limits'))
+      .finally(() => {
+        sweeping = undefined;
+      });
   }, SWEEP_MS);
 
   return {
@@ -44,10 +49,20 @@ export function postgresWindows(options: { connectionString: string; logger: Log
       return new Map(rows.map(({ key, ...reserved }) => [key, reserved]));
     },
     async close() {
-      clearInterval(sweeping);
+      closed = true;
+      clearInterval(timer);
+      await sweeping;
       await pool.end();
     },
   };
+}
+
+/** Deletes all windows that have ended, a batch after the other, so that requests for the same connection come in between. */
+export async function deleteEnded(db: Queryable, isClosed: () => boolean): Promise<void> {
+  while (!isClosed()) {
+    const { rowCount } = await db.query({ name: 'sweep-rate-windows', text: sweep, values: [SWEPT] });
+    if ((rowCount ?? 0) < SWEPT) return;
+  }
 }
 
 /**

@@ -14,9 +14,12 @@ export interface RateLimitSettings {
   perAddress: number;
 }
 
+/** How many times what one person may do the anonymous visitors of one network may do together: an office shares an address. */
+export const VISITORS_OF_NETWORK = 10;
+
 /**
- * Limits operations per minute for each API key, each person with client tokens and each address that visits and sign-ins come
- * from, across all servers that share a store.
+ * Limits operations per minute for each API key, each person with client tokens, the anonymous visitors of each network together,
+ * and each address that visits and sign-ins come from, across all servers that share a store.
  */
 export class RateLimits {
   private readonly windows: RateWindows;
@@ -30,7 +33,14 @@ export class RateLimits {
   /** Counts this many operations, or none of them if they exceed the limit. Null: this viewer has no limit. Never rejects. */
   async take(viewer: Viewer, operations: number): Promise<Allowance | null> {
     const limit = this.limits[viewer.kind];
-    return limit === 0 ? null : this.windows.take(limitKeyOf(viewer), limit, operations);
+    if (limit === 0) return null;
+    let own: Allowance | null = null;
+    for (const { key, times } of countedUnder(viewer)) {
+      const allowance = await this.windows.take(key, limit * times, operations);
+      if (!allowance.allowed) return allowance;
+      own ??= allowance;
+    }
+    return own;
   }
 
   /** Counts a request of a browser that signs in from this network. Null: there is no limit. Never rejects. */
@@ -43,6 +53,27 @@ export class RateLimits {
 /** The key to count under. All tokens of a person share one, or all tokens of a conversation whose person is unknown. */
 export function limitKeyOf({ id, contactId }: Viewer): string {
   return contactId === null ? id : `contact:${contactId}`;
+}
+
+/** A key that a viewer is counted under, and how many times the limit of one viewer it has. */
+export interface Counted {
+  key: string;
+  times: number;
+}
+
+/** All that a viewer is counted under, their own key first. */
+export function countedUnder(viewer: Viewer): readonly Counted[] {
+  return [{ key: limitKeyOf(viewer), times: 1 }, ...countedTogether(viewer)];
+}
+
+/** What an anonymous visitor is counted under with all others of their network. Nothing for everybody else. */
+export function countedTogether({ kind, network }: Viewer): readonly Counted[] {
+  if (kind !== 'CLIENT_TOKEN' || network === undefined) return [];
+  return [visitorsOf(network)];
+}
+
+export function visitorsOf(network: string): Counted {
+  return { key: `visitors:${network}`, times: VISITORS_OF_NETWORK };
 }
 
 /** The store that all servers count in: Redis if there is one, else the database. */

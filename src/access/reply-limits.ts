@@ -1,6 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
-import { limitKeyOf } from './rate-limits.ts';
+import { countedUnder, visitorsOf } from './rate-limits.ts';
 import type { RateWindows } from './rate-windows.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -21,12 +22,17 @@ export interface ReplyRefusal {
   retryAfter: number;
 }
 
-/** Limits what the replies to one person cost. API keys are not limited: they belong to operators. */
+/** How many anonymous visitors are remembered with their network, for the tokens of the replies to them. */
+const MOST_VISITORS = 100_000;
+
+/** Limits what the replies to one person, and to the anonymous visitors of one network together, cost. API keys are not limited: they belong to operators. */
 export class ReplyLimits {
   private readonly db: Queryable;
   private readonly windows: RateWindows;
   private readonly logger: Logger;
   private readonly limits: ReplyLimitSettings;
+  /** The networks of anonymous visitors who started replies here, by the row id of the contact. A reply runs where it was started. */
+  private readonly networks = new LRUCache<string, string>({ max: MOST_VISITORS });
 
   constructor(options: { db: Queryable; windows: RateWindows; logger: Logger; limits: ReplyLimitSettings }) {
     this.db = options.db;
@@ -53,17 +59,25 @@ export class ReplyLimits {
         retryAfter: 1,
       };
     }
-    const key = limitKeyOf(viewer);
+    const counted = countedUnder(viewer);
     if (tokensPerMinute > 0) {
-      const { left, resetSeconds } = await this.windows.look(tokensKey(key), tokensPerMinute);
-      if (!left) return refusal('The replies to you have used all that a minute allows.', resetSeconds);
+      for (const { key, times } of counted) {
+        const { left, resetSeconds } = await this.windows.look(tokensKey(key), tokensPerMinute * times);
+        if (!left) return refusal('The replies to you have used all that a minute allows.', resetSeconds);
+      }
     }
-    if (perMinute === 0) return null;
-    const { allowed, resetSeconds } = await this.windows.take(`replies:${key}`, perMinute, 1);
-    return allowed ? null : refusal(`At most ${perMinute} replies a minute are allowed.`, resetSeconds);
+    if (perMinute > 0) {
+      for (const { key, times } of counted) {
+        const { allowed, limit, resetSeconds } = await this.windows.take(`replies:${key}`, perMinute * times, 1);
+        if (!allowed) return refusal(`At most ${limit} replies a minute are allowed.`, resetSeconds);
+      }
+    }
+    const { contactId, network } = viewer;
+    if (contactId !== null && network !== undefined) this.networks.set(contactId, network);
+    return null;
   }
 
-  /** Counts the tokens of an ended reply against the person of its conversation. Never rejects. */
+  /** Counts the tokens of an ended reply against the person of its conversation, and their network. Never rejects. */
   async charge(conversationId: string, tokens: number): Promise<void> {
     if (this.limits.tokensPerMinute === 0 || tokens === 0) return;
     try {
@@ -75,7 +89,10 @@ export class ReplyLimits {
       const [row] = rows;
       if (!row) return;
       const key = row.contactId === null ? `conversation:${conversationId}` : `contact:${row.contactId}`;
-      await this.windows.spend(tokensKey(key), this.limits.tokensPerMinute, tokens);
+      const network = row.contactId === null ? undefined : this.networks.get(row.contactId);
+      for (const counted of [{ key, times: 1 }, ...(network === undefined ? [] : [visitorsOf(network)])]) {
+        await this.windows.spend(tokensKey(counted.key), this.limits.tokensPerMinute * counted.times, tokens);
+      }
     } catch (error) {
       this.logger.warn({ err: error, conversationId }, 'could not count the tokens of a reply');
     }

@@ -7,7 +7,7 @@ import type { Viewer } from './viewer.ts';
 export type Expiry = 'EXPIRED' | 'REVOKED';
 
 /** What decides whether a credential is still valid. */
-export type Holder = Pick<Viewer, 'keyId' | 'expiresAt' | 'contactId' | 'tokenGeneration' | 'endsWith'>;
+export type Holder = Pick<Viewer, 'keyId' | 'expiresAt' | 'contactId' | 'inboxId' | 'tokenGeneration' | 'endsWith'>;
 
 const MOST_REVOKED = 10_000;
 
@@ -16,12 +16,17 @@ export class Standing {
   /** Keys revoked lately. Earlier revocations are known from the keys' rows. A revoked key never becomes valid again. */
   private readonly revoked = new LRUCache<string, true>({ max: MOST_REVOKED });
 
-  /** Generations of people's and operators' tokens that were ended lately. A generation never comes back. */
+  /** Generations of people's and operators' tokens that were ended lately, and web chats deleted lately. None of them comes back. */
   private readonly ended = new LRUCache<string, true>({ max: MOST_REVOKED });
 
   /** Records that a key was revoked. */
   revoke(keyId: string): void {
     this.revoked.set(keyId, true);
+  }
+
+  /** Records that a web chat was deleted. Its visits end with it. */
+  endInbox(inboxId: string): void {
+    this.ended.set(`inbox ${inboxId}`, true);
   }
 
   /** Records that the tokens of a person were ended. */
@@ -35,9 +40,10 @@ export class Standing {
   }
 
   /** Null while the credential is valid. */
-  faultOf({ keyId, expiresAt, contactId, tokenGeneration, endsWith }: Holder): Expiry | null {
+  faultOf({ keyId, expiresAt, contactId, inboxId, tokenGeneration, endsWith }: Holder): Expiry | null {
     if (keyId !== null && this.revoked.has(keyId)) return 'REVOKED';
     if (contactId !== null && this.ended.has(`${contactId} ${tokenGeneration}`)) return 'REVOKED';
+    if (inboxId !== undefined && this.ended.has(`inbox ${inboxId}`)) return 'REVOKED';
     if (endsWith.some((holder) => this.ended.has(`${holder.operatorId} ${holder.operatorGeneration}`)))
       return 'REVOKED';
     return expiresAt !== null && expiresAt.getTime() <= Date.now() ? 'EXPIRED' : null;

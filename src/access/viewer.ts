@@ -45,6 +45,7 @@ export function strangerFrom(network: string): Viewer {
     expiresAt: null,
     confinedTo: { contactId: NOBODY },
     contactId: null,
+    network,
     tokenGeneration: 0,
     operatorId: null,
     endsWith: [],

@@ -86,14 +86,14 @@ builder.mutationField('startVisit', (t) =>
       union: { name: 'StartVisitResult', description: 'The result of `startVisit`.' },
     },
     args: { input: t.arg({ type: StartVisitInput, required: true, description: 'Which web chat, and who visits.' }) },
-    resolve: async (_root, { input }, { services, origin }) => {
+    resolve: async (_root, { input }, { services, viewer, origin }) => {
       const visit = await readVisit(services.pool, input, origin);
       const allowance = await services.visitLimit.take(visit.inbox.id);
       if (allowance?.allowed === false) {
         const { resetSeconds } = allowance;
         throw rateLimited(`Too many visits of this web chat start. Try again in ${resetSeconds} s.`, resetSeconds);
       }
-      return startVisit(services, visit);
+      return startVisit(services, visit, viewer.network);
     },
   }),
 );

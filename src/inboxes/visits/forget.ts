@@ -10,7 +10,7 @@ const MOST_BATCHES = 100;
 
 /**
  * Deletes anonymous visitors who have not written by their time, on whichever server comes first. Each is looked at once: who has
- * written stays. Returns a function that stops it, which resolves when nothing runs any more.
+ * written stays; conversations in which nobody has written go with them. Returns a function that stops it, which resolves when nothing runs any more.
  */
 export function startForgettingVisitors(pool: pg.Pool, logger: Logger, everyMs = SWEEP_MS): () => Promise<void> {
   let stopped = false;
@@ -45,6 +45,17 @@ export function forgetVisitors(pool: pg.Pool): Promise<number> {
     if (rows.length === 0) return 0;
     const values = [rows.map(({ id }) => id)];
     // In a statement of its own, which sees what was committed before the rows were locked.
+    await db.query({
+      text: `WITH empty AS (
+          DELETE FROM conversation c USING contact p
+          WHERE p.id = ANY($1::uuid[]) AND p.anonymous AND p.blocked_at IS NULL AND c.contact_id = p.id AND c.message_count = 0
+            AND NOT EXISTS (SELECT FROM conversation WHERE contact_id = p.id AND message_count > 0)
+          RETURNING c.id
+        ), unlogged AS (
+          DELETE FROM event WHERE conversation_id IN (SELECT id FROM empty)
+        ) DELETE FROM idempotency WHERE conversation_id IN (SELECT id FROM empty)`,
+      values,
+    });
     await db.query({
       text: `DELETE FROM contact c WHERE id = ANY($1::uuid[]) AND anonymous AND blocked_at IS NULL
         AND NOT EXISTS (SELECT FROM conversation WHERE contact_id = c.id)`,

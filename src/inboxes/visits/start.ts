@@ -72,8 +72,15 @@ export async function readVisit(db: Queryable, input: StartVisitInput, origin: s
   return { inbox, identity, visitorHash: secret === undefined ? null : hashCredential(secret) };
 }
 
-/** Starts a visit that may. Throws `VisitRefusedError` for somebody who is blocked. */
-export async function startVisit(services: ContactServices, visit: Visit): Promise<StartedVisit> {
+/**
+ * Starts a visit that may, from this network, which limits what its anonymous visitors do together. Throws `VisitRefusedError` for
+ * somebody who is blocked.
+ */
+export async function startVisit(
+  services: ContactServices,
+  visit: Visit,
+  network: string | undefined,
+): Promise<StartedVisit> {
   const { identity } = visit;
   const { contact, visitorSecret } = identity
     ? { contact: await arrive(services, visit, identity), visitorSecret: null }
@@ -90,6 +97,7 @@ export async function startVisit(services: ContactServices, visit: Visit): Promi
     grants: clientGrants,
     displayName: null,
     inboxId,
+    network: identity ? undefined : network,
     expiresAt,
   });
   return { inboxId, contact, token, expiresAt, visitorSecret };
