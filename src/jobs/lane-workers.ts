@@ -72,13 +72,19 @@ interface JobEvent {
   error: unknown;
 }
 
+/** Ends a job that goes on elsewhere. */
+export class InterruptedError extends Error {
+  override name = 'InterruptedError';
+}
+
 /** Levels of graphile-worker's own. */
 const failures: readonly string[] = ['error'];
 
-/** Leaves out what the lines come with: payloads, and whole errors. */
+/** Leaves out what the lines come with: payloads, and whole errors. That a job was interrupted is no failure. */
 function bridge(logger: Logger): WorkerLogger {
-  return new WorkerLogger(() => (level, message) => {
-    if (failures.includes(level)) logger.warn({ from: 'graphile-worker' }, message);
+  return new WorkerLogger(() => (level, message, about) => {
+    if (failures.includes(level) && !(about?.error instanceof InterruptedError))
+      logger.warn({ from: 'graphile-worker' }, message);
     else logger.debug({ from: 'graphile-worker' }, message);
   });
 }

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { Lease } from '../generation/lease.ts';
 import type { Logger } from '../logger.ts';
 import type { Shutdown } from '../shutdown-deadline.ts';
-import { LaneWorkers } from './lane-workers.ts';
+import { InterruptedError, LaneWorkers } from './lane-workers.ts';
 import type { Handler, Lane } from './task.ts';
 
 /** How many jobs of each lane one server runs at a time. */
@@ -27,9 +27,6 @@ interface RunningJob {
   lane: Lane;
   controller: AbortController;
 }
-
-/** Why a task was aborted. */
-class InterruptedError extends Error {}
 
 /**
  * This server's share of the work. Each worker is known by a row that goes with the row of its server, so that the jobs of a server
