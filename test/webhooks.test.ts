@@ -1,4 +1,5 @@
 import { afterAll, expect, test, vi } from 'vitest';
+import { decodeId } from '../src/ids.ts';
 import { addKey, firstOrganization } from './harness/access.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
@@ -171,7 +172,41 @@ test('a delivery can be sent again, and one of a deleted conversation is gone', 
   });
   const [, , last] = await receiver.until(3);
   expect(last?.payload).toMatchObject({ type: 'conversation.deleted', data: { conversationId: id } });
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id)).length === 1);
   expect(await readDeliveries(server, webhook.id)).toMatchObject([{ event: 'conversation.deleted' }]);
+});
+
+test('a conversation is deleted with more deliveries than one statement removes, and delays no other event', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const id = await begin();
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  await pool.query(
+    `INSERT INTO webhook_delivery (id, organization_id, webhook_id, lane, event, conversation_id, status)
+      SELECT gen_random_uuid(), organization_id, webhook_id, lane, event, conversation_id, status
+      FROM webhook_delivery, generate_series(1, 6000) WHERE conversation_id = $1 AND webhook_id = $2`,
+    [decodeId('Conversation', id), decodeId('Webhook', webhook.id)],
+  );
+  // Rows of that conversation that somebody holds keep its deliveries from being removed, and nothing else.
+  const holder = await pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM webhook_delivery WHERE conversation_id = $1 FOR UPDATE', [
+      decodeId('Conversation', id),
+    ]);
+    await ask(server, 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { __typename } }', {
+      id,
+    });
+    const next = await begin();
+    await receiver.until((all) => all.some(of(next)));
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  const where = { conversationId: decodeId('Conversation', id) ?? '', event: { not: 'ConversationDeleted' } };
+  await vi.waitUntil(async () => (await prisma.webhookDelivery.count({ where })) === 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await prisma.webhookErasure.count()) === 0);
 });
 
 test('a revoked key switches its webhook off, unless another key has adopted it', async () => {
