@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test, vi } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { addKey, firstOrganization } from './harness/access.ts';
@@ -152,6 +153,32 @@ test('what was missed can be replayed, from a position and from a time', async (
   });
 });
 
+test('a replay that cannot go on hinders no other, and one goes on past pages that hold nothing of its own', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const input = { url: receiver.url, events: ['conversation.ended'] };
+  const [{ webhook: broken }, { webhook }] = [await createWebhook(server, input), await createWebhook(server, input)];
+  const organizationId = await firstOrganization(server.services);
+  await pool.query(
+    `INSERT INTO event (conversation_id, version, organization_id, type, actor)
+      SELECT gen_random_uuid(), 1, $1, 'ConversationUpdated', '{}' FROM generate_series(1, 5100)`,
+    [randomUUID()],
+  );
+  await pool.query(
+    `INSERT INTO webhook_replay (webhook_id, organization_id, epoch, told, seq, until, until_epoch)
+      SELECT $1, $2, current_epoch(), '5:3:', 0, pg_current_snapshot()::text, current_epoch()`,
+    [decodeId('Webhook', broken.id), organizationId],
+  );
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: new Date(0) } });
+  const where = { webhookId: decodeId('Webhook', webhook.id) ?? '' };
+  await vi.waitUntil(async () => (await prisma.webhookReplay.count({ where })) === 0, { timeout: 8000 });
+  await pool.query('DELETE FROM webhook_replay');
+  const position = Buffer.from('1/5:3://0').toString('base64url');
+  expect(await change(server, 'replayWebhook', { webhookId: webhook.id, from: { position } })).toMatchObject({
+    __typename: 'InvalidInputError',
+  });
+});
+
 test('a delivery can be sent again, and one of a deleted conversation is gone', async () => {
   const receiver = await open();
   const { webhook } = await createWebhook(server, {
@@ -298,4 +325,20 @@ test('what fails is tried again with the same id and the same bytes', async () =
   expect(two).toMatchObject({ id: one?.id, body: one?.body, verified: true });
   await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
   expect((await readWebhook(server, webhook.id)).failingSince).toBeNull();
+});
+
+test('a lane whose events cannot be read rests before it is tried again', async () => {
+  const { services } = server;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const read = vi.spyOn(services.payloads, 'read').mockRejectedValue(new Error('of this test'));
+  const where = { webhookId: decodeId('Webhook', webhook.id) ?? '', dueAt: { gt: new Date() }, owner: null };
+  const id = await begin();
+  try {
+    await vi.waitUntil(async () => (await services.prisma.webhookLane.count({ where })) === 1);
+  } finally {
+    read.mockRestore();
+  }
+  await hasten();
+  await receiver.until((all) => all.some(of(id)));
 });

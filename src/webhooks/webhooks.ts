@@ -37,6 +37,8 @@ export class Webhooks {
   private readonly distributor: Distributor;
   private readonly sender: Sender;
   private readonly distributing: Pulse;
+  /** Apart from the distribution, so that replays never delay what is new. */
+  private readonly replaying: Pulse;
   private readonly claiming: Pulse;
   private readonly cleaning: Pulse;
   private timers: NodeJS.Timeout[] = [];
@@ -47,6 +49,7 @@ export class Webhooks {
     this.distributor = new Distributor(options);
     this.sender = new Sender({ ...options, onFree: () => this.wake() });
     this.distributing = new Pulse(HINT_MS, () => this.quietly(() => this.distribute()));
+    this.replaying = new Pulse(HINT_MS, () => this.quietly(() => this.replay()));
     this.claiming = new Pulse(0, () => this.quietly(() => this.sender.claim()));
     this.cleaning = new Pulse(0, () => this.quietly(() => this.clean()));
   }
@@ -80,7 +83,8 @@ export class Webhooks {
   async close(): Promise<void> {
     this.unsubscribe();
     for (const timer of this.timers) clearInterval(timer);
-    await Promise.all([this.distributing.close(), this.claiming.close(), this.cleaning.close()]);
+    const pulses = [this.distributing, this.replaying, this.claiming, this.cleaning];
+    await Promise.all(pulses.map((pulse) => pulse.close()));
     await this.sender.close(GRACE_MS);
     await this.quietly(() => this.distributor.leave());
   }
@@ -89,10 +93,13 @@ export class Webhooks {
     const { made, erasures } = await this.distributor.advance();
     if (made > 0) this.wake();
     if (erasures > 0) this.cleaning.ask();
-    if (this.distributor.isInTurn && (await advanceReplays(this.options.pool))) {
-      this.wake();
-      this.distributing.ask();
-    }
+    if (this.distributor.isInTurn) this.replaying.ask();
+  }
+
+  private async replay(): Promise<void> {
+    const { moved, made } = await advanceReplays(this.options.pool, this.options.logger);
+    if (made) this.wake();
+    if (moved && this.distributor.isInTurn) this.replaying.ask();
   }
 
   private async clean(): Promise<void> {
