@@ -342,3 +342,42 @@ test('a lane whose events cannot be read rests before it is tried again', async 
   await hasten();
   await receiver.until((all) => all.some(of(id)));
 });
+
+test('a webhook is deleted with more deliveries than one statement removes, and is hidden at once', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const id = decodeId('Webhook', webhook.id) ?? '';
+  await begin();
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  await pool.query(
+    `INSERT INTO webhook_delivery (id, organization_id, webhook_id, lane, event, conversation_id, status)
+      SELECT gen_random_uuid(), organization_id, webhook_id, lane, event, conversation_id, status
+      FROM webhook_delivery, generate_series(1, 6000) WHERE webhook_id = $1`,
+    [id],
+  );
+  const [delivery] = await readDeliveries(server, webhook.id);
+  const holder = await pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM webhook_delivery WHERE webhook_id = $1 FOR UPDATE', [id]);
+    expect(await change(server, 'deleteWebhook', { webhookId: webhook.id })).toEqual({
+      __typename: 'DeleteWebhookPayload',
+    });
+    expect(await readWebhook(server, webhook.id)).toBeNull();
+    const ofWebhook = { webhookId: webhook.id };
+    const results = [
+      await change(server, 'deleteWebhook', ofWebhook),
+      await change(server, 'updateWebhook', { ...ofWebhook, status: 'ON' }),
+      await change(server, 'testWebhook', ofWebhook),
+      await change(server, 'rotateWebhookSecret', ofWebhook),
+      await change(server, 'replayWebhook', { ...ofWebhook, from: { time: new Date() } }),
+      await change(server, 'retryDelivery', { deliveryId: delivery?.id }),
+    ];
+    expect(new Set(results.map(({ __typename }) => __typename))).toEqual(new Set(['NotFoundError']));
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  await vi.waitUntil(async () => (await prisma.webhook.count({ where: { id } })) === 0, { timeout: 10_000 });
+});

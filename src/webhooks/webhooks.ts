@@ -3,7 +3,7 @@ import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
 import { outsideOperations } from '../work-clock.ts';
 import type { PayloadMaker } from './model.ts';
-import { removeErased, removeOld } from './sending/cleaning.ts';
+import { removeDeleted, removeErased, removeOld } from './sending/cleaning.ts';
 import { Distributor } from './sending/distributor.ts';
 import type { Endpoints } from './sending/endpoint.ts';
 import { Pulse } from './sending/pulse.ts';
@@ -51,7 +51,7 @@ export class Webhooks {
     this.distributing = new Pulse(HINT_MS, () => this.quietly(() => this.distribute()));
     this.replaying = new Pulse(HINT_MS, () => this.quietly(() => this.replay()));
     this.claiming = new Pulse(0, () => this.quietly(() => this.sender.claim()));
-    this.cleaning = new Pulse(0, () => this.quietly(() => this.clean()));
+    this.cleaning = new Pulse(0, () => this.quietly(() => this.removeAll()));
   }
 
   get allowPrivateAddresses(): boolean {
@@ -79,6 +79,11 @@ export class Webhooks {
     outsideOperations(() => this.claiming.ask());
   }
 
+  /** There is something to remove. */
+  clean(): void {
+    outsideOperations(() => this.cleaning.ask());
+  }
+
   /** Ends what it has begun, and leaves the rest to other servers. */
   async close(): Promise<void> {
     this.unsubscribe();
@@ -102,7 +107,8 @@ export class Webhooks {
     if (moved && this.distributor.isInTurn) this.replaying.ask();
   }
 
-  private async clean(): Promise<void> {
+  private async removeAll(): Promise<void> {
+    await removeDeleted(this.options.pool);
     await removeErased(this.options.pool);
     await removeOld(this.options.pool);
   }

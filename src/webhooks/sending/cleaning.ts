@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { KEPT_DAYS } from '../model.ts';
 
 /** How many deliveries one statement removes at most. */
-export const CLEAN_ROWS = 5000;
+const CLEAN_ROWS = 5000;
 
 /** How many deleted conversations are dealt with together. */
 const ERASURES = 100;
@@ -19,6 +19,15 @@ export async function removeErased(pool: pg.Pool): Promise<void> {
     const ids = rows.map(({ id }) => id);
     await removeAll(pool, `conversation_id = ANY($1::uuid[]) AND event <> 'ConversationDeleted'`, ids);
     await pool.query('DELETE FROM webhook_erasure WHERE conversation_id = ANY($1::uuid[])', [ids]);
+  }
+}
+
+/** Removes webhooks that were deleted. */
+export async function removeDeleted(pool: pg.Pool): Promise<void> {
+  const { rows } = await pool.query<{ id: string }>('SELECT id FROM webhook WHERE deleted_at IS NOT NULL ORDER BY id');
+  for (const { id } of rows) {
+    await removeAll(pool, 'webhook_id = $1', id);
+    await pool.query('DELETE FROM webhook WHERE id = $1 AND deleted_at IS NOT NULL', [id]);
   }
 }
 
