@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
-import { Semaphore } from '../../semaphore.ts';
 import type { PayloadMaker } from '../model.ts';
 import { type Batch, type DueDelivery, readBatch } from './batch.ts';
 import type { Endpoints } from './endpoint.ts';
@@ -43,7 +43,7 @@ type HeldLane = Lane & { owner: string; restMs: number };
 export class Sender {
   private readonly options: Options;
   private readonly recorder: Recorder;
-  private readonly gate = new Semaphore(AT_ONCE);
+  private readonly gate = new FairGate(AT_ONCE);
   private readonly working = new Map<string, HeldLane>();
   /** Lanes that could not be given back because of a fault. */
   private readonly kept = new Map<string, HeldLane>();
@@ -108,7 +108,7 @@ export class Sender {
   /** Returns whether there may be more. Ends with the first try that ends after `endsAt`, by this process's clock. */
   private async sendBatch(lane: HeldLane, endsAt: number): Promise<boolean> {
     const { pool, payloads, logger } = this.options;
-    const batch = await this.gate.run(() => readBatch(pool, lane));
+    const batch = await this.gate.run(lane.organizationId, () => readBatch(pool, lane));
     if (!batch || batch.due.length === 0) return false;
     if (!batch.viewer) {
       const reason = 'The API key whose rights it reads with was revoked or has expired. Another key may adopt it.';
@@ -122,7 +122,9 @@ export class Sender {
       for (const delivery of batch.due) {
         if (this.closed) return false;
         const began = performance.now();
-        const body = delivery.made ? await this.gate.run(() => readBody(pool, delivery.id)) : bodies.get(delivery.id);
+        const body = delivery.made
+          ? await this.gate.run(lane.organizationId, () => readBody(pool, delivery.id))
+          : bodies.get(delivery.id);
         if (!body) continue;
         const gone = await this.tryOnce(lane, batch, delivery, body, records);
         if (gone) return false;
