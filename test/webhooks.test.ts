@@ -332,7 +332,11 @@ test('a lane whose events cannot be read rests before it is tried again', async 
   const receiver = await open();
   const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
   const read = vi.spyOn(services.payloads, 'read').mockRejectedValue(new Error('of this test'));
-  const where = { webhookId: decodeId('Webhook', webhook.id) ?? '', dueAt: { gt: new Date() }, owner: null };
+  const where = {
+    webhookId: decodeId('Webhook', webhook.id) ?? '',
+    dueAt: { gt: new Date(Date.now() + 3000) },
+    owner: null,
+  };
   const id = await begin();
   try {
     await vi.waitUntil(async () => (await services.prisma.webhookLane.count({ where })) === 1);
