@@ -23,6 +23,11 @@ const passingCodes = new Set([
 const passingMessages =
   /^(Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|Server has closed the connection)/;
 
+/** Whether a statement was cancelled, as after its time. */
+export function isQueryCanceled(error: unknown): boolean {
+  return error instanceof Error && Reflect.get(error, 'code') === '57014';
+}
+
 /** Turns a transient database error into an `UnavailableError`. Null for any other error. */
 export function asUnavailable(error: unknown): UnavailableError | null {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; depth += 1) {

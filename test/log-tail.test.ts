@@ -172,7 +172,9 @@ describe('the tail of the log', () => {
     for (const position of [end, beginning, { ...end, telling: '4:9:5,7', seq: '12' }]) {
       expect(decodeEventPosition(encodeEventPosition(position))).toEqual(position);
     }
-    for (const text of ['', '1', '1/2:2:/', 'x/2:2://0', "1/2:2:'//0", '1/2:2:/x/0', '1/2:2://-1', '1/2:2://0/0']) {
+    const snapshots = ['5:3:', '0:0:', '0:3:', '2:2:2', '2:9:1', '2:9:9', '2:9:7,5'];
+    const malformed = ['', '1', '1/2:2:/', 'x/2:2://0', "1/2:2:'//0", '1/2:2:/x/0', '1/2:2://-1', '1/2:2://0/0'];
+    for (const text of [...malformed, ...snapshots.flatMap((each) => [`1/${each}//0`, `1/2:2:/${each}/0`])]) {
       expect(decodeEventPosition(Buffer.from(text).toString('base64url'))).toBeNull();
     }
   });

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test, vi } from 'vitest';
+import { decodeId } from '../src/ids.ts';
 import { addKey, firstOrganization } from './harness/access.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
@@ -151,6 +153,32 @@ test('what was missed can be replayed, from a position and from a time', async (
   });
 });
 
+test('a replay that cannot go on hinders no other, and one goes on past pages that hold nothing of its own', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const input = { url: receiver.url, events: ['conversation.ended'] };
+  const [{ webhook: broken }, { webhook }] = [await createWebhook(server, input), await createWebhook(server, input)];
+  const organizationId = await firstOrganization(server.services);
+  await pool.query(
+    `INSERT INTO event (conversation_id, version, organization_id, type, actor)
+      SELECT gen_random_uuid(), 1, $1, 'ConversationUpdated', '{}' FROM generate_series(1, 5100)`,
+    [randomUUID()],
+  );
+  await pool.query(
+    `INSERT INTO webhook_replay (webhook_id, organization_id, epoch, told, seq, until, until_epoch)
+      SELECT $1, $2, current_epoch(), '5:3:', 0, pg_current_snapshot()::text, current_epoch()`,
+    [decodeId('Webhook', broken.id), organizationId],
+  );
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: new Date(0) } });
+  const where = { webhookId: decodeId('Webhook', webhook.id) ?? '' };
+  await vi.waitUntil(async () => (await prisma.webhookReplay.count({ where })) === 0, { timeout: 8000 });
+  await pool.query('DELETE FROM webhook_replay');
+  const position = Buffer.from('1/5:3://0').toString('base64url');
+  expect(await change(server, 'replayWebhook', { webhookId: webhook.id, from: { position } })).toMatchObject({
+    __typename: 'InvalidInputError',
+  });
+});
+
 test('a delivery can be sent again, and one of a deleted conversation is gone', async () => {
   const receiver = await open();
   const { webhook } = await createWebhook(server, {
@@ -171,7 +199,41 @@ test('a delivery can be sent again, and one of a deleted conversation is gone', 
   });
   const [, , last] = await receiver.until(3);
   expect(last?.payload).toMatchObject({ type: 'conversation.deleted', data: { conversationId: id } });
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id)).length === 1);
   expect(await readDeliveries(server, webhook.id)).toMatchObject([{ event: 'conversation.deleted' }]);
+});
+
+test('a conversation is deleted with more deliveries than one statement removes, and delays no other event', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const id = await begin();
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  await pool.query(
+    `INSERT INTO webhook_delivery (id, organization_id, webhook_id, lane, event, conversation_id, status)
+      SELECT gen_random_uuid(), organization_id, webhook_id, lane, event, conversation_id, status
+      FROM webhook_delivery, generate_series(1, 6000) WHERE conversation_id = $1 AND webhook_id = $2`,
+    [decodeId('Conversation', id), decodeId('Webhook', webhook.id)],
+  );
+  // Rows of that conversation that somebody holds keep its deliveries from being removed, and nothing else.
+  const holder = await pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM webhook_delivery WHERE conversation_id = $1 FOR UPDATE', [
+      decodeId('Conversation', id),
+    ]);
+    await ask(server, 'mutation ($id: ID!) { deleteConversation(input: { conversationId: $id }) { __typename } }', {
+      id,
+    });
+    const next = await begin();
+    await receiver.until((all) => all.some(of(next)));
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  const where = { conversationId: decodeId('Conversation', id) ?? '', event: { not: 'ConversationDeleted' } };
+  await vi.waitUntil(async () => (await prisma.webhookDelivery.count({ where })) === 0, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await prisma.webhookErasure.count()) === 0);
 });
 
 test('a revoked key switches its webhook off, unless another key has adopted it', async () => {
@@ -263,4 +325,63 @@ test('what fails is tried again with the same id and the same bytes', async () =
   expect(two).toMatchObject({ id: one?.id, body: one?.body, verified: true });
   await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
   expect((await readWebhook(server, webhook.id)).failingSince).toBeNull();
+});
+
+test('a lane whose events cannot be read rests before it is tried again', async () => {
+  const { services } = server;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const read = vi.spyOn(services.payloads, 'read').mockRejectedValue(new Error('of this test'));
+  const where = {
+    webhookId: decodeId('Webhook', webhook.id) ?? '',
+    dueAt: { gt: new Date(Date.now() + 3000) },
+    owner: null,
+  };
+  const id = await begin();
+  try {
+    await vi.waitUntil(async () => (await services.prisma.webhookLane.count({ where })) === 1);
+  } finally {
+    read.mockRestore();
+  }
+  await hasten();
+  await receiver.until((all) => all.some(of(id)));
+});
+
+test('a webhook is deleted with more deliveries than one statement removes, and is hidden at once', async () => {
+  const { pool, prisma } = server.services;
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });
+  const id = decodeId('Webhook', webhook.id) ?? '';
+  await begin();
+  await vi.waitUntil(async () => (await readDeliveries(server, webhook.id, 'DELIVERED')).length === 1);
+  await pool.query(
+    `INSERT INTO webhook_delivery (id, organization_id, webhook_id, lane, event, conversation_id, status)
+      SELECT gen_random_uuid(), organization_id, webhook_id, lane, event, conversation_id, status
+      FROM webhook_delivery, generate_series(1, 6000) WHERE webhook_id = $1`,
+    [id],
+  );
+  const [delivery] = await readDeliveries(server, webhook.id);
+  const holder = await pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM webhook_delivery WHERE webhook_id = $1 FOR UPDATE', [id]);
+    expect(await change(server, 'deleteWebhook', { webhookId: webhook.id })).toEqual({
+      __typename: 'DeleteWebhookPayload',
+    });
+    expect(await readWebhook(server, webhook.id)).toBeNull();
+    const ofWebhook = { webhookId: webhook.id };
+    const results = [
+      await change(server, 'deleteWebhook', ofWebhook),
+      await change(server, 'updateWebhook', { ...ofWebhook, status: 'ON' }),
+      await change(server, 'testWebhook', ofWebhook),
+      await change(server, 'rotateWebhookSecret', ofWebhook),
+      await change(server, 'replayWebhook', { ...ofWebhook, from: { time: new Date() } }),
+      await change(server, 'retryDelivery', { deliveryId: delivery?.id }),
+    ];
+    expect(new Set(results.map(({ __typename }) => __typename))).toEqual(new Set(['NotFoundError']));
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
+  await vi.waitUntil(async () => (await prisma.webhook.count({ where: { id } })) === 0, { timeout: 10_000 });
 });

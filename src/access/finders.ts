@@ -47,12 +47,12 @@ export const finders = {
     services.prisma.unansweredQuestion.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
   Webhook: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
     scopes.includes('admin')
-      ? services.prisma.webhook.findMany({ where: { id: { in: ids }, organizationId } })
+      ? services.prisma.webhook.findMany({ where: { id: { in: ids }, organizationId, deletedAt: null } })
       : nothing,
   WebhookDelivery: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
     scopes.includes('admin')
       ? services.prisma.webhookDelivery.findMany({
-          where: { id: { in: ids }, organizationId },
+          where: { id: { in: ids }, organizationId, webhook: { deletedAt: null } },
           omit: { payload: true },
         })
       : nothing,

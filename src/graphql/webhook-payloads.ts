@@ -1,18 +1,23 @@
 import { execute, type ExecutionResult, GraphQLError, Kind } from 'graphql';
 import { rowsOf } from '../conversations/schema/event-rows.ts';
 import { inPlace } from '../conversations/schema/events.ts';
+import { FairGate } from '../fair-gate.ts';
 import { isJsonObject } from '../json.ts';
 import type { Logger } from '../logger.ts';
-import { type EventData, type PayloadMaker, webhookLimits } from '../webhooks/model.ts';
+import { type EventData, type PayloadMaker, type PlacedEvent, webhookLimits } from '../webhooks/model.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader, parseDocument } from './documents.ts';
 import { maskError } from './masking.ts';
 import { faultsOfOperation } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
+/** How many events are read at the same time, so that clients find connections to the database free. */
+const AT_ONCE = 4;
+
 /** Reads selections on `ConversationEvent` as part of a subscription that shows events, with its limits. */
 export function payloadMaker(services: () => Services): PayloadMaker {
   const read = documentReader(true);
+  const gate = new FairGate(AT_ONCE);
   return {
     faultsOf(selection) {
       try {
@@ -36,16 +41,15 @@ export function payloadMaker(services: () => Services): PayloadMaker {
       }
       // Reads the fragments of all of them together.
       const { fragments } = createContext(services(), viewer);
-      return Promise.all(
-        events.map(async (event) => {
-          const rows = await rowsOf(services(), 'OPERATORS', event.conversationId, event.event);
-          if (!rows) return null;
-          const placed = { ...inPlace(services(), event.conversationId, event.event), ...rows };
-          const rootValue = { position: '', event: placed };
-          const contextValue = { ...createContext(services(), viewer), fragments };
-          return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
-        }),
-      );
+      const dataOf = async (event: PlacedEvent) => {
+        const rows = await rowsOf(services(), 'OPERATORS', event.conversationId, event.event);
+        if (!rows) return null;
+        const placed = { ...inPlace(services(), event.conversationId, event.event), ...rows };
+        const rootValue = { position: '', event: placed };
+        const contextValue = { ...createContext(services(), viewer), fragments };
+        return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
+      };
+      return Promise.all(events.map((event) => gate.run(viewer.organizationId, () => dataOf(event))));
     },
   };
 }

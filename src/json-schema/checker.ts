@@ -4,7 +4,7 @@ import { UnavailableError } from '../errors.ts';
 import type { Json } from '../json.ts';
 import type { Logger } from '../logger.ts';
 import { startWorker } from '../worker-thread.ts';
-import { FairQueue } from './fair-queue.ts';
+import { FairQueue } from '../fair-queue.ts';
 import type { SchemaAnswer, SchemaMessage, SchemaRequest, ValueFault } from './protocol.ts';
 
 /** Limits of one check, and of how many may wait. */

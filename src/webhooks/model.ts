@@ -65,6 +65,8 @@ export interface WebhookServices {
   webhooks: {
     /** There is something to send. Saves waiting for the next look. */
     wake(): void;
+    /** There is something to remove. Saves waiting for the next look. */
+    clean(): void;
     /** Whether webhooks may use `http:` and private addresses. */
     readonly allowPrivateAddresses: boolean;
   };

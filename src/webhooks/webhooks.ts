@@ -2,7 +2,8 @@ import type pg from 'pg';
 import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
 import { outsideOperations } from '../work-clock.ts';
-import { KEPT_DAYS, type PayloadMaker } from './model.ts';
+import type { PayloadMaker } from './model.ts';
+import { removeDeleted, removeErased, removeOld } from './sending/cleaning.ts';
 import { Distributor } from './sending/distributor.ts';
 import type { Endpoints } from './sending/endpoint.ts';
 import { Pulse } from './sending/pulse.ts';
@@ -15,8 +16,8 @@ const LOOK_MS = 1000;
 /** How long after a hint they are looked at, in milliseconds, so that several hints are one look. */
 const HINT_MS = 20;
 
-/** How often old deliveries are removed, in milliseconds, and how many at a time. */
-const [CLEAN_MS, CLEAN_ROWS] = [600_000, 5000];
+/** How often deliveries that are no longer kept are removed, in milliseconds. */
+const CLEAN_MS = 600_000;
 
 /** What is being sent when this server ends has so long, in milliseconds. */
 const GRACE_MS = 2000;
@@ -36,7 +37,10 @@ export class Webhooks {
   private readonly distributor: Distributor;
   private readonly sender: Sender;
   private readonly distributing: Pulse;
+  /** Apart from the distribution, so that replays never delay what is new. */
+  private readonly replaying: Pulse;
   private readonly claiming: Pulse;
+  private readonly cleaning: Pulse;
   private timers: NodeJS.Timeout[] = [];
   private unsubscribe: () => void = () => undefined;
 
@@ -45,7 +49,9 @@ export class Webhooks {
     this.distributor = new Distributor(options);
     this.sender = new Sender({ ...options, onFree: () => this.wake() });
     this.distributing = new Pulse(HINT_MS, () => this.quietly(() => this.distribute()));
+    this.replaying = new Pulse(HINT_MS, () => this.quietly(() => this.replay()));
     this.claiming = new Pulse(0, () => this.quietly(() => this.sender.claim()));
+    this.cleaning = new Pulse(0, () => this.quietly(() => this.removeAll()));
   }
 
   get allowPrivateAddresses(): boolean {
@@ -64,7 +70,7 @@ export class Webhooks {
         this.distributing.ask();
         this.claiming.ask();
       }, LOOK_MS),
-      setInterval(() => void this.quietly(() => this.clean()), CLEAN_MS),
+      setInterval(() => this.cleaning.ask(), CLEAN_MS),
     ];
   }
 
@@ -73,33 +79,38 @@ export class Webhooks {
     outsideOperations(() => this.claiming.ask());
   }
 
+  /** There is something to remove. */
+  clean(): void {
+    outsideOperations(() => this.cleaning.ask());
+  }
+
   /** Ends what it has begun, and leaves the rest to other servers. */
   async close(): Promise<void> {
     this.unsubscribe();
     for (const timer of this.timers) clearInterval(timer);
-    await Promise.all([this.distributing.close(), this.claiming.close()]);
+    const pulses = [this.distributing, this.replaying, this.claiming, this.cleaning];
+    await Promise.all(pulses.map((pulse) => pulse.close()));
     await this.sender.close(GRACE_MS);
     await this.quietly(() => this.distributor.leave());
   }
 
   private async distribute(): Promise<void> {
-    const made = await this.distributor.advance();
-    if (made) this.wake();
-    if (this.distributor.isInTurn && (await advanceReplays(this.options.pool))) {
-      this.wake();
-      this.distributing.ask();
-    }
+    const { made, erasures } = await this.distributor.advance();
+    if (made > 0) this.wake();
+    if (erasures > 0) this.cleaning.ask();
+    if (this.distributor.isInTurn) this.replaying.ask();
   }
 
-  private async clean(): Promise<void> {
-    for (let removed = CLEAN_ROWS; removed === CLEAN_ROWS;) {
-      const { rowCount } = await this.options.pool.query({
-        text: `DELETE FROM webhook_delivery WHERE id IN (
-          SELECT id FROM webhook_delivery WHERE id < $1 ORDER BY id LIMIT $2)`,
-        values: [oldestKept(Date.now()), CLEAN_ROWS],
-      });
-      removed = rowCount ?? 0;
-    }
+  private async replay(): Promise<void> {
+    const { moved, made } = await advanceReplays(this.options.pool, this.options.logger);
+    if (made) this.wake();
+    if (moved && this.distributor.isInTurn) this.replaying.ask();
+  }
+
+  private async removeAll(): Promise<void> {
+    await removeDeleted(this.options.pool);
+    await removeErased(this.options.pool);
+    await removeOld(this.options.pool);
   }
 
   private async quietly(work: () => Promise<void>): Promise<void> {
@@ -109,10 +120,4 @@ export class Webhooks {
       this.options.logger.warn({ err: error }, 'could not carry webhooks on; trying again');
     }
   }
-}
-
-/** The least id of what is kept: ids begin with the time in milliseconds. */
-function oldestKept(now: number): string {
-  const hex = (now - KEPT_DAYS * 24 * 3_600_000).toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }

@@ -62,9 +62,11 @@ export interface TailPage {
  */
 export async function readTail(pool: pg.Pool, position: EventPosition, limit: number): Promise<TailPage> {
   const { epoch, told, telling, seq } = position;
+  // After the first of several pages `seq` is near the next row.
+  const isUnderWay = telling !== null && seq !== '0';
   // Not prepared: a generic plan, which does not know the snapshot, would scan every event.
   const { rows } = await pool.query<Row>({
-    text: epoch === 0 ? oldSql : told === beginning.told ? backlogSql : freshSql,
+    text: epoch === 0 ? oldSql : told === beginning.told || isUnderWay ? backlogSql : freshSql,
     values: [told, telling, seq, limit, epoch],
   });
   const [first] = rows;
@@ -105,8 +107,18 @@ export function decodeEventPosition(text: string): EventPosition | null {
   return { epoch: Number(epoch), told, telling: telling || null, seq };
 }
 
+/** Whether PostgreSQL takes it: `xmin:xmax:` and the open transactions, which rise, from xmin on and below xmax. */
 function isSnapshot(text: string): boolean {
-  return /^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$/.test(text);
+  const [, low, high, open] = /^(\d{1,19}):(\d{1,19}):((?:\d{1,19}(?:,\d{1,19})*)?)$/.exec(text) ?? [];
+  if (low === undefined || high === undefined || open === undefined) return false;
+  const [min, max] = [BigInt(low), BigInt(high)];
+  if (min <= 0n || min > max) return false;
+  let last = min;
+  for (const id of open === '' ? [] : open.split(',').map(BigInt)) {
+    if (id < last || id >= max) return false;
+    last = id;
+  }
+  return true;
 }
 
 /** Delivery ends with this snapshot. An epoch that is over is delivered to its end, whatever its transaction ids. */
@@ -132,7 +144,7 @@ const oldSql = paged(`page AS (
   SELECT seq FROM event WHERE seq > $3 AND epoch = 0 AND $1::text IS NOT NULL ORDER BY seq LIMIT $4
 )`);
 
-/** From the beginning of an epoch. Reads by `seq`, which finds the next page without scanning all later rows. */
+/** From the beginning of an epoch, or on from a page. Reads by `seq`, which finds the next page without scanning all later rows. */
 const backlogSql = paged(`page AS (
   SELECT event.seq FROM asked, event
   WHERE event.epoch = $5 AND event.seq > $3 AND ${visible} AND NOT pg_visible_in_snapshot(event.xid, $1::pg_snapshot)

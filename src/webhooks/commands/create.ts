@@ -24,7 +24,7 @@ export async function createWebhook(
       made AS (
         INSERT INTO webhook (id, organization_id, url, events, selection, key_id)
         SELECT $1, locked.id, $3, $4, $5, $6 FROM locked
-        WHERE (SELECT count(*) FROM webhook WHERE organization_id = locked.id) < $9
+        WHERE (SELECT count(*) FROM webhook WHERE organization_id = locked.id AND deleted_at IS NULL) < $9
         RETURNING id, organization_id
       ), signed AS (
         INSERT INTO webhook_secret (id, organization_id, webhook_id, secret)

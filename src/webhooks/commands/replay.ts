@@ -32,7 +32,7 @@ export async function replayWebhook(
   const { rowCount } = await pool.query({
     text: `INSERT INTO webhook_replay AS r (webhook_id, organization_id, epoch, told, telling, seq, since, until, until_epoch)
       SELECT id, organization_id, $3, $4, $5, $6, $7, pg_current_snapshot()::text, current_epoch() FROM webhook
-      WHERE id = $1 AND organization_id = $2
+      WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL
       ON CONFLICT (webhook_id) DO UPDATE SET epoch = excluded.epoch, told = excluded.told, telling = excluded.telling,
         seq = excluded.seq, since = excluded.since, until = excluded.until, until_epoch = excluded.until_epoch, beat = r.beat + 1`,
     values: [webhookId, organizationId, from.epoch, from.told, from.telling, from.seq, time],

@@ -13,7 +13,9 @@ export async function retryDelivery(
   const { rowCount } = await pool.query({
     text: `WITH again AS (
         UPDATE webhook_delivery SET status = 'PENDING', due_at = CASE WHEN tries > 0 THEN now() END
-        WHERE id = $1 AND organization_id = $2 RETURNING webhook_id, lane
+        WHERE id = $1 AND organization_id = $2
+          AND EXISTS (SELECT FROM webhook w WHERE w.id = webhook_id AND w.deleted_at IS NULL)
+        RETURNING webhook_id, lane
       )
       UPDATE webhook_lane l SET due_at = now(), wakes = l.wakes + 1
       FROM again WHERE l.webhook_id = again.webhook_id AND l.lane = again.lane`,

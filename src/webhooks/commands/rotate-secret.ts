@@ -13,7 +13,8 @@ export async function rotateSecret(
   if (!webhookId) throw new NotFoundError(['webhookId']);
   const secret = newSecret();
   const { rowCount } = await pool.query({
-    text: `WITH locked AS (SELECT id, organization_id FROM webhook WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE),
+    text: `WITH locked AS (SELECT id, organization_id FROM webhook WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL
+        FOR NO KEY UPDATE),
       ranked AS (
         SELECT s.id, row_number() OVER (ORDER BY s.created_at DESC, s.id DESC) AS nth
         FROM locked JOIN webhook_secret s ON s.webhook_id = locked.id

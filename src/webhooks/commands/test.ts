@@ -13,7 +13,7 @@ export async function testWebhook(
   if (!webhookId) throw new NotFoundError(['webhookId']);
   const deliveryId = newId();
   const { rows } = await pool.query<{ made: boolean }>({
-    text: `WITH found AS (SELECT * FROM webhook WHERE id = $1 AND organization_id = $2 FOR KEY SHARE),
+    text: `WITH found AS (SELECT * FROM webhook WHERE id = $1 AND organization_id = $2 AND deleted_at IS NULL FOR KEY SHARE),
       made AS (
         INSERT INTO webhook_delivery (id, organization_id, webhook_id, lane, event)
         SELECT $3, organization_id, id, 0, $4 FROM found WHERE status = 'ON' RETURNING webhook_id

@@ -54,7 +54,7 @@ const updateSql = /* sql */ `
 WITH locked AS (
   SELECT w.*, w.key_id IS NULL OR EXISTS (SELECT FROM api_key k WHERE k.id = w.key_id AND k.revoked_at IS NULL
     AND (k.expires_at IS NULL OR k.expires_at > now())) AS readable
-  FROM webhook w WHERE w.id = $1 AND w.organization_id = $2 FOR NO KEY UPDATE OF w
+  FROM webhook w WHERE w.id = $1 AND w.organization_id = $2 AND w.deleted_at IS NULL FOR NO KEY UPDATE OF w
 ), changed AS (
   UPDATE webhook w SET
     url = coalesce($3, w.url), events = coalesce($4::text[], w.events), selection = coalesce($5, w.selection),

@@ -13,7 +13,7 @@ builder.queryField('webhook', (t) =>
     args: { id: t.arg.id({ required: true, description: 'ID of the webhook, `webhook_…`.' }) },
     resolve: (query, _root, args, { services, viewer: { organizationId } }) => {
       const id = decodeId('Webhook', args.id);
-      return id ? services.prisma.webhook.findFirst({ ...query, where: { id, organizationId } }) : null;
+      return id ? services.prisma.webhook.findFirst({ ...query, where: { id, organizationId, deletedAt: null } }) : null;
     },
   }),
 );
@@ -33,7 +33,7 @@ builder.queryField('webhooks', (t) =>
           (row: Webhook) => row,
           (slice) =>
             services.prisma.webhook.findMany({
-              where: { organizationId, AND: byAge.between(slice) },
+              where: { organizationId, deletedAt: null, AND: byAge.between(slice) },
               orderBy: byAge.orderOf(slice),
               take: slice.limit,
             }),

@@ -15,7 +15,7 @@ export const WebhookRef = builder.prismaNode('Webhook', {
     'An endpoint of yours that is sent the log, signed by Standard Webhooks. Each committed event is sent at least once; the first ' +
     'tries of a conversation go in its order.',
   id: { field: 'id', description: 'Globally unique ID.' },
-  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId }),
+  findUnique: (id, { viewer }) => ({ id, organizationId: viewer.organizationId, deletedAt: null }),
   fields: (t) => ({
     url: t.expose('url', { type: 'URL', description: 'Where it is sent to, by POST.' }),
     events: t.field({

@@ -12,7 +12,8 @@ const idSql = (place: string) => /* sql */ `(
  * statement that claims them: `beat`, the webhook whose replay it is (null: all that are on), and the time before which
  * events are left out. Nothing is made if it returns no row.
  *
- * Of a conversation that is deleted only `ConversationDeleted` remains; its other deliveries are removed here.
+ * Of a conversation that is deleted only `ConversationDeleted` remains. That its other deliveries are to be removed is noted here:
+ * they may be more than one statement can remove.
  */
 export const distributeSql = (move: string) => /* sql */ `
 WITH moved AS (${move}),
@@ -41,8 +42,11 @@ fresh AS MATERIALIZED (
   UPDATE webhook_lane l SET due_at = least(coalesce(l.due_at, now()), now()), wakes = l.wakes + 1
   FROM (SELECT DISTINCT webhook_id, lane FROM made) AS m
   WHERE l.webhook_id = m.webhook_id AND l.lane = m.lane
-), erased AS (
-  DELETE FROM webhook_delivery d USING fresh
-  WHERE fresh.type = 'ConversationDeleted' AND d.conversation_id = fresh.conversation_id AND d.event <> 'ConversationDeleted'
+), noted AS (
+  INSERT INTO webhook_erasure (conversation_id, organization_id)
+  SELECT conversation_id, organization_id FROM fresh
+  WHERE type = 'ConversationDeleted' AND replayed IS NULL
+    AND EXISTS (SELECT FROM webhook_delivery d WHERE d.conversation_id = fresh.conversation_id)
+  ON CONFLICT DO NOTHING RETURNING 1
 )
-SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM made)::int AS made`;
+SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM noted)::int AS erasures`;

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { encodeEventPosition, type EventPosition, readTail, type TailPage } from '../../conversations/log/tail.ts';
+import { isQueryCanceled } from '../../database-failure.ts';
 import { distributeSql } from './distribute-statement.ts';
 
-/** Events that become deliveries in one statement. */
+/** Events that become deliveries in one statement, at most. */
 const PAGE = 500;
 
 /** The place of the log's tail, as this server has last written or read it. */
@@ -10,6 +11,14 @@ interface Tail {
   position: EventPosition;
   /** The tail is moved only by whoever names its latest beat. */
   beat: string;
+}
+
+/** What a distribution has led to. */
+export interface Distributed {
+  /** Deliveries that are new. */
+  made: number;
+  /** Conversations whose deliveries are to be removed. */
+  erasures: number;
 }
 
 interface Options {
@@ -27,6 +36,8 @@ export class Distributor {
   private readonly options: Options;
   private tail: Tail | null = null;
   private owner: string | null = null;
+  /** How many events the next statement takes: fewer after one that took too long. */
+  private page = PAGE;
 
   constructor(options: Options) {
     this.options = options;
@@ -37,23 +48,24 @@ export class Distributor {
     return this.tail !== null;
   }
 
-  /** Distributes all that is committed, if it is this server's turn. Returns whether there are new deliveries. */
-  async advance(): Promise<boolean> {
+  /** Distributes all that is committed, if it is this server's turn. */
+  async advance(): Promise<Distributed> {
     const me = this.options.serverId();
     if (this.owner !== me) this.tail = null;
     this.owner = me;
-    let made = false;
+    const all = { made: 0, erasures: 0 };
     for (let more = true; more;) {
       this.tail ??= await this.take(me);
-      if (!this.tail) return made;
-      const page = await readTail(this.options.pool, this.tail.position, PAGE);
+      if (!this.tail) return all;
+      const page = await readTail(this.options.pool, this.tail.position, this.page);
       ({ more } = page);
       // A position that only names a later snapshot need not be stored: what it leaves out is empty.
-      if (page.events.length === 0 && page.position.epoch === this.tail.position.epoch && !more) return made;
-      const moved = await this.move(this.tail, page);
-      made ||= moved;
+      if (page.events.length === 0 && page.position.epoch === this.tail.position.epoch && !more) return all;
+      const { made, erasures } = await this.move(this.tail, page);
+      all.made += made;
+      all.erasures += erasures;
     }
-    return made;
+    return all;
   }
 
   /** Lets another server take over at once. */
@@ -85,11 +97,22 @@ export class Distributor {
     return taken[0] ? { position, beat: taken[0].beat } : null;
   }
 
-  private async move(tail: Tail, page: TailPage): Promise<boolean> {
-    const { epoch, told, telling, seq } = page.position;
+  private async move(tail: Tail, page: TailPage): Promise<Distributed> {
     // If this fails, the row says where the tail is.
     this.tail = null;
-    const { rows } = await this.options.pool.query<{ beat: string | null; made: number }>({
+    const { beat, ...distributed } = await this.store(tail, page).catch((error: unknown) => {
+      if (isQueryCanceled(error)) this.page = Math.max(1, Math.floor(this.page / 2));
+      throw error;
+    });
+    this.page = Math.min(PAGE, this.page * 2);
+    if (beat !== null) this.tail = { position: page.position, beat };
+    return distributed;
+  }
+
+  /** Makes the deliveries. `beat` is null if somebody else has moved the tail. */
+  private async store(tail: Tail, page: TailPage): Promise<Distributed & { beat: string | null }> {
+    const { epoch, told, telling, seq } = page.position;
+    const { rows } = await this.options.pool.query<Distributed & { beat: string | null }>({
       name: 'distribute-events',
       text: distributeSql(
         `UPDATE webhook_tail SET epoch = $4, told = $5, telling = $6, seq = $7, beat = beat + 1 WHERE beat = $3
@@ -97,10 +120,7 @@ export class Distributor {
       ),
       values: [...placesOf(tail.position, page), tail.beat, epoch, told, telling, seq],
     });
-    const beat = rows[0]?.beat;
-    if (beat == null) return false;
-    this.tail = { position: page.position, beat };
-    return (rows[0]?.made ?? 0) > 0;
+    return rows[0] ?? { beat: null, made: 0, erasures: 0 };
   }
 }
 

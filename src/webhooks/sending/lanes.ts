@@ -53,9 +53,9 @@ RETURNING l.webhook_id AS "webhookId", l.lane, l.organization_id AS "organizatio
 
 /**
  * Gives a lane back. It is due again when its rows say so, or at once when deliveries were put in that this statement cannot see:
- * then `wakes` has risen while it waited for the lane's row.
+ * then `wakes` has risen while it waited for the lane's row. With `restMs` it is due in so many milliseconds, whatever waits.
  */
-export async function releaseLane(pool: pg.Pool, me: string, { webhookId, lane }: Lane): Promise<void> {
+export async function releaseLane(pool: pg.Pool, me: string, { webhookId, lane }: Lane, restMs: number): Promise<void> {
   await pool.query({
     name: 'release-webhook-lane',
     text: `WITH seen AS MATERIALIZED (SELECT wakes FROM webhook_lane WHERE webhook_id = $1 AND lane = $2),
@@ -67,8 +67,9 @@ export async function releaseLane(pool: pg.Pool, me: string, { webhookId, lane }
             WHERE webhook_id = $1 AND lane = $2 AND status = 'PENDING' AND tries > 0)) AS due_at
       )
       UPDATE webhook_lane l SET owner = NULL,
-        due_at = CASE WHEN l.wakes <> seen.wakes THEN now() ELSE next.due_at END
+        due_at = CASE WHEN $4::float8 > 0 THEN now() + $4::float8 * interval '1 millisecond'
+          WHEN l.wakes <> seen.wakes THEN now() ELSE next.due_at END
       FROM seen, next WHERE l.webhook_id = $1 AND l.lane = $2 AND l.owner = $3`,
-    values: [webhookId, lane, me],
+    values: [webhookId, lane, me, restMs],
   });
 }

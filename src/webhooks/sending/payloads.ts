@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { type LogEventInPlace, readEventsBySeq } from '../../conversations/log/read.ts';
+import type { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
-import type { Semaphore } from '../../semaphore.ts';
 import { nameOfEvent, TEST_EVENT } from '../event-names.ts';
 import { type PayloadMaker, webhookLimits } from '../model.ts';
 import type { Batch, DueDelivery } from './batch.ts';
@@ -16,7 +16,7 @@ export type Body = { body: string } | { fault: string; forGood: boolean };
 interface Options {
   pool: pg.Pool;
   payloads: PayloadMaker;
-  gate: Semaphore;
+  gate: FairGate;
 }
 
 /**
@@ -31,14 +31,19 @@ export async function bodiesOf(
   const fresh = batch.due.filter(({ made }) => !made);
   const seqs = fresh.flatMap(({ seq }) => seq ?? []);
   const events =
-    seqs.length > 0 ? await gate.run(() => readEventsBySeq(pool, seqs)) : new Map<string, LogEventInPlace>();
+    seqs.length > 0
+      ? await gate.run(lane.organizationId, () => readEventsBySeq(pool, seqs))
+      : new Map<string, LogEventInPlace>();
   const bodies = new Map<string, Body>();
   const { viewer, selection } = batch;
   const placed = fresh.flatMap(({ id, seq, conversationId }) => {
     const event = events.get(seq ?? '');
     return event && conversationId !== null ? [{ id, conversationId, event }] : [];
   });
-  const read = viewer && placed.length > 0 ? await gate.run(() => payloads.read(viewer, selection, placed)) : [];
+  const read =
+    viewer && placed.length > 0
+      ? await gate.run(lane.organizationId, () => payloads.read(viewer, selection, placed))
+      : [];
   const dataOf = new Map(placed.map(({ id }, index) => [id, read[index] ?? null]));
   const made = fresh.map((delivery): [string, Body | null] => {
     if (delivery.event === TEST_EVENT) {
@@ -61,7 +66,7 @@ export async function bodiesOf(
   }
   if (gone.length > 0) await pool.query('DELETE FROM webhook_delivery WHERE id = ANY($1::uuid[])', [gone]);
   if (whole.length > 0) {
-    const { rows } = await gate.run(() =>
+    const { rows } = await gate.run(lane.organizationId, () =>
       pool.query<{ id: string }>({
         name: 'store-webhook-payloads',
         text: `UPDATE webhook_delivery d SET payload = made.payload

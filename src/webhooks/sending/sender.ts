@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
-import { Semaphore } from '../../semaphore.ts';
 import type { PayloadMaker } from '../model.ts';
 import { type Batch, type DueDelivery, readBatch } from './batch.ts';
 import type { Endpoints } from './endpoint.ts';
@@ -13,6 +13,12 @@ import { signedHeaders } from './signature.ts';
 
 /** How long a lane is worked on before others that wait have their turn, in milliseconds. */
 const TURN_MS = 2000;
+
+/** After a try that took so long, in milliseconds, what is due is read again: the webhook may have changed. */
+const SLOW_MS = 1000;
+
+/** How long a lane rests after a fault of this server or its database, in milliseconds. */
+const REST_MS = 5000;
 
 /** How many statements and payloads are under way at the same time. */
 const AT_ONCE = 4;
@@ -27,7 +33,8 @@ interface Options {
   onFree: () => void;
 }
 
-type HeldLane = Lane & { owner: string };
+/** `restMs`: how long it is to rest when it is given back. */
+type HeldLane = Lane & { owner: string; restMs: number };
 
 /**
  * Sends what is due. A lane belongs to one server at a time, and in it one try follows the other: so the first tries of a
@@ -36,7 +43,7 @@ type HeldLane = Lane & { owner: string };
 export class Sender {
   private readonly options: Options;
   private readonly recorder: Recorder;
-  private readonly gate = new Semaphore(AT_ONCE);
+  private readonly gate = new FairGate(AT_ONCE);
   private readonly working = new Map<string, HeldLane>();
   /** Lanes that could not be given back because of a fault. */
   private readonly kept = new Map<string, HeldLane>();
@@ -55,8 +62,9 @@ export class Sender {
     for (const lane of [...this.kept.values()]) await this.release(lane);
     const owner = this.options.serverId();
     for (const lane of await claimLanes(this.options.pool, owner, this.working.values())) {
-      const held = { ...lane, owner };
+      const held = { ...lane, owner, restMs: 0 };
       this.working.set(nameOf(held), held);
+      this.kept.delete(nameOf(held));
       void this.workOn(held);
     }
   }
@@ -74,10 +82,11 @@ export class Sender {
 
   /** Never rejects. */
   private async workOn(lane: HeldLane): Promise<void> {
-    const began = performance.now();
+    const endsAt = performance.now() + TURN_MS;
     try {
-      while (!this.closed && performance.now() - began < TURN_MS && (await this.sendBatch(lane)));
+      while (!this.closed && performance.now() < endsAt && (await this.sendBatch(lane, endsAt)));
     } catch (error) {
+      lane.restMs = REST_MS;
       this.options.logger.warn({ err: error, webhookId: lane.webhookId }, 'could not send webhooks; trying again');
     }
     await this.release(lane);
@@ -88,7 +97,7 @@ export class Sender {
 
   private async release(lane: HeldLane): Promise<void> {
     try {
-      await releaseLane(this.options.pool, lane.owner, lane);
+      await releaseLane(this.options.pool, lane.owner, lane, lane.restMs);
       this.kept.delete(nameOf(lane));
     } catch (error) {
       this.kept.set(nameOf(lane), lane);
@@ -96,10 +105,10 @@ export class Sender {
     }
   }
 
-  /** Returns whether there may be more. */
-  private async sendBatch(lane: HeldLane): Promise<boolean> {
+  /** Returns whether there may be more. Ends with the first try that ends after `endsAt`, by this process's clock. */
+  private async sendBatch(lane: HeldLane, endsAt: number): Promise<boolean> {
     const { pool, payloads, logger } = this.options;
-    const batch = await this.gate.run(() => readBatch(pool, lane));
+    const batch = await this.gate.run(lane.organizationId, () => readBatch(pool, lane));
     if (!batch || batch.due.length === 0) return false;
     if (!batch.viewer) {
       const reason = 'The API key whose rights it reads with was revoked or has expired. Another key may adopt it.';
@@ -112,10 +121,15 @@ export class Sender {
     try {
       for (const delivery of batch.due) {
         if (this.closed) return false;
-        const body = delivery.made ? await this.gate.run(() => readBody(pool, delivery.id)) : bodies.get(delivery.id);
+        const began = performance.now();
+        const body = delivery.made
+          ? await this.gate.run(lane.organizationId, () => readBody(pool, delivery.id))
+          : bodies.get(delivery.id);
         if (!body) continue;
         const gone = await this.tryOnce(lane, batch, delivery, body, records);
         if (gone) return false;
+        const now = performance.now();
+        if (now >= endsAt || now - began >= SLOW_MS) return true;
       }
     } finally {
       await Promise.all(records);

@@ -1,0 +1,54 @@
+import type pg from 'pg';
+import { KEPT_DAYS } from '../model.ts';
+
+/** How many deliveries one statement removes at most. */
+const CLEAN_ROWS = 5000;
+
+/** How many deleted conversations are dealt with together. */
+const ERASURES = 100;
+
+/** Removes what deleted conversations have left. */
+export async function removeErased(pool: pg.Pool): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query<{ id: string }>({
+      name: 'read-webhook-erasures',
+      text: 'SELECT conversation_id AS id FROM webhook_erasure ORDER BY conversation_id LIMIT $1',
+      values: [ERASURES],
+    });
+    if (rows.length === 0) return;
+    const ids = rows.map(({ id }) => id);
+    await removeAll(pool, `conversation_id = ANY($1::uuid[]) AND event <> 'ConversationDeleted'`, ids);
+    await pool.query('DELETE FROM webhook_erasure WHERE conversation_id = ANY($1::uuid[])', [ids]);
+  }
+}
+
+/** Removes webhooks that were deleted. */
+export async function removeDeleted(pool: pg.Pool): Promise<void> {
+  const { rows } = await pool.query<{ id: string }>('SELECT id FROM webhook WHERE deleted_at IS NOT NULL ORDER BY id');
+  for (const { id } of rows) {
+    await removeAll(pool, 'webhook_id = $1', id);
+    await pool.query('DELETE FROM webhook WHERE id = $1 AND deleted_at IS NOT NULL', [id]);
+  }
+}
+
+/** Removes what has been kept for long enough. */
+export async function removeOld(pool: pg.Pool): Promise<void> {
+  await removeAll(pool, 'id < $1 ORDER BY id', oldestKept(Date.now()));
+}
+
+/** Removes the deliveries that a condition on `$1` names, in statements that each end soon. */
+async function removeAll(pool: pg.Pool, which: string, value: string | string[]): Promise<void> {
+  for (let removed = CLEAN_ROWS; removed === CLEAN_ROWS;) {
+    const { rowCount } = await pool.query({
+      text: `DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery WHERE ${which} LIMIT $2)`,
+      values: [value, CLEAN_ROWS],
+    });
+    removed = rowCount ?? 0;
+  }
+}
+
+/** The least id of what is kept: ids begin with the time in milliseconds. */
+function oldestKept(now: number): string {
+  const hex = (now - KEPT_DAYS * 24 * 3_600_000).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
