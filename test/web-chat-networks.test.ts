@@ -118,7 +118,7 @@ describe('the anonymous visitors of one network together', () => {
       await sockets[0]?.dispose();
       await expect.poll(async () => open(await newVisitor(network))).toBe('OPEN');
     } finally {
-      await Promise.all(sockets.map((socket) => socket.dispose()));
+      for (const socket of sockets) await socket.dispose();
     }
   });
 });
