@@ -7,6 +7,7 @@ import { encodeId } from '../src/ids.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
+import { createConversation } from './harness/commands.ts';
 import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
 import { addQuestions } from './harness/questions.ts';
 import { useServer } from './harness/server.ts';
@@ -69,6 +70,20 @@ async function file(input: string): Promise<{ job: Job; response: Response; body
   if (!job?.url) throw new Error(`The export has no file: ${JSON.stringify(job)}`);
   const response = await fetch(job.url);
   return { job, response, body: Buffer.from(await response.arrayBuffer()) };
+}
+
+/** Has jobs of the organization wait, as while another of its jobs runs. Returns what lets them run. */
+async function holdTurn(): Promise<() => Promise<unknown>> {
+  const { pool } = server.services;
+  const values = [`jobs of ${await firstOrganization(server.services)}`];
+  const text = `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
+    ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test' WHERE _private_job_queues.locked_at IS NULL`;
+  // The job before may still hold it for a moment after it is done.
+  await expect.poll(async () => (await pool.query(text, values)).rowCount).toBe(1);
+  return () =>
+    pool.query(
+      `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
+    );
 }
 
 const march = 'filter: { startDate: "2026-03-01", endDate: "2026-03-31" }';
@@ -225,24 +240,27 @@ describe('an export', () => {
     expect(await refused(`kind: EVENTS, format: CSV, since: "nowhere"`)).toEqual([['since']]);
   });
 
+  test('of events ends with what was committed when it was asked for', async () => {
+    const early = await createConversation(server);
+    const open = await holdTurn();
+    const { id } = await start('kind: EVENTS, format: JSONL');
+    const late = await createConversation(server);
+    await open();
+    const [job] = (await finished(id)).slice(-1);
+    const body = await (await fetch(job?.url ?? '')).text();
+    expect(body).toContain(early.conversation.id);
+    expect(body).not.toContain(late.conversation.id);
+  });
+
   test('that waits can be cancelled, and is then never run', async () => {
-    const { pool } = server.services;
-    // Another job of the organization's has the turn.
-    const organizationId = await firstOrganization(server.services);
-    await pool.query(
-      `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
-        ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test'`,
-      [`jobs of ${organizationId}`],
-    );
+    const open = await holdTurn();
     const { id } = await start(`kind: RECORDS, format: CSV, ${march}`);
     const { result } = await ask<{ result: { job: Job } }>(
       server,
       `mutation { result: cancelJob(input: { jobId: "${id}" }) { ... on CancelJobPayload { job { id ${jobFields} } } } }`,
     );
     expect(result.job).toMatchObject({ id, status: 'CANCELLED', url: null });
-    await pool.query(
-      `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
-    );
+    await open();
     expect((await finished(id)).map(({ status }) => status)).toEqual(['CANCELLED']);
   });
 });

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Caller } from '../access/caller.ts';
-import { decodeEventPosition } from '../conversations/log/tail.ts';
+import { decodeEventPosition, encodeEventPosition, readEnd } from '../conversations/log/tail.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
@@ -39,7 +39,9 @@ export async function startExport(
   if (kind !== 'EVENTS' && since != null) refuse('since', 'Only events have a place.');
   if (since != null && !decodeEventPosition(since)) refuse('since', 'The position is malformed.');
   let input: JsonObject = { kind, format, since: since ?? null };
-  if (kind !== 'EVENTS') {
+  if (kind === 'EVENTS') {
+    input = { ...input, until: encodeEventPosition(await readEnd(services.pool)) };
+  } else {
     if (!filter) throw new InvalidInputError([{ path: ['filter'], code: 'REQUIRED', detail: 'Say of which days.' }]);
     const checked = readRecordFilter(filter);
     if (kind !== 'RECORDS' && (checked.userMessage ?? checked.botMessage) !== null) {

@@ -14,7 +14,9 @@ const ExportKindRef = builder.enumType('ExportKind', {
     RECORDS: { description: 'Questions with their answers, by the day of the question.' },
     CONVERSATIONS: { description: 'Conversations, by the day on which they began.' },
     MESSAGES: { description: 'Messages that are no longer in progress, by the day on which they began.' },
-    EVENTS: { description: 'The event log of all conversations.' },
+    EVENTS: {
+      description: 'The event log of all conversations, up to what was committed when the export was asked for.',
+    },
   } as const,
 });
 
