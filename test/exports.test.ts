@@ -5,6 +5,7 @@ import readXlsxFile from 'read-excel-file/node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeId } from '../src/ids.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
+import { csv } from '../src/records/line-formats.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
 import { createConversation } from './harness/commands.ts';
@@ -290,4 +291,15 @@ test('a sheet that is full is followed by another', async () => {
     [['n'], [0], [0.5], [1], [1.5]],
     [['n'], [2], [2.5]],
   ]);
+});
+
+test.each([
+  ['=1+1', `'=1+1`],
+  ['hi;=HYPERLINK(A1)', `hi;'=HYPERLINK(A1)`],
+  ['hi;"=1+1;x', `"hi;""'=1+1;x"`],
+  ['one\r\n\r\n@two\t+3\r-4', `"one\r\n\r\n'@two\t'+3\r'-4"`],
+  ['\t=1', `\t'=1`],
+  ['a=b, -5 - 6 or e@f', '"a=b, -5 - 6 or e@f"'],
+])('in a CSV file nothing can begin a formula, whatever the separator: %j', (text, field) => {
+  expect(csv.line(['text'], [text])).toBe(`${field}\r\n`);
 });

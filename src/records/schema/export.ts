@@ -27,7 +27,11 @@ const ExportFormatRef = builder.enumType('ExportFormat', {
       description:
         'An Excel file. A further sheet begins after 1,048,575 rows; texts over 32,767 characters are cut, and end with `… [cut]`.',
     },
-    CSV: { description: 'RFC 4180. Texts that a spreadsheet would take for a formula have an apostrophe before them.' },
+    CSV: {
+      description:
+        'RFC 4180. In texts, each `=`, `+`, `-` and `@` that a spreadsheet could take for the beginning of a formula has an apostrophe ' +
+        'before it: at the beginning of the text, and after a comma, semicolon, tab or line break.',
+    },
     JSONL: { description: 'A JSON object on each line.' },
   } as const,
 });
