@@ -1,9 +1,12 @@
 import { rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import readXlsxFile from 'read-excel-file/node';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeId } from '../src/ids.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { decodeId, encodeId } from '../src/ids.ts';
+import { createLogger } from '../src/logger.ts';
+import { download } from '../src/records/download.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
 import { csv } from '../src/records/line-formats.ts';
 import { openStorage } from '../src/storage/storage.ts';
@@ -14,6 +17,7 @@ import { addQuestions } from './harness/questions.ts';
 import { useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
+const logger = createLogger({ level: 'silent' });
 const dataDir = createTemporaryFolder();
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 const server = useServer({ config: { dataDir } });
@@ -225,6 +229,30 @@ describe('an export', () => {
     expect(await changed((copy) => (copy.pathname = new URL(other.job.url ?? '').pathname))).toBe(404);
   });
 
+  test('whose file cannot be read is cut off, and the log says so', async () => {
+    const { job } = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const faults = createLogger({ plain: false, destination });
+    const broken = { read: () => Promise.reject(new Error('There is no such file.')) };
+    const { pool } = server.services;
+    const http = createServer((req, res) => void download({ pool, storage: broken, logger: faults }, req, res));
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void http.close());
+    const address = http.address();
+    const url = new URL(job.url ?? '');
+    url.host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    await expect(fetch(url).then((response) => response.text())).rejects.toThrow();
+    expect(lines).toEqual([expect.stringContaining('could not send the file of an export')]);
+  });
+
+  test('cannot be had once it has expired, even before its file is removed', async () => {
+    const { job } = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    await server.services.pool.query('UPDATE job SET expires_at = now() WHERE id = $1', [decodeId('Export', job.id)]);
+    expect((await fetch(job.url ?? '')).status).toBe(404);
+    expect((await finished(job.id)).at(-1)).toMatchObject({ status: 'DONE', url: null });
+  });
+
   test('is refused without days, with days in the wrong order, and with texts where there are none', async () => {
     const refused = async (input: string) => {
       const { result } = await ask<{ result: { issues: { path: string[] }[] } }>(
@@ -270,7 +298,8 @@ test('a sheet that is full is followed by another', async () => {
   const storage = openStorage({ dataDir });
   const source = {
     columns: ['n'],
-    count: () => Promise.resolve(5),
+    // Needed for progress alone.
+    count: () => Promise.reject(new Error('It takes too long.')),
     page: (after: string | null) => {
       const n = Number(after ?? 0);
       return Promise.resolve({ rows: [[n], [n + 0.5]], next: n < 2 ? String(n + 1) : null });
@@ -283,7 +312,7 @@ test('a sheet that is full is followed by another', async () => {
     progress: () => undefined,
     save: () => Promise.resolve(),
   };
-  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context }, 4);
+  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context, logger }, 4);
   const book = await buffer(Readable.from(await storage.read(state.parts[0] ?? '')));
   expect(state).toMatchObject({ rows: 6, bytes: book.length });
   const sheets = await readXlsxFile(book);

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import type { TrackedContext } from '../jobs/tracked.ts';
+import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { LineFormat } from './line-formats.ts';
 import type { Source } from './sources.ts';
@@ -37,12 +38,21 @@ export interface ExportRun {
   folder: string;
   claim: string;
   context: TrackedContext;
+  logger: Pick<Logger, 'debug'>;
+}
+
+/** How many rows there are about. Null if that is not known or takes too long: only progress needs it. */
+export function countRows({ source, logger }: Pick<ExportRun, 'source' | 'logger'>): Promise<number | null> {
+  return source.count().catch((error: unknown) => {
+    logger.debug({ err: error }, 'could not count the rows of an export');
+    return null;
+  });
 }
 
 /** Writes a file of lines in parts, going on after the parts that there are. Returns what it has come to. */
 export async function exportLines(run: ExportRun, format: LineFormat, begun: ExportState): Promise<ExportState> {
   const { source, storage, folder, claim, context } = run;
-  const total = await source.count();
+  const total = await countRows(run);
   let state = begun;
   for (;;) {
     const part = { rows: 0, bytes: 0, next: state.next, isLast: false };

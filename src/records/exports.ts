@@ -6,6 +6,7 @@ import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { JobQueue } from '../jobs/queue.ts';
 import { startJob, type TrackedKind } from '../jobs/tracked.ts';
+import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import { asJson, exportLines, readExportState } from './export-lines.ts';
 import { exportSheet } from './export-sheet.ts';
@@ -64,7 +65,15 @@ export function exportOf(input: unknown): { kind: ExportKind; format: ExportForm
 export const exportFolder = (jobId: string) => `exports/${jobId}`;
 
 /** How exports are run. */
-export function exportJobs({ pool, storage }: { pool: pg.Pool; storage: Storage }): TrackedKind {
+export function exportJobs({
+  pool,
+  storage,
+  logger,
+}: {
+  pool: pg.Pool;
+  storage: Storage;
+  logger: Logger;
+}): TrackedKind {
   return {
     keepSeconds: KEEP_SECONDS,
     async run({ id, organizationId, input, state, claim }, context) {
@@ -75,6 +84,7 @@ export function exportJobs({ pool, storage }: { pool: pg.Pool; storage: Storage 
         folder: exportFolder(id),
         claim,
         context,
+        logger,
       };
       if (format === 'XLSX') return asJson(await exportSheet(run));
       return asJson(await exportLines(run, format === 'CSV' ? csv : jsonLines, readExportState(state)));

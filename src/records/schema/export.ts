@@ -69,7 +69,7 @@ const ExportRef = builder.prismaNode('Job', {
         'Where the file is, for an hour and for whoever has the address; ask again for another. Null before the file is whole and ' +
         'after it is removed.',
       resolve: (job, _args, { services }) =>
-        job.status === 'DONE' && readExportState(job.state).parts.length > 0
+        job.expiresAt !== null && job.expiresAt > new Date() && readExportState(job.state).parts.length > 0
           ? downloadUrl(services.publicUrl, job)
           : null,
     }),
