@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import type { TrackedContext } from '../jobs/tracked.ts';
+import { HopelessError, type TrackedContext } from '../jobs/tracked.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { LineFormat } from './line-formats.ts';
@@ -8,6 +8,14 @@ import type { Source } from './sources.ts';
 
 /** Rows and bytes after which a part ends. A part is what is lost at most when a server dies. */
 const [PART_ROWS, PART_BYTES] = [20_000, 16 * 1024 * 1024];
+
+/** How many bytes the kept files of one organization's exports have at most. One file alone has no more either. */
+export const MAX_KEPT_BYTES = 2 * 1024 ** 3;
+
+/** @throws {HopelessError} if a file has become too large to be kept. */
+export function checkSize(bytes: number): void {
+  if (bytes > MAX_KEPT_BYTES) throw new HopelessError('The file has more than 2 GiB. Export fewer days at a time.');
+}
 
 /** What an export has come to. Its file is its parts, one after the other. */
 export interface ExportState {
@@ -87,6 +95,7 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
       parts: [...state.parts, name],
       next: part.next,
     };
+    checkSize(state.bytes);
     if (part.isLast) return state;
     await context.save(asJson(state));
   }

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { countRows, type ExportRun, type ExportState } from './export-lines.ts';
+import { checkSize, countRows, type ExportRun, type ExportState } from './export-lines.ts';
 import type { Cell } from './sources.ts';
 
 /** What a sheet can hold beside its header, and a cell, in characters. */
@@ -33,6 +33,7 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
     let sheet = open(sheets);
     for (let next: string | null = null, isFirst = true; isFirst || next !== null; isFirst = false) {
       context.signal.throwIfAborted();
+      checkSize(bytes);
       const page = await source.page(next);
       for (const row of page.rows) {
         if (onSheet === sheetRows) {
@@ -55,6 +56,7 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
     sheet.commit();
     await book.commit();
     await written;
+    checkSize(bytes);
     return { rows, bytes, parts: [name], next: null };
   } catch (error) {
     output.destroy(error instanceof Error ? error : new Error(String(error)));

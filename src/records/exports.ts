@@ -8,6 +8,7 @@ import type { JobQueue } from '../jobs/queue.ts';
 import { startJob, type TrackedKind } from '../jobs/tracked.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
+import { makeRoom } from './make-room.ts';
 import { asJson, exportLines, readExportState } from './export-lines.ts';
 import { exportSheet } from './export-sheet.ts';
 import { readRecordFilter, type RecordFilterInput } from './filter.ts';
@@ -86,8 +87,16 @@ export function exportJobs({
         context,
         logger,
       };
-      if (format === 'XLSX') return asJson(await exportSheet(run));
-      return asJson(await exportLines(run, format === 'CSV' ? csv : jsonLines, readExportState(state)));
+      const made =
+        format === 'XLSX'
+          ? await exportSheet(run)
+          : await exportLines(run, format === 'CSV' ? csv : jsonLines, readExportState(state));
+      for (const old of await makeRoom(pool, organizationId, made.bytes)) {
+        await storage.removeFolder(exportFolder(old)).catch((error: unknown) => {
+          logger.warn({ err: error, jobId: old }, 'could not remove the file of an export; trying again later');
+        });
+      }
+      return asJson(made);
     },
     discard: ({ id }) => storage.removeFolder(exportFolder(id)),
   };

@@ -76,7 +76,8 @@ const ExportRef = builder.prismaNode('Job', {
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the file is removed: seven days after it is whole. Null when there is none.',
+      description:
+        'When the file is removed: seven days after it is whole, or as soon as newer files of the organization need its room. Null when there is none.',
     }),
   }),
 });
@@ -113,7 +114,8 @@ builder.mutationField('startExport', (t) =>
     authScopes: { $all: { read: true, write: true } },
     description:
       'Starts an export. Exports of one organization run one after the other. If its server stops working, another goes on: a CSV or ' +
-      'JSONL file where it was, an Excel file from the beginning. Rows that are added or change meanwhile may be in it or not.',
+      'JSONL file where it was, an Excel file from the beginning. The files of one organization have at most 2 GiB: the oldest give way to ' +
+      'new ones, and an export of more fails. Rows that are added or change meanwhile may be in it or not.',
     errors: {
       types: [InvalidInputError, TooManyJobsError],
       union: { name: 'StartExportResult', description: 'The result of `startExport`.' },
