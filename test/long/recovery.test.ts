@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { decodeId } from '../src/ids.ts';
-import type { Target } from './harness/client.ts';
-import { createConversation, readMessage, send } from './harness/commands.ts';
-import { useDatabase } from './harness/database.ts';
-import { replyEvents } from './harness/events.ts';
-import { textOf } from './harness/fold.ts';
-import { usePrograms } from './harness/process.ts';
-import { record } from './harness/recording.ts';
-import { readLog } from './harness/rows.ts';
+import { decodeId } from '../../src/ids.ts';
+import type { Target } from '../harness/client.ts';
+import { createConversation, readMessage, send } from '../harness/commands.ts';
+import { useDatabase } from '../harness/database.ts';
+import { replyEvents } from '../harness/events.ts';
+import { textOf } from '../harness/fold.ts';
+import { usePrograms } from '../harness/process.ts';
+import { record } from '../harness/recording.ts';
+import { readLog } from '../harness/rows.ts';
 
 const { url: databaseUrl, pool } = useDatabase();
 const programs = usePrograms();
