@@ -169,6 +169,7 @@ test('all that may have to look at each row waits for its turn with the searches
     '{ contacts(filter: { metadata: { a: 1 } }) { nodes { id } } }',
     '{ conversations(filter: { metadata: { a: 1 } }) { nodes { id } } }',
     '{ conversationCount(filter: { metadata: { a: 1 } }) }',
+    '{ records(filter: { startDate: "2026-03-01", endDate: "2026-03-01" }) { nodes { askedAt } } }',
     '{ conversations(filter: { keyword: "anything" }) { nodes { id } } }',
   ]) {
     expect({ query, ...(await graphql(server, query)) }).toMatchObject({ query, ...refused });

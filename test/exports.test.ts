@@ -1,17 +1,23 @@
 import { rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import readXlsxFile from 'read-excel-file/node';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeId } from '../src/ids.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { decodeId, encodeId } from '../src/ids.ts';
+import { createLogger } from '../src/logger.ts';
+import { download } from '../src/records/download.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
+import { csv } from '../src/records/line-formats.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
+import { createConversation } from './harness/commands.ts';
 import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
 import { addQuestions } from './harness/questions.ts';
 import { useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
+const logger = createLogger({ level: 'silent' });
 const dataDir = createTemporaryFolder();
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 const server = useServer({ config: { dataDir } });
@@ -69,6 +75,20 @@ async function file(input: string): Promise<{ job: Job; response: Response; body
   if (!job?.url) throw new Error(`The export has no file: ${JSON.stringify(job)}`);
   const response = await fetch(job.url);
   return { job, response, body: Buffer.from(await response.arrayBuffer()) };
+}
+
+/** Has jobs of the organization wait, as while another of its jobs runs. Returns what lets them run. */
+async function holdTurn(): Promise<() => Promise<unknown>> {
+  const { pool } = server.services;
+  const values = [`jobs of ${await firstOrganization(server.services)}`];
+  const text = `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
+    ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test' WHERE _private_job_queues.locked_at IS NULL`;
+  // The job before may still hold it for a moment after it is done.
+  await expect.poll(async () => (await pool.query(text, values)).rowCount).toBe(1);
+  return () =>
+    pool.query(
+      `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
+    );
 }
 
 const march = 'filter: { startDate: "2026-03-01", endDate: "2026-03-31" }';
@@ -209,6 +229,30 @@ describe('an export', () => {
     expect(await changed((copy) => (copy.pathname = new URL(other.job.url ?? '').pathname))).toBe(404);
   });
 
+  test('whose file cannot be read is cut off, and the log says so', async () => {
+    const { job } = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const faults = createLogger({ plain: false, destination });
+    const broken = { read: () => Promise.reject(new Error('There is no such file.')) };
+    const { pool } = server.services;
+    const http = createServer((req, res) => void download({ pool, storage: broken, logger: faults }, req, res));
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void http.close());
+    const address = http.address();
+    const url = new URL(job.url ?? '');
+    url.host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    await expect(fetch(url).then((response) => response.text())).rejects.toThrow();
+    expect(lines).toEqual([expect.stringContaining('could not send the file of an export')]);
+  });
+
+  test('cannot be had once it has expired, even before its file is removed', async () => {
+    const { job } = await file(`kind: RECORDS, format: JSONL, ${march}`);
+    await server.services.pool.query('UPDATE job SET expires_at = now() WHERE id = $1', [decodeId('Export', job.id)]);
+    expect((await fetch(job.url ?? '')).status).toBe(404);
+    expect((await finished(job.id)).at(-1)).toMatchObject({ status: 'DONE', url: null });
+  });
+
   test('is refused without days, with days in the wrong order, and with texts where there are none', async () => {
     const refused = async (input: string) => {
       const { result } = await ask<{ result: { issues: { path: string[] }[] } }>(
@@ -225,24 +269,27 @@ describe('an export', () => {
     expect(await refused(`kind: EVENTS, format: CSV, since: "nowhere"`)).toEqual([['since']]);
   });
 
+  test('of events ends with what was committed when it was asked for', async () => {
+    const early = await createConversation(server);
+    const open = await holdTurn();
+    const { id } = await start('kind: EVENTS, format: JSONL');
+    const late = await createConversation(server);
+    await open();
+    const [job] = (await finished(id)).slice(-1);
+    const body = await (await fetch(job?.url ?? '')).text();
+    expect(body).toContain(early.conversation.id);
+    expect(body).not.toContain(late.conversation.id);
+  });
+
   test('that waits can be cancelled, and is then never run', async () => {
-    const { pool } = server.services;
-    // Another job of the organization's has the turn.
-    const organizationId = await firstOrganization(server.services);
-    await pool.query(
-      `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
-        ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test'`,
-      [`jobs of ${organizationId}`],
-    );
+    const open = await holdTurn();
     const { id } = await start(`kind: RECORDS, format: CSV, ${march}`);
     const { result } = await ask<{ result: { job: Job } }>(
       server,
       `mutation { result: cancelJob(input: { jobId: "${id}" }) { ... on CancelJobPayload { job { id ${jobFields} } } } }`,
     );
     expect(result.job).toMatchObject({ id, status: 'CANCELLED', url: null });
-    await pool.query(
-      `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
-    );
+    await open();
     expect((await finished(id)).map(({ status }) => status)).toEqual(['CANCELLED']);
   });
 });
@@ -251,7 +298,8 @@ test('a sheet that is full is followed by another', async () => {
   const storage = openStorage({ dataDir });
   const source = {
     columns: ['n'],
-    count: () => Promise.resolve(5),
+    // Needed for progress alone.
+    count: () => Promise.reject(new Error('It takes too long.')),
     page: (after: string | null) => {
       const n = Number(after ?? 0);
       return Promise.resolve({ rows: [[n], [n + 0.5]], next: n < 2 ? String(n + 1) : null });
@@ -264,7 +312,7 @@ test('a sheet that is full is followed by another', async () => {
     progress: () => undefined,
     save: () => Promise.resolve(),
   };
-  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context }, 4);
+  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context, logger }, 4);
   const book = await buffer(Readable.from(await storage.read(state.parts[0] ?? '')));
   expect(state).toMatchObject({ rows: 6, bytes: book.length });
   const sheets = await readXlsxFile(book);
@@ -272,4 +320,15 @@ test('a sheet that is full is followed by another', async () => {
     [['n'], [0], [0.5], [1], [1.5]],
     [['n'], [2], [2.5]],
   ]);
+});
+
+test.each([
+  ['=1+1', `'=1+1`],
+  ['hi;=HYPERLINK(A1)', `hi;'=HYPERLINK(A1)`],
+  ['hi;"=1+1;x', `"hi;""'=1+1;x"`],
+  ['one\r\n\r\n@two\t+3\r-4', `"one\r\n\r\n'@two\t'+3\r'-4"`],
+  ['\t=1', `\t'=1`],
+  ['a=b, -5 - 6 or e@f', '"a=b, -5 - 6 or e@f"'],
+])('in a CSV file nothing can begin a formula, whatever the separator: %j', (text, field) => {
+  expect(csv.line(['text'], [text])).toBe(`${field}\r\n`);
 });

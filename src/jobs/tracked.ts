@@ -27,6 +27,11 @@ export class TooManyJobsError extends UserError {
   }
 }
 
+/** A job fails at once, since it would each time. The message is shown to whoever asked for it. */
+export class HopelessError extends Error {
+  override name = 'HopelessError';
+}
+
 /** A job that somebody follows, as its code sees it. */
 export interface TrackedJob {
   id: string;
@@ -76,6 +81,11 @@ export async function startJob(
 ): Promise<string> {
   const id = newId();
   await inTransaction(pool, async (client) => {
+    // In a statement of its own, so that the next one sees what others have added meanwhile.
+    await client.query({
+      text: 'SELECT FROM organization WHERE id = $1 FOR NO KEY UPDATE',
+      values: [organizationId],
+    });
     const { rowCount } = await client.query({
       text: `INSERT INTO job (id, organization_id, kind, input, secret)
         SELECT $1, $2, $3::"JobKind", $4, $5
@@ -127,11 +137,12 @@ export function trackedHandler(
         if (found[0]?.status === 'CANCELLED') await kind.discard(job);
         return;
       }
-      if (context.signal.aborted || !context.isLast) throw error;
+      const isHopeless = error instanceof HopelessError;
+      if (!isHopeless && (context.signal.aborted || !context.isLast)) throw error;
       logger.error({ err: error, jobId: id }, 'a job failed for good');
       await owned.set(
         `status = 'FAILED', finished_at = now(), expires_at = now(), error_detail = $3`,
-        'An internal error. Try again later.',
+        isHopeless ? error.message : 'An internal error. Try again later.',
       );
       await kind.discard(job);
     } finally {

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type pg from 'pg';
 import { decodeId, encodeId } from '../ids.ts';
+import type { Logger } from '../logger.ts';
+import { errorCode } from '../postgres/error-code.ts';
 import type { Storage } from '../storage/storage.ts';
 import { readExportState } from './export-lines.ts';
 import { type ExportFormat, exportOf } from './exports.ts';
@@ -37,7 +39,7 @@ const contentTypes: Record<ExportFormat, string> = {
 
 /** Answers a request for the file of an export. Whatever is wrong with the address, the answer is the same. */
 export async function download(
-  { pool, storage }: { pool: pg.Pool; storage: Storage },
+  { pool, storage, logger }: { pool: pg.Pool; storage: Pick<Storage, 'read'>; logger: Pick<Logger, 'error'> },
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
@@ -67,7 +69,10 @@ export async function download(
   };
   await pipeline(content, res).catch((error: unknown) => {
     // A reader that went away.
-    if (!res.destroyed) throw error;
+    if (errorCode(error) === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    // Too late for another answer: the connection is cut, so that nobody takes it for the whole file.
+    logger.error({ err: error, jobId: file.id }, 'could not send the file of an export');
+    res.destroy();
   });
 }
 
@@ -77,7 +82,8 @@ async function findFile(pool: pg.Pool, { pathname, searchParams }: URL) {
   if (!id || !/^\d{1,12}$/.test(expires) || Number(expires) * 1000 < Date.now()) return null;
   const { rows } = await pool.query<{ secret: string; input: unknown; state: unknown; createdAt: Date }>({
     name: 'find-export',
-    text: `SELECT secret, input, state, created_at AS "createdAt" FROM job WHERE id = $1 AND kind = 'EXPORT' AND status = 'DONE'`,
+    text: `SELECT secret, input, state, created_at AS "createdAt" FROM job WHERE id = $1 AND kind = 'EXPORT' AND status = 'DONE'
+      AND expires_at > now()`,
     values: [id],
   });
   const job = rows[0];
@@ -89,5 +95,5 @@ async function findFile(pool: pg.Pool, { pathname, searchParams }: URL) {
   if (parts.length === 0) return null;
   const { kind, format } = exportOf(job.input);
   const day = job.createdAt.toISOString().slice(0, 10);
-  return { bytes, parts, format, name: `${kind.toLowerCase()}-${day}.${format.toLowerCase()}` };
+  return { id, bytes, parts, format, name: `${kind.toLowerCase()}-${day}.${format.toLowerCase()}` };
 }

@@ -1,12 +1,21 @@
 import { Readable } from 'node:stream';
 import { isJsonObject, type JsonObject } from '../json.ts';
-import type { TrackedContext } from '../jobs/tracked.ts';
+import { HopelessError, type TrackedContext } from '../jobs/tracked.ts';
+import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { LineFormat } from './line-formats.ts';
 import type { Source } from './sources.ts';
 
 /** Rows and bytes after which a part ends. A part is what is lost at most when a server dies. */
 const [PART_ROWS, PART_BYTES] = [20_000, 16 * 1024 * 1024];
+
+/** How many bytes the kept files of one organization's exports have at most. One file alone has no more either. */
+export const MAX_KEPT_BYTES = 2 * 1024 ** 3;
+
+/** @throws {HopelessError} if a file has become too large to be kept. */
+export function checkSize(bytes: number): void {
+  if (bytes > MAX_KEPT_BYTES) throw new HopelessError('The file has more than 2 GiB. Export fewer days at a time.');
+}
 
 /** What an export has come to. Its file is its parts, one after the other. */
 export interface ExportState {
@@ -37,12 +46,21 @@ export interface ExportRun {
   folder: string;
   claim: string;
   context: TrackedContext;
+  logger: Pick<Logger, 'debug'>;
+}
+
+/** How many rows there are about. Null if that is not known or takes too long: only progress needs it. */
+export function countRows({ source, logger }: Pick<ExportRun, 'source' | 'logger'>): Promise<number | null> {
+  return source.count().catch((error: unknown) => {
+    logger.debug({ err: error }, 'could not count the rows of an export');
+    return null;
+  });
 }
 
 /** Writes a file of lines in parts, going on after the parts that there are. Returns what it has come to. */
 export async function exportLines(run: ExportRun, format: LineFormat, begun: ExportState): Promise<ExportState> {
   const { source, storage, folder, claim, context } = run;
-  const total = await source.count();
+  const total = await countRows(run);
   let state = begun;
   for (;;) {
     const part = { rows: 0, bytes: 0, next: state.next, isLast: false };
@@ -77,6 +95,7 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
       parts: [...state.parts, name],
       next: part.next,
     };
+    checkSize(state.bytes);
     if (part.isLast) return state;
     await context.save(asJson(state));
   }

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ExportRun, ExportState } from './export-lines.ts';
+import { checkSize, countRows, type ExportRun, type ExportState } from './export-lines.ts';
 import type { Cell } from './sources.ts';
 
 /** What a sheet can hold beside its header, and a cell, in characters. */
@@ -11,7 +11,7 @@ const CUT_MARK = '… [cut]';
 /** Writes an Excel file: a header that stays in sight, cells with types, a further sheet when one is full. Begins at the beginning. */
 export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promise<ExportState> {
   const { source, storage, folder, claim, context } = run;
-  const total = await source.count();
+  const total = await countRows(run);
   // Loaded only here: it takes long.
   const { default: excel } = await import('exceljs');
   const output = new PassThrough();
@@ -33,6 +33,7 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
     let sheet = open(sheets);
     for (let next: string | null = null, isFirst = true; isFirst || next !== null; isFirst = false) {
       context.signal.throwIfAborted();
+      checkSize(bytes);
       const page = await source.page(next);
       for (const row of page.rows) {
         if (onSheet === sheetRows) {
@@ -55,6 +56,7 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
     sheet.commit();
     await book.commit();
     await written;
+    checkSize(bytes);
     return { rows, bytes, parts: [name], next: null };
   } catch (error) {
     output.destroy(error instanceof Error ? error : new Error(String(error)));

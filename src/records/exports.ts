@@ -1,12 +1,14 @@
 import type pg from 'pg';
 import type { Caller } from '../access/caller.ts';
-import { decodeEventPosition } from '../conversations/log/tail.ts';
+import { decodeEventPosition, encodeEventPosition, readEnd } from '../conversations/log/tail.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import type { JobQueue } from '../jobs/queue.ts';
 import { startJob, type TrackedKind } from '../jobs/tracked.ts';
+import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
+import { makeRoom } from './make-room.ts';
 import { asJson, exportLines, readExportState } from './export-lines.ts';
 import { exportSheet } from './export-sheet.ts';
 import { readRecordFilter, type RecordFilterInput } from './filter.ts';
@@ -39,7 +41,9 @@ export async function startExport(
   if (kind !== 'EVENTS' && since != null) refuse('since', 'Only events have a place.');
   if (since != null && !decodeEventPosition(since)) refuse('since', 'The position is malformed.');
   let input: JsonObject = { kind, format, since: since ?? null };
-  if (kind !== 'EVENTS') {
+  if (kind === 'EVENTS') {
+    input = { ...input, until: encodeEventPosition(await readEnd(services.pool)) };
+  } else {
     if (!filter) throw new InvalidInputError([{ path: ['filter'], code: 'REQUIRED', detail: 'Say of which days.' }]);
     const checked = readRecordFilter(filter);
     if (kind !== 'RECORDS' && (checked.userMessage ?? checked.botMessage) !== null) {
@@ -62,7 +66,15 @@ export function exportOf(input: unknown): { kind: ExportKind; format: ExportForm
 export const exportFolder = (jobId: string) => `exports/${jobId}`;
 
 /** How exports are run. */
-export function exportJobs({ pool, storage }: { pool: pg.Pool; storage: Storage }): TrackedKind {
+export function exportJobs({
+  pool,
+  storage,
+  logger,
+}: {
+  pool: pg.Pool;
+  storage: Storage;
+  logger: Logger;
+}): TrackedKind {
   return {
     keepSeconds: KEEP_SECONDS,
     async run({ id, organizationId, input, state, claim }, context) {
@@ -73,9 +85,18 @@ export function exportJobs({ pool, storage }: { pool: pg.Pool; storage: Storage 
         folder: exportFolder(id),
         claim,
         context,
+        logger,
       };
-      if (format === 'XLSX') return asJson(await exportSheet(run));
-      return asJson(await exportLines(run, format === 'CSV' ? csv : jsonLines, readExportState(state)));
+      const made =
+        format === 'XLSX'
+          ? await exportSheet(run)
+          : await exportLines(run, format === 'CSV' ? csv : jsonLines, readExportState(state));
+      for (const old of await makeRoom(pool, organizationId, made.bytes)) {
+        await storage.removeFolder(exportFolder(old)).catch((error: unknown) => {
+          logger.warn({ err: error, jobId: old }, 'could not remove the file of an export; trying again later');
+        });
+      }
+      return asJson(made);
     },
     discard: ({ id }) => storage.removeFolder(exportFolder(id)),
   };

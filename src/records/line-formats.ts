@@ -6,10 +6,13 @@ export interface LineFormat {
   line(columns: readonly string[], row: readonly Cell[]): string;
 }
 
-/** What a spreadsheet takes for the beginning of a formula. */
-const formula = /^[=+\-@\t\r]/;
+/**
+ * Where a spreadsheet could see a cell that begins like a formula: where the text begins, and, since not all separate by commas or
+ * heed quotes that others would, after anything that may separate. Quotes that follow it may be dropped.
+ */
+const formula = /(?:^|[,;\t\r\n])"*(?=[=+\-@])/g;
 
-/** RFC 4180. A text that a spreadsheet would take for a formula has an apostrophe before it. */
+/** RFC 4180. What a spreadsheet could take for the beginning of a formula has an apostrophe before it. */
 export const csv: LineFormat = {
   head: (columns) => `${columns.join(',')}\r\n`,
   line: (_columns, row) => `${row.map(csvField).join(',')}\r\n`,
@@ -19,7 +22,7 @@ function csvField(cell: Cell): string {
   if (cell === null) return '';
   if (typeof cell === 'number') return String(cell);
   if (cell instanceof Date) return cell.toISOString();
-  const text = formula.test(cell) ? `'${cell}` : cell;
+  const text = cell.replace(formula, "$&'");
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

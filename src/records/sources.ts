@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { beginning, decodeEventPosition, encodeEventPosition } from '../conversations/log/tail.ts';
+import { beginning, decodeEventPosition, encodeEventPosition, type EventPosition } from '../conversations/log/tail.ts';
 import { readOrganizationEvents } from '../conversations/lists/organization-events.ts';
 import { encodeId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
@@ -31,10 +31,13 @@ const [PAGE_ROWS, PAGE_BYTES] = [500, 8 * 1024 * 1024];
 
 /** What is to be exported from the organization, by what was stored when it was asked for. */
 export function sourceOf(pool: pg.Pool, organizationId: string, kind: ExportKind, input: JsonObject): Source {
-  if (kind === 'EVENTS') return eventSource(pool, organizationId, typeof input.since === 'string' ? input.since : null);
+  if (kind === 'EVENTS')
+    return eventSource(pool, organizationId, placeOf(input.since) ?? beginning, placeOf(input.until));
   const values = recordValues(organizationId, storedFilter(input));
   return tableSource(pool, tables[kind], values);
 }
+
+const placeOf = (stored: unknown) => (typeof stored === 'string' ? decodeEventPosition(stored) : null);
 
 interface Table {
   columns: Record<string, string>;
@@ -171,14 +174,13 @@ function publicValue(name: string, value: Cell): Cell {
   return type && typeof value === 'string' ? encodeId(type, value) : value;
 }
 
-function eventSource(pool: pg.Pool, organizationId: string, since: string | null): Source {
+function eventSource(pool: pg.Pool, organizationId: string, since: EventPosition, until: EventPosition | null): Source {
   return {
     columns: ['position', 'conversationId', 'version', 'type', 'occurredAt', 'messageId', 'actor', 'data'],
     count: () => Promise.resolve(null),
     async page(after) {
-      const place = after ?? since;
-      const from = place === null ? beginning : (decodeEventPosition(place) ?? beginning);
-      const { events, position, more } = await readOrganizationEvents(pool, organizationId, from, PAGE_ROWS);
+      const from = placeOf(after) ?? since;
+      const { events, position, more } = await readOrganizationEvents(pool, organizationId, from, PAGE_ROWS, until);
       return {
         rows: events.map(({ conversationId, event, position: at }) => [
           at,
@@ -190,7 +192,7 @@ function eventSource(pool: pg.Pool, organizationId: string, since: string | null
           event.actor.kind,
           event.data == null ? null : JSON.stringify(event.data),
         ]),
-        next: more || events.length > 0 ? encodeEventPosition(position) : null,
+        next: more ? encodeEventPosition(position) : null,
       };
     },
   };

@@ -26,18 +26,23 @@ export interface OrganizationEvents {
   more: boolean;
 }
 
-/** The events of an organization after a position, in the order of the log, at most `limit`. */
+/** The events of an organization after a position, in the order of the log, at most `limit`; with `end`, none from after that end of the log. */
 export async function readOrganizationEvents(
   pool: pg.Pool,
   organizationId: string,
   from: EventPosition,
   limit: number,
+  end: EventPosition | null = null,
 ): Promise<OrganizationEvents> {
   const found: { event: TailEvent; position: EventPosition }[] = [];
   let position = from;
   let more = true;
   for (let pages = 0; more && found.length < limit && pages < MOST_PAGES; pages += 1) {
-    const page = await readTail(pool, position, pages === 0 ? limit : PAGE);
+    const size = pages === 0 ? limit : PAGE;
+    const { epoch, telling } = position;
+    const isLast = end !== null && epoch >= end.epoch && (telling === null || telling === end.told);
+    const page = await readTail(pool, isLast ? { ...position, telling: end.told } : position, size);
+    if (isLast && page.events.length < size) page.more = false;
     const own = page.events.filter((event) => event.organizationId === organizationId);
     const rest = limit - found.length;
     for (const event of own.slice(0, rest)) {

@@ -14,7 +14,9 @@ const ExportKindRef = builder.enumType('ExportKind', {
     RECORDS: { description: 'Questions with their answers, by the day of the question.' },
     CONVERSATIONS: { description: 'Conversations, by the day on which they began.' },
     MESSAGES: { description: 'Messages that are no longer in progress, by the day on which they began.' },
-    EVENTS: { description: 'The event log of all conversations.' },
+    EVENTS: {
+      description: 'The event log of all conversations, up to what was committed when the export was asked for.',
+    },
   } as const,
 });
 
@@ -25,7 +27,11 @@ const ExportFormatRef = builder.enumType('ExportFormat', {
       description:
         'An Excel file. A further sheet begins after 1,048,575 rows; texts over 32,767 characters are cut, and end with `… [cut]`.',
     },
-    CSV: { description: 'RFC 4180. Texts that a spreadsheet would take for a formula have an apostrophe before them.' },
+    CSV: {
+      description:
+        'RFC 4180. In texts, each `=`, `+`, `-` and `@` that a spreadsheet could take for the beginning of a formula has an apostrophe ' +
+        'before it: at the beginning of the text, and after a comma, semicolon, tab or line break.',
+    },
     JSONL: { description: 'A JSON object on each line.' },
   } as const,
 });
@@ -63,14 +69,15 @@ const ExportRef = builder.prismaNode('Job', {
         'Where the file is, for an hour and for whoever has the address; ask again for another. Null before the file is whole and ' +
         'after it is removed.',
       resolve: (job, _args, { services }) =>
-        job.status === 'DONE' && readExportState(job.state).parts.length > 0
+        job.expiresAt !== null && job.expiresAt > new Date() && readExportState(job.state).parts.length > 0
           ? downloadUrl(services.publicUrl, job)
           : null,
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When the file is removed: seven days after it is whole. Null when there is none.',
+      description:
+        'When the file is removed: seven days after it is whole, or as soon as newer files of the organization need its room. Null when there is none.',
     }),
   }),
 });
@@ -107,7 +114,8 @@ builder.mutationField('startExport', (t) =>
     authScopes: { $all: { read: true, write: true } },
     description:
       'Starts an export. Exports of one organization run one after the other. If its server stops working, another goes on: a CSV or ' +
-      'JSONL file where it was, an Excel file from the beginning. Rows that are added or change meanwhile may be in it or not.',
+      'JSONL file where it was, an Excel file from the beginning. The files of one organization have at most 2 GiB: the oldest give way to ' +
+      'new ones, and an export of more fails. Rows that are added or change meanwhile may be in it or not.',
     errors: {
       types: [InvalidInputError, TooManyJobsError],
       union: { name: 'StartExportResult', description: 'The result of `startExport`.' },

@@ -48,7 +48,7 @@ builder.queryField('records', (t) =>
       authScopes: { read: true },
       description:
         'Questions of end users with the replies that answer them, oldest question first. Texts are searched for without an index: ' +
-        'narrow the days if that takes too long.',
+        'narrow the days if that takes too long, which is `SERVICE_UNAVAILABLE`, as are more than a few at once.',
       args: { filter: t.arg({ type: RecordFilterRef, required: true, description: 'Which records.' }) },
       resolve: async (_root, { filter: given, ...args }, { services, viewer: { organizationId } }) => {
         const filter = await Promise.resolve(given).then(readRecordFilter).catch(asBadInput);
@@ -56,7 +56,8 @@ builder.queryField('records', (t) =>
           args,
           byAge,
           (row: QuestionRecord) => row,
-          (slice) => listRecords(services.pool, { organizationId, filter, ...slice }),
+          (slice) =>
+            services.searchTurns.run(organizationId, (db) => listRecords(db, { organizationId, filter, ...slice })),
         );
       },
     },
