@@ -13,7 +13,9 @@ builder.queryField('webhook', (t) =>
     args: { id: t.arg.id({ required: true, description: 'ID of the webhook, `webhook_…`.' }) },
     resolve: (query, _root, args, { services, viewer: { organizationId } }) => {
       const id = decodeId('Webhook', args.id);
-      return id ? services.prisma.webhook.findFirst({ ...query, where: { id, organizationId, deletedAt: null } }) : null;
+      return id
+        ? services.prisma.webhook.findFirst({ ...query, where: { id, organizationId, deletedAt: null } })
+        : null;
     },
   }),
 );
