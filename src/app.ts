@@ -87,7 +87,8 @@ export interface App {
 
 /**
  * Listens, opens what the services need, and builds them. If a step fails or `signal` aborts, closes everything again. When `signal`
- * aborts, throws its reason. Runs `otherHandlers` beside the program's own.
+ * aborts, throws its reason. Runs `otherHandlers` beside the program's own. This is long because it is one list: every part of a server,
+ * in the order in which they start, and against which they end.
  */
 export async function startApp(
   config: Config,

@@ -25,7 +25,9 @@ export const about = z.registry<About>();
 
 const printable = 'printable ASCII characters without spaces';
 
-/** The environment variables: what each may be, what it is unset, and what it means. */
+/**
+ * The environment variables: what each may be, what it is unset, and what it means. The file is long because the list is in one place.
+ */
 export const environment = z.object({
   PORT: whole(0, 65_535).prefault('4000').register(about, {
     description: 'The TCP port to listen on. 0 picks a free port.',

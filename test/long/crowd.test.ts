@@ -157,7 +157,7 @@ test(
   async () => {
     const server = await start();
     const conversations = await startConversations(server);
-    const agent = new Agent({ keepAlive: true, maxSockets: 400 });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1500 });
     const begun = performance.now();
     const answers: Promise<Answer>[] = [];
     while (answers.length < SENDS) {
