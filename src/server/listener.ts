@@ -14,6 +14,8 @@ const CHECK_MS = 2000;
 const MAX_PIPELINED = 20;
 /** How long the rest of a request that is answered already may take, in milliseconds: meanwhile its peer can read the answer. */
 const REST_MS = 1000;
+/** How many connections may wait to be accepted. A peer beyond them tries again after seconds. The system may allow fewer. */
+const BACKLOG = 4096;
 /** How long responses may take to reach their readers when the server closes, in milliseconds. */
 const CLOSING_MS = 1000;
 
@@ -82,7 +84,7 @@ export class Listener {
       this.server.once('error', (error: NodeJS.ErrnoException) => {
         reject(new StartupError(cannotListen(error, port, host)));
       });
-      this.server.listen(port, host, () => {
+      this.server.listen({ port, host, backlog: BACKLOG }, () => {
         const address = this.server.address();
         const actual = typeof address === 'object' && address ? address.port : port;
         resolve(`http://${host.includes(':') ? `[${host}]` : host}:${actual}`);
