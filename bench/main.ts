@@ -4,6 +4,7 @@ import { Bench, type Result, type Row } from './bench.ts';
 import { createDatabase } from './database.ts';
 import { created } from './rows/created.ts';
 import { delivery } from './rows/delivery.ts';
+import { exports } from './rows/exports.ts';
 import { latency } from './rows/latency.ts';
 import { limiter } from './rows/limiter.ts';
 import { memory } from './rows/memory.ts';
@@ -28,6 +29,7 @@ const rows: readonly Row[] = [
   limiter,
   search,
   webhooks,
+  exports,
   profile,
 ];
 

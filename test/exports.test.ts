@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import readXlsxFile from 'read-excel-file/node';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -9,6 +9,7 @@ import { createLogger } from '../src/logger.ts';
 import { download } from '../src/records/download.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
 import { csv } from '../src/records/line-formats.ts';
+import type { Cell, Page, Source } from '../src/records/sources.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
 import { createConversation } from './harness/commands.ts';
@@ -17,7 +18,6 @@ import { addQuestions } from './harness/questions.ts';
 import { useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
-const logger = createLogger({ level: 'silent' });
 const dataDir = createTemporaryFolder();
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 const server = useServer({ config: { dataDir } });
@@ -112,6 +112,20 @@ describe('records', () => {
     expect(await questions(`${days}, userMessage: "1_1"`)).toEqual([]);
     expect(await questions(`${days}, botMessage: "in utc"`)).toEqual(['Late on the 1st?']);
     expect(await questions(days, { url: server.url, key: foreign.key })).toEqual([]);
+  });
+
+  test('are found by how their answers were rated, and exported with that', async () => {
+    const { pool } = server.services;
+    await pool.query(
+      `INSERT INTO feedback (message_id, rating, comment) SELECT a.id, 'DOWN', 'No!' FROM message a JOIN message q ON q.id = a.in_reply_to_id
+        WHERE a.conversation_id = $1 AND q.position = 2`,
+      [conversationId],
+    );
+    const days = 'startDate: "2026-03-01", endDate: "2026-03-03"';
+    expect(await questions(`${days}, rating: DOWN`)).toEqual(['=1+1, "quoted"\nand more']);
+    expect(await questions(`${days}, rating: UP`)).toEqual([]);
+    const { body } = await file(`kind: RECORDS, format: JSONL, filter: { ${days}, rating: DOWN }`);
+    expect(JSON.parse(body.toString())).toMatchObject({ answer: '@SUM(A1)', rating: 'DOWN', ratingComment: 'No!' });
   });
 
   test("have the days of the organization's time zone", async () => {
@@ -266,6 +280,8 @@ describe('an export', () => {
     expect(await refused(`kind: RECORDS, format: CSV, ${reversed}`)).toEqual([['filter', 'endDate']]);
     const texts = 'filter: { startDate: "2026-03-01", endDate: "2026-03-01", userMessage: "x" }';
     expect(await refused(`kind: MESSAGES, format: CSV, ${texts}`)).toEqual([['filter']]);
+    const rated = 'filter: { startDate: "2026-03-01", endDate: "2026-03-01", rating: UP }';
+    expect(await refused(`kind: CONVERSATIONS, format: CSV, ${rated}`)).toEqual([['filter']]);
     expect(await refused(`kind: EVENTS, format: CSV, since: "nowhere"`)).toEqual([['since']]);
   });
 
@@ -294,17 +310,7 @@ describe('an export', () => {
   });
 });
 
-test('a sheet that is full is followed by another', async () => {
-  const storage = openStorage({ dataDir });
-  const source = {
-    columns: ['n'],
-    // Needed for progress alone.
-    count: () => Promise.reject(new Error('It takes too long.')),
-    page: (after: string | null) => {
-      const n = Number(after ?? 0);
-      return Promise.resolve({ rows: [[n], [n + 0.5]], next: n < 2 ? String(n + 1) : null });
-    },
-  };
+describe('an Excel file', () => {
   const context = {
     signal: new AbortController().signal,
     attempt: 1,
@@ -312,14 +318,64 @@ test('a sheet that is full is followed by another', async () => {
     progress: () => undefined,
     save: () => Promise.resolve(),
   };
-  const state = await exportSheet({ source, storage, folder: 'sheets', claim: 'test', context, logger }, 4);
-  const book = await buffer(Readable.from(await storage.read(state.parts[0] ?? '')));
-  expect(state).toMatchObject({ rows: 6, bytes: book.length });
-  const sheets = await readXlsxFile(book);
-  expect(sheets.map(({ data }) => data)).toEqual([
-    [['n'], [0], [0.5], [1], [1.5]],
-    [['n'], [2], [2.5]],
-  ]);
+  const storage = openStorage({ dataDir });
+  const folder = 'sheets';
+  const claim = 'test';
+  const pageOf = (rows: Cell[][], next: string | null): Promise<Page> => Promise.resolve({ rows, next, part: 0 });
+  const written = async (source: Source, sheetRows?: number) => {
+    const state = await exportSheet({ source, storage, folder, claim, context }, sheetRows);
+    const book = await buffer(await storage.read(state.parts[0] ?? ''));
+    expect(state.bytes).toBe(book.length);
+    return { state, sheets: (await readXlsxFile(book, { trim: false })).map(({ data }) => data) };
+  };
+
+  test.each([
+    ['three', 3],
+    ['two, of which the second is full', 2],
+    ['one that is full', 1],
+  ])('goes on in a further sheet when one is full, and leaves none empty: %s', async (_what, count) => {
+    const rows = Array.from({ length: count * 4 - (count === 3 ? 1 : 0) }, (_, n) => [n]);
+    // Pages of three rows; the last one is empty.
+    const page = (after: string | null) => {
+      const found = rows.slice(Number(after), Number(after) + 3);
+      return pageOf(found, found.length > 0 ? String(Number(after) + 3) : null);
+    };
+    const { state, sheets } = await written({ columns: ['n'], page }, 4);
+    expect(state.rows).toBe(rows.length);
+    expect(sheets).toEqual(Array.from({ length: count }, (_, n) => [['n'], ...rows.slice(4 * n, 4 * n + 4)]));
+  });
+
+  test('has its header alone when there are no rows, and as many columns as it takes', async () => {
+    const columns = Array.from({ length: 30 }, (_, n) => `column ${n}`);
+    expect((await written({ columns, page: () => pageOf([], null) })).sheets).toEqual([[columns]]);
+  });
+
+  test('keeps texts as they are', async () => {
+    const texts = ['', ' a & b < c > d ', 'é𝄞\n\t', '=1+1', '-1', '00123', 'TRUE', '2026-01-01', 'a_x0041_b'];
+    const { sheets } = await written({
+      columns: ['text'],
+      page: () =>
+        pageOf(
+          texts.map((text) => [text]),
+          null,
+        ),
+    });
+    const [, ...rows] = sheets[0] ?? [];
+    expect(rows.map(([text]) => text ?? '')).toEqual(texts);
+  });
+
+  test('whose rows cannot be read, or that cannot be stored, fails', async () => {
+    const unreadable = { columns: ['n'], page: () => Promise.reject(new Error('no rows')) };
+    await expect(written(unreadable)).rejects.toThrow('no rows');
+    const many = { columns: ['n'], page: () => pageOf([['x'.repeat(30_000)]], 'more') };
+    const full = {
+      write: async (_name: string, content: Readable) => {
+        for await (const _piece of content) throw new Error('no space');
+      },
+    };
+    const run = { source: many, storage: Object.assign(openStorage({ dataDir }), full), folder, claim, context };
+    await expect(exportSheet(run)).rejects.toThrow('no space');
+  });
 });
 
 test.each([

@@ -30,7 +30,7 @@ export const JobRef = builder.prismaInterface('Job', {
     status: t.expose('status', { type: JobStatusRef, description: 'How far it is.' }),
     progress: t.exposeFloat('progress', {
       description:
-        'The part that is done, from 0 to 1; stored twice a second. It stays 0 if nobody knows how much there is.',
+        'The part that is done, from 0 to 1; stored twice a second. Of an export, the part of the time or of the log that it is past.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
     finishedAt: t.expose('finishedAt', {

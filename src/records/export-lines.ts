@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { isJsonObject, type JsonObject } from '../json.ts';
 import { HopelessError, type TrackedContext } from '../jobs/tracked.ts';
-import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { LineFormat } from './line-formats.ts';
 import type { Source } from './sources.ts';
@@ -46,49 +45,34 @@ export interface ExportRun {
   folder: string;
   claim: string;
   context: TrackedContext;
-  logger: Pick<Logger, 'debug'>;
-}
-
-/** How many rows there are about. Null if that is not known or takes too long: only progress needs it. */
-export function countRows({ source, logger }: Pick<ExportRun, 'source' | 'logger'>): Promise<number | null> {
-  return source.count().catch((error: unknown) => {
-    logger.debug({ err: error }, 'could not count the rows of an export');
-    return null;
-  });
 }
 
 /** Writes a file of lines in parts, going on after the parts that there are. Returns what it has come to. */
 export async function exportLines(run: ExportRun, format: LineFormat, begun: ExportState): Promise<ExportState> {
   const { source, storage, folder, claim, context } = run;
-  const total = await countRows(run);
   let state = begun;
   for (;;) {
     const part = { rows: 0, bytes: 0, next: state.next, isLast: false };
+    const counted = (text: string) => {
+      const piece = Buffer.from(text);
+      part.bytes += piece.length;
+      return piece;
+    };
     const isFirst = state.parts.length === 0;
-    const lines = async function* () {
-      if (isFirst) yield measured(format.head(source.columns));
-      while (part.rows < PART_ROWS && part.bytes < PART_BYTES) {
+    const pieces = async function* () {
+      if (isFirst) yield counted(format.head(source.columns));
+      while (part.rows < PART_ROWS && part.bytes < PART_BYTES && !part.isLast) {
         context.signal.throwIfAborted();
         const page = await source.page(part.next);
-        for (const row of page.rows) {
-          part.rows += 1;
-          yield measured(format.line(source.columns, row));
-        }
-        if (total) context.progress(Math.min(0.99, (state.rows + part.rows) / total));
+        part.rows += page.rows.length;
         part.next = page.next;
-        if (page.next === null) {
-          part.isLast = true;
-          return;
-        }
+        part.isLast = page.next === null;
+        yield counted(page.rows.map((row) => format.line(source.columns, row)).join(''));
+        context.progress(page.part);
       }
     };
-    const measured = (text: string) => {
-      const bytes = Buffer.from(text);
-      part.bytes += bytes.length;
-      return bytes;
-    };
     const name = `${folder}/${String(state.parts.length).padStart(6, '0')}-${claim}`;
-    await storage.write(name, Readable.from(joined(lines()), { objectMode: false }));
+    await storage.write(name, Readable.from(pieces(), { objectMode: false }));
     state = {
       rows: state.rows + part.rows,
       bytes: state.bytes + part.bytes,
@@ -99,19 +83,4 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
     if (part.isLast) return state;
     await context.save(asJson(state));
   }
-}
-
-/** Joins small pieces into larger ones, of at most about 64 KiB beyond the largest piece. */
-async function* joined(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
-  let waiting: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of pieces) {
-    waiting.push(piece);
-    bytes += piece.length;
-    if (bytes < 65_536) continue;
-    yield Buffer.concat(waiting);
-    waiting = [];
-    bytes = 0;
-  }
-  if (bytes > 0) yield Buffer.concat(waiting);
 }

@@ -46,8 +46,8 @@ export async function startExport(
   } else {
     if (!filter) throw new InvalidInputError([{ path: ['filter'], code: 'REQUIRED', detail: 'Say of which days.' }]);
     const checked = readRecordFilter(filter);
-    if (kind !== 'RECORDS' && (checked.userMessage ?? checked.botMessage) !== null) {
-      refuse('filter', 'Only records are found by their texts.');
+    if (kind !== 'RECORDS' && (checked.userMessage ?? checked.botMessage ?? checked.rating) !== null) {
+      refuse('filter', 'Only records are found by their texts and ratings.');
     }
     input = { ...input, ...checked };
   }
@@ -85,7 +85,6 @@ export function exportJobs({
         folder: exportFolder(id),
         claim,
         context,
-        logger,
       };
       const made =
         format === 'XLSX'

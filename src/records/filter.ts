@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../errors.ts';
+import { Rating } from '../generated/prisma/enums.ts';
 import { decodeId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import { ValueReader } from '../value-reader.ts';
@@ -14,6 +15,7 @@ export interface RecordFilterInput {
   inboxId?: string | null | undefined;
   userMessage?: string | null | undefined;
   botMessage?: string | null | undefined;
+  rating?: Rating | null | undefined;
 }
 
 /** What is searched for. Dates are days in the organization's time zone, both included. */
@@ -24,6 +26,7 @@ export interface RecordFilter {
   inboxId: string | null;
   userMessage: string | null;
   botMessage: string | null;
+  rating: Rating | null;
 }
 
 /** Checks a filter. Throws `InvalidInputError` for dates in the wrong order and for a range over a year. */
@@ -48,6 +51,7 @@ export function readRecordFilter(input: RecordFilterInput, path: string[] = ['fi
     inboxId: id('Inbox', 'inboxId'),
     userMessage: reader.text([...path, 'userMessage'], input.userMessage, 200) || null,
     botMessage: reader.text([...path, 'botMessage'], input.botMessage, 200) || null,
+    rating: input.rating ?? null,
   };
   reader.finish();
   return filter;
@@ -68,5 +72,6 @@ export function storedFilter(stored: JsonObject): RecordFilter {
     inboxId: text('inboxId'),
     userMessage: text('userMessage'),
     botMessage: text('botMessage'),
+    rating: Object.values(Rating).find((rating) => rating === stored.rating) ?? null,
   };
 }

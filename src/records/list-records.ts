@@ -24,16 +24,22 @@ export const withinDays = (time: string, start: string, end: string) =>
   `${time} >= (${start}::date)::timestamp AT TIME ZONE o.time_zone AND ${time} < (${end}::date + 1)::timestamp AT TIME ZONE o.time_zone`;
 
 /** The reply that answers the question `m`. */
-export const answerOf = `LEFT JOIN LATERAL (
-  SELECT * FROM message r WHERE r.in_reply_to_id = m.id AND r.role = 'AGENT' AND r.status <> 'IN_PROGRESS'
-  ORDER BY r.position DESC LIMIT 1
-) a ON true`;
+export const answer = `SELECT * FROM message r WHERE r.in_reply_to_id = m.id AND r.role = 'AGENT' AND r.status <> 'IN_PROGRESS'
+  ORDER BY r.position DESC LIMIT 1`;
 
-/** `$1` the organization, `$2` and `$3` the days, `$4` the agent, `$5` the inbox, `$6` and `$7` what the texts contain. */
+/** Joins it as `a`. */
+export const answerOf = `LEFT JOIN LATERAL (${answer}) a ON true`;
+
+/**
+ * `$1` the organization, `$2` and `$3` the days, `$4` the agent, `$5` the inbox, `$6` and `$7` what the texts contain, `$8` the rating.
+ * Needs no answer that is joined: most questions are found without theirs.
+ */
 export const recordConditions = `m.organization_id = $1 AND m.role = 'USER' AND ${withinDays('m.created_at', '$2', '$3')}
   AND ($4::uuid IS NULL OR c.agent_id = $4) AND ($5::uuid IS NULL OR c.inbox_id = $5)
   AND ($6::text IS NULL OR EXISTS (SELECT FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' AND f.text ILIKE $6))
-  AND ($7::text IS NULL OR EXISTS (SELECT FROM fragment f WHERE f.message_id = a.id AND f.kind = 'TEXT' AND f.text ILIKE $7))`;
+  AND ($7::text IS NULL OR EXISTS (
+    SELECT FROM (${answer}) a JOIN fragment f ON f.message_id = a.id WHERE f.kind = 'TEXT' AND f.text ILIKE $7))
+  AND ($8::"Rating" IS NULL OR EXISTS (SELECT FROM (${answer}) a JOIN feedback b ON b.message_id = a.id WHERE b.rating = $8))`;
 
 const containing = (text: string | null) => text && `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 
@@ -46,6 +52,7 @@ export const recordValues = (organizationId: string, filter: RecordFilter) => [
   filter.inboxId,
   containing(filter.userMessage),
   containing(filter.botMessage),
+  filter.rating,
 ];
 
 /** A page of records, oldest question first. */
@@ -58,9 +65,9 @@ export async function listRecords(db: Queryable, query: RecordQuery): Promise<Qu
       FROM message m JOIN organization o ON o.id = m.organization_id
       JOIN conversation c ON c.organization_id = m.organization_id AND c.id = m.conversation_id ${answerOf}
       WHERE ${recordConditions}
-        AND ($8::timestamptz IS NULL OR (m.created_at, m.id) > ($8, $9::uuid))
-        AND ($10::timestamptz IS NULL OR (m.created_at, m.id) < ($10, $11::uuid))
-      ORDER BY m.created_at ${way}, m.id ${way} LIMIT $12`,
+        AND ($9::timestamptz IS NULL OR (m.created_at, m.id) > ($9, $10::uuid))
+        AND ($11::timestamptz IS NULL OR (m.created_at, m.id) < ($11, $12::uuid))
+      ORDER BY m.created_at ${way}, m.id ${way} LIMIT $13`,
     values: [
       ...recordValues(query.organizationId, query.filter),
       after?.createdAt ?? null,

@@ -29,7 +29,7 @@ const addMessage = `WITH message AS (
     VALUES ($1, $2, $3, $4, $5::"MessageRole", '{}', 'DONE', 1, $6, $7, $7) RETURNING id
   ) INSERT INTO fragment (message_id, index, kind, status, text, units) SELECT id, 0, 'TEXT', 'DONE', $8, length($8) FROM message`;
 
-/** Stores so many questions with answers, a second apart, quickly. Their texts begin with a number. */
+/** Stores so many questions with answers, a second apart, in one statement. Their texts begin with a number. No search finds them. */
 export async function addManyQuestions(pool: pg.Pool, organizationId: string, count: number): Promise<void> {
   const [{ id: conversationId } = { id: '' }] = (
     await pool.query<{ id: string }>(
@@ -38,8 +38,9 @@ export async function addManyQuestions(pool: pg.Pool, organizationId: string, co
       [organizationId, count * 2],
     )
   ).rows;
+  await pool.query('ALTER TABLE fragment DISABLE TRIGGER search_text_of_fragment');
   await pool.query(
-    `WITH numbers AS (SELECT n, gen_random_uuid() AS question, gen_random_uuid() AS answer FROM generate_series(0, $3 - 1) n),
+    `WITH numbers AS (SELECT n, ${risingId('2 * n')} AS question, ${risingId('2 * n + 1')} AS answer FROM generate_series(0, $3 - 1) n),
     asked AS (
       INSERT INTO message (id, conversation_id, organization_id, position, role, author, status, created_version, created_at, completed_at)
       SELECT question, $2, $1, 2 * n, 'USER', '{}', 'DONE', 1, timestamptz '2026-01-01' + n * interval '1 second', now() FROM numbers
@@ -48,8 +49,12 @@ export async function addManyQuestions(pool: pg.Pool, organizationId: string, co
       SELECT answer, $2, $1, 2 * n + 1, 'AGENT', '{}', 'DONE', 1, question, timestamptz '2026-01-01' + n * interval '1 second', now() FROM numbers
     )
     INSERT INTO fragment (message_id, index, kind, status, text, units)
-    SELECT question, 0, 'TEXT'::"FragmentKind", 'DONE'::"FragmentStatus", '=' || n || ' plus what, "exactly"?', 0 FROM numbers
-    UNION ALL SELECT answer, 0, 'TEXT', 'DONE', n || E' plus nothing,\n and so on', 0 FROM numbers`,
+    SELECT message_id, 0, 'TEXT', 'DONE', text, 0 FROM numbers, LATERAL (
+      VALUES (question, '=' || n || ' plus what, "exactly"?'), (answer, n || E' plus nothing,\n and so on')) AS said(message_id, text)`,
     [organizationId, conversationId, count],
   );
+  await pool.query('ALTER TABLE fragment ENABLE TRIGGER search_text_of_fragment');
 }
+
+/** An id that is greater than those of lesser numbers, as ids made later are. */
+const risingId = (n: string) => `(lpad(to_hex(${n}), 12, '0') || '7' || substr(md5(random()::text), 1, 19))::uuid`;

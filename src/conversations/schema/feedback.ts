@@ -7,7 +7,7 @@ import { rateReply } from '../commands/rate.ts';
 import { MessageRef } from './message.ts';
 import { payload, withReply } from './payloads.ts';
 
-const RatingRef = builder.enumType('Rating', {
+export const RatingRef = builder.enumType('Rating', {
   description: 'Whether a reply was good.',
   values: { [Rating.UP]: { description: 'Good.' }, [Rating.DOWN]: { description: 'Not good.' } } as const,
 });

@@ -89,7 +89,7 @@ const StartExportInput = builder.inputType('StartExportInput', {
     format: t.field({ type: ExportFormatRef, required: true, description: 'In which format.' }),
     filter: t.field({
       type: RecordFilterRef,
-      description: 'Which of them; required but for `EVENTS`. Texts can be given only for `RECORDS`.',
+      description: 'Which of them; required but for `EVENTS`. Texts and a rating can be given only for `RECORDS`.',
     }),
     since: t.field({ type: 'EventPosition', description: 'For `EVENTS`: those after this place. Default: all.' }),
   }),

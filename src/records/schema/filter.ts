@@ -1,3 +1,4 @@
+import { RatingRef } from '../../conversations/schema/feedback.ts';
 import { builder } from '../../graphql/builder.ts';
 import { badUserInput } from '../../graphql/errors.ts';
 
@@ -28,5 +29,6 @@ export const RecordFilterRef = builder.inputType('RecordFilter', {
     inboxId: t.id({ description: 'The inbox of its conversation, `inbox_…`.' }),
     userMessage: t.string({ description: 'A text within the question, in upper or lower case. At most 200 bytes.' }),
     botMessage: t.string({ description: 'A text within the answer, in upper or lower case. At most 200 bytes.' }),
+    rating: t.field({ type: RatingRef, description: 'How the answer was rated last.' }),
   }),
 });
