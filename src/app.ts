@@ -25,6 +25,7 @@ import { LogEpoch } from './conversations/log/epoch.ts';
 import { ConversationSearch } from './conversations/lists/search.ts';
 import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
+import { readBusKey } from './bus/bus-key.ts';
 import { chooseBus } from './bus/choose.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
@@ -127,7 +128,8 @@ export async function startApp(
     );
     startup.step('Has an organization, an agent and a key');
 
-    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, logger });
+    const key = await readBusKey(pool);
+    const bus = await chooseBus({ eventsUrl: config.eventsUrl, databaseUrl: directUrl, key, logger });
     startup.onClose(() => bus.close());
     await bus.connect().catch((error: unknown) => {
       throw new StartupError(cannotReachBus(error));

@@ -33,7 +33,7 @@ export function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
 /** Refuses what names no bus. */
 export function checkEventsUrl(url: string, context: z.RefinementCtx): void {
   if (url === 'memory:') return;
-  if (!/^(rediss?|postgres(ql)?):\/\//.test(url)) context.addIssue('begins with none of the allowed schemes');
+  if (!/^(rediss?|nats|tls|postgres(ql)?):\/\//.test(url)) context.addIssue('begins with none of the allowed schemes');
   else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
 }
 

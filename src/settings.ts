@@ -76,9 +76,9 @@ export const environment = z.object({
     .optional()
     .register(about, {
       description:
-        'How events travel between servers: `redis://` or `rediss://` for Redis, `postgres://` for a database, `memory:` for ' +
-        'a single process. Unset: `DATABASE_DIRECT_URL`, or else the database.',
-      allowed: 'redis://…, rediss://…, postgres://… or memory:',
+        'How events travel between servers: `redis://` or `rediss://` for Redis, `nats://` or `tls://` for NATS, `postgres://` for ' +
+        'a database, `memory:` for a single process. Unset: `DATABASE_DIRECT_URL`, or else the database.',
+      allowed: 'redis://…, rediss://…, nats://…, tls://…, postgres://… or memory:',
       secret: true,
     }),
   BOOTSTRAP_API_KEY: z

@@ -1,17 +1,21 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
+import { connect } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Bus, Hint } from '../src/bus/hints.ts';
 import { chooseBus } from '../src/bus/choose.ts';
-import { inProcessBus } from '../src/bus/in-process.ts';
-import type { Listeners } from '../src/bus/listeners.ts';
+import { inProcessBus, type Member } from '../src/bus/in-process.ts';
+import { Channels } from '../src/bus/channels.ts';
+import { natsBus } from '../src/bus/nats.ts';
 import { postgresBus } from '../src/bus/postgres.ts';
 import { redisBus } from '../src/bus/redis.ts';
+import { ofConversation, ofOrganization } from '../src/bus/topics.ts';
 import { createLogger, type Logger } from '../src/logger.ts';
 import { useDatabase } from './harness/database.ts';
+import { findNats } from './harness/nats.ts';
 import { findRedis } from './harness/redis.ts';
 import { tcpProxy, type TcpProxy } from './harness/tcp-proxy.ts';
 
@@ -30,25 +34,38 @@ interface BusOptions {
 
 interface NetworkCarrier extends Carrier {
   url(): string;
-  /** Sends a raw payload on the channel. */
-  say(payload: string): Promise<void>;
-  /** Has the server cut every connection of the buses. */
-  cutAll(): Promise<void>;
-  /** How many connections of the buses the server has. */
-  countConnections(): Promise<number>;
+  /** The names of the channels. */
+  channels: Channels;
+  /** Sends a raw payload on a channel. */
+  say(channel: string, payload: string): Promise<void>;
+  /** Has the server cut every connection of the buses. Left out: it has no such command. */
+  cutAll?: () => Promise<void>;
+  /** How many connections of the buses the server has. Left out: it does not tell. */
+  countConnections?: () => Promise<number>;
 }
+
+/** A key of this run alone, since other runs may use the same Redis or NATS. */
+const KEY = randomUUID();
 
 const silent = createLogger({ level: 'silent' });
 const redis = await findRedis();
 const noRedis = 'skipped: REDIS_URL is unset, nothing answers on 127.0.0.1:6379, and there is no redis-server program';
 if (!redis) console.warn(`The event bus on Redis is ${noRedis}.`);
+const nats = await findNats();
+const noNats = 'skipped: NATS_URL is unset, nothing answers on 127.0.0.1:4222, and there is no nats-server program';
+if (!nats) console.warn(`The event bus on NATS is ${noNats}.`);
 
 describe('the event bus in one process', () => {
-  const group = new Set<Listeners>();
+  const group = new Set<Member>();
   keepsTheContract({ open: () => inProcessBus({ logger: silent, group }) });
 
   it('is chosen by memory:', async () => {
-    const bus = await chooseBus({ eventsUrl: 'memory:', databaseUrl: 'postgres://127.0.0.1:1/none', logger: silent });
+    const bus = await chooseBus({
+      eventsUrl: 'memory:',
+      databaseUrl: 'postgres://127.0.0.1:1/none',
+      key: KEY,
+      logger: silent,
+    });
     await bus.connect();
     expect(bus.isConnected()).toBe(true);
   });
@@ -67,10 +84,11 @@ describe('the event bus on PostgreSQL', () => {
 
   const carrier: NetworkCarrier = {
     url: () => database.url,
+    channels: new Channels(KEY, 128),
     open: ({ through, ...options } = {}) =>
-      postgresBus({ connectionString: through?.url ?? database.url, logger: silent, ...options }),
-    async say(payload) {
-      await admin.query(`SELECT pg_notify('parley', $1)`, [payload]);
+      postgresBus({ connectionString: through?.url ?? database.url, key: KEY, logger: silent, ...options }),
+    async say(channel, payload) {
+      await admin.query(`SELECT pg_notify($1, $2)`, [channel, payload]);
     },
     async cutAll() {
       await admin.query(`SELECT pg_terminate_backend(pid) ${ours}`);
@@ -86,7 +104,7 @@ describe('the event bus on PostgreSQL', () => {
 
 describe.skipIf(!redis)(`the event bus on Redis${redis ? '' : ` (${noRedis})`}`, () => {
   const url = redis?.url ?? '';
-  const channel = `parley-test:${randomUUID()}`;
+  const ours = `parley-test-${randomUUID()}`;
   const admin = new Redis(url, { lazyConnect: true });
 
   beforeAll(() => admin.connect());
@@ -99,19 +117,39 @@ describe.skipIf(!redis)(`the event bus on Redis${redis ? '' : ` (${noRedis})`}`,
     const list = String(await admin.client('LIST'));
     return list
       .split('\n')
-      .flatMap((line) => (line.includes(` name=${channel} `) ? [/\bid=(\d+)/.exec(line)?.[1] ?? ''] : []));
+      .flatMap((line) => (line.includes(` name=${ours} `) ? [/\bid=(\d+)/.exec(line)?.[1] ?? ''] : []));
   }
 
   const carrier: NetworkCarrier = {
     url: () => url,
-    open: ({ through, ...options } = {}) => redisBus({ url: through?.url ?? url, channel, logger: silent, ...options }),
-    async say(payload) {
-      await admin.publish(channel, payload);
+    channels: new Channels(KEY),
+    open: ({ through, ...options } = {}) =>
+      redisBus({ url: through?.url ?? url, key: KEY, name: ours, logger: silent, ...options }),
+    async say(channel, payload) {
+      await admin.publish(`parley:${channel}`, payload);
     },
     async cutAll() {
       for (const id of await clientIds()) await admin.client('KILL', 'ID', id);
     },
     countConnections: async () => (await clientIds()).length,
+  };
+  keepsTheContract(carrier);
+  survivesTheNetwork(carrier);
+});
+
+describe.skipIf(!nats)(`the event bus on NATS${nats ? '' : ` (${noNats})`}`, () => {
+  const url = nats?.url ?? '';
+  afterAll(() => nats?.release());
+
+  const carrier: NetworkCarrier = {
+    url: () => url,
+    channels: new Channels(KEY),
+    open: ({ through, ...options } = {}) => natsBus({ url: through?.url ?? url, key: KEY, logger: silent, ...options }),
+    async say(channel, payload) {
+      const admin = await connect({ servers: new URL(url).host });
+      admin.publish(`parley.${channel}`, payload);
+      await admin.drain();
+    },
   };
   keepsTheContract(carrier);
   survivesTheNetwork(carrier);
@@ -127,25 +165,77 @@ function keepsTheContract(carrier: Carrier): void {
       { kind: 'log', conversationId: 'conv_2', version: 0 },
       { kind: 'fragments', conversationId: 'conv_1', messageId: 'msg_2' },
       textHint({ text: 'Hello', offset: 3 }),
-      { kind: 'revoked', keyId: 'key_1' },
+      revoked,
     ];
     for (const hint of hints) a.bus.publish(hint);
     expect(a.heard).toEqual(hints);
     await Promise.all([b, c].map((server) => server.until(() => server.heard.length === hints.length)));
-    expect(b.heard).toEqual(hints);
-    expect(c.heard).toEqual(hints);
+    expect(b.heard.toSorted(byName)).toEqual(hints.toSorted(byName));
+    expect(c.heard.toSorted(byName)).toEqual(hints.toSorted(byName));
 
     b.bus.publish(logHint(8));
     await a.until(() => a.heard.length > hints.length);
     expect(a.heard).toEqual([...hints, logHint(8)]);
   });
 
-  it('keeps the order of a sender', async () => {
+  it('keeps the order of a sender within a conversation', async () => {
     const [a, b] = [await open(), await open()];
     const hints = Array.from({ length: 2_000 }, (_, i) => logHint(i, `conv_${i % 7}`));
     for (const hint of hints) a.bus.publish(hint);
     await b.until(() => b.heard.length >= hints.length);
-    expect(b.heard).toEqual(hints);
+    expect(b.heard.toSorted(byName)).toEqual(hints.toSorted(byName));
+  });
+
+  it('brings a hint to those who have joined one of its topics, until they leave', async () => {
+    const a = await open();
+    const bus = carrier.open();
+    onTestFinished(() => bus.close());
+    await bus.connect();
+    const b = listen(bus);
+    const ofAcme = ofOrganization('acme');
+    const [twice, again] = [bus.join(ofAcme), bus.join(ofAcme)];
+    await Promise.all([twice.joined, again.joined]);
+    const hint = (version: number): Hint => ({
+      kind: 'log',
+      conversationId: 'conv_of_acme',
+      organizationId: 'acme',
+      version,
+    });
+    a.bus.publish(hint(1));
+    await b.until(() => b.heard.length === 1);
+    twice.leave();
+    twice.leave();
+    a.bus.publish(hint(2));
+    await b.until(() => b.heard.length === 2);
+    again.leave();
+    a.bus.publish(hint(3));
+    a.bus.publish(revoked);
+    await b.until(() => b.heard.some(({ kind }) => kind === 'revoked'));
+    expect(b.heard.slice(0, 2)).toEqual([hint(1), hint(2)]);
+    expect(b.heard.at(-1)).toEqual(revoked);
+    expect(b.heard.length).toBeLessThanOrEqual(4);
+  });
+
+  it('has a joiner miss nothing of what is published once it has joined', async () => {
+    const [a, b] = [await open(), await open()];
+    for (let i = 0; i < 50; i += 1) {
+      const id = `conv_joined_${i}`;
+      const { joined: isJoined, leave } = b.bus.join(ofConversation(id));
+      await isJoined;
+      a.bus.publish(logHint(i, id));
+      await b.until(() => b.heard.some((hint) => nameOf(hint) === id));
+      leave();
+    }
+  });
+
+  it('brings a hint no further than it is meant to go', async () => {
+    const [a, b] = [await open(), await open()];
+    a.bus.publish(logHint(1), 'HERE');
+    a.bus.publish(logHint(2), 'ELSEWHERE');
+    a.bus.publish(logHint(3));
+    await b.until(() => b.heard.length === 2);
+    expect(a.heard).toEqual([logHint(1), logHint(3)]);
+    expect(b.heard).toEqual([logHint(2), logHint(3)]);
   });
 
   it('keeps text in order with what else happens to its conversation', async () => {
@@ -216,34 +306,32 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
     return proxy;
   }
 
-  it('ignores malformed messages on the channel', async () => {
+  it('ignores what is malformed, and what is not signed for its channel', async () => {
     const a = await open();
-    const good = { kind: 'log', conversationId: 'conv_1', version: 3 };
-    await carrier.say('not JSON');
-    await carrier.say('null');
-    await carrier.say(JSON.stringify({ hints: [good] }));
-    await carrier.say(JSON.stringify({ sender: 'x', hints: good }));
-    await carrier.say(
-      JSON.stringify({
-        sender: 'x',
-        hints: [
-          null,
-          'log',
-          { ...good, version: '3' },
-          { ...good, version: -1 },
-          { ...good, kind: 'of-the-future' },
-          { kind: 'text', conversationId: 'conv_1', messageId: 'msg_1', fragment: 0, offset: 0.5, text: '' },
-          { ...good, unknown: 'field' },
-        ],
-      }),
-    );
+    const { channels } = carrier;
+    const control = channels.of('control');
+    const good: Hint = { kind: 'log', conversationId: 'conv_1', version: 3 };
+    const payload = (hints: unknown) => JSON.stringify({ sender: 'x', hints });
+    const forged = new Channels('another key').sign(control, payload([good]));
+    const misplaced = channels.sign(channels.of(ofConversation('conv_2')), payload([good]));
+    for (const bad of ['', '{', payload([good]), forged, misplaced]) await carrier.say(control, bad);
+    const signed = ['', '{', '[]', 'null', '"text"', '{"sender":"x"}', payload(good), payload([null, 'log'])];
+    for (const bad of signed) await carrier.say(control, channels.sign(control, bad));
+    const hints = [
+      { ...good, version: '3' },
+      { ...good, version: -1 },
+      { ...good, kind: 'of-the-future' },
+      { kind: 'text', conversationId: 'conv_1', messageId: 'msg_1', fragment: 0, offset: 0.5, text: '' },
+      { ...good, unknown: 'field' },
+    ];
+    await carrier.say(control, channels.sign(control, payload(hints)));
     await a.until(() => a.heard.length > 0);
     expect(a.heard).toEqual([good]);
   });
 
-  it('comes back after the server cut its connection, and says so', async () => {
+  it.skipIf(!carrier.cutAll)('comes back after the server cut its connection, and says so', async () => {
     const [a, b] = [await open(), await open()];
-    await carrier.cutAll();
+    await carrier.cutAll?.();
     await Promise.all([a, b].map((server) => server.until(() => server.reconnects() === 1)));
     expect(a.bus.isConnected()).toBe(true);
     a.bus.publish(logHint(1));
@@ -272,12 +360,16 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
     proxy.cut();
     await vi.waitUntil(() => !a.bus.isConnected(), { interval: 1 });
     const text = 'x'.repeat(10_000);
+    await joinAll(
+      b.bus,
+      Array.from({ length: 2_000 }, (_, i) => `conv_${i}`),
+    );
     for (let i = 0; i < 2_000; i += 1) a.bus.publish(textHint({ text, offset: 0, conversationId: `conv_${i}` }));
     a.bus.publish(logHint(1));
     proxy.heal();
-    await b.until(() => b.heard.at(-1)?.kind === 'log');
+    const heardOf = (id: string) => b.heard.some((hint) => nameOf(hint) === id);
+    await b.until(() => heardOf('conv_1') && heardOf('conv_1999'));
     expect(joined(b.heard).length).toBeLessThanOrEqual(1_048_576);
-    expect(b.heard.filter((hint) => 'conversationId' in hint && hint.conversationId === 'conv_1999')).not.toEqual([]);
     expect(lines.map((line) => /"level":"(\w+)".*"msg":"([^"]*)"/.exec(line)?.slice(1))).toEqual([
       ['warn', 'the event bus is cut: readers fall back to polling'],
       ['info', 'the event bus is back'],
@@ -302,14 +394,30 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
     expect(stdout).toBe('closed');
   }, 10_000);
 
-  it('leaves no connection at the server', async () => {
+  it('hears what it joined while it was cut', async () => {
+    const proxy = await openProxy();
+    const a = await open({ through: proxy });
+    const b = await open();
+    proxy.cut();
+    await vi.waitUntil(() => !a.bus.isConnected(), { interval: 1 });
+    await a.bus.join(ofConversation('conv_joined_in_the_dark')).joined;
+    proxy.heal();
+    await a.until(() => a.reconnects() === 1);
+    b.bus.publish(logHint(1, 'conv_joined_in_the_dark'));
+    await a.until(() => a.heard.length === 1);
+  });
+
+  it.skipIf(!carrier.countConnections)('leaves no connection at the server', async () => {
     const bus = carrier.open();
     await bus.connect();
-    expect(await carrier.countConnections()).toBeGreaterThan(0);
+    expect(await carrier.countConnections?.()).toBeGreaterThan(0);
     await bus.close();
-    await vi.waitUntil(async () => (await carrier.countConnections()) === 0);
+    await vi.waitUntil(async () => (await carrier.countConnections?.()) === 0);
   });
 }
+
+/** The conversations that every server of a test has joined. */
+const CONVERSATIONS = Array.from({ length: 10 }, (_, i) => `conv_${i}`);
 
 /** Opens connected servers that are closed after each test. */
 function opener(carrier: Carrier) {
@@ -319,8 +427,13 @@ function opener(carrier: Carrier) {
     const bus = carrier.open(options);
     buses.push(bus);
     await bus.connect();
+    await joinAll(bus, CONVERSATIONS);
     return { bus, ...listen(bus) };
   };
+}
+
+async function joinAll(bus: Bus, conversations: string[]): Promise<void> {
+  await Promise.all(conversations.map((id) => bus.join(ofConversation(id)).joined));
 }
 
 function listen(bus: Bus) {
@@ -351,6 +464,17 @@ function listen(bus: Bus) {
       check();
     });
   return { heard, reconnects: () => reconnects, until };
+}
+
+const revoked: Hint = { kind: 'revoked', keyId: 'key_1' };
+
+/** What a hint is about: hints about different things may overtake each other. */
+function nameOf(hint: Hint): string {
+  return hint.kind === 'revoked' ? hint.keyId : hint.conversationId;
+}
+
+function byName(a: Hint, b: Hint): number {
+  return nameOf(a).localeCompare(nameOf(b));
 }
 
 function logHint(version: number, conversationId = 'conv_1'): Hint {

@@ -73,7 +73,7 @@ describe('settings', () => {
     expect(faults(env)).toEqual([
       'PORT is "65536"; allowed: a whole number from 0 to 65535',
       'DATABASE_URL does not begin with postgres:// or postgresql://; allowed: postgres://user:password@host:port/database, with special characters percent-encoded',
-      'EVENTS_URL begins with none of the allowed schemes; allowed: redis://…, rediss://…, postgres://… or memory:',
+      'EVENTS_URL begins with none of the allowed schemes; allowed: redis://…, rediss://…, nats://…, tls://…, postgres://… or memory:',
       'BOOTSTRAP_API_KEY is too short; allowed: at least 16 printable ASCII characters without spaces',
       'LEASE_SECONDS is "0"; allowed: a whole number from 1 to 300',
       'DATABASE_POOL_SIZE is "many"; allowed: a whole number from 1 to 100',

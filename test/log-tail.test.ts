@@ -36,6 +36,12 @@ async function holdOpen(url: string): Promise<() => Promise<void>> {
   };
 }
 
+/** The row id of the only organization. */
+async function organizationOf(pool: pg.Pool): Promise<string> {
+  const { rows } = await pool.query<{ id: string }>('SELECT id FROM organization');
+  return rows[0]?.id ?? '';
+}
+
 describe('live lists', () => {
   const { server, idle } = useScriptedServer();
   beforeEach(() => {
@@ -48,11 +54,12 @@ describe('live lists', () => {
 
   test('are told of everything once, and wait for no open transaction of anybody', async () => {
     const { pool } = server.services;
+    const organizationId = await organizationOf(pool);
     const conversations = await Promise.all(['slow', 'quick'].map(() => idle()));
     const [slow, quick] = conversations.map(({ id }) => decodeId('Conversation', id));
     const tail = new LogTail(pool, server.services.bus, createLogger({ level: 'silent' }));
     const told: { conversationId: string; version: number }[] = [];
-    const leave = await tail.subscribe((changes) => {
+    const leave = await tail.subscribe(organizationId, (changes) => {
       for (const { conversationId, version } of changes) told.push({ conversationId, version });
     });
     const letGo = await Promise.all([server.databaseUrl, other.url].map(holdOpen));
@@ -79,10 +86,13 @@ describe('live lists', () => {
     'are told again what a failed statement kept from them (%s)',
     async (failing) => {
       const { pool, bus } = server.services;
+      const organizationId = await organizationOf(pool);
       const { id } = await idle();
       const tail = new LogTail(failingOnce(pool, failing), bus, createLogger({ level: 'silent' }));
       const told: number[] = [];
-      const leave = await tail.subscribe((changes) => told.push(...changes.map(({ version }) => version)));
+      const leave = await tail.subscribe(organizationId, (changes) =>
+        told.push(...changes.map(({ version }) => version)),
+      );
       await send(server, { conversationId: id, content: { text: 'Hello' }, action: 'NONE' });
       await tail.look();
       expect(told).toEqual([]);

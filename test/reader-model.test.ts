@@ -20,7 +20,7 @@ import { settleReply } from '../src/conversations/log/settle.ts';
 import { conversationStream, eventsOf } from '../src/conversations/stream/stream.ts';
 import { updateConversation } from '../src/conversations/commands/update.ts';
 import { inTransaction } from '../src/db.ts';
-import type { Bus, Hint, HintListener } from '../src/bus/hints.ts';
+import type { Bus, Hint, HintListener, Reach } from '../src/bus/hints.ts';
 import { Checkpoints } from '../src/generation/checkpoints.ts';
 import { Run } from '../src/generation/run.ts';
 import type { Services } from '../src/graphql/context.ts';
@@ -79,26 +79,35 @@ class Line {
 }
 
 /** A bus that loses, repeats and reorders, on a line of its own for each listener. */
-class UnreliableBus implements Bus {
-  readonly lines: Line[] = [];
+class UnreliableBus {
+  readonly lines: (Line & { server: number })[] = [];
   /** How far the text of each fragment has been told. */
   private readonly told = new Map<string, number>();
-  connect = () => Promise.resolve();
-  close = () => Promise.resolve();
-  isConnected = () => true;
 
-  subscribe(listener: HintListener): () => void {
-    this.lines.push(new Line(listener));
-    return () => undefined;
+  /** The bus as one of the servers has it. */
+  of(server: number): Bus {
+    return {
+      connect: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+      isConnected: () => true,
+      join: () => ({ joined: Promise.resolve(), leave: () => undefined }),
+      subscribe: (listener) => {
+        this.lines.push(Object.assign(new Line(listener), { server }));
+        return () => undefined;
+      },
+      publish: (hint, reach = 'EVERYWHERE') => this.publish(hint, server, reach),
+    };
   }
 
-  publish(hint: Hint): void {
+  private publish(hint: Hint, server: number, reach: Reach): void {
     if (hint.kind === 'text') {
       const fragment = `${hint.messageId} ${hint.fragment}`;
       if (hint.offset < (this.told.get(fragment) ?? 0)) throw new Error('an offset on the bus went back');
       this.told.set(fragment, hint.offset + hint.text.length);
     }
-    for (const line of this.lines) line.put(hint);
+    for (const line of this.lines) {
+      if (reach === 'EVERYWHERE' || (reach === 'HERE') === (line.server === server)) line.put(hint);
+    }
   }
 
   /** Lets all arrive everywhere. */
@@ -285,11 +294,11 @@ class World {
 
   private constructor(uuid: string, { pool = server.services.pool, polls = true }: WorldOptions) {
     this.uuid = uuid;
-    this.feeds = [0, 1].map(() => new FeedRegistry(pool, this.bus, logger));
+    this.feeds = [0, 1].map((of) => new FeedRegistry(pool, this.bus.of(of), logger));
     if (!polls) for (const feedRegistry of this.feeds) feedRegistry.poll = () => Promise.resolve();
     this.checkpoints = new Checkpoints({
       pool: server.services.pool,
-      bus: this.bus,
+      bus: this.bus.of(0),
       lease,
       logger,
       feedRegistry: this.feeds[0],
@@ -297,12 +306,13 @@ class World {
     const runner = {
       start: (reply: { conversationId: string; replyId: string }) => {
         this.run = new Run(reply);
+        this.checkpoints.begin(this.run);
         this.open = false;
       },
       running: () => null,
       suspend: () => Promise.resolve(() => undefined),
     };
-    this.services = { ...server.services, bus: this.bus, runner };
+    this.services = { ...server.services, bus: this.bus.of(0), runner };
   }
 
   static async create(options: WorldOptions = {}): Promise<World> {
@@ -374,10 +384,10 @@ class World {
       await this.checkpoints.flush(run);
     } else this.zombies.push(run);
     const { conversationId, replyId } = run;
-    const version = await inTransaction(server.services.pool, (db) =>
+    const reached = await inTransaction(server.services.pool, (db) =>
       settleReply(db, { conversationId, replyId, actor: { kind: 'SYSTEM' } }, { status: how }),
     );
-    if (version !== null) this.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+    if (reached) this.services.bus.publish({ kind: 'log', conversationId, ...reached, settled: replyId });
     this.run = null;
   }
 
@@ -477,8 +487,7 @@ class World {
 
   private take(run: Run, part: ReplyPart): void {
     run.take(part);
-    const { conversationId, replyId: messageId } = run;
-    for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text });
+    this.checkpoints.publish(run);
   }
 
   /** What whoever gave the command knows at its cursor: the running reply, from its beginning. */
@@ -511,7 +520,7 @@ const step = <T>(name: string, values: fc.Arbitrary<T>, act: (world: World, valu
 
 const nothing = fc.constant(null);
 const number = fc.nat(99);
-const line = fc.nat(1);
+const line = fc.nat(2);
 const words = fc.constantFrom(
   'Well',
   ', ',
@@ -740,7 +749,7 @@ describe('a feed', () => {
 
   test('that no hint ever reaches looks by itself from time to time', async () => {
     vi.useFakeTimers({ toFake: ['setInterval'] });
-    const feedRegistry = new FeedRegistry(server.services.pool, new UnreliableBus(), logger);
+    const feedRegistry = new FeedRegistry(server.services.pool, new UnreliableBus().of(0), logger);
     try {
       const { uuid, note } = await conversationOf(1);
       const held = await feedRegistry.acquire(uuid);
@@ -1074,8 +1083,7 @@ describe('the owner of a reply', () => {
   /** Says it as a runner does, and tells what the others are told. */
   function speaker(options: { lease?: { isHeld(): boolean }; pool?: pg.Pool } = {}) {
     const told: Hint[] = [];
-    const bus = new UnreliableBus();
-    bus.publish = (hint) => void told.push(hint);
+    const bus: Bus = { ...new UnreliableBus().of(0), publish: (hint) => void told.push(hint) };
     const checkpoints = new Checkpoints({ pool: server.services.pool, lease, ...options, bus, logger });
     const say = (part: ReplyPart) => {
       if (run.take(part) === 'now') checkpoints.add(run, 'now');

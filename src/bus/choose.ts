@@ -2,9 +2,11 @@ import type { Logger } from '../logger.ts';
 import type { Bus } from './hints.ts';
 
 export interface BusChoice {
-  /** `memory:`, `redis://…`, `rediss://…` or `postgres://…`; unset means PostgreSQL at `databaseUrl`. */
+  /** `memory:`, `redis://…`, `rediss://…`, `nats://…`, `tls://…` or `postgres://…`; unset means PostgreSQL at `databaseUrl`. */
   eventsUrl: string | undefined;
   databaseUrl: string;
+  /** See `readBusKey`. */
+  key: string;
   logger: Logger;
 }
 
@@ -12,7 +14,7 @@ export interface BusChoice {
  * The bus for these settings, not connected yet. Loads only the adapter in use. A new bus is a file like `redis.ts`, which gives
  * `linked-bus.ts` a `Link`, a case here, and a line in the contract suite.
  */
-export async function chooseBus({ eventsUrl, databaseUrl, logger }: BusChoice): Promise<Bus> {
+export async function chooseBus({ eventsUrl, databaseUrl, key, logger }: BusChoice): Promise<Bus> {
   const url = eventsUrl ?? databaseUrl;
   const scheme = url.slice(0, url.indexOf(':'));
   switch (scheme) {
@@ -23,11 +25,16 @@ export async function chooseBus({ eventsUrl, databaseUrl, logger }: BusChoice): 
     case 'redis':
     case 'rediss': {
       const { redisBus } = await import('./redis.ts');
-      return redisBus({ url, logger });
+      return redisBus({ url, key, logger });
+    }
+    case 'nats':
+    case 'tls': {
+      const { natsBus } = await import('./nats.ts');
+      return natsBus({ url, key, logger });
     }
     default: {
       const { postgresBus } = await import('./postgres.ts');
-      return postgresBus({ connectionString: url, logger });
+      return postgresBus({ connectionString: url, key, logger });
     }
   }
 }

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '../logger.ts';
 import { retry } from '../retry.ts';
-import type { Bus } from './hints.ts';
-import { Listeners } from './listeners.ts';
+import { type Channels, SIGNATURE_LENGTH } from './channels.ts';
 import { HintBuffer } from './hint-buffer.ts';
+import type { Bus, Hint } from './hints.ts';
+import { Listeners } from './listeners.ts';
+import { Memberships } from './memberships.ts';
+import { topicsOf } from './topics.ts';
 import { decodeHints, encodeHints } from './wire.ts';
 
 /**
@@ -13,31 +16,39 @@ import { decodeHints, encodeHints } from './wire.ts';
  */
 export interface Link {
   /** Sends in order. Rejects if some payloads may not have been sent. */
-  send(payloads: string[]): Promise<void>;
+  send(messages: Message[]): Promise<void>;
+  /** Resolves once what others send on a channel arrives. Calls of `listen` and `ignore` take effect in their order. */
+  listen(channel: string): Promise<void>;
+  ignore(channel: string): Promise<void>;
   /** Rejects if the other side no longer answers. */
   probe(): Promise<void>;
   /** Resolves when everything is closed, also after the link was lost. Never rejects. */
   close(): Promise<void>;
 }
 
+/** A payload and the name of its channel. */
+export interface Message {
+  channel: string;
+  payload: string;
+}
+
 export interface LinkEvents {
-  onPayload: (payload: string) => void;
+  onMessage: (message: Message) => void;
   /** Reports that the link is broken. May be called more than once. */
   onLost: (reason: Error) => void;
 }
 
 export interface LinkedBusOptions {
   logger: Logger;
-  /** Opens a link on which hints of others already arrive. If that fails, closes everything and rejects. */
-  open: (events: LinkEvents) => Promise<Link>;
+  channels: Channels;
+  /** Opens a link that listens to these channels already. If that fails, closes everything and rejects. */
+  open: (events: LinkEvents, channels: string[]) => Promise<Link>;
   /** The largest payload, in bytes of UTF-8. */
   payloadBytes: number;
   /** How often a silent link is probed, in milliseconds. */
   probeEveryMs?: number | undefined;
 }
 
-const BATCH_MS = 20;
-const FLUSH_BYTES = 7_500;
 const WAITING_BYTES = 1_048_576;
 const PROBE_EVERY_MS = 10_000;
 const FIRST_RETRY_MS = 100;
@@ -57,16 +68,22 @@ type State =
  * A bus over one link, which is reopened whenever it is lost. Hints published meanwhile wait for the next link, up to about
  * 1 MiB. Hints being sent when the link broke are dropped.
  */
-export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVERY_MS }: LinkedBusOptions): Bus {
+export function linkedBus(options: LinkedBusOptions): Bus {
+  const { logger, open, channels, payloadBytes, probeEveryMs = PROBE_EVERY_MS } = options;
   const sender = randomBytes(9).toString('base64url');
   const listeners = new Listeners(logger);
   const outbox = new HintBuffer(WAITING_BYTES);
+  const memberships = new Memberships<string>();
   const end = new AbortController();
   let state: State = { is: 'closed' };
   let sending: Promise<void> | undefined;
-  let flushTimer: NodeJS.Timeout | undefined;
+  let flushing = false;
   let inTrouble = false;
   let closing: Promise<void> | undefined;
+
+  // Hints that all servers hear.
+  const control = channels.of('control');
+  void memberships.add(control, { begin: () => Promise.resolve(), end: () => undefined });
 
   const isOpen = (link: Link) => state.is === 'open' && state.link === link;
 
@@ -79,14 +96,29 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   async function openLink(): Promise<void> {
     const arrived: { link?: Link } = {};
     let early: Error | undefined;
-    const opened = await open({
-      onPayload: (payload) => {
-        for (const hint of decodeHints(sender, payload)) listeners.hint(hint);
+    const wanted = memberships.all();
+    const opened = await open(
+      {
+        onMessage: ({ channel, payload }) => {
+          const verified = channels.verified(channel, payload);
+          if (verified === null) return;
+          for (const hint of decodeHints(sender, verified)) listeners.hint(hint);
+        },
+        onLost: (reason) => {
+          if (arrived.link) lose(arrived.link, reason);
+          else early = reason;
+        },
       },
-      onLost: (reason) => {
-        if (arrived.link) lose(arrived.link, reason);
-        else early = reason;
-      },
+      wanted,
+    );
+    const known = new Set(wanted);
+    await Promise.all(
+      memberships
+        .all()
+        .filter((channel) => !known.has(channel))
+        .map((channel) => opened.listen(channel)),
+    ).catch((error: unknown) => {
+      early ??= error instanceof Error ? error : new Error('the event bus does not listen', { cause: error });
     });
     if (early || end.signal.aborted) {
       await opened.close();
@@ -114,8 +146,6 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
   function lose(lost: Link, reason: unknown): void {
     if (state.is !== 'open' || state.link !== lost || end.signal.aborted) return;
     clearTimeout(state.probing);
-    clearTimeout(flushTimer);
-    flushTimer = undefined;
     complain(reason, 'the event bus is cut: readers fall back to polling');
     state = { is: 'waiting', reopened: reopen(lost) };
   }
@@ -140,19 +170,21 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
     }
   }
 
+  /** Sends what was published in this step of the program, unless a send is under way, whose end sends it. */
   function flushSoon(): void {
-    if (state.is !== 'open' || sending || end.signal.aborted || outbox.size === 0) return;
-    if (outbox.size >= FLUSH_BYTES) flush();
-    else flushTimer ??= setTimeout(flush, BATCH_MS);
+    if (state.is !== 'open' || sending || flushing || outbox.size === 0) return;
+    flushing = true;
+    queueMicrotask(() => {
+      flushing = false;
+      flush();
+    });
   }
 
   function flush(): void {
-    clearTimeout(flushTimer);
-    flushTimer = undefined;
     if (state.is !== 'open' || sending || outbox.size === 0) return;
     const { link } = state;
     sending = link
-      .send(encodeHints(sender, outbox.take(), payloadBytes))
+      .send(signed(outbox.take()))
       .then(
         () => {
           if (isOpen(link)) inTrouble = false;
@@ -165,6 +197,37 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
         sending = undefined;
         flushSoon();
       });
+  }
+
+  /** The hints, in order, as signed payloads of the channels that they go to. */
+  function signed(hints: readonly Hint[]): Message[] {
+    const byChannel = new Map<string, Hint[]>();
+    for (const hint of hints) {
+      for (const channel of new Set(topicsOf(hint).map((topic) => channels.of(topic)))) {
+        const others = byChannel.get(channel);
+        if (others) others.push(hint);
+        else byChannel.set(channel, [hint]);
+      }
+    }
+    return [...byChannel].flatMap(([channel, own]) =>
+      encodeHints(sender, own, payloadBytes - SIGNATURE_LENGTH).map((payload) => ({
+        channel,
+        payload: channels.sign(channel, payload),
+      })),
+    );
+  }
+
+  function listen(channel: string): Promise<void> {
+    if (state.is !== 'open') return Promise.resolve();
+    const { link } = state;
+    // Another link listens to all that is joined, and its readers are told that they have missed something.
+    return link.listen(channel).catch((error: unknown) => lose(link, error));
+  }
+
+  function ignore(channel: string): void {
+    if (state.is !== 'open') return;
+    const { link } = state;
+    link.ignore(channel).catch((error: unknown) => lose(link, error));
   }
 
   async function shutDown(): Promise<void> {
@@ -194,11 +257,15 @@ export function linkedBus({ logger, open, payloadBytes, probeEveryMs = PROBE_EVE
       }
       if (state.is === 'opening') await state.opened;
     },
-    publish(hint) {
-      listeners.hint(hint);
-      if (end.signal.aborted) return;
+    publish(hint, reach = 'EVERYWHERE') {
+      if (reach !== 'ELSEWHERE') listeners.hint(hint);
+      if (reach === 'HERE' || end.signal.aborted) return;
       if (!outbox.add(hint)) complain(undefined, 'too many hints wait to be sent: the oldest are dropped');
       flushSoon();
+    },
+    join(topic) {
+      const channel = channels.of(topic);
+      return memberships.add(channel, { begin: () => listen(channel), end: () => ignore(channel) });
     },
     subscribe: (listener) => listeners.add(listener),
     isConnected: () => state.is === 'open',

@@ -1,12 +1,15 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Logger } from '../logger.ts';
+import { Channels } from './channels.ts';
 import type { Bus } from './hints.ts';
 import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface PostgresBusOptions {
   /** Must be a direct connection: LISTEN does not work through a transaction pooler. */
   connectionString: string;
+  /** What names of channels and signatures are made with. The same on all servers of an installation. */
+  key: string;
   logger: Logger;
   /** How often a silent connection is probed, in milliseconds. Default 10,000. */
   probeEveryMs?: number;
@@ -17,7 +20,8 @@ export interface PostgresBusOptions {
 /** PostgreSQL refuses payloads of 8,000 bytes or more. */
 const PAYLOAD_BYTES = 7_999;
 
-const CHANNEL = 'parley';
+/** How many channels all conversations and organizations share: each server session keeps a list of those it listens to. */
+const PLACES = 128;
 
 /** The name of the connection in `pg_stat_activity`. */
 const APPLICATION_NAME = 'parley-events';
@@ -26,16 +30,23 @@ const APPLICATION_NAME = 'parley-events';
  * A bus on LISTEN/NOTIFY of one database. It has a connection of its own for both directions, so that sending keeps its order
  * and neither direction waits for the pool.
  */
-export function postgresBus({ connectionString, logger, probeEveryMs, timeLimitMs = 5_000 }: PostgresBusOptions): Bus {
+export function postgresBus(options: PostgresBusOptions): Bus {
+  const { connectionString, key, logger, probeEveryMs, timeLimitMs = 5_000 } = options;
   return linkedBus({
     logger,
+    channels: new Channels(key, PLACES),
     payloadBytes: PAYLOAD_BYTES,
     probeEveryMs,
-    open: (events) => openLink(connectionString, timeLimitMs, events),
+    open: (events, channels) => openLink(connectionString, timeLimitMs, events, channels),
   });
 }
 
-async function openLink(connectionString: string, timeLimitMs: number, events: LinkEvents): Promise<Link> {
+async function openLink(
+  connectionString: string,
+  timeLimitMs: number,
+  events: LinkEvents,
+  channels: string[],
+): Promise<Link> {
   const socket = new Socket();
   const client = new pg.Client({
     connectionString,
@@ -55,24 +66,34 @@ async function openLink(connectionString: string, timeLimitMs: number, events: L
   client.on('end', () => {
     events.onLost(new Error('the connection to PostgreSQL has ended'));
   });
-  client.on('notification', ({ payload }) => {
-    if (payload) events.onPayload(payload);
+  client.on('notification', ({ channel, payload }) => {
+    if (payload) events.onMessage({ channel, payload });
   });
   try {
     await client.connect();
-    await client.query(`LISTEN ${CHANNEL}`);
+    if (channels.length > 0) await client.query(channels.map((channel) => `LISTEN "${channel}"`).join('; '));
   } catch (error) {
     await close();
     throw error;
   }
+  let last = Promise.resolve();
+  /** One statement at a time, in the order of the calls. */
+  const query = (statement: pg.QueryConfig | string): Promise<void> => {
+    const done = last.then(async () => void (await client.query(statement)));
+    last = done.catch(() => undefined);
+    return done;
+  };
   return {
-    async send(payloads) {
-      // PostgreSQL merges identical payloads of one transaction, which is harmless for hints.
-      await client.query('SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload', [CHANNEL, payloads]);
-    },
-    async probe() {
-      await client.query('SELECT 1');
-    },
+    // PostgreSQL merges identical payloads of one transaction, which is harmless for hints.
+    send: (messages) =>
+      query({
+        name: 'send-hints',
+        text: 'SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS message (channel, payload)',
+        values: [messages.map(({ channel }) => channel), messages.map(({ payload }) => payload)],
+      }),
+    listen: (channel) => query(`LISTEN "${channel}"`),
+    ignore: (channel) => query(`UNLISTEN "${channel}"`),
+    probe: () => query('SELECT 1'),
     close,
   };
 }

@@ -1,13 +1,16 @@
 import { Redis } from 'ioredis';
 import type { Logger } from '../logger.ts';
+import { Channels } from './channels.ts';
 import type { Bus } from './hints.ts';
 import { type Link, type LinkEvents, linkedBus } from './linked-bus.ts';
 
 export interface RedisBusOptions {
   /** `redis://` or `rediss://`, with user, password and database number as needed. */
   url: string;
-  /** Separates installations on one Redis. Default: `parley:` and the database number, which Pub/Sub itself ignores. */
-  channel?: string | undefined;
+  /** What names of channels and signatures are made with. The same on all servers of an installation. */
+  key: string;
+  /** The name of both connections in `CLIENT LIST`. Default: `parley-events`. */
+  name?: string;
   logger: Logger;
   /** How often a silent connection is probed, in milliseconds. Default 10,000. */
   probeEveryMs?: number;
@@ -21,18 +24,26 @@ const PAYLOAD_BYTES = 65_536;
 /** How long closing a connection may wait for the other side, which may have vanished, in milliseconds. */
 const DISCONNECT_MS = 500;
 
-/** A bus on Redis Pub/Sub. It has two connections of its own, because a subscribed one cannot publish. */
+/** What the names of channels begin with, so that an operator sees whose they are. */
+const PREFIX = 'parley:';
+
+/** A bus on Redis Pub/Sub, with a channel for each topic. It has two connections of its own, because a subscribed one cannot publish. */
 export function redisBus(options: RedisBusOptions): Bus {
-  const { url, channel = `parley:${new URL(url).pathname.slice(1) || '0'}`, timeLimitMs = 5_000 } = options;
+  const { url, key, name = 'parley-events', timeLimitMs = 5_000 } = options;
   return linkedBus({
     logger: options.logger,
+    channels: new Channels(key),
     payloadBytes: PAYLOAD_BYTES,
     probeEveryMs: options.probeEveryMs,
-    open: (events) => openLink(url, channel, timeLimitMs, events),
+    open: (events, channels) => openLink({ url, name, timeLimitMs }, events, channels),
   });
 }
 
-async function openLink(url: string, channel: string, timeLimitMs: number, events: LinkEvents): Promise<Link> {
+async function openLink(
+  { url, name, timeLimitMs }: { url: string; name: string; timeLimitMs: number },
+  events: LinkEvents,
+  channels: string[],
+): Promise<Link> {
   const publisher = new Redis(url, {
     lazyConnect: true,
     retryStrategy: null,
@@ -42,7 +53,7 @@ async function openLink(url: string, channel: string, timeLimitMs: number, event
     connectTimeout: timeLimitMs,
     commandTimeout: timeLimitMs,
     disconnectTimeout: DISCONNECT_MS,
-    connectionName: channel,
+    connectionName: name,
   });
   const subscriber = publisher.duplicate();
   const both = [publisher, subscriber];
@@ -60,19 +71,26 @@ async function openLink(url: string, channel: string, timeLimitMs: number, event
       events.onLost(reason ?? new Error('the connection to Redis has ended'));
     });
   }
-  subscriber.on('message', (_channel, payload) => {
-    events.onPayload(payload);
+  subscriber.on('message', (channel, payload) => {
+    events.onMessage({ channel: channel.slice(PREFIX.length), payload });
   });
   try {
     await Promise.all(both.map((connection) => connection.connect()));
-    await subscriber.subscribe(channel);
+    if (channels.length > 0) await subscriber.subscribe(...channels.map((channel) => PREFIX + channel));
   } catch (error) {
     await close();
     throw reason ?? error;
   }
   return {
-    async send(payloads) {
-      await Promise.all(payloads.map((payload) => publisher.publish(channel, payload)));
+    async send(messages) {
+      const sent = publisher.pipeline(messages.map(({ channel, payload }) => ['publish', PREFIX + channel, payload]));
+      for (const [error] of (await sent.exec()) ?? []) if (error) throw error;
+    },
+    async listen(channel) {
+      await subscriber.subscribe(PREFIX + channel);
+    },
+    async ignore(channel) {
+      await subscriber.unsubscribe(PREFIX + channel);
     },
     async probe() {
       await Promise.all(both.map((connection) => connection.ping()));

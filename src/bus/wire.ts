@@ -19,6 +19,7 @@ const hintSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('log'),
     conversationId: name,
+    organizationId: name.optional(),
     version: count,
     settled: name.optional(),
     moved: z.literal(true).optional(),
@@ -32,6 +33,8 @@ const hintSchema = z.discriminatedUnion('kind', [
     offset: count,
     text: z.string(),
   }),
+  z.object({ kind: z.literal('who-follows'), conversationId: name }),
+  z.object({ kind: z.literal('follows'), conversationId: name }),
   z.object({ kind: z.literal('who-is-there'), conversationId: name }),
   z.object({
     kind: z.literal('present'),

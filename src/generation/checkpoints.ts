@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import type { FragmentRow } from '../conversations/log/read.ts';
-import type { Bus } from '../bus/hints.ts';
+import type { Bus, Reach } from '../bus/hints.ts';
 import { UnavailableError } from '../errors.ts';
 import { STORE_MS } from '../text-timing.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
+import { RemoteFollowers } from './remote-followers.ts';
 import type { Run, Snapshot } from './run.ts';
 
 /** How long to wait before retrying a conversation that was locked, in milliseconds: at first, and at most. */
@@ -13,6 +14,9 @@ const LOCKED_MS = { first: 50, longest: 1000 };
 
 /** How long a flush waits for a locked conversation, in milliseconds. */
 const FLUSH_MS = 3000;
+
+/** A checkpoint that found nothing to store. */
+const NOTHING: Snapshot = { begun: [], ended: [], chunks: [] };
 
 /** Receives fragments that have begun, once they are committed, so that it need not read them. */
 export interface FragmentListener {
@@ -40,7 +44,11 @@ export class Checkpoints {
   private readonly lease: Pick<Lease, 'isHeld'>;
   private readonly logger: Logger;
   private readonly feedRegistry: FragmentListener | undefined;
+  private readonly remoteFollowers: RemoteFollowers;
+  private readonly runs = new Map<string, Run>();
   private readonly dirty = new Set<Run>();
+  /** Runs whose text other servers have begun to follow, and must read from its rows once. */
+  private readonly joined = new Set<Run>();
   /** Runs whose conversation is locked by others, and when to try again. */
   private readonly locked = new Map<Run, { wait: number; until: number }>();
   /** Since when there has been text that no statement has picked up. */
@@ -57,6 +65,18 @@ export class Checkpoints {
     this.lease = options.lease;
     this.logger = options.logger;
     this.feedRegistry = options.feedRegistry;
+    this.remoteFollowers = new RemoteFollowers(options.bus, (conversationId) => this.onFollowed(conversationId));
+  }
+
+  /** A run begins: learns whether other servers follow it, until the returned function is called. */
+  begin(run: Run): () => void {
+    this.runs.set(run.conversationId, run);
+    const end = this.remoteFollowers.begin(run.conversationId);
+    return () => {
+      end();
+      this.joined.delete(run);
+      if (this.runs.get(run.conversationId) === run) this.runs.delete(run.conversationId);
+    };
   }
 
   /** Publishes a run's new text, and stores it within the interval, or at once. */
@@ -84,24 +104,41 @@ export class Checkpoints {
 
   stop(): void {
     this.stopped = true;
+    this.remoteFollowers.close();
     this.disarm();
   }
 
-  private publish(run: Run): void {
+  /** Publishes a run's new text: to other servers only if one of them follows. */
+  publish(run: Run): void {
     if (run.fenced || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
-    for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text });
+    const reach = this.reachOf(run);
+    for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text }, reach);
+  }
+
+  private reachOf({ conversationId }: Run): Reach {
+    return this.remoteFollowers.follow(conversationId) ? 'EVERYWHERE' : 'HERE';
+  }
+
+  /** Text that was not sent to other servers is stored now, for them to read. */
+  private onFollowed(conversationId: string): void {
+    const run = this.runs.get(conversationId);
+    if (!run) return;
+    this.joined.add(run);
+    this.add(run, 'now');
   }
 
   /** Announces fragments whose rows were committed. */
   private tell(run: Run, { begun, ended }: Snapshot): void {
-    if (begun.length + ended.length === 0 || !this.lease.isHeld()) return;
+    if (!this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
+    if (this.joined.delete(run)) this.bus.publish({ kind: 'fragments', conversationId, messageId }, 'ELSEWHERE');
+    if (begun.length + ended.length === 0) return;
     this.feedRegistry?.onBegun(
       conversationId,
       begun.map(({ units: _units, ...row }) => ({ ...row, messageId })),
     );
-    this.bus.publish({ kind: 'fragments', conversationId, messageId });
+    this.bus.publish({ kind: 'fragments', conversationId, messageId }, this.reachOf(run));
   }
 
   private storeQuietly(): void {
@@ -124,8 +161,10 @@ export class Checkpoints {
   private async storeAll(): Promise<void> {
     const runs: Run[] = [];
     for (const run of this.dirty) {
-      if (run.fenced || !run.snapshot()) this.forget(run);
-      else if (this.lockedFor(run) <= 0) runs.push(run);
+      if (run.fenced || !run.snapshot()) {
+        if (!run.fenced) this.tell(run, NOTHING);
+        this.forget(run);
+      } else if (this.lockedFor(run) <= 0) runs.push(run);
     }
     this.waitingSince = null;
     if (runs.length === 0) return;

@@ -115,12 +115,12 @@ export class Recovery {
       const orphan = rows[0];
       if (!orphan) return null;
       const actor = { kind: 'SYSTEM', displayName: 'Recovery' } as const;
-      const version = await settleReply(db, { ...orphan, actor }, { status: 'ERROR', errorDetail: detail });
-      return version === null ? null : { ...orphan, version };
+      const reached = await settleReply(db, { ...orphan, actor }, { status: 'ERROR', errorDetail: detail });
+      return reached && { ...orphan, ...reached };
     });
     if (!settled) return false;
-    const { conversationId, replyId, version } = settled;
-    this.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+    const { conversationId, organizationId, replyId, version } = settled;
+    this.bus.publish({ kind: 'log', conversationId, organizationId, version, settled: replyId });
     return true;
   }
 }

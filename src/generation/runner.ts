@@ -123,6 +123,7 @@ export class Runner implements ReplyRunner, HintListener {
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
     let operation: RunningOperation | undefined;
+    const end = this.checkpoints.begin(run);
     try {
       // An outage of the database only delays the reply: no other server may end it while this one is alive.
       const loaded = await this.untilDone(run, 'load what to answer', () =>
@@ -155,6 +156,7 @@ export class Runner implements ReplyRunner, HintListener {
       logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
     } finally {
       operation?.end();
+      end();
     }
     await run.mayGoOn();
     const { usage, handoff } = run.draft;
@@ -169,18 +171,18 @@ export class Runner implements ReplyRunner, HintListener {
       throw new BadPartError('The agent asked for a phase that its present one does not lead to.');
     }
     const reply = { conversationId, replyId, actor };
-    const version = await this.untilDone(run, 'change the phase', () =>
+    const reached = await this.untilDone(run, 'change the phase', () =>
       steerReply(this.options.pool, reply, { phase: next }),
     );
     run.abort.signal.throwIfAborted();
-    if (version === null) run.fence();
-    else this.options.bus.publish({ kind: 'log', conversationId, version });
+    if (reached === null) run.fence();
+    else this.options.bus.publish({ kind: 'log', conversationId, ...reached });
     return next;
   }
 
   private async settle(run: Run, ending: Ending, actor: Author): Promise<void> {
     const { conversationId, replyId } = run;
-    const version = await this.untilDone(
+    const reached = await this.untilDone(
       run,
       'settle a reply',
       async () => {
@@ -189,9 +191,9 @@ export class Runner implements ReplyRunner, HintListener {
       },
       run.fencing,
     );
-    if (version === null) return;
+    if (reached === null) return;
     const moved = ending.handoff ? ({ moved: true } as const) : {};
-    this.options.bus.publish({ kind: 'log', conversationId, version, settled: replyId, ...moved });
+    this.options.bus.publish({ kind: 'log', conversationId, ...reached, settled: replyId, ...moved });
   }
 
   /** Retries until the database succeeds. Null if the run was given up meanwhile. */

@@ -6,12 +6,13 @@ import { tcpProxy } from './tcp-proxy.ts';
 const url = process.argv[2] ?? '';
 const proxy = await tcpProxy(url);
 const logger = createLogger({ level: 'silent' });
-const healthy = await chooseBus({ eventsUrl: url, databaseUrl: '', logger });
-const cut = await chooseBus({ eventsUrl: proxy.url, databaseUrl: '', logger });
+const healthy = await chooseBus({ eventsUrl: url, databaseUrl: '', key: 'closing', logger });
+const cut = await chooseBus({ eventsUrl: proxy.url, databaseUrl: '', key: 'closing', logger });
 await Promise.all([healthy.connect(), cut.connect()]);
 proxy.cut();
 while (cut.isConnected()) await new Promise(setImmediate);
 for (const bus of [healthy, cut]) {
+  bus.join('conversation:conv_closing');
   bus.publish({ kind: 'log', conversationId: 'conv_closing', version: 1 });
   await bus.close();
   bus.publish({ kind: 'log', conversationId: 'conv_closed', version: 1 });

@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
+import { freePort, startProgram } from './other-program.ts';
 
 export interface FoundRedis {
   url: string;
@@ -41,32 +38,6 @@ async function answers(url: string): Promise<boolean> {
 async function startRedis(): Promise<FoundRedis | undefined> {
   const port = await freePort();
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise<void>((resolve) => {
-    server.once('exit', () => resolve());
-    server.once('error', () => resolve());
-  });
-  const ready = (async () => {
-    for await (const line of createInterface(server.stdout)) if (line.includes('Ready to accept')) return true;
-    return false;
-  })();
-  if (!(await Promise.race([ready, ended.then(() => false)]))) return undefined;
-  server.stdout.resume();
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    async release() {
-      server.kill();
-      await ended;
-    },
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('not a TCP port');
-  return address.port;
+  const server = await startProgram('redis-server', args, /Ready to accept/);
+  return server && { url: `redis://127.0.0.1:${port}`, release: server.stop };
 }

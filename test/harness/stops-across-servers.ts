@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bus, Hint } from '../../src/bus/hints.ts';
+import { readBusKey } from '../../src/bus/bus-key.ts';
 import { chooseBus } from '../../src/bus/choose.ts';
 import { decodeId, newId } from '../../src/ids.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -77,7 +78,7 @@ export function testStopsAcrossServers(count: number): void {
   let bus: Bus;
   beforeAll(async () => {
     const logger = createLogger({ level: 'silent' });
-    bus = await chooseBus({ eventsUrl: undefined, databaseUrl, logger });
+    bus = await chooseBus({ eventsUrl: undefined, databaseUrl, key: await readBusKey(pool), logger });
     bus.subscribe({ onHint: (hint) => heard.push({ hint, at: performance.now() }), onReconnect: () => undefined });
     await bus.connect();
   });

@@ -55,7 +55,7 @@ export async function merge(services: ContactServices, merger: Merger): Promise<
     return rows;
   };
   const moved = await inTransaction(services.pool, move, { statementMs: LONG_STATEMENT_MS });
-  for (const conversation of moved) services.bus.publish({ kind: 'log', ...conversation, moved: true });
+  for (const conversation of moved) services.bus.publish({ kind: 'log', organizationId, ...conversation, moved: true });
 }
 
 /** Locks both, so that neither is merged or gets a conversation meanwhile. In the order of their ids, so that two merges never wait for each other. */

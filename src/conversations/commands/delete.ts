@@ -40,6 +40,7 @@ export async function deleteConversation(
   const { version, running } = await services.gate.run(conversationId, () =>
     inTransaction(services.pool, deletion, { statementMs: LONG_STATEMENT_MS }),
   );
-  services.bus.publish({ kind: 'log', conversationId, version, ...(running && { settled: running }), moved: true });
+  const settled = running && { settled: running };
+  services.bus.publish({ kind: 'log', conversationId, organizationId, version, ...settled, moved: true });
   return { conversationId };
 }

@@ -49,8 +49,7 @@ async function settleRunning(
       });
       if (rowCount === 0) throw new NotFoundError(['replyId']);
       const reply = { conversationId, replyId, actor: caller.actor };
-      const version = await settleReply(db, reply, { status: 'STOPPED' });
-      return version === null ? null : readRows(db, { conversationId, replyId });
+      return (await settleReply(db, reply, { status: 'STOPPED' })) && readRows(db, { conversationId, replyId });
     });
   } catch (error) {
     resume();
@@ -60,7 +59,7 @@ async function settleRunning(
     resume();
     return null;
   }
-  const { version } = rows.conversation;
-  services.bus.publish({ kind: 'log', conversationId, version, settled: replyId });
+  const { version, organizationId } = rows.conversation;
+  services.bus.publish({ kind: 'log', conversationId, organizationId, version, settled: replyId });
   return rows;
 }

@@ -62,7 +62,7 @@ export async function* conversationChanges(
   const found = filter.keyword?.trim() ? await search.queryOf(filter.keyword) : null;
   const waiting = new Waiting(lister);
   let wake = () => {};
-  const stop = await logTail.subscribe((changes, position) => {
+  const stop = await logTail.subscribe(organizationId, (changes, position) => {
     waiting.add(changes, position);
     wake();
   });

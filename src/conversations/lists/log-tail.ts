@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
 import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
+import { ofOrganization } from '../../bus/topics.ts';
 import type { EventType } from '../../generated/prisma/enums.ts';
 import type { Logger } from '../../logger.ts';
 import { outsideOperations } from '../../work-clock.ts';
@@ -76,14 +77,20 @@ export class LogTail implements HintListener {
     this.logger = logger;
   }
 
-  /** Reports all events committed from now on. Returns a function that stops it. */
-  async subscribe(listener: LogListener): Promise<() => void> {
+  /**
+   * Reports all events committed from now on; those of this organization, by row id, also as soon as other servers hint at them.
+   * Returns a function that stops it.
+   */
+  async subscribe(organizationId: string, listener: LogListener): Promise<() => void> {
+    const membership = this.bus.join(ofOrganization(organizationId));
     this.listeners.add(listener);
     try {
+      await membership.joined;
       await (this.position ??= outsideOperations(() => readEnd(this.pool)));
     } catch (error) {
       this.position = null;
       this.listeners.delete(listener);
+      membership.leave();
       throw error;
     }
     if (this.listeners.size > 0) {
@@ -91,6 +98,7 @@ export class LogTail implements HintListener {
       this.unsubscribe ??= this.bus.subscribe(this);
     }
     return () => {
+      membership.leave();
       this.listeners.delete(listener);
       if (this.listeners.size === 0) this.close();
     };

@@ -77,7 +77,7 @@ export async function* followOrganization(
 ): AsyncGenerator<OrganizationEvent, void, undefined> {
   let moved = true;
   let wake = () => {};
-  const stop = await logTail.subscribe((changes) => {
+  const stop = await logTail.subscribe(organizationId, (changes) => {
     if (!changes.some((change) => change.organizationId === organizationId)) return;
     moved = true;
     wake();
@@ -91,8 +91,8 @@ export async function* followOrganization(
     }, HINT_MS);
   };
   const ignoreHints = bus.subscribe({
-    onHint: ({ kind }) => {
-      if (kind === 'log') readSoon();
+    onHint: (hint) => {
+      if (hint.kind === 'log' && hint.organizationId === organizationId) readSoon();
     },
     onReconnect: readSoon,
   });

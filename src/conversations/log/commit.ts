@@ -230,7 +230,15 @@ async function answer(services: CommitServices, change: Target | Change, result:
     const { id: conversationId, version, runningReplyVersion } = rows.conversation;
     const [messageId, replyId] = [rows.message?.id ?? null, rows.reply?.id ?? null];
     const moved = moves(change) ? ({ moved: true } as const) : {};
-    services.bus.publish({ kind: 'log', conversationId, version, ...(settled && { settled }), ...moved });
+    const { organizationId } = rows.conversation;
+    services.bus.publish({
+      kind: 'log',
+      conversationId,
+      organizationId,
+      version,
+      ...(settled && { settled }),
+      ...moved,
+    });
     if (replyId && 'serverId' in change) services.runner.start({ conversationId, replyId });
     return { conversationId, version, runningReplyVersion, messageId, replyId, rows };
   }

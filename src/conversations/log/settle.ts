@@ -13,8 +13,14 @@ export interface Ending {
   handoff?: { id: string; reason: string | null } | undefined;
 }
 
+/** Where a conversation's log is after a change, with its organization's row id. */
+export interface Reached {
+  version: number;
+  organizationId: string;
+}
+
 /**
- * Ends a reply and merges its chunks into its fragments. Returns the new version, or null if the reply is no longer running;
+ * Ends a reply and merges its chunks into its fragments. Returns null if the reply is no longer running;
  * then nothing was written. Must run inside a transaction.
  *
  * There are two statements on purpose: the second one's snapshot is taken after the claim is released, so it sees every
@@ -24,8 +30,8 @@ export async function settleReply(
   db: Queryable,
   reply: { conversationId: string; replyId: string; actor: Author },
   ending: Ending,
-): Promise<number | null> {
-  const { rows } = await db.query<{ version: number; organizationId: string }>({
+): Promise<Reached | null> {
+  const { rows } = await db.query<Reached>({
     name: 'settle-release',
     text: releaseSql,
     values: [
@@ -41,7 +47,7 @@ export async function settleReply(
   const released = rows[0];
   if (!released) return null;
   await db.query({ name: 'settle-fold', text: foldSql, values: [reply.replyId] });
-  if (!ending.handoff) return released.version;
+  if (!ending.handoff) return released;
   const { conversationId, actor } = reply;
   const { id: handoffId, reason } = ending.handoff;
   const appended = await append(db, {
@@ -54,7 +60,7 @@ export async function settleReply(
     beginning: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
   });
   if (appended.outcome !== 'OK') throw new Error(`A conversation could not be handed off: ${appended.outcome}.`);
-  return appended.rows.conversation.version;
+  return { ...released, version: appended.rows.conversation.version };
 }
 
 const releaseSql = /* sql */ `

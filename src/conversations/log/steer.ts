@@ -3,17 +3,18 @@ import type pg from 'pg';
 import { inTransaction } from '../../db.ts';
 import { append } from './append.ts';
 import type { StatePatch } from '../model.ts';
+import type { Reached } from './settle.ts';
 import { transitions } from './transitions.ts';
 
 /**
- * Changes the state during a running reply, at its agent's request. Returns the conversation's version, or null if the
+ * Changes the state during a running reply, at its agent's request. Returns null if the
  * reply is no longer running; then nothing was written. Repeating it does nothing.
  */
 export async function steerReply(
   pool: pg.Pool,
   reply: { conversationId: string; replyId: string; actor: Author },
   state: StatePatch,
-): Promise<number | null> {
+): Promise<Reached | null> {
   const { conversationId, replyId, actor } = reply;
   return inTransaction(pool, async (db) => {
     const { rows } = await db.query<{ organizationId: string }>({
@@ -39,6 +40,6 @@ export async function steerReply(
         FROM conversation c WHERE c.id = $1 AND message.id = $2`,
       values: [conversationId, replyId],
     });
-    return appended.outcome === 'OK' ? appended.rows.conversation.version : null;
+    return appended.outcome === 'OK' ? { ...held, version: appended.rows.conversation.version } : null;
   });
 }

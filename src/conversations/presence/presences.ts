@@ -2,7 +2,8 @@ import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
 import { CONTACT, type Person } from '../../access/person.ts';
 import type { Audience } from '../../access/visibility.ts';
-import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
+import type { Bus, Hint, HintListener, Membership } from '../../bus/hints.ts';
+import { ofConversation } from '../../bus/topics.ts';
 import type { Logger } from '../../logger.ts';
 import { outsideOperations } from '../../work-clock.ts';
 import { type Presence, type PresenceTimes, Room, type RoomFacts } from './room.ts';
@@ -36,6 +37,7 @@ export class Presences implements HintListener {
   private readonly logger: Logger;
   private readonly times: PresencesTimes;
   private readonly rooms = new Map<string, Room>();
+  private readonly memberships = new Map<Room, Membership>();
   private readonly here = new Map<string, Map<string, Here>>();
   private readonly typed = new LRUCache<string, { typing: boolean; at: number }>({ max: MOST_TYPING });
   private readonly unsubscribe: () => void;
@@ -53,6 +55,7 @@ export class Presences implements HintListener {
   /** Somebody follows a conversation, until the returned function is called. */
   enter(conversationId: string, person: Person | null): () => void {
     if (!person) return () => undefined;
+    const membership = this.bus.join(ofConversation(conversationId));
     const people = this.here.get(conversationId) ?? new Map<string, Here>();
     this.here.set(conversationId, people);
     const here = people.get(person.id) ?? { person, streams: 0 };
@@ -60,6 +63,7 @@ export class Presences implements HintListener {
     here.streams += 1;
     if (here.streams === 1) this.tell(conversationId, person);
     return () => {
+      membership.leave();
       here.streams -= 1;
       if (here.streams > 0) return;
       people.delete(person.id);
@@ -148,12 +152,16 @@ export class Presences implements HintListener {
     this.rooms.set(conversationId, room);
     this.timer ??= outsideOperations(() => setInterval(() => this.ask(), this.times.askMs));
     void outsideOperations(() => this.look([room]));
-    this.bus.publish({ kind: 'who-is-there', conversationId });
+    const membership = this.bus.join(ofConversation(conversationId));
+    this.memberships.set(room, membership);
+    void membership.joined.then(() => this.bus.publish({ kind: 'who-is-there', conversationId }));
     return room;
   }
 
   private shut(room: Room): void {
     room.close();
+    this.memberships.get(room)?.leave();
+    this.memberships.delete(room);
     if (this.rooms.get(room.conversationId) === room) this.rooms.delete(room.conversationId);
     if (this.rooms.size > 0 || !this.timer) return;
     clearInterval(this.timer);

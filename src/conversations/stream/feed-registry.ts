@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { outsideOperations } from '../../work-clock.ts';
-import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
+import type { Bus, Hint, HintListener, Membership } from '../../bus/hints.ts';
+import { ofConversation } from '../../bus/topics.ts';
 import type { Logger } from '../../logger.ts';
 import { POLL_MS } from '../../text-timing.ts';
 import { Feed } from './feed.ts';
@@ -9,6 +10,7 @@ import { type FragmentRow, readVersions } from '../log/read.ts';
 
 interface Entry {
   feed: Feed;
+  membership: Membership;
   readers: number;
   started: Promise<boolean>;
 }
@@ -16,6 +18,7 @@ interface Entry {
 /** The feeds of the conversations followed on this server. All followers of a conversation share one feed. */
 export class FeedRegistry implements HintListener {
   private readonly pool: pg.Pool;
+  private readonly bus: Bus;
   private readonly logger: Logger;
   private readonly entries = new Map<string, Entry>();
   private readonly unsubscribe: () => void;
@@ -25,6 +28,7 @@ export class FeedRegistry implements HintListener {
 
   constructor(pool: pg.Pool, bus: Bus, logger: Logger) {
     this.pool = pool;
+    this.bus = bus;
     this.logger = logger;
     this.unsubscribe = bus.subscribe(this);
     this.timer = setInterval(() => void this.poll(), POLL_MS);
@@ -35,9 +39,7 @@ export class FeedRegistry implements HintListener {
     if (this.closed) throw new Error('The server is shutting down.');
     let entry = this.entries.get(conversationId);
     if (!entry || entry.feed.failure) {
-      const feed = new Feed(this.pool, this.logger, conversationId);
-      entry = { feed, readers: 0, started: outsideOperations(() => feed.start()) };
-      this.entries.set(conversationId, entry);
+      entry = this.open(conversationId);
     }
     const { feed } = entry;
     const held = entry;
@@ -49,6 +51,7 @@ export class FeedRegistry implements HintListener {
       held.readers -= 1;
       if (held.readers > 0) return;
       feed.close();
+      held.membership.leave();
       if (this.entries.get(conversationId) === held) this.entries.delete(conversationId);
     };
     try {
@@ -69,6 +72,8 @@ export class FeedRegistry implements HintListener {
   onHint(hint: Hint): void {
     if (hint.kind === 'log' || hint.kind === 'fragments' || hint.kind === 'text') {
       this.entries.get(hint.conversationId)?.feed.onHint(hint);
+    } else if (hint.kind === 'who-follows' && this.entries.has(hint.conversationId)) {
+      this.tell(hint.conversationId);
     }
   }
 
@@ -78,7 +83,10 @@ export class FeedRegistry implements HintListener {
   }
 
   onReconnect(): void {
-    for (const { feed } of this.entries.values()) feed.refreshAfterSilence();
+    for (const [conversationId, { feed }] of this.entries) {
+      this.tell(conversationId);
+      feed.refreshAfterSilence();
+    }
   }
 
   /** Waits until readers have caught up, or the timeout passes, in milliseconds. Accepts no new readers. */
@@ -97,8 +105,27 @@ export class FeedRegistry implements HintListener {
     this.closed = true;
     clearInterval(this.timer);
     this.unsubscribe();
-    for (const { feed } of this.entries.values()) feed.close();
+    for (const { feed, membership } of this.entries.values()) {
+      feed.close();
+      membership.leave();
+    }
     this.entries.clear();
+  }
+
+  /** Hints arrive before the rows are read, so that what is committed in between is not missed. */
+  private open(conversationId: string): Entry {
+    const feed = new Feed(this.pool, this.logger, conversationId);
+    const membership = this.bus.join(ofConversation(conversationId));
+    this.tell(conversationId);
+    const started = outsideOperations(() => membership.joined.then(() => feed.start()));
+    const entry = { feed, membership, readers: 0, started };
+    this.entries.set(conversationId, entry);
+    return entry;
+  }
+
+  /** Has the text of a running reply sent to this server. */
+  private tell(conversationId: string): void {
+    this.bus.publish({ kind: 'follows', conversationId }, 'ELSEWHERE');
   }
 
   /** Compares versions with the database, in case hints were lost unnoticed. */
