@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bus, Hint } from '../../src/bus/hints.ts';
 import { readBusKey } from '../../src/bus/bus-key.ts';
 import { chooseBus } from '../../src/bus/choose.ts';
+import { ofConversation } from '../../src/bus/topics.ts';
 import { decodeId, newId } from '../../src/ids.ts';
 import { createLogger } from '../../src/logger.ts';
 import { createConversation, readMessage, stop } from './commands.ts';
@@ -31,6 +32,7 @@ interface Stop {
 
 /** Has one server begin a reply and another stop it, when followers on both have so much of it. */
 async function stopFromElsewhere(
+  bus: Bus,
   owner: FleetServer,
   other: FleetServer,
   agentId: string,
@@ -43,6 +45,7 @@ async function stopFromElsewhere(
     runtimeParameters: telling,
   });
   const replyId = reply?.id ?? '';
+  bus.join(ofConversation(decodeId('Conversation', conversation.id) ?? ''));
   const onOwner = record(replyEvents(owner, { replyId }));
   const elsewhere = record(replyEvents(other, { replyId }));
   for (const follower of [onOwner, elsewhere]) {
@@ -100,7 +103,7 @@ export function testStopsAcrossServers(count: number): void {
     const random = new Random(20_261_122);
     const stops: Stop[] = [];
     while (stops.length < count + LATER) {
-      stops.push(await stopFromElsewhere(owner, other, agentId, random.between(1, 100)));
+      stops.push(await stopFromElsewhere(bus, owner, other, agentId, random.between(1, 100)));
     }
     const measured = stops.slice(0, count);
     for (const [n, stopped] of measured.entries()) {
