@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { VISITORS_OF_NETWORK } from '../src/access/rate-limits.ts';
 import { graphql, type Target } from './harness/client.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
-import { useServer } from './harness/server.ts';
+import { startServer, useServer } from './harness/server.ts';
 import { addWebChat, sign, visit, type WebChat } from './harness/visits.ts';
 
 const runtime = new ScriptedRuntime();
@@ -78,6 +78,41 @@ describe('the anonymous visitors of one network together', () => {
     expect(outcomes.filter((code) => code === undefined)).toHaveLength(2 * VISITORS_OF_NETWORK);
     expect(outcomes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(2 * 2);
     expect(await begin(await newVisitor(newNetwork()), 'Hello.')).toBeUndefined();
+  });
+
+  test('have as many replies running as ten of them may, on all servers together', async () => {
+    const config = {
+      trustedProxies: 1,
+      rateLimitPerContact: 0,
+      replyLimitPerContact: 0,
+      maxRunningRepliesPerContact: 1,
+    };
+    const servers = await Promise.all(
+      [1, 2].map(() => startServer(server.databaseUrl, { runtimes: [runtime], config })),
+    );
+    try {
+      const network = newNetwork();
+      const at = ({ key }: Target, index: number) => ({ url: servers[index % 2]?.url ?? '', key });
+      const outcomes = [];
+      for (const [index, visitor] of (await newVisitors(network)).entries()) {
+        outcomes.push(await begin(at(visitor, index), `Question ${index}?`));
+      }
+      expect(outcomes).toEqual([
+        ...Array.from({ length: VISITORS_OF_NETWORK }, () => undefined),
+        'RATE_LIMITED',
+        'RATE_LIMITED',
+      ]);
+      expect(await begin(at(await newVisitor(newNetwork()), 0), 'Hello.')).toBeUndefined();
+      expect(
+        await begin(at(await newVisitor(network, await sign(chat, { sub: 'named' })), 0), 'Hello.'),
+      ).toBeUndefined();
+      const script = await runtime.replyTo('Question 0?');
+      await script.begin('An answer.');
+      await script.end();
+      await expect.poll(async () => begin(at(await newVisitor(network), 1), 'Now?')).toBeUndefined();
+    } finally {
+      await Promise.all(servers.map((each) => each.close()));
+    }
   });
 
   test('use as many tokens of models as ten of them may', async () => {
