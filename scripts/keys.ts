@@ -50,9 +50,9 @@ function create(
     throw new UsageError(`--scopes: ${scope} is none of ${keyScopes.join(', ')}.`);
   });
   const key = read(() => readNewKey({ name, scopes, expiresAt }, { scopes: keyScopes, expiresAt: null }));
-  return async (pool, prisma) => {
+  return async (pool) => {
     const organizationId = await findOrganization(pool, options.organization);
-    const { id, secret } = await createApiKey(prisma, newId, { organizationId, ...key });
+    const { id, secret } = await createApiKey(pool, newId, { organizationId, ...key });
     return `${encodeId('ApiKey', id)}  ${key.name}  ${key.scopes.join(',')}\nIts secret, shown only now:  ${secret}`;
   };
 }

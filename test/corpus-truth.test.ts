@@ -12,10 +12,13 @@ import {
 import { describe, expect, it } from 'vitest';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
+import { VISIT_SECONDS } from '../src/inboxes/visits/start.ts';
 import { settings } from '../src/settings.ts';
 import { articleLimits } from '../src/knowledge/read-article.ts';
 import { MAX_UNANSWERED } from '../src/knowledge/unanswered.ts';
 import { createLogger } from '../src/logger.ts';
+import { ROTATION_HOURS } from '../src/webhooks/model.ts';
+import { MOST_TRIES } from '../src/webhooks/sending/schedule.ts';
 import { schemas } from './harness/schemas.ts';
 
 const root = new URL('../', import.meta.url);
@@ -136,6 +139,9 @@ describe('the articles about Parley', () => {
         'client tokens (120; `RATE_LIMIT_PER_CONTACT`)',
         settings.find(({ name }) => name === 'RATE_LIMIT_PER_CONTACT')?.default === '120',
       ],
+      [`A delivery is tried ${MOST_TRIES} times`, true],
+      [`for ${ROTATION_HOURS} hours both sign`, true],
+      ['gets a client token for an hour', VISIT_SECONDS === 3600],
       ['40 words per second by default', JSON.stringify(runtimes[0]?.parametersSchema).includes('"default":40')],
       ['files themselves are not stored in messages', !names.has('Attachment')],
       ['Single messages cannot be removed or edited', !names.has('editMessage') && !names.has('deleteMessage')],

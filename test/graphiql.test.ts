@@ -61,6 +61,11 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       'Send',
       'Reply',
       'Read',
+      'Person',
+      'Visit',
+      'VisitorAsks',
+      'Answer',
+      'VisitorSees',
     ]);
     await run(page);
     await response(page).getByText('CreateConversationPayload').waitFor();
@@ -86,6 +91,11 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       ['Send', 'SendMessagePayload'],
       ['Reply', toldOfReply],
       ['Read', 'messageCount'],
+      ['Person', 'expiresAt'],
+      ['Visit', 'anonymous'],
+      ['VisitorAsks', 'HANDED_OFF'],
+      ['Answer', 'I am here to help.'],
+      ['VisitorSees', 'I am here to help.'],
     ])('has an example, %s, that works at the first click, with no id carried by hand', async (name, expected) => {
       // As fast as can be.
       await page.evaluate((opened) => {
@@ -97,9 +107,20 @@ describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 60_000 }, () => {
       expect(await page.locator('.graphiql-tab-active').innerText()).toBe(name);
     });
 
+    test.each(['VisitorAsks', 'Answer', 'VisitorSees'])('runs %s as the first of all', async (name) => {
+      const { page: fresh } = await open();
+      await tab(fresh, name);
+      await run(fresh);
+      await response(fresh)
+        .getByText(/HANDED_OFF|I am here to help|ConversationCreated|MessageCreated/)
+        .first()
+        .waitFor();
+      await fresh.close();
+    });
+
     test('cuts no line of its examples off in a window of 1,280 pixels', async () => {
       await page.setViewportSize({ width: 1280, height: 800 });
-      for (const name of ['Start', 'Follow', 'Send', 'Reply', 'Read']) {
+      for (const name of await page.locator('.graphiql-tab-button').allTextContents()) {
         await tab(page, name);
         const lengths = (await page.locator('.graphiql-query-editor .view-line').allInnerTexts()).map(
           (line) => line.length,

@@ -173,6 +173,21 @@ test('an end user is told, on any server, of the operator who took over, and of 
   await Promise.all([watching, byOperator, alexFollows].map((each) => each.leave()));
 });
 
+test('an end user is told of the human behind a key, not of an operator of the same name', async () => {
+  const { target: namesake } = await addOperator(server, { name: 'Kim' });
+  await change('startHandoff');
+  await change('acceptHandoff', ', assignee: "Kim"');
+  const watching = watch(person);
+  await watching.until((events) => events.length > 0);
+  await type(namesake, true);
+  const kim = ', author: { displayName: "Kim" }';
+  await type(server, true, kim);
+  await untilSeen(watching, (all) => all.length === 1 && all[0]?.typing === true);
+  await type(server, false, kim);
+  await untilSeen(watching, (all) => all.length === 1 && all[0]?.typing === false);
+  await watching.leave();
+});
+
 test('who may not see a conversation can neither type in it nor watch it', async () => {
   const contactId = await addContact(server.services, organizationId);
   const stranger = { url: server.url, key: await mintToken(server, { contactId }) };

@@ -37,8 +37,8 @@ interface Credential {
 }
 
 /** A key that has asked for nothing yet. */
-async function newKey({ services: { pool, prisma, newId } }: App): Promise<Credential> {
-  return createApiKey(prisma, newId, { organizationId: await organizationOf(pool), name: 'A key' });
+async function newKey({ services: { pool, newId } }: App): Promise<Credential> {
+  return createApiKey(pool, newId, { organizationId: await organizationOf(pool), name: 'A key' });
 }
 
 /** Two tokens of one person who has asked for nothing yet. */

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { VISITORS_OF_NETWORK } from '../src/access/rate-limits.ts';
 import { graphql, type Target } from './harness/client.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
-import { useServer } from './harness/server.ts';
+import { startServer, useServer } from './harness/server.ts';
 import { addWebChat, sign, visit, type WebChat } from './harness/visits.ts';
 
 const runtime = new ScriptedRuntime();
@@ -78,6 +78,34 @@ describe('the anonymous visitors of one network together', () => {
     expect(outcomes.filter((code) => code === undefined)).toHaveLength(2 * VISITORS_OF_NETWORK);
     expect(outcomes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(2 * 2);
     expect(await begin(await newVisitor(newNetwork()), 'Hello.')).toBeUndefined();
+  });
+
+  test('have as many replies running as ten of them may, on all servers together', async () => {
+    const config = {
+      trustedProxies: 1,
+      rateLimitPerContact: 0,
+      replyLimitPerContact: 0,
+      maxRunningRepliesPerContact: 1,
+    };
+    const strict = await startServer(server.databaseUrl, { runtimes: [runtime], config });
+    const there = async (visitor: Promise<Target>) => ({ url: strict.url, key: (await visitor).key });
+    try {
+      const network = newNetwork();
+      const all = await newVisitors(network);
+      const begun = all.slice(0, VISITORS_OF_NETWORK).map((visitor, index) => begin(visitor, `Question ${index}?`));
+      expect(new Set(await Promise.all(begun))).toEqual(new Set([undefined]));
+      const late = await there(newVisitor(network));
+      expect(await begin(late, 'Hello.')).toBe('RATE_LIMITED');
+      expect(await begin(await there(newVisitor(newNetwork())), 'Hello.')).toBeUndefined();
+      const named = newVisitor(network, await sign(chat, { sub: 'named' }));
+      expect(await begin(await there(named), 'Hello.')).toBeUndefined();
+      const script = await runtime.replyTo('Question 0?');
+      await script.begin('An answer.');
+      await script.end();
+      await expect.poll(() => begin(late, 'Now?'), { timeout: 10_000 }).toBeUndefined();
+    } finally {
+      await strict.close();
+    }
   });
 
   test('use as many tokens of models as ten of them may', async () => {

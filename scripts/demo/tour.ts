@@ -5,6 +5,7 @@ import { applyEvent, type ConversationView, emptyView, textOf } from '../../clie
 import { followReply } from '../../client/follow.ts';
 import { Api } from './api.ts';
 import type { OwnServer } from './own-server.ts';
+import { showPeople } from './people.ts';
 import { ReplyPrinter } from './reply-printer.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -16,6 +17,8 @@ export async function tour(terminal: Terminal, server: OwnServer, signal: AbortS
     const first = await ask();
     await collide(first.conversation);
     await resume(first.conversation.id);
+    const as = (key: string | null) => new Api({ url: server.url, key }, signal);
+    await showPeople(terminal, { as, connect, key: server.key }, signal);
   } finally {
     for (const client of clients) await client.dispose();
   }
@@ -131,11 +134,11 @@ export async function tour(terminal: Terminal, server: OwnServer, signal: AbortS
     return view;
   }
 
-  function connect(): Client {
+  function connect(key = server.key): Client {
     const client = createClient({
       url: server.url.replace(/^http/, 'ws'),
       webSocketImpl: WebSocket,
-      connectionParams: { authorization: `Bearer ${server.key}` },
+      connectionParams: { authorization: `Bearer ${key}` },
       retryAttempts: 0,
     });
     clients.push(client);

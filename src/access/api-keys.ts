@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { PrismaClient, Queryable } from '../db.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
 import type { NewId } from '../ids.ts';
 import { isKeyScope, keyScopes, type Viewer } from './viewer.ts';
 
@@ -20,18 +19,22 @@ export interface NewApiKey {
   name: string;
   scopes?: readonly string[];
   expiresAt?: Date | null | undefined;
+  /** The operators who stand behind it, locked by `lockMakers`. Left out: none. */
+  madeBy?: readonly string[];
 }
 
 /** Stores a key. Returns its id and the secret, which cannot be read again. */
 export async function createApiKey(
-  prisma: Prisma.TransactionClient,
+  db: Queryable,
   newId: NewId,
-  { scopes = keyScopes, expiresAt = null, ...key }: NewApiKey,
+  { organizationId, name, scopes = keyScopes, expiresAt = null, madeBy = [] }: NewApiKey,
   secret = newSecret(),
 ): Promise<{ id: string; secret: string }> {
   const id = newId();
-  await prisma.apiKey.create({
-    data: { id, ...key, secretHash: hashCredential(secret), scopes: [...scopes], expiresAt },
+  await db.query({
+    text: `INSERT INTO api_key (id, organization_id, name, secret_hash, scopes, expires_at, made_by)
+      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+    values: [id, organizationId, name, hashCredential(secret), scopes, expiresAt, madeBy],
   });
   return { id, secret };
 }

@@ -1,6 +1,5 @@
 import type pg from 'pg';
-import type { PrismaClient } from '../db.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
+import { inTransaction, type PrismaClient, type Queryable } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { importArticles, readArticles } from '../knowledge/import.ts';
 import { createApiKey } from './api-keys.ts';
@@ -13,9 +12,6 @@ export interface Bootstrapped {
   hasUsedKey: boolean;
 }
 
-/** How long a start may wait for those of other servers, in milliseconds. */
-const PATIENCE = { maxWait: 10_000, timeout: 20_000 };
-
 /**
  * On an empty database, creates an organization with a key, a corpus about Parley, and an agent that answers from it. Any number of
  * servers may do this at once. Returns the first organization.
@@ -25,19 +21,27 @@ export async function bootstrap(
   options: { apiKey: string | undefined; newId: NewId; corpusDirectory: string },
 ): Promise<Bootstrapped> {
   const { apiKey, newId } = options;
-  const created = await prisma.$transaction(async (tx) => {
-    await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtext('parley bootstrap'))`;
-    const first = await tx.organization.findFirst({ orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
-    if (first) return { organizationId: first.id, newKey: null, corpusId: await emptyCorpus(tx, first) };
+  const created = await inTransaction(pool, async (db) => {
+    await db.query(`SELECT pg_advisory_xact_lock(hashtext('parley bootstrap'))`);
+    const first = await firstOrganization(db);
+    if (first) return { organizationId: first.id, newKey: null, corpusId: first.emptyCorpusId };
     const [organizationId, agentId, corpusId] = [newId(), newId(), newId()];
-    await tx.organization.create({ data: { id: organizationId, name: 'Demo' } });
-    const { secret } = await createApiKey(tx, newId, { organizationId, name: 'First key' }, apiKey);
-    await tx.corpus.create({ data: { id: corpusId, organizationId, name: 'About Parley' } });
-    const guide = { name: 'Parley guide', runtime: 'knowledge' };
-    await tx.agent.create({ data: { id: agentId, organizationId, ...guide, corpusId } });
-    await tx.organization.update({ where: { id: organizationId }, data: { defaultAgentId: agentId } });
+    await db.query({ text: `INSERT INTO organization (id, name) VALUES ($1, 'Demo')`, values: [organizationId] });
+    const { secret } = await createApiKey(db, newId, { organizationId, name: 'First key' }, apiKey);
+    await db.query({
+      text: `INSERT INTO corpus (id, organization_id, name) VALUES ($1, $2, 'About Parley')`,
+      values: [corpusId, organizationId],
+    });
+    await db.query({
+      text: `INSERT INTO agent (id, organization_id, name, runtime, corpus_id) VALUES ($1, $2, 'Parley guide', 'knowledge', $3)`,
+      values: [agentId, organizationId, corpusId],
+    });
+    await db.query({
+      text: 'UPDATE organization SET default_agent_id = $2 WHERE id = $1',
+      values: [organizationId, agentId],
+    });
     return { organizationId, newKey: apiKey === undefined ? secret : null, corpusId };
-  }, PATIENCE);
+  });
   if (created.corpusId) {
     await importArticles(pool, created.corpusId, await readArticles(options.corpusDirectory));
   }
@@ -50,15 +54,13 @@ async function hasUsedKey(prisma: PrismaClient, organizationId: string): Promise
   return (await prisma.apiKey.findFirst({ where: used, select: { id: true } })) !== null;
 }
 
-/** The default agent's corpus if an earlier start ended before filling it. */
-async function emptyCorpus(
-  prisma: Prisma.TransactionClient,
-  { defaultAgentId }: { defaultAgentId: string | null },
-): Promise<string | null> {
-  if (defaultAgentId === null) return null;
-  const corpus = await prisma.corpus.findFirst({
-    where: { agents: { some: { id: defaultAgentId } }, articles: { none: {} } },
-    select: { id: true },
+/** The first organization, with its default agent's corpus if an earlier start ended before filling it. */
+async function firstOrganization(db: Queryable): Promise<{ id: string; emptyCorpusId: string | null } | null> {
+  const { rows } = await db.query<{ id: string; emptyCorpusId: string | null }>({
+    text: `SELECT o.id, CASE WHEN NOT EXISTS (SELECT FROM article WHERE article.corpus_id = a.corpus_id) THEN a.corpus_id END
+        AS "emptyCorpusId"
+      FROM organization o LEFT JOIN agent a ON a.id = o.default_agent_id
+      ORDER BY o.created_at, o.id LIMIT 1`,
   });
-  return corpus?.id ?? null;
+  return rows[0] ?? null;
 }

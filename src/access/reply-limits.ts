@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Queryable } from '../db.ts';
 import type { Logger } from '../logger.ts';
-import { countedUnder, visitorsOf } from './rate-limits.ts';
+import { countedUnder, VISITORS_OF_NETWORK, visitorsOf } from './rate-limits.ts';
 import type { RateWindows } from './rate-windows.ts';
 import type { Viewer } from './viewer.ts';
 
 /** Limits on the replies that one person may start with client tokens. 0 means no limit. */
 export interface ReplyLimitSettings {
-  /** Replies running at the same time, in all conversations of the person. */
+  /** Replies running at the same time, in all conversations of the person; ten times as many for the anonymous visitors of a network. */
   running: number;
   /** Replies started per minute. */
   perMinute: number;
@@ -49,15 +49,18 @@ export class ReplyLimits {
   async take(viewer: Viewer, conversationId: string): Promise<ReplyRefusal | null> {
     if (viewer.kind !== 'CLIENT_TOKEN') return null;
     const { running, perMinute, tokensPerMinute } = this.limits;
-    if (
-      running > 0 &&
-      viewer.contactId !== null &&
-      (await this.countRunning(viewer.contactId, conversationId)) >= running
-    ) {
-      return {
-        message: `At most ${running} of your replies may run at a time. Wait until one has ended.`,
-        retryAfter: 1,
-      };
+    if (running > 0 && viewer.contactId !== null) {
+      const { own, together } = await this.countRunning(viewer.contactId, viewer.network, conversationId);
+      if (own >= running) {
+        const message = `At most ${running} of your replies may run at a time. Wait until one has ended.`;
+        return { message, retryAfter: 1 };
+      }
+      if (together >= running * VISITORS_OF_NETWORK) {
+        return {
+          message: 'Too many replies to visitors from your network run. Wait until one has ended.',
+          retryAfter: 1,
+        };
+      }
     }
     const counted = countedUnder(viewer);
     if (tokensPerMinute > 0) {
@@ -98,14 +101,22 @@ export class ReplyLimits {
     }
   }
 
-  private async countRunning(contactId: string, exceptIn: string): Promise<number> {
-    const { rows } = await this.db.query<{ count: number }>({
+  /** Replies that run to this person, and to all anonymous visitors of the network. Those without a network are counted alone. */
+  private async countRunning(
+    contactId: string,
+    network: string | undefined,
+    exceptIn: string,
+  ): Promise<{ own: number; together: number }> {
+    const { rows } = await this.db.query<{ own: number; together: number }>({
       name: 'count-running-replies',
-      text: `SELECT count(*)::int AS count FROM conversation
-        WHERE contact_id = $1 AND generating_message_id IS NOT NULL AND id <> $2`,
-      values: [contactId, exceptIn],
+      // Of a network it looks through all that run, of which there are few, not through its visitors, who may be many.
+      text: `SELECT (SELECT count(*)::int FROM conversation
+          WHERE contact_id = $1 AND generating_message_id IS NOT NULL AND id <> $2) AS own,
+        (SELECT count(*)::int FROM conversation c JOIN contact p ON p.id = c.contact_id
+          WHERE c.generating_server_id IS NOT NULL AND p.network = $3 AND c.id <> $2) AS together`,
+      values: [contactId, exceptIn, network],
     });
-    return rows[0]?.count ?? 0;
+    return rows[0] ?? { own: 0, together: 0 };
   }
 }
 

@@ -1,10 +1,12 @@
 import type { ApiKey } from '../generated/prisma/client.ts';
+import { inTransaction } from '../db.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from '../graphql/builder.ts';
 import { Keyset, keysetPage } from '../graphql/connection.ts';
 import { operatorsOnly } from '../graphql/operators-only.ts';
 import { decodeId } from '../ids.ts';
 import { createApiKey, revokeApiKey } from './api-keys.ts';
+import { lockMakers } from './makers.ts';
 import { readNewKey } from './read-new-key.ts';
 import { isClientGrant, isKeyScope, type Viewer } from './viewer.ts';
 
@@ -196,17 +198,21 @@ builder.mutationField('createApiKey', (t) =>
     type: CreateApiKeyPayload,
     nullable: true,
     authScopes: { admin: true },
-    description: 'Creates an API key.',
+    description:
+      'Creates an API key. One that an operator makes, or a key that they have made, is revoked when they are suspended or are no ' +
+      'longer an admin.',
     errors: {
       types: [InvalidInputError],
       union: { name: 'CreateApiKeyResult', description: 'The result of `createApiKey`.' },
     },
     args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The key to create.' }) },
-    resolve: (_root, { input }, { services, viewer }) =>
-      createApiKey(services.prisma, services.newId, {
-        organizationId: viewer.organizationId,
-        ...readNewKey(input, viewer),
-      }),
+    resolve: (_root, { input }, { services, viewer }) => {
+      const { organizationId } = viewer;
+      const key = { organizationId, ...readNewKey(input, viewer) };
+      return inTransaction(services.pool, async (db) =>
+        createApiKey(db, services.newId, { ...key, madeBy: await lockMakers(db, viewer) }),
+      );
+    },
   }),
 );
 

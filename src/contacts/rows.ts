@@ -13,6 +13,7 @@ const columns: Record<keyof Contact, string> = {
   blockedAt: 'blocked_at',
   tokenGeneration: 'token_generation',
   visitorHash: 'visitor_hash',
+  network: 'network',
   lastSeenAt: 'last_seen_at',
   forgetAfter: 'forget_after',
   createdAt: 'created_at',

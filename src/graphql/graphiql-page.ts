@@ -8,7 +8,8 @@ export interface PageSettings {
 
 /**
  * A style and a script for the head of the GraphiQL page. They run before the page does. The script exchanges the token of a
- * link for a session, and fills in the ids that the examples need.
+ * link for a session, and fills in the ids that the examples need. An operation whose name begins with `Visitor` is sent with the
+ * token of a visit.
  *
  * The session is stored for this origin only. A cookie would also be sent to every other port of this machine.
  */
@@ -25,7 +26,7 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
   const SESSION = 'parley:session';
   const SUBJECT = 'parley:subject';
 
-  /** The conversation and the reply that the examples use. */
+  /** The conversation and the reply that the examples use. With a token, it is a visitor's. */
   let subject = JSON.parse(sessionStorage.getItem(SUBJECT) ?? 'null');
   function setSubject(next) {
     subject = next;
@@ -52,6 +53,10 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
     document.body.append(notice);
   }
 
+  const startAsVisitor =
+    'mutation { createConversation(input: { message: { content: { text: "My order has not arrived." } }, action: NONE }) ' +
+    '{ ... on CreateConversationPayload { conversation { id } cursor } } }';
+
   const start =
     'mutation { createConversation(input: { message: { content: { text: "What is Parley?" } }, ' +
     'runtimeParameters: { wordsPerSecond: 6 } }) { ... on CreateConversationPayload { conversation { id } cursor reply { id } } } }';
@@ -66,14 +71,19 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
 
   async function post(headers, body, init) {
     const response = await ask(apiPath, { ...init, method: 'POST', headers, body: JSON.stringify(body) });
-    if (response.status === 401 && signsIn) {
+    const { token, expiresAt } = (isVisitors(headers) && subject) || {};
+    if (response.status === 401 && token) setSubject(null);
+    else if (response.status === 401 && signsIn) {
       localStorage.removeItem(SESSION);
       showNotice();
     }
     if (response.headers.get('content-type')?.includes('json')) {
       const { data, errors } = (await response.clone().json().catch(() => null)) ?? {};
       const begun = data?.createConversation;
-      if (begun?.conversation?.id) setSubject({ conversationId: begun.conversation.id, after: begun.cursor, replyId: begun.reply?.id });
+      if (begun?.conversation?.id)
+        setSubject({ token, expiresAt, conversationId: begun.conversation.id, after: begun.cursor, replyId: begun.reply?.id });
+      const visit = data?.startVisit;
+      if (visit?.token) setSubject({ token: visit.token, expiresAt: visit.expiresAt });
       const reply = data?.sendMessage?.reply;
       if (reply?.id && subject) setSubject({ ...subject, replyId: reply.id });
       // The conversation may have been deleted.
@@ -81,6 +91,25 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
       if (data?.sendMessage?.__typename === 'NotFoundError') setSubject(null);
     }
     return response;
+  }
+
+  const isVisitors = (headers) => subject?.token && headers.get('Authorization') === 'Bearer ' + subject.token;
+
+  /** The key of a web chat that takes anybody: one that is there, or a new one. */
+  async function findWebChat(headers) {
+    const read = async (query) => (await (await post(headers, { query })).json()).data;
+    const known = await read('{ inboxes(first: 100) { nodes { publicKey allowedOrigins allowsAnonymous } } }');
+    const open = known?.inboxes.nodes.find((each) => each.publicKey && each.allowsAnonymous && each.allowedOrigins.length === 0);
+    if (open) return open.publicKey;
+    const made = await read('mutation { createInbox(input: { name: "Web chat", channel: WEB_CHAT }) ' +
+      '{ ... on CreateInboxPayload { inbox { publicKey } } } }');
+    return made?.createInbox?.inbox?.publicKey;
+  }
+
+  async function visit(headers) {
+    const variables = { inboxKey: await findWebChat(headers) };
+    await post(headers, { variables, query: 'mutation ($inboxKey: String!) { startVisit(input: { inboxKey: $inboxKey }) ' +
+      '{ ... on StartVisitPayload { token expiresAt } } }' });
   }
 
   const ready = signIn().catch(() => undefined);
@@ -96,15 +125,20 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
     headers.set('Content-Type', 'application/json');
     // A session cookie counts only with it.
     headers.set('X-Parley-CSRF', '1');
+    const json = new Headers(headers);
+    json.set('Accept', 'application/json');
+    if (body.query?.includes('$inboxKey') && body.variables?.inboxKey == null)
+      body.variables = { ...body.variables, inboxKey: await findWebChat(json) };
+    const asVisitor = /\\b(query|mutation|subscription) Visitor/.test(body.query);
+    if (asVisitor) {
+      if (!(Date.parse(subject?.expiresAt) > Date.now())) await visit(json);
+      for (const each of [headers, json]) each.set('Authorization', 'Bearer ' + subject?.token);
+    }
     const wanted = ['conversationId', 'replyId', 'after'].filter(
       (name) => body.query?.includes('$' + name) && body.variables?.[name] == null,
     );
     if (wanted.length > 0) {
-      if (!subject) {
-        const json = new Headers(headers);
-        json.set('Accept', 'application/json');
-        await post(json, { query: start });
-      }
+      if (!subject?.conversationId) await post(json, { query: asVisitor ? startAsVisitor : start });
       const given = wanted.filter((name) => subject?.[name]).map((name) => [name, subject[name]]);
       body.variables = { ...body.variables, ...Object.fromEntries(given) };
     }

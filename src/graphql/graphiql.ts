@@ -133,5 +133,119 @@ query Read {
 }
 `,
     },
+    {
+      query: `# 6. Somebody whom your own system knows, and a
+#    token with which their browser asks.
+mutation Person {
+  upsertContact(
+    input: {
+      externalId: "u-1042"
+      displayName: "Ada"
+    }
+  ) {
+    ... on UpsertContactPayload {
+      created
+      contact { id displayName }
+    }
+    ... on UserError { detail }
+  }
+  createClientToken(
+    input: {
+      for: { contact: { externalId: "u-1042" } }
+      grants: [START_CONVERSATION, ASK_FOR_HUMAN]
+    }
+  ) {
+    ... on CreateClientTokenPayload {
+      expiresAt
+      token
+    }
+    ... on UserError { detail }
+  }
+}
+`,
+    },
+    {
+      query: `# 7. Visit a web chat, as a stranger's browser
+#    does: no credential is needed.
+mutation Visit($inboxKey: String!) {
+  startVisit(input: { inboxKey: $inboxKey }) {
+    ... on StartVisitPayload {
+      contact { id anonymous }
+      inbox { id attended }
+      expiresAt
+      token
+    }
+    ... on UserError { detail }
+  }
+}
+`,
+    },
+    {
+      query: `# 8. Ask for a human. Tabs named Visitor run
+#    with the token of the last visit.
+mutation VisitorAsks($conversationId: ID!) {
+  startHandoff(
+    input: {
+      conversationId: $conversationId
+      reason: "I want to talk to a person."
+    }
+  ) {
+    ... on StartHandoffPayload {
+      conversation { id status }
+    }
+    ... on UserError { detail }
+  }
+}
+`,
+    },
+    {
+      query: `# 9. Take over and answer, as the operator who
+#    you are on this page.
+mutation Answer($conversationId: ID!) {
+  takeOver(
+    input: { conversationId: $conversationId }
+  ) {
+    ... on TakeOverPayload {
+      conversation { id status }
+    }
+    ... on UserError { detail }
+  }
+  addAgentMessage(
+    input: {
+      conversationId: $conversationId
+      content: { text: "I am here to help." }
+    }
+  ) {
+    ... on AddAgentMessagePayload {
+      message { id author { displayName } text }
+    }
+    ... on UserError { detail }
+  }
+}
+`,
+    },
+    {
+      query: `# 10. What the visitor sees: what they missed,
+#     then live. Leave it open, and answer from
+#     another window.
+subscription VisitorSees(
+  $conversationId: ID!
+  $after: EventCursor
+) {
+  conversationEvents(
+    conversationId: $conversationId
+    after: $after
+  ) {
+    __typename
+    ... on VersionedEvent {
+      conversation { status }
+    }
+    ... on MessageCreated {
+      message { author { displayName } text }
+    }
+  }
+}
+`,
+    },
   ],
 };

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError, Kind } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { FallenMakerError } from '../access/makers.ts';
 import { asUnavailable } from '../database-failure.ts';
 import type { Logger } from '../logger.ts';
-import { badUserInput, isErrorCode, serviceUnavailable } from './errors.ts';
+import { badUserInput, isErrorCode, serviceUnavailable, unauthenticated } from './errors.ts';
 
 /**
  * Makes an error safe to send. An error that a resolver threw on purpose passes. What graphql-js found wrong with the request
@@ -16,6 +17,10 @@ export function maskError(error: unknown, logger: Logger): GraphQLError {
     if (!error.path && error.nodes?.every(({ kind }) => kind !== Kind.OPERATION_DEFINITION)) return clientFault(error);
     const original = originalOf(error);
     if (original instanceof GraphQLError) return original.extensions.code === undefined ? clientFault(error) : error;
+  }
+  if (error instanceof GraphQLError && originalOf(error) instanceof FallenMakerError) {
+    const { message, extensions } = unauthenticated();
+    return new GraphQLError(message, { ...located(error), extensions });
   }
   const unavailable = asUnavailable(error instanceof GraphQLError ? originalOf(error) : error);
   if (unavailable) {

@@ -10,10 +10,10 @@ export async function firstOrganization({ prisma }: Services): Promise<string> {
 
 /** Makes a key; returns its public id and its secret. */
 export async function addKey(
-  { prisma, newId }: Services,
+  { pool, newId }: Services,
   key: Omit<NewApiKey, 'name'>,
 ): Promise<{ id: string; secret: string }> {
-  const { id, secret } = await createApiKey(prisma, newId, { name: 'A key of a test', ...key });
+  const { id, secret } = await createApiKey(pool, newId, { name: 'A key of a test', ...key });
   return { id: encodeId('ApiKey', id), secret };
 }
 

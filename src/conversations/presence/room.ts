@@ -164,10 +164,11 @@ export class Room {
   }
 }
 
-/** Whether somebody has the handoff. A human behind an API key is known by the name that the handoff was accepted with. */
+/** Whether somebody has the handoff. A human behind an API key is known by the name that it was accepted with; an operator never is. */
 function has({ assignee, operatorId }: RoomFacts, { kind, externalId, displayName, ...author }: Author): boolean {
   if (operatorId !== null) return author.operatorId === operatorId;
-  return kind === 'HUMAN_AGENT' && assignee !== null && (externalId === assignee || displayName === assignee);
+  if (kind !== 'HUMAN_AGENT' || author.operatorId != null || assignee === null) return false;
+  return externalId === assignee || displayName === assignee;
 }
 
 /** A mark only moves forward, so what is read late may be older than what is known. */

@@ -61,7 +61,10 @@ export function forgetVisitors(pool: pg.Pool): Promise<number> {
         AND NOT EXISTS (SELECT FROM conversation WHERE contact_id = c.id)`,
       values,
     });
-    await db.query({ text: 'UPDATE contact SET forget_after = NULL WHERE id = ANY($1::uuid[])', values });
+    await db.query({
+      text: 'UPDATE contact SET forget_after = NULL, network = NULL WHERE id = ANY($1::uuid[])',
+      values,
+    });
     return rows.length;
   });
 }

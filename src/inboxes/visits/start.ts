@@ -84,7 +84,7 @@ export async function startVisit(
   const { identity } = visit;
   const { contact, visitorSecret } = identity
     ? { contact: await arrive(services, visit, identity), visitorSecret: null }
-    : await arriveUnnamed(services, visit);
+    : await arriveUnnamed(services, visit, network);
   const { id: inboxId, organizationId } = visit.inbox;
   // Tokens hold times in whole seconds.
   const expiresAt = new Date((Math.floor(Date.now() / 1000) + VISIT_SECONDS) * 1000);
@@ -129,11 +129,12 @@ async function arrive(services: ContactServices, visit: Visit, identity: Identit
 async function arriveUnnamed(
   { pool, newId }: ContactServices,
   { inbox: { organizationId }, visitorHash: hash }: Visit,
+  network: string | undefined,
 ): Promise<{ contact: Contact; visitorSecret: string }> {
   const next = newVisitorSecret();
-  const known = hash === null ? null : await takeVisitor(pool, { organizationId, hash, next: next.hash });
+  const known = hash === null ? null : await takeVisitor(pool, { organizationId, hash, next: next.hash, network });
   if (known?.blockedAt) throw blocked();
-  const contact = known ?? (await addVisitor(pool, { id: newId(), organizationId, hash: next.hash }));
+  const contact = known ?? (await addVisitor(pool, { id: newId(), organizationId, hash: next.hash, network }));
   return { contact, visitorSecret: next.secret };
 }
 

@@ -21,13 +21,18 @@ export function newVisitorSecret(): VisitorSecret {
 /** Adds an anonymous visitor, in one row. */
 export async function addVisitor(
   db: Queryable,
-  { id, organizationId, hash }: { id: string; organizationId: string; hash: string },
+  {
+    id,
+    organizationId,
+    hash,
+    network,
+  }: { id: string; organizationId: string; hash: string; network: string | undefined },
 ): Promise<Contact> {
   const { rows } = await db.query<Contact>({
     name: 'add-visitor',
-    text: `INSERT INTO contact (id, organization_id, anonymous, visitor_hash, last_seen_at, forget_after)
-      VALUES ($1, $2, true, $3, now(), now() + interval '${FORGOTTEN_AFTER}') RETURNING ${contactSelection}`,
-    values: [id, organizationId, hash],
+    text: `INSERT INTO contact (id, organization_id, anonymous, visitor_hash, network, last_seen_at, forget_after)
+      VALUES ($1, $2, true, $3, $4, now(), now() + interval '${FORGOTTEN_AFTER}') RETURNING ${contactSelection}`,
+    values: [id, organizationId, hash, network],
   });
   if (!rows[0]) throw new Error('A row that was inserted did not come back.');
   return rows[0];
@@ -39,14 +44,19 @@ export async function addVisitor(
  */
 export async function takeVisitor(
   db: Queryable,
-  { organizationId, hash, next }: { organizationId: string; hash: string; next: string },
+  {
+    organizationId,
+    hash,
+    next,
+    network,
+  }: { organizationId: string; hash: string; next: string; network: string | undefined },
 ): Promise<Contact | null> {
   const { rows } = await db.query<Contact>({
     name: 'take-visitor',
     text: `UPDATE contact SET visitor_hash = CASE WHEN blocked_at IS NULL THEN $3 ELSE visitor_hash END,
-        token_generation = token_generation + 1, last_seen_at = now(), forget_after = now() + interval '${FORGOTTEN_AFTER}'
+        network = $4, token_generation = token_generation + 1, last_seen_at = now(), forget_after = now() + interval '${FORGOTTEN_AFTER}'
       WHERE visitor_hash = $1 AND organization_id = $2 AND anonymous RETURNING ${contactSelection}`,
-    values: [hash, organizationId, next],
+    values: [hash, organizationId, next, network],
   });
   return rows[0] ?? null;
 }

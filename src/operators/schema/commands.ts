@@ -68,7 +68,9 @@ const UpdateOperatorInput = builder.inputType('UpdateOperatorInput', {
     avatarUrl: t.field({ type: 'URL', description: descriptions.avatarUrl }),
     role: t.field({
       type: OperatorRoleRef,
-      description: 'What they may do. Another role ends their sessions and tokens within a second. Cannot be null.',
+      description:
+        'What they may do. Another role ends their sessions and tokens within a second. Who is no longer an `ADMIN` loses also what ' +
+        'was made with them, as by `suspendOperator`. Cannot be null.',
     }),
   }),
 });
@@ -100,7 +102,8 @@ builder.mutationField('suspendOperator', (t) =>
     authScopes: { $all: { read: true, write: true, admin: true } },
     description:
       'Suspends an operator, who cannot sign in any more. Every server refuses their sessions and tokens, and the tokens that ' +
-      'they have issued, within a second, and ends their sockets and streams. A conversation that they have taken stays theirs ' +
+      'they have issued, within a second, and ends their sockets and streams. The API keys that they have made are revoked, with ' +
+      'those that such keys have made, and such webhooks are off until another admin adopts them. A conversation that they have taken stays theirs ' +
       'until somebody takes it over. Suspending again is harmless.',
     errors: {
       types: [NotFoundError],
@@ -121,7 +124,7 @@ builder.mutationField('reinstateOperator', (t) =>
     type: operatorPayload('ReinstateOperatorPayload', 'The operator, who may sign in again.'),
     nullable: true,
     authScopes: { $all: { read: true, write: true, admin: true } },
-    description: 'Lets a suspended operator sign in again. Sessions and tokens that were ended stay ended.',
+    description: 'Lets a suspended operator sign in again. Sessions, tokens and keys that were ended stay ended.',
     errors: {
       types: [NotFoundError],
       union: { name: 'ReinstateOperatorResult', description: 'The result of `reinstateOperator`.' },

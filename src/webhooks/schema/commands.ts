@@ -67,7 +67,9 @@ builder.mutationField('createWebhook', (t) =>
     type: secretPayload('CreateWebhookPayload', 'The new webhook.'),
     nullable: true,
     authScopes: { $all: { admin: true, read: true } },
-    description: 'Creates a webhook. It is sent what is committed from now on. An organization has at most 50.',
+    description:
+      'Creates a webhook. It is sent what is committed from now on. An organization has at most 50. It is switched off when an ' +
+      'operator who made it, or the API key that did, is suspended or no longer an admin.',
     errors: {
       types: [InvalidInputError],
       union: { name: 'CreateWebhookResult', description: 'The result of `createWebhook`.' },
@@ -94,7 +96,7 @@ const UpdateWebhookInput = builder.inputType('UpdateWebhookInput', {
     }),
     adopt: t.boolean({
       description:
-        'True reads it with the rights of your API key from now on, so that the key that made it can be revoked.',
+        'True makes it yours: it is read with the rights of your credential from now on, and the key or the operator that made it may end.',
     }),
   }),
 });

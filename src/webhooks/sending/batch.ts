@@ -51,7 +51,7 @@ export async function readBatch(pool: pg.Pool, { webhookId, lane }: Lane): Promi
   return { url: row.url, selection: row.selection, secrets: row.secrets, viewer: readerOf(row), due };
 }
 
-/** Without a key the webhook was made on the page that a server had signed in, which may do everything. */
+/** Without a key an operator made the webhook, who may do everything: it is off once they may not. */
 function readerOf({ keyId, key, organizationId }: Row): Viewer | null {
   if (keyId === null) {
     const own = { id: 'webhook', name: 'Webhook', organizationId, scopes: [...keyScopes], expiresAt: null };
