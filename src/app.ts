@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
+import { removeHandler } from './attachments/remove.ts';
+import { scheduleSweep, sweepHandler } from './attachments/sweep.ts';
+import { downloadLimits, TransferGate, uploadLimits } from './attachments/transfer-gate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { Credentials } from './access/credentials.ts';
@@ -176,13 +179,20 @@ export async function startApp(
       ],
       schemas,
     );
-    const storage = openStorage(config);
+    const storage = await openStorage(config);
+    startup.onClose(() => storage.close());
     const jobs = new JobQueue(pool);
     const jobWatch = new JobWatch(pool, logger);
     startup.onClose(() => jobWatch.close());
     const work = { pool: pools.jobs, jobs, storage, newId, logger };
     const tracked = { EXPORT: exportJobs(work) };
-    const handlers = [trackedHandler(work, tracked), tidyHandler(work, tracked), ...otherHandlers];
+    const handlers = [
+      trackedHandler(work, tracked),
+      tidyHandler(work, tracked),
+      removeHandler(work),
+      sweepHandler(work),
+      ...otherHandlers,
+    ];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
@@ -268,6 +278,10 @@ export async function startApp(
       jobs,
       jobWatch,
       storage,
+      uploads: new TransferGate(uploadLimits),
+      downloads: new TransferGate(downloadLimits),
+      maxAttachmentBytes: config.attachmentMaxMb * 1_000_000,
+      allowPrivateAddresses: config.allowPrivateAddresses,
       publicUrl: origin,
       visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
@@ -317,6 +331,7 @@ export async function startApp(
     });
     jobWorkers.start();
     await scheduleTidying(jobs, true);
+    await scheduleSweep(jobs, true);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

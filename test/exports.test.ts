@@ -295,7 +295,7 @@ describe('an export', () => {
 });
 
 test('a sheet that is full is followed by another', async () => {
-  const storage = openStorage({ dataDir });
+  const storage = await openStorage({ dataDir });
   const source = {
     columns: ['n'],
     // Needed for progress alone.
