@@ -221,6 +221,7 @@ export async function startApp(
       runtimes: agentRuntimes,
       runningOperations,
       silenceSeconds: config.runtimeSilenceSeconds,
+      storage,
       historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });

@@ -40,6 +40,8 @@ export class Intake extends Transform {
     super();
     this.expected = expected;
     this.most = 'exactly' in expected ? expected.exactly : expected.atMost;
+    // It may fail before anybody reads it; whoever does asks for `errored`.
+    this.on('error', () => undefined);
     const slow = () => this.destroy(new IntakeError('TOO_SLOW', 'The file arrived too slowly.'));
     this.stall = setTimeout(slow, stallMs);
     this.whole = setTimeout(slow, longestTransfer(this.most));

@@ -44,7 +44,8 @@ export class BucketDriver extends S3Driver implements FileDriver {
     const object = { Bucket: this.bucket, Key: name, Body: content, ContentType: 'application/octet-stream' };
     const length = options?.contentLength;
     const abort = new AbortController();
-    let failure: Error | undefined;
+    let failure = content.errored;
+    if (failure) throw failure;
     content.once('error', (error) => {
       failure = error;
       abort.abort(error);
