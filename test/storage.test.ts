@@ -54,7 +54,7 @@ describe.each([
     await storage.write('attachments/ab/part', pieces(), content.length);
     const part = await read('attachments/ab/part', { first: 100_000, last: 100_009 });
     expect(part.equals(content.subarray(100_000, 100_010))).toBe(true);
-    expect(await read('attachments/ab/part', { first: 0, last: 0 })).toHaveLength(1);
+    expect(await read('attachments/ab/part', { first: 5, last: 5 })).toHaveLength(1);
   });
 
   test('writes in place of what has the name', async () => {
@@ -100,8 +100,8 @@ describe.each([
   });
 });
 
-test('a wrong secret is refused by the service', async () => {
-  const wrong = await openStorage({ dataDir, storageUrl: bucket.url.replace(':S3RVER@', ':WRONG@') });
+test('a key that the service does not know is refused', async () => {
+  const wrong = await openStorage({ dataDir, storageUrl: bucket.url.replace('//S3RVER:', '//NOBODY:') });
   await expect(wrong.write('attachments/aa/x', Readable.from([Buffer.from('a')]), 1)).rejects.toThrow();
   wrong.close();
 });

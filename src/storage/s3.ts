@@ -12,6 +12,8 @@ const SILENCE_MS = 30_000;
 /** The most connections of one server to the service. */
 const MAX_SOCKETS = 200;
 
+const quiet = () => undefined;
+
 /** Keeps files in a bucket of an S3-compatible service. */
 export class BucketDriver extends S3Driver implements FileDriver {
   private readonly client: S3Client;
@@ -24,6 +26,8 @@ export class BucketDriver extends S3Driver implements FileDriver {
       credentials: { accessKeyId, secretAccessKey },
       forcePathStyle: true,
       maxAttempts: 2,
+      // Otherwise it writes to the console; what fails is thrown.
+      logger: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
       // Not every service knows the newer checksums.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',

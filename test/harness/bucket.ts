@@ -7,8 +7,8 @@ export interface Bucket {
   close(): Promise<void>;
 }
 
-/** Starts a service that speaks S3, and checks signatures, with a bucket. */
-export async function startBucket({ secret = 'S3RVER', folder = '/parley' } = {}): Promise<Bucket> {
+/** Starts a service that speaks S3, with a bucket. It refuses unknown keys, and checks no signatures of the newer kind. */
+export async function startBucket(): Promise<Bucket> {
   const s3 = new S3rver({
     address: '127.0.0.1',
     port: 0,
@@ -17,5 +17,5 @@ export async function startBucket({ secret = 'S3RVER', folder = '/parley' } = {}
     configureBuckets: [{ name: 'files', configs: [] }],
   });
   const { port } = await s3.run();
-  return { url: `s3://S3RVER:${secret}@127.0.0.1:${port}/files${folder}?tls=off`, close: () => s3.close() };
+  return { url: `s3://S3RVER:S3RVER@127.0.0.1:${port}/files/parley?tls=off`, close: () => s3.close() };
 }
