@@ -1,5 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
+import { removeHandler } from './attachments/remove.ts';
+import { scheduleSweep, sweepHandler } from './attachments/sweep.ts';
+import { downloadLimits, TransferGate, uploadLimits } from './attachments/transfer-gate.ts';
 import { bootstrap } from './access/bootstrap.ts';
 import { Connections } from './access/connections.ts';
 import { Credentials } from './access/credentials.ts';
@@ -178,13 +181,20 @@ export async function startApp(
       ],
       schemas,
     );
-    const storage = openStorage(config);
+    const storage = await openStorage(config);
+    startup.onClose(() => storage.close());
     const jobs = new JobQueue(pool);
     const jobWatch = new JobWatch(pool, logger);
     startup.onClose(() => jobWatch.close());
     const work = { pool: pools.jobs, jobs, storage, newId, logger };
     const tracked = { EXPORT: exportJobs(work) };
-    const handlers = [trackedHandler(work, tracked), tidyHandler(work, tracked), ...otherHandlers];
+    const handlers = [
+      trackedHandler(work, tracked),
+      tidyHandler(work, tracked),
+      removeHandler(work),
+      sweepHandler(work),
+      ...otherHandlers,
+    ];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
@@ -213,6 +223,7 @@ export async function startApp(
       runtimes: agentRuntimes,
       runningOperations,
       silenceSeconds: config.runtimeSilenceSeconds,
+      storage,
       historyBytes: config.historyBytes,
       onUsage: (conversationId, tokens) => replyLimits.charge(conversationId, tokens),
     });
@@ -270,6 +281,10 @@ export async function startApp(
       jobs,
       jobWatch,
       storage,
+      uploads: new TransferGate(uploadLimits),
+      downloads: new TransferGate(downloadLimits),
+      maxAttachmentBytes: config.attachmentMaxMb * 1_000_000,
+      allowPrivateAddresses: config.allowPrivateAddresses,
       publicUrl: origin,
       visitLimit: new VisitLimit(windows, config.visitLimitPerInbox),
       checkParameters: (...asked) => agentRuntimes.checkParameters(...asked),
@@ -319,6 +334,7 @@ export async function startApp(
     });
     jobWorkers.start();
     await scheduleTidying(jobs, true);
+    await scheduleSweep(jobs, true);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

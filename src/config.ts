@@ -17,6 +17,8 @@ const config = checked.transform((values) => ({
   databaseDirectUrl: values.DATABASE_DIRECT_URL,
   databasePooler: values.DATABASE_POOLER,
   dataDir: values.DATA_DIR,
+  storageUrl: values.STORAGE_URL,
+  attachmentMaxMb: values.ATTACHMENT_MAX_MB,
   eventsUrl: values.EVENTS_URL,
   bootstrapApiKey: values.BOOTSTRAP_API_KEY,
   leaseSeconds: values.LEASE_SECONDS,

@@ -5,6 +5,7 @@ export const idPrefixes = {
   Agent: 'agent',
   ApiKey: 'key',
   Article: 'article',
+  Attachment: 'att',
   Contact: 'contact',
   Conversation: 'conv',
   Corpus: 'corpus',

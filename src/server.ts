@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { ATTACHMENTS_PATH } from './attachments/links.ts';
+import { networkOf } from './access/network.ts';
 import type { Authenticate } from './access/authenticate.ts';
 import type { Connections } from './access/connections.ts';
 import { type LocalSignIn, SIGN_IN_PATH } from './access/local-sign-in.ts';
@@ -15,6 +17,7 @@ import { createWebSockets } from './graphql/websocket-operations.ts';
 import type { WebChatOrigins } from './inboxes/origins.ts';
 import type { Logger } from './logger.ts';
 import { download, EXPORTS_PATH } from './records/download.ts';
+import { attachmentRoute, isUpload } from './server/attachment-route.ts';
 import { Listener, refuse } from './server/listener.ts';
 import { isSignInRoute, signInRoute, type SignInRoutesOptions } from './server/sign-in-routes.ts';
 import { Strangers } from './server/strangers.ts';
@@ -115,12 +118,17 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/ready') return ready(res);
     if (path === '/') return redirect(res, GRAPHQL_PATH);
     const isDownload = path.startsWith(EXPORTS_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path) && !isDownload) {
+    const isAttachment = path.startsWith(ATTACHMENTS_PATH);
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path) && !isDownload && !isAttachment) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     if (!api) return unavailable(res, serviceUnavailable('The server is starting. Try again in a moment.', 1));
     if (isDownload) return download(api.services, req, res);
+    if (isAttachment) {
+      const network = networkOf(req, trustedProxies);
+      return attachmentRoute(api.services, req, res, { network, know: () => strangers.know(req.socket) });
+    }
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
     if (isSignInRoute(path)) {
       if (api.signIn) return signInRoute(api.signIn, path, req, res);
@@ -170,7 +178,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       },
     },
     // As long as a WebSocket may take to answer a ping.
-    { strangers, idleMs: 2 * keepAliveSeconds * 1000 },
+    { strangers, idleMs: 2 * keepAliveSeconds * 1000, isTimedApart: (req) => isUpload(req.method, pathOf(req)) },
   );
   const url = await listener.listen(options.port, options.host);
 

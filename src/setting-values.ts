@@ -1,5 +1,6 @@
 /** The forms that the values of settings take. */
 import { z } from 'zod';
+import { readS3Address } from './storage/address.ts';
 
 /** A whole number in this range. */
 export function whole(min: number, max: number) {
@@ -28,6 +29,11 @@ export function checkWebUrl(url: string, context: z.RefinementCtx): void {
 export function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
   if (!/^postgres(ql)?:\/\//.test(url)) context.addIssue('does not begin with postgres:// or postgresql://');
   else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
+}
+
+/** Refuses what names no storage. */
+export function checkStorageUrl(url: string, context: z.RefinementCtx): void {
+  if (!readS3Address(url)) context.addIssue('is not of the form s3://key:secret@host/bucket');
 }
 
 /** Refuses what names no bus. */

@@ -5,6 +5,7 @@ import {
   checkDatabaseUrl,
   checkEventsUrl,
   checkIssuer,
+  checkStorageUrl,
   checkWebUrl,
   toDomains,
   toList,
@@ -69,6 +70,22 @@ export const environment = z.object({
   DATA_DIR: z.string().prefault('.data').register(about, {
     description: 'The folder for the embedded database and all other files.',
     allowed: 'a path',
+  }),
+  STORAGE_URL: z
+    .string()
+    .superRefine(checkStorageUrl)
+    .optional()
+    .register(about, {
+      description:
+        'Where files are kept: a bucket of an S3-compatible service, in `region` (`us-east-1` unless set), over TLS unless `tls=off`. ' +
+        'Unset: a folder in `DATA_DIR`, which several servers must share.',
+      allowed:
+        's3://key:secret@host/bucket, with a folder after it and ?region=… if need be, and special characters percent-encoded',
+      secret: true,
+    }),
+  ATTACHMENT_MAX_MB: whole(1, 1000).prefault('10').register(about, {
+    description: 'The largest file that may be attached to a message, in megabytes of 1,000,000 bytes.',
+    allowed: 'a whole number from 1 to 1000',
   }),
   EVENTS_URL: z
     .string()
@@ -161,7 +178,7 @@ export const environment = z.object({
     .transform((value) => value === 'true')
     .register(about, {
       description:
-        "Whether agents' tools and webhooks may call addresses that are not public, such as this machine, its private network and a cloud's metadata service. Webhooks may then use http: as well.",
+        "Whether agents' tools, webhooks and attachments from elsewhere may call addresses that are not public, such as this machine, its private network and a cloud's metadata service. Webhooks may then use http: as well.",
       allowed: 'true or false',
     }),
   DATABASE_POOL_SIZE: whole(1, 100)

@@ -103,6 +103,7 @@ const subscription = (fields: (things: Things) => string, outcomes: string[]): R
 const ofAgents = [
   'Mutation.addAgentMessage',
   'Mutation.addNote',
+  'Mutation.createAttachment',
   'Mutation.endConversation',
   'Mutation.endHandoff',
   'Mutation.markRead',
@@ -206,6 +207,7 @@ const table: Record<string, Row> = {
     () => `name: "More", expiresAt: ${q(new Date(Date.now() + 60_000))}`,
     only.grantsOwn,
   ),
+  'Mutation.createAttachment': mutation('createAttachment', () => 'filename: "a.png", bytes: 1', only.changesOwn),
   'Mutation.createClientToken': mutation(
     'createClientToken',
     (t) => `for: { contactId: ${q(t.contact)} }`,

@@ -7,6 +7,7 @@ import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
+import { noStorage } from './harness/files.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -160,6 +161,7 @@ describe('the text of a running reply', () => {
       runtimes,
       silenceSeconds: 300,
       historyBytes: 65_536,
+      storage: noStorage,
     });
 
     const { id: conversationId } = await idle();

@@ -54,6 +54,7 @@ const commands: [grant: string, payload: string, field: (person: Person) => stri
     ({ conversationId }) => `startHandoff(input: { conversationId: "${conversationId}", reason: "Help" })`,
   ],
   ['RATE', 'RateReplyPayload', ({ replyId }) => `rateReply(input: { replyId: "${replyId}", rating: UP })`],
+  ['UPLOAD', 'CreateAttachmentPayload', () => 'createAttachment(input: { filename: "a.png", bytes: 1 })'],
   [
     'END',
     'EndConversationPayload',

@@ -87,6 +87,18 @@ const references: [string, string, (of: Tenant) => string[]][] = [
     (of) => [of.conversation],
   ],
   [
+    'the conversation of an attachment',
+    `INSERT INTO attachment (organization_id, conversation_id, id, uploader, type, filename, bytes, secret)
+      VALUES ($1, $2, gen_random_uuid(), 'key:', 'OTHER', 'a', 1, '')`,
+    (of) => [of.conversation],
+  ],
+  [
+    'the person of an attachment',
+    `INSERT INTO attachment (organization_id, contact_id, id, uploader, type, filename, bytes, secret)
+      VALUES ($1, $2, gen_random_uuid(), 'contact:', 'OTHER', 'a', 1, '')`,
+    (of) => [of.contact],
+  ],
+  [
     'the corpus of a question without an answer',
     `INSERT INTO unanswered_question (organization_id, corpus_id, id, text, terms, likeness)
       VALUES ($1, $2, gen_random_uuid(), 'Why?', '{}', 'why')`,
@@ -118,8 +130,9 @@ describe('the database itself', () => {
         AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = confrelid AND attname = 'organization_id')
         AND NOT (convalidated AND EXISTS (
           SELECT FROM pg_attribute WHERE attrelid = conrelid AND attname = 'organization_id' AND attnum = ANY (conkey)))`);
-    // A message takes the place of one in the same conversation: the statement that writes it has locked that.
-    expect(rows.map(({ name }) => name)).toEqual(['message_supersedes_id_fkey']);
+    // A message takes the place of one in the same conversation: the statement that writes it has locked that. The same statement
+    // names its attachments.
+    expect(rows.map(({ name }) => name).sort()).toEqual(['attachment_message_id_fkey', 'message_supersedes_id_fkey']);
   });
 
   test('clears what referred to a deleted object, and nothing else of the row', async () => {

@@ -8,6 +8,7 @@ import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
+import { noStorage } from './harness/files.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -313,7 +314,17 @@ describe('a reply whose claim was not answered', () => {
     const { pool, bus, runtimes } = server.services;
     lease = { seconds: 30, serverId: newId(), isHeld: () => true };
     await register(lease.serverId);
-    runner = new Runner({ pool, bus, lease, logger, newId, runtimes, silenceSeconds: 300, historyBytes: 65_536 });
+    runner = new Runner({
+      pool,
+      bus,
+      lease,
+      logger,
+      newId,
+      runtimes,
+      silenceSeconds: 300,
+      historyBytes: 65_536,
+      storage: noStorage,
+    });
     recovery = new Recovery({ pool, bus, lease, runner, logger });
   });
   afterEach(async () => {

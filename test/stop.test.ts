@@ -8,6 +8,7 @@ import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
+import { noStorage } from './harness/files.ts';
 import { readMessage, send, stop, tryStop } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -162,6 +163,7 @@ describe('stopping a reply', () => {
       runtimes,
       silenceSeconds: 300,
       historyBytes: 65_536,
+      storage: noStorage,
     });
     const reply = vi.spyOn(runtime, 'reply');
     const { id: conversationId } = await idle();

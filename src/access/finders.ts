@@ -21,6 +21,8 @@ export const finders = {
       : nothing,
   Article: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.article.findMany({ where: { id: { in: ids }, corpus: visibleTo(viewer).corpus } }),
+  Attachment: ({ services, viewer }: FinderContext, ids: string[]) =>
+    services.prisma.attachment.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).attachment } }),
   Contact: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.contact.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).contact } }),
   Conversation: ({ services, viewer }: FinderContext, ids: string[]) =>

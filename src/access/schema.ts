@@ -40,6 +40,7 @@ export const ClientGrantRef = builder.enumType('ClientGrant', {
     ASK_FOR_HUMAN: { value: 'askForHuman', description: 'Start a handoff.' },
     REGENERATE: { value: 'regenerate', description: 'Have the latest reply generated anew.' },
     RATE: { value: 'rate', description: 'Rate replies.' },
+    UPLOAD: { value: 'upload', description: 'Upload files, and send them in messages.' },
     END: { value: 'end', description: 'End conversations.' },
   } as const,
 });

@@ -6,7 +6,7 @@ export const keyScopes = ['read', 'write', 'admin'] as const;
 export type KeyScope = (typeof keyScopes)[number];
 
 /** What a client token may do beside reading, sending and stopping: what it was granted when it was issued. */
-export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', 'rate', 'end'] as const;
+export const clientGrants = ['startConversation', 'askForHuman', 'regenerate', 'rate', 'upload', 'end'] as const;
 
 export type ClientGrant = (typeof clientGrants)[number];
 

@@ -60,20 +60,23 @@ export function isToldOf(audience: Audience, type: EventType): boolean {
 }
 
 /** What decides which rows a viewer may see. */
-export type Seer = Pick<Viewer, 'organizationId' | 'confinedTo' | 'inboxId'>;
+export type Seer = Pick<Viewer, 'id' | 'organizationId' | 'confinedTo' | 'inboxId'>;
 
 /**
  * Conditions for the rows that a viewer may see: those of its organization, and for a client token only those of its
  * own conversations, with the messages that end users see, and the inbox of its visit.
  */
-export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
+export function visibleTo({ id: uploader, organizationId, confinedTo, inboxId }: Seer) {
   const all = { organizationId };
+  // Until a message names it, only its uploader sees an attachment.
+  const unnamed = { organizationId, deletedAt: null, uploader, messageId: null, namedAt: null };
   if (!confinedTo) {
     return {
       conversation: all,
       message: all,
       handoff: all,
       contact: all,
+      attachment: { organizationId, OR: [unnamed, { deletedAt: null, message: all }] },
       agent: all,
       inbox: all,
       corpus: all,
@@ -84,10 +87,12 @@ export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
     'contactId' in confinedTo
       ? { organizationId, contactId: confinedTo.contactId }
       : { organizationId, id: confinedTo.conversationId };
+  const message = { organizationId, conversation, ...messagesFor('END_USERS') };
   const ofConversations = { organizationId, conversations: { some: conversation } };
   return {
     conversation,
-    message: { organizationId, conversation, ...messagesFor('END_USERS') },
+    message,
+    attachment: { organizationId, OR: [unnamed, { deletedAt: null, message }] },
     handoff: { organizationId, conversation },
     contact: 'contactId' in confinedTo ? { organizationId, id: confinedTo.contactId } : ofConversations,
     agent: ofConversations,
@@ -97,6 +102,7 @@ export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
   } satisfies {
     conversation: Prisma.ConversationWhereInput;
     message: Prisma.MessageWhereInput;
+    attachment: Prisma.AttachmentWhereInput;
     handoff: Prisma.HandoffWhereInput;
     contact: Prisma.ContactWhereInput;
     agent: Prisma.AgentWhereInput;

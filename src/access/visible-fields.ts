@@ -15,6 +15,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
 
   Conversation: [
     'agent',
+    'attachments',
     'contact',
     'continues',
     'createdAt',
@@ -43,6 +44,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffEdge: ['cursor', 'node'],
 
   Message: [
+    'attachments',
     'author',
     'canvas',
     'citations',
@@ -63,6 +65,9 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'supersedes',
     'text',
   ],
+  Attachment: ['bytes', 'contentType', 'createdAt', 'filename', 'height', 'status', 'type', 'url', 'width'],
+  AttachmentConnection: ['edges', 'nodes', 'pageInfo'],
+  AttachmentEdge: ['cursor', 'node'],
   MessageConnection: ['edges', 'eventCursor', 'nodes', 'pageInfo'],
   MessageEdge: ['cursor', 'node'],
   Citation: ['heading', 'title', 'url'],
@@ -91,6 +96,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
 
   ConversationChange: ['conversation', 'conversationId', 'cursor', 'kind'],
   ConversationPayload: ['conversation', 'cursor'],
+  CreateAttachmentPayload: ['attachment', 'expiresAt', 'uploadUrl'],
   CreateConversationPayload: ['message', 'reply'],
   MarkReadPayload: ['conversation', 'position'],
   RateReplyPayload: ['reply'],

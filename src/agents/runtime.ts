@@ -4,6 +4,17 @@ import type { HttpTool } from './http-tool.ts';
 import type { Absence } from './absence.ts';
 import type { Playbook } from './playbook.ts';
 
+/** A file of a message. */
+export interface TurnAttachment {
+  filename: string;
+  /** By its bytes, such as `image/png`. */
+  contentType: string;
+  /** Its size. */
+  bytes: number;
+  /** Reads a picture; null for what is not one of a kind that models take, or too large for them. */
+  read: (() => Promise<Uint8Array>) | null;
+}
+
 /** A message of the history as the agent sees it, including control messages and without superseded replies. */
 export interface TurnMessage {
   role: 'USER' | 'AGENT' | 'CONTROL';
@@ -11,6 +22,8 @@ export interface TurnMessage {
   metadata: JsonObject;
   /** For the search: the conversation's metadata, overridden by the message's own. Null if there is none. */
   queryMetadata: JsonObject | null;
+  /** In their order. Left out: none. */
+  attachments?: readonly TurnAttachment[];
 }
 
 /** Everything that an agent is given to reply. It knows nothing else of the conversation. */

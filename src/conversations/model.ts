@@ -1,4 +1,5 @@
 import type { Author } from '../access/caller.ts';
+import type { NamedAttachments } from '../attachments/name-in-message.ts';
 import type { CallVisibility } from '../access/visible-calls.ts';
 import type { Json, JsonObject } from '../json.ts';
 
@@ -44,6 +45,8 @@ export interface NewMessage {
   /** Becomes the conversation's title if it has none and has only begun. */
   title?: string | null;
   fragments: NewFragment[];
+  /** Named with the message, in the same statement. */
+  attachments?: NamedAttachments | null;
   inReplyToId?: string | null;
   metadata?: JsonObject;
   contentPayload?: JsonObject | null;

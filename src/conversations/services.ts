@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { AttachmentServices } from '../attachments/model.ts';
 import type { Caller } from '../access/caller.ts';
 import type { PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
@@ -16,7 +17,7 @@ import type { SearchTurns } from '../search-turns.ts';
 import type { ConversationSearch } from './lists/search.ts';
 
 /** The services that the commands on conversations use. */
-export interface ConversationServices {
+export interface ConversationServices extends AttachmentServices {
   pool: pg.Pool;
   prisma: PrismaClient;
   bus: Bus;

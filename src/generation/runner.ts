@@ -12,6 +12,7 @@ import type { NewId } from '../ids.ts';
 import type { Shutdown } from '../shutdown-deadline.ts';
 import { retry } from '../retry.ts';
 import type { RunningOperation, RunningOperations } from '../running-operations.ts';
+import type { Storage } from '../storage/storage.ts';
 import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
@@ -25,6 +26,8 @@ export interface RunnerOptions extends CheckpointOptions {
   runningOperations?: RunningOperations;
   /** How long a runtime may take for its next part. */
   silenceSeconds: number;
+  /** Where the files of messages are. */
+  storage: Pick<Storage, 'read'>;
   /** How many bytes of the conversation a reply is generated from. */
   historyBytes: number;
   /** Called with the tokens that a reply has used, once it has ended. Never rejects. */
@@ -118,7 +121,7 @@ export class Runner implements ReplyRunner, HintListener {
   }
 
   private async drive(run: Run): Promise<void> {
-    const { pool, logger, runtimes, historyBytes } = this.options;
+    const { pool, storage, logger, runtimes, historyBytes } = this.options;
     const { conversationId, replyId } = run;
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
@@ -128,7 +131,7 @@ export class Runner implements ReplyRunner, HintListener {
       // An outage of the database only delays the reply: no other server may end it while this one is alive.
       const loaded = await this.untilDone(run, 'load what to answer', () =>
         // If interrupted while it waited for its turn, there is nothing to load.
-        this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn(pool, replyId, historyBytes))),
+        this.loading.run(() => (run.abort.signal.aborted ? null : loadTurn({ pool, storage }, replyId, historyBytes))),
       );
       if (!loaded) {
         run.abort.signal.throwIfAborted();

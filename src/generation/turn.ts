@@ -2,6 +2,8 @@ import type pg from 'pg';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
+import { attachmentsOfTurn } from '../attachments/of-turn.ts';
+import type { Storage } from '../storage/storage.ts';
 import { absenceAt, attendanceOf } from '../inboxes/attendance.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -15,13 +17,18 @@ export interface LoadedTurn extends TurnSource {
 }
 
 /** Loads a turn whose history takes at most `historyBytes`. Null if the reply is no longer running. */
-export async function loadTurn(pool: pg.Pool, replyId: string, historyBytes: number): Promise<LoadedTurn | null> {
+export async function loadTurn(
+  services: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
+  replyId: string,
+  historyBytes: number,
+): Promise<LoadedTurn | null> {
+  const { pool } = services;
   const { rows } = await pool.query<ReplyRow>({ name: 'load-turn', text: turnSql, values: [replyId] });
   const [row] = rows;
   if (!row) return null;
   const { timeZone, hours, awayMessage, ...reply } = row;
   const absence = absenceAt(attendanceOf({ timeZone, hours, awayMessage }), new Date());
-  return { ...reply, absence, history: await loadHistory(pool, row, historyBytes) };
+  return { ...reply, absence, history: await loadHistory(services, row, historyBytes) };
 }
 
 interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
@@ -35,6 +42,7 @@ interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
 }
 
 interface HistoryRow {
+  id: string;
   role: (typeof promptRoles)[number];
   metadata: JsonObject;
   queryMetadata: JsonObject | null;
@@ -46,18 +54,27 @@ interface HistoryRow {
   left: number;
 }
 
-async function loadHistory(pool: pg.Pool, reply: ReplyRow, historyBytes: number): Promise<TurnMessage[]> {
-  const { rows } = await pool.query<HistoryRow>({
+async function loadHistory(
+  services: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
+  reply: ReplyRow,
+  historyBytes: number,
+): Promise<TurnMessage[]> {
+  const { rows } = await services.pool.query<HistoryRow>({
     name: 'load-history',
     text: historySql,
     values: [reply.conversationId, reply.position, HISTORY, historyBytes, promptRoles],
   });
-  return rows.reverse().map(({ role, metadata, queryMetadata, ...row }) => {
+  const attachments = await attachmentsOfTurn(
+    services,
+    rows.map(({ id }) => id),
+  );
+  return rows.reverse().map(({ id, role, metadata, queryMetadata, ...row }) => {
     const search = { ...reply.searchMetadata, ...queryMetadata };
     return {
       role,
       text: withinBudget(row),
       metadata,
+      ...(attachments.has(id) && { attachments: attachments.get(id) ?? [] }),
       queryMetadata: Object.keys(search).length > 0 ? search : null,
     };
   });
@@ -99,7 +116,7 @@ WITH recent AS (
     position = max(position) OVER () AS newest
   FROM weighed
 )
-SELECT role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
+SELECT id, role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
   coalesce((SELECT left(string_agg(f.text, '' ORDER BY f.index), greatest(room, 0)::int) FROM fragment f
     WHERE f.message_id = placed.id), '') AS text
 FROM placed WHERE room >= 0 OR newest ORDER BY position DESC`;

@@ -50,6 +50,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
       askForHuman: scopes.includes('askForHuman'),
       regenerate: scopes.includes('regenerate'),
       rate: scopes.includes('rate'),
+      upload: scopes.includes('upload'),
       end: scopes.includes('end'),
       visit: scopes.includes('visit'),
     }),

@@ -7,16 +7,16 @@ import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read
 import { ReadMarks } from '../conversations/lists/read-marks.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { AgentRuntimes } from '../agents/runtimes.ts';
-import type { JobQueue } from '../jobs/queue.ts';
 import type { JobWatch } from '../jobs/watch.ts';
 import type { KnowledgeBase } from '../knowledge/knowledge-base.ts';
+import { attachmentsOf } from '../attachments/of-messages.ts';
+import type { Attachment } from '../generated/prisma/client.ts';
 import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
 import type { Wire } from './delivery/wire.ts';
 import type { PayloadMaker } from '../webhooks/model.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
-import type { Storage } from '../storage/storage.ts';
 import type { RunningOperations } from '../running-operations.ts';
 
 /** Shared by all operations of this server. */
@@ -30,9 +30,7 @@ export interface Services extends ConversationServices {
   replyLimits: ReplyLimits;
   payloads: PayloadMaker;
   webhooks: Webhooks;
-  jobs: JobQueue;
   jobWatch: JobWatch;
-  storage: Storage;
   /** Where clients reach the servers, for addresses that they are given. */
   publicUrl: string;
 }
@@ -45,6 +43,8 @@ export interface GraphQLContext {
   budget: OperationBudget;
   /** Batches look-ups made at the same time. It caches nothing, since a subscription lives through many changes. */
   fragments: DataLoader<string, FragmentRow[]>;
+  /** Batches look-ups of the attachments of messages, which the viewer sees. Caches nothing. */
+  attachments: DataLoader<string, Attachment[]>;
   /** Batches look-ups of read marks, and caches nothing either. */
   readMarks: ReadMarks;
   /** What the operation has committed so far. */
@@ -70,6 +70,17 @@ export function createContext(
     return ids.map((id) => byMessage.get(id) ?? []);
   };
   const fragments = new DataLoader(load, { cache: false });
+  const attachments = new DataLoader(attachmentsOf(services.prisma), { cache: false });
   const readMarks = new ReadMarks(services.pool, viewer);
-  return { viewer, services, budget, fragments, readMarks, committed: new CommittedChanges(), wire, origin };
+  return {
+    viewer,
+    services,
+    budget,
+    fragments,
+    attachments,
+    readMarks,
+    committed: new CommittedChanges(),
+    wire,
+    origin,
+  };
 }

@@ -25,6 +25,7 @@ export const grantNames = {
   askForHuman: 'ASK_FOR_HUMAN',
   regenerate: 'REGENERATE',
   rate: 'RATE',
+  upload: 'UPLOAD',
   end: 'END',
 } as const satisfies Record<ClientGrant, string>;
 

@@ -8,6 +8,7 @@ import './user-errors.ts';
 import { withReadyIds } from './node.ts';
 import '../access/schema.ts';
 import '../agents/schema.ts';
+import '../attachments/schema.ts';
 import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
 import type { Strangers } from './strangers.ts';
 
-/** How long a request may take to arrive, in milliseconds: its headers, and the whole request. */
+/** How long a request may take to arrive, in milliseconds: its headers, and after them its body. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
 /** How often these limits are checked, in milliseconds. */
@@ -28,6 +28,8 @@ export interface ListenerOptions {
   strangers: Strangers;
   /** How long a connection may be idle, or a peer may read nothing of the data that waits for it, in milliseconds. */
   idleMs: number;
+  /** Whether a request is limited by its handler, for how long its body may take to arrive. */
+  isTimedApart: (req: IncomingMessage) => boolean;
 }
 
 /** The port with its connections, and how each of them ends. Handlers deal with the requests. */
@@ -37,8 +39,8 @@ export class Listener {
   private readonly pipelines = new WeakMap<Socket, Set<ServerResponse>>();
   private draining = false;
 
-  constructor(handlers: Handlers, { strangers, idleMs }: ListenerOptions) {
-    const limits = { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS };
+  constructor(handlers: Handlers, { strangers, idleMs, isTimedApart }: ListenerOptions) {
+    const limits = { headersTimeout: HEADERS_MS, requestTimeout: 0, connectionsCheckingInterval: CHECK_MS };
     this.server = createServer(limits, (req, res) => {
       const pipeline = this.pipelines.get(req.socket);
       // What had arrived in one piece is told of also after the end.
@@ -50,6 +52,7 @@ export class Listener {
       }
       res.once('finish', () => endUnlessWhole(req));
       if (this.draining) res.setHeader('Connection', 'close');
+      if (!isTimedApart(req)) endUnlessInTime(req);
       handlers.request(req, res);
     });
     this.server.on('connection', (socket: Socket) => {
@@ -125,6 +128,17 @@ function endUnlessWhole(req: IncomingMessage): void {
   }, REST_MS);
   // Also when the connection ends first.
   req.once('close', () => clearTimeout(timer));
+}
+
+/** Ends the connection of a request whose body does not arrive in time. */
+function endUnlessInTime(req: IncomingMessage): void {
+  const { socket, headers } = req;
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) return;
+  const timer = setTimeout(() => {
+    if (!req.complete) refuse(socket, '408 Request Timeout');
+  }, REQUEST_MS);
+  const stop = () => clearTimeout(timer);
+  req.once('end', stop).once('close', stop);
 }
 
 function isStream(res: ServerResponse): boolean {

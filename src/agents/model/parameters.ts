@@ -33,6 +33,11 @@ const parametersSchemaSource = z
       description:
         "The model's context window, in tokens. The instructions and everything from the user's last message on are always sent. Of the earlier messages the oldest are left out, whole, until the rest fits beside the output. `maxOutputTokens` is kept free for the output, but at most half of the window, or a quarter if it is unset. A token is estimated as three bytes of text.",
     }),
+    images: z.boolean().optional().meta({
+      title: 'Pictures',
+      description:
+        'Whether the model is shown the pictures of the last messages: at most 10, of 4 MB each and 8 MB in all. Unset: yes for `anthropic` and `google`, no for `openai-compatible`.',
+    }),
     maxSteps: z.int().min(1).max(50).default(8).meta({
       title: 'Most steps',
       description:

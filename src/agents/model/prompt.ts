@@ -1,9 +1,13 @@
-import type { LanguageModelV3FunctionTool, LanguageModelV3Message } from '@ai-sdk/provider';
+import type { LanguageModelV3FilePart, LanguageModelV3FunctionTool, LanguageModelV3Message } from '@ai-sdk/provider';
 import { randomUUID } from 'node:crypto';
 import { isJsonObject } from '../../json.ts';
 import { instructAbsence } from '../absence.ts';
 import { playbookInstructions } from '../playbook.ts';
 import type { Turn, TurnMessage } from '../runtime.ts';
+import { type Pictures, withFiles } from './pictures.ts';
+
+/** What a picture is taken for, in tokens: about the most that models make of one. */
+const PICTURE_TOKENS = 1600;
 
 /** What changes between the steps of a reply. */
 export interface Moment {
@@ -20,6 +24,8 @@ interface PromptOptions {
   takesSystemMessages: boolean;
   /** The model's window minus what is kept free for its output. */
   promptTokens: number;
+  /** Shown with their messages. Left out: none. */
+  pictures?: Pictures;
 }
 
 /**
@@ -30,15 +36,15 @@ interface PromptOptions {
  * Control messages become system messages if the provider accepts those anywhere. Otherwise they become user messages that
  * begin with a mark. The mark is random for each reply, so that no user can know it.
  */
-export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens }: PromptOptions): Prompter {
+export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens, pictures }: PromptOptions): Prompter {
   // Several servers refuse a prompt without a user message.
   const marks = !takesSystemMessages || !turn.history.some(({ role }) => role === 'USER');
   const mark = `[operator ${randomUUID().slice(0, 8)}]`;
   const instruct = (text: string): LanguageModelV3Message =>
     marks ? userMessage(`${mark} ${text}`) : { role: 'system', content: text };
 
-  const spoken = turn.history.filter(({ text }) => text.trim() !== '');
-  const messages = spoken.map((message) => messageOf(message, instruct));
+  const spoken = turn.history.filter(({ text, attachments = [] }) => text.trim() !== '' || attachments.length > 0);
+  const messages = spoken.map((message) => messageOf(message, instruct, pictures?.get(message)));
   const lastQuestion = spoken.findLastIndex(({ role }) => role === 'USER');
   const firstKept = lastQuestion < 0 ? Math.max(0, messages.length - 1) : lastQuestion;
   const older = messages.slice(0, firstKept);
@@ -50,7 +56,7 @@ export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens }: P
   return ({ phase, tools, exchange }) => {
     const system = systemText(turn, phase, tools, isMarked ? mark : null);
     const fixed = [...rest, ...exchange];
-    const used = fixed.reduce((sum, message) => sum + estimate(message), estimate(system) + estimate(tools));
+    const used = fixed.reduce((sum, message) => sum + estimateMessage(message), estimate(system) + estimate(tools));
     const shown = [...newest(older, promptTokens - used), ...fixed];
     // These providers require that the user speaks first, but here the agent did.
     if (!takesSystemMessages && shown[0]?.role === 'assistant') shown.unshift(userMessage('…'));
@@ -66,6 +72,12 @@ export function fixedGreeting({ greeting, history }: Turn): string | null {
 /** Estimates tokens as one for every three bytes of UTF-8, which is too high rather than too low for most texts. */
 function estimate(value: unknown): number {
   return Math.ceil(Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value)) / 3) + 4;
+}
+
+function estimateMessage(message: LanguageModelV3Message): number {
+  if (message.role !== 'user') return estimate(message);
+  const texts = message.content.filter(({ type }) => type === 'text');
+  return estimate({ ...message, content: texts }) + (message.content.length - texts.length) * PICTURE_TOKENS;
 }
 
 function opening({ greeting }: Turn): string {
@@ -97,13 +109,18 @@ function isEmpty(context: Turn['state']['context']): boolean {
   return context === null || (isJsonObject(context) && Object.keys(context).length === 0);
 }
 
-function messageOf({ role, text }: TurnMessage, instruct: (text: string) => LanguageModelV3Message) {
-  if (role === 'CONTROL') return instruct(text);
-  return role === 'USER' ? userMessage(text) : assistantMessage(text);
+function messageOf(
+  { role, text, attachments }: TurnMessage,
+  instruct: (text: string) => LanguageModelV3Message,
+  pictures?: readonly LanguageModelV3FilePart[],
+): LanguageModelV3Message {
+  const whole = withFiles(text, attachments);
+  if (role === 'CONTROL') return instruct(whole);
+  return role === 'USER' ? userMessage(whole, pictures) : assistantMessage(whole);
 }
 
-function userMessage(text: string): LanguageModelV3Message {
-  return { role: 'user', content: [{ type: 'text', text }] };
+function userMessage(text: string, pictures: readonly LanguageModelV3FilePart[] = []): LanguageModelV3Message {
+  return { role: 'user', content: [{ type: 'text', text }, ...pictures] };
 }
 
 function assistantMessage(text: string): LanguageModelV3Message {
@@ -115,7 +132,8 @@ function newest(messages: readonly LanguageModelV3Message[], tokens: number): re
   let left = tokens;
   let first = messages.length;
   for (; first > 0; first -= 1) {
-    left -= estimate(messages[first - 1]);
+    const message = messages[first - 1];
+    left -= message ? estimateMessage(message) : 0;
     if (left < 0) break;
   }
   return messages.slice(first);

@@ -25,6 +25,8 @@ export interface OpenedModel {
   model: LanguageModelV3;
   /** Whether system messages may be anywhere in the prompt, not only at its beginning. */
   takesSystemMessages: boolean;
+  /** Whether all models of the provider take pictures. */
+  takesImages: boolean;
 }
 
 /** The model that the parameters ask for. */
@@ -95,21 +97,25 @@ async function open(settings: ModelSettings, provider: ProviderName, modelId: st
         includeUsage: true,
         fetch,
       });
-      return { model: create.languageModel(modelId), takesSystemMessages: true };
+      return { model: create.languageModel(modelId), takesSystemMessages: true, takesImages: false };
     }
     case 'anthropic': {
       if (!settings.anthropic) throw missing(provider, 'ANTHROPIC_API_KEY');
       // Given explicitly, because otherwise the client reads a URL from the environment.
       const { apiKey, url: baseURL = 'https://api.anthropic.com/v1' } = settings.anthropic;
       const { createAnthropic } = await import('@ai-sdk/anthropic');
-      return { model: createAnthropic({ apiKey, baseURL, fetch }).languageModel(modelId), takesSystemMessages: false };
+      return {
+        model: createAnthropic({ apiKey, baseURL, fetch }).languageModel(modelId),
+        takesSystemMessages: false,
+        takesImages: true,
+      };
     }
     case 'google': {
       if (!settings.google) throw missing(provider, 'GOOGLE_GENERATIVE_AI_API_KEY');
       const { apiKey, url: baseURL = 'https://generativelanguage.googleapis.com/v1beta' } = settings.google;
       const { createGoogleGenerativeAI } = await import('@ai-sdk/google');
       const create = createGoogleGenerativeAI({ apiKey, baseURL, fetch });
-      return { model: create.languageModel(modelId), takesSystemMessages: false };
+      return { model: create.languageModel(modelId), takesSystemMessages: false, takesImages: true };
     }
   }
 }

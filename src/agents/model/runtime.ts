@@ -10,6 +10,7 @@ import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtim
 import { ask } from './answer-stream.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
+import { readPictures } from './pictures.ts';
 import { Models, type ModelSettings, secretsOf } from './providers.ts';
 import { callTool, failure, type Outcome, toolsOf, type ToolServices } from './tools.ts';
 
@@ -65,11 +66,15 @@ class ModelReply {
 
   async *parts(): AsyncGenerator<ReplyPart> {
     const { turn, signal } = this;
-    const { maxSteps, temperature, maxOutputTokens, contextTokens, ...wanted } = readParameters(turn.parameters);
+    const { maxSteps, temperature, maxOutputTokens, contextTokens, images, ...wanted } = readParameters(
+      turn.parameters,
+    );
     const { models, secrets } = this.services;
-    const { model, takesSystemMessages } = await models.open(wanted);
+    const { model, takesSystemMessages, takesImages } = await models.open(wanted);
     const promptTokens = contextTokens - Math.min(maxOutputTokens ?? contextTokens / 4, contextTokens / 2);
-    const promptAt = prompterFor(turn, { takesSystemMessages, promptTokens });
+    const pictures = (images ?? takesImages) ? await readPictures(turn.history, this.services.logger) : undefined;
+    signal.throwIfAborted();
+    const promptAt = prompterFor(turn, { takesSystemMessages, promptTokens, ...(pictures && { pictures }) });
     let isAnswered = false;
     for (let step = 1; step <= maxSteps; step += 1) {
       const isLast = step === maxSteps;

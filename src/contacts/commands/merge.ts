@@ -11,8 +11,8 @@ export interface MergeContactsInput {
 }
 
 /**
- * Merges an anonymous contact into a known one. The conversations move, each with an event in its log, and so do the idempotency
- * keys. The anonymous contact is gone, and its tokens with it.
+ * Merges an anonymous contact into a known one. The conversations move, each with an event in its log, and so do the attachments
+ * and the idempotency keys. The anonymous contact is gone, and its tokens with it.
  */
 export async function mergeContacts(
   services: ContactServices,
@@ -46,6 +46,10 @@ export async function merge(services: ContactServices, merger: Merger): Promise<
       text: `UPDATE idempotency mine SET caller = $3 WHERE organization_id = $1 AND caller = $2 AND NOT EXISTS (
         SELECT FROM idempotency theirs WHERE theirs.organization_id = $1 AND theirs.caller = $3 AND theirs.key = mine.key)`,
       values: [organizationId, `contact:${from}`, `contact:${into}`],
+    });
+    await db.query({
+      text: 'UPDATE attachment SET contact_id = $3, uploader = $5 WHERE organization_id = $1 AND contact_id = $2 AND uploader = $4',
+      values: [organizationId, from, into, `contact:${from}`, `contact:${into}`],
     });
     const { rows } = await db.query<{ conversationId: string; version: number }>({
       text: moveSql,

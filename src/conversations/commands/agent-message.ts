@@ -1,11 +1,13 @@
 import { type Caller, participantOf } from '../../access/caller.ts';
 import { finders, theOne } from '../../access/finders.ts';
+import { type NamedAttachments, readFiles } from '../../attachments/name-in-message.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { HandedOffError } from '../failures.ts';
 import type { Change } from '../log/append.ts';
-import { type Committed, commit } from '../log/commit.ts';
+import { type Committed, commit, type Completion } from '../log/commit.ts';
 import { readHandoff } from '../log/holder.ts';
+import { withFiles } from './message-files.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { type AuthorInput, InputReader, type StateInput } from './input.ts';
 import { type MessageInput, readContent } from './message-input.ts';
@@ -43,8 +45,11 @@ export async function addAgentMessage(
   const content = readContent(reader, [], input);
   const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
   const inReplyToId = await findAnswered(services, caller, conversationId, input.inReplyToId);
+  const path = ['attachments'];
+  const files = readFiles(reader, caller, path, input.attachments);
   reader.finish();
-  const change: Change = {
+  const idempotency = idempotencyOf(caller.id, key, 'addAgentMessage', { ...input });
+  const changeWith = (attachments: NamedAttachments | null): Change => ({
     conversationId,
     organizationId: caller.organizationId,
     rule: ruleFor(operatorId === null ? 'addAgentMessage' : 'answer', input.onBusy),
@@ -52,17 +57,19 @@ export async function addAgentMessage(
     participant: participantOf(caller),
     serverId: services.serverId(),
     expectedVersion: input.expectedVersion,
-    idempotency: idempotencyOf(caller.id, key, 'addAgentMessage', { ...input }),
-    message: { id: services.newId(), role: 'AGENT', author, inReplyToId, ...content },
+    idempotency,
+    message: { id: services.newId(), role: 'AGENT', author, inReplyToId, ...content, attachments },
     state,
-  };
-  if (operatorId === null) return commit(services, change);
-  return commit(services, change, async (db, locked) => {
+  });
+  const holds: Completion = async (db, locked) => {
     const handoffId = locked?.handoffId ?? '';
     const handoff = await readHandoff(db, handoffId);
     if (handoff.operatorId !== operatorId) throw new HandedOffError(conversationId, handoffId);
     return {};
-  });
+  };
+  return withFiles(services, caller, { files, path, idempotency }, (attachments) =>
+    commit(services, changeWith(attachments), operatorId === null ? undefined : holds),
+  );
 }
 
 /** A message of the same conversation. Messages are never removed, so reading it before the write is safe. */

@@ -5,7 +5,9 @@ import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import type { JsonObject } from '../../json.ts';
+import { type NamedAttachments, readFiles } from '../../attachments/name-in-message.ts';
 import { withEndedReply } from './await-reply.ts';
+import { withFiles } from './message-files.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { checkState } from '../log/check-state.ts';
 import { idempotencyOf } from './idempotency.ts';
@@ -71,37 +73,42 @@ export async function createConversation(
     searchMetadata: reader.object(['searchMetadata'], input.searchMetadata) ?? {},
   };
   const message = input.message ? await readUserMessage(services, caller, reader, ['message'], input.message) : null;
+  const path = ['message', 'attachments'];
+  const files = readFiles(reader, caller, path, input.message?.attachments);
   reader.finish();
 
-  const committed = await commit(
-    services,
-    {
-      conversationId: row.id,
-      organizationId: caller.organizationId,
-      rule: ruleFor('sendMessage'),
-      actor: caller.actor,
-      participant: participantOf(caller),
-      serverId: services.serverId(),
-      idempotency: idempotencyOf(caller.id, key, 'createConversation', { ...input }),
-      beginning: { type: 'ConversationCreated' },
-      message,
-      reply:
-        input.action === 'NONE'
-          ? null
-          : { id: services.newId(), inReplyToId: message?.id ?? null, supersedesId: null, runtimeParameters: {} },
-    },
-    async (db) => {
-      const { organizationId } = caller;
-      const known =
-        identity &&
-        (await writeContact(db, { id: services.newId(), organizationId, patch: identity, path: ['contact'] }));
-      await insertConversation(db, organizationId, { ...row, contactId: known ? known.contactId : row.contactId });
-      const before = { playbook: null, phase: null };
-      const refusal = await checkState(db, row.agentId, row.state, { path: 'state', before });
-      if (refusal) throw refusal;
-      return {};
-    },
-  );
+  const idempotency = idempotencyOf(caller.id, key, 'createConversation', { ...input });
+  const create = (attachments: NamedAttachments | null) =>
+    commit(
+      services,
+      {
+        conversationId: row.id,
+        organizationId: caller.organizationId,
+        rule: ruleFor('sendMessage'),
+        actor: caller.actor,
+        participant: participantOf(caller),
+        serverId: services.serverId(),
+        idempotency,
+        beginning: { type: 'ConversationCreated' },
+        message: message && { ...message, attachments },
+        reply:
+          input.action === 'NONE'
+            ? null
+            : { id: services.newId(), inReplyToId: message?.id ?? null, supersedesId: null, runtimeParameters: {} },
+      },
+      async (db) => {
+        const { organizationId } = caller;
+        const known =
+          identity &&
+          (await writeContact(db, { id: services.newId(), organizationId, patch: identity, path: ['contact'] }));
+        await insertConversation(db, organizationId, { ...row, contactId: known ? known.contactId : row.contactId });
+        const before = { playbook: null, phase: null };
+        const refusal = await checkState(db, row.agentId, row.state, { path: 'state', before });
+        if (refusal) throw refusal;
+        return {};
+      },
+    );
+  const committed = await withFiles(services, caller, { files, path, idempotency }, create);
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 

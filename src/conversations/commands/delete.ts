@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
+import { removeAttachments } from '../../attachments/remove.ts';
 import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -29,6 +30,7 @@ export async function deleteConversation(
     }
     await db.query('DELETE FROM event WHERE conversation_id = $1', [conversationId]);
     await db.query('DELETE FROM idempotency WHERE conversation_id = $1', [conversationId]);
+    await removeAttachments(services, organizationId, { conversationIds: [conversationId] }, db);
     await db.query('DELETE FROM conversation WHERE id = $1', [conversationId]);
     await db.query({
       text: `INSERT INTO event (conversation_id, version, organization_id, type, actor, data)

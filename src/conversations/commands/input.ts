@@ -51,9 +51,11 @@ export interface StateInput {
 
 /** Reads the input of commands on conversations. */
 export class InputReader extends ValueReader {
-  content(path: string[], content: ContentInput): NewFragment[] {
+  /** `mayBeEmpty`: a message that has files needs no text. */
+  content(path: string[], content: ContentInput, mayBeEmpty = false): NewFragment[] {
     if (content.text != null) {
       const text = this.text([...path, 'text'], content.text, limits.content) ?? '';
+      if (text === '' && mayBeEmpty) return [];
       if (text === '') this.refuse([...path, 'text'], 'Must not be empty.', 'REQUIRED');
       return [{ kind: 'TEXT', text, metadata: {} }];
     }

@@ -1,4 +1,5 @@
 import type { Author, Caller } from '../../access/caller.ts';
+import { type AttachmentInput, type MessageFile, readFiles } from '../../attachments/name-in-message.ts';
 import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -19,6 +20,7 @@ export interface MessageInput {
   contentPayload?: unknown;
   queryMetadata?: unknown;
   clientId?: string | null | undefined;
+  attachments?: readonly AttachmentInput[] | null | undefined;
 }
 
 /** The longest `clientId`, in bytes. */
@@ -37,14 +39,21 @@ export async function readMessageToSend(
   caller: Caller,
   conversationId: string,
   input: MessageToSend,
-): Promise<{ key: string | null; message: NewMessage; state: StatePatch | null; runtimeParameters: JsonObject }> {
+): Promise<{
+  key: string | null;
+  message: NewMessage;
+  files: MessageFile[];
+  state: StatePatch | null;
+  runtimeParameters: JsonObject;
+}> {
   const reader = new InputReader();
   const key = reader.idempotencyKey(input.idempotencyKey);
   const message = await readUserMessage(services, caller, reader, [], input);
+  const files = readFiles(reader, caller, ['attachments'], input.attachments);
   const state = input.stateAfter ? reader.state(['stateAfter'], input.stateAfter) : null;
   const runtimeParameters = await readOverride(services, caller, reader, conversationId, input.runtimeParameters);
   reader.finish();
-  return { key, message, state, runtimeParameters };
+  return { key, message, files, state, runtimeParameters };
 }
 
 /** Reads an end user's message. `contactId` left out: the conversation's contact wrote it. */
@@ -79,7 +88,7 @@ export function readContent(
 ): Pick<NewMessage, 'fragments' | 'metadata' | 'contentPayload' | 'queryMetadata' | 'canvas'> {
   const canvasAt = [...path, 'canvas'];
   return {
-    fragments: reader.content([...path, 'content'], input.content),
+    fragments: reader.content([...path, 'content'], input.content, (input.attachments?.length ?? 0) > 0),
     metadata: reader.metadata([...path, 'metadata'], input.metadata),
     contentPayload: reader.object([...path, 'contentPayload'], input.contentPayload) ?? null,
     queryMetadata: reader.object([...path, 'queryMetadata'], input.queryMetadata) ?? null,

@@ -1,7 +1,9 @@
 import { type Caller, participantOf } from '../../access/caller.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
+import type { NamedAttachments } from '../../attachments/name-in-message.ts';
 import { withEndedReply } from './await-reply.ts';
+import { withFiles } from './message-files.ts';
 import { type Committed, commit } from '../log/commit.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { type MessageToSend, readMessageToSend } from './message-input.ts';
@@ -24,23 +26,26 @@ export async function sendMessage(
 ): Promise<Committed> {
   const conversationId = decodeId('Conversation', input.conversationId);
   if (!conversationId) throw new NotFoundError(['conversationId']);
-  const { key, message, state, runtimeParameters } = await readMessageToSend(services, caller, conversationId, input);
-
-  const committed = await commit(services, {
-    conversationId,
-    organizationId: caller.organizationId,
-    rule: ruleFor('sendMessage', input.onBusy),
-    actor: caller.actor,
-    participant: participantOf(caller),
-    serverId: services.serverId(),
-    expectedVersion: input.expectedVersion,
-    idempotency: idempotencyOf(caller.id, key, 'sendMessage', { ...input }),
-    message,
-    state,
-    reply:
-      input.action === 'NONE'
-        ? null
-        : { id: services.newId(), inReplyToId: message.id, supersedesId: null, runtimeParameters },
-  });
+  const read = await readMessageToSend(services, caller, conversationId, input);
+  const { key, message, files, state, runtimeParameters } = read;
+  const idempotency = idempotencyOf(caller.id, key, 'sendMessage', { ...input });
+  const send = (attachments: NamedAttachments | null) =>
+    commit(services, {
+      conversationId,
+      organizationId: caller.organizationId,
+      rule: ruleFor('sendMessage', input.onBusy),
+      actor: caller.actor,
+      participant: participantOf(caller),
+      serverId: services.serverId(),
+      expectedVersion: input.expectedVersion,
+      idempotency,
+      message: { ...message, attachments },
+      state,
+      reply:
+        input.action === 'NONE'
+          ? null
+          : { id: services.newId(), inReplyToId: message.id, supersedesId: null, runtimeParameters },
+    });
+  const committed = await withFiles(services, caller, { files, path: ['attachments'], idempotency }, send);
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }

@@ -12,10 +12,12 @@
  * in `access/`; for a live list, `moving` in `lists/live-list.ts`; for frontends, `client/`; `schema.graphql` and the documents.
  */
 import type { Author, Participant } from '../../access/caller.ts';
+import type { AttachmentFault } from '../../attachments/name-in-message.ts';
 import { endUserRoles } from '../../access/visibility.ts';
 import type { Queryable } from '../../db.ts';
 import type { JsonObject } from '../../json.ts';
 import type { IdempotencyKey, NewMessage, NewReply, StatePatch } from '../model.ts';
+import { findAttachments, nameAttachments } from './name-attachments.ts';
 import {
   conversationJson,
   fragmentJson,
@@ -74,12 +76,14 @@ export type Appended =
 
 /** Why nothing was written. */
 export interface Refusal {
-  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH' | 'BLOCKED';
+  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH' | 'BLOCKED' | 'ATTACHMENT';
   version: number;
   runningReplyId: string | null;
   handoffId: string | null;
   /** For BLOCKED: the person. */
   contactId: string | null;
+  /** For ATTACHMENT: which one, and why. */
+  attachmentFault: AttachmentFault | null;
 }
 
 /** Locks the conversation, decides from the locked row, and writes the change with its events, in one round trip. */
@@ -135,7 +139,7 @@ input AS (
   SELECT * FROM conversation
   WHERE id = $1::uuid AND organization_id = $2::uuid AND ${takesPart('$18')} AND NOT EXISTS (SELECT FROM done)
   FOR NO KEY UPDATE
-), decided AS (
+), ${findAttachments('$2')}, decided AS (
   SELECT locked.*, blocked.id AS blocked_id,
     CASE
       WHEN status = 'ENDED' AND $7::text <> 'OK' THEN $7::text
@@ -144,6 +148,7 @@ input AS (
       WHEN status = 'HANDED_OFF' AND $9::text <> 'OK' THEN $9::text
       WHEN status = 'ACTIVE' AND $10::text <> 'OK' THEN $10::text
       WHEN blocked.id IS NOT NULL THEN 'BLOCKED'
+      WHEN EXISTS (SELECT FROM unfree) THEN 'ATTACHMENT'
       ELSE 'OK'
     END AS outcome,
     (reply IS NOT NULL AND status = 'ACTIVE')::int AS generates,
@@ -272,7 +277,7 @@ remembered AS (
 const fragmentsWritten = `(SELECT json_agg(${fragmentJson('written')} ORDER BY written.index) FROM written)`;
 
 const appendSql = /* sql */ `
-WITH ${[lockAndDecide, writeConversation, writeMessage, writeReply, writeHandoff, writeEvents, remember].join(',')}
+WITH ${[lockAndDecide, writeConversation, writeMessage, nameAttachments, writeReply, writeHandoff, writeEvents, remember].join(',')}
 SELECT
   CASE
     WHEN done.key IS NULL THEN coalesce(p.outcome, 'NOT_FOUND')
@@ -282,6 +287,7 @@ SELECT
   coalesce(done.version, p.version, 0) AS "version",
   p.generating_message_id AS "runningReplyId",
   p.handoff_id AS "handoffId", p.blocked_id AS "contactId",
+  (SELECT json_build_object('place', place, 'reason', reason) FROM unfree) AS "attachmentFault",
   done.conversation_id AS "conversationId", done.message_id AS "messageId", done.reply_id AS "replyId",
   CASE WHEN c.id IS NOT NULL THEN ${conversationJson('c')}
     WHEN p.outcome = 'OK' THEN ${conversationJson('p')} END AS "conversation",

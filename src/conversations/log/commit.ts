@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { attachmentFailure } from '../../attachments/name-in-message.ts';
 import type { Bus } from '../../bus/hints.ts';
 import { inTransaction } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
@@ -170,7 +171,7 @@ async function unchanged(db: pg.PoolClient, { conversationId }: Target): Promise
 
 function refusal(outcome: Refusal['outcome'], locked: LockedRow | null): Refusal {
   const { version = 0, runningReplyId = null, handoffId = null } = locked ?? {};
-  return { outcome, version, runningReplyId, handoffId, contactId: null };
+  return { outcome, version, runningReplyId, handoffId, contactId: null, attachmentFault: null };
 }
 
 async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): Promise<LockedRow | null> {
@@ -263,7 +264,8 @@ function moves(change: Target | Change): boolean {
   return 'serverId' in change ? change.beginning != null : change.rule !== transitions.rateReply;
 }
 
-function failure({ outcome, version, runningReplyId, handoffId, contactId }: Refusal, change: Target | Change): Error {
+function failure(refused: Refusal, change: Target | Change): Error {
+  const { outcome, version, runningReplyId, handoffId, contactId, attachmentFault } = refused;
   const { conversationId } = change;
   switch (outcome) {
     case 'NOT_FOUND':
@@ -282,6 +284,10 @@ function failure({ outcome, version, runningReplyId, handoffId, contactId }: Ref
       return new NotHandedOffError(conversationId);
     case 'BLOCKED':
       return new ContactBlockedError(contactId ?? '');
+    case 'ATTACHMENT': {
+      const path = ('message' in change && change.message?.attachments?.path) || [];
+      return attachmentFailure(attachmentFault ?? { place: 0, reason: 'UNKNOWN' }, path);
+    }
     case 'SETTLE':
       return new Error('A reply that is to be stopped first is no failure.');
   }

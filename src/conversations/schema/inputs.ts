@@ -1,3 +1,4 @@
+import { AttachmentInput, attachmentsDescription } from '../../attachments/schema/input.ts';
 import { DEFAULT_VISIBILITY } from '../../access/visible-calls.ts';
 import { builder, type BuilderTypes } from '../../graphql/builder.ts';
 import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
@@ -63,7 +64,7 @@ export const ContentInput = builder.inputType('ContentInput', {
   description: 'What a message says: plain text, or typed fragments.',
   isOneOf: true,
   fields: (t) => ({
-    text: t.string({ description: '1 character to 1 MiB.' }),
+    text: t.string({ description: '1 character to 1 MiB. May be empty in a message with attachments.' }),
     fragments: t.field({ type: [FragmentInput], description: '1 to 1000 fragments, at most 1 MiB in total.' }),
   }),
 });
@@ -128,6 +129,9 @@ export const MessageAction = builder.enumType('MessageAction', {
   } as const,
 });
 
+export const attachmentsField = (t: InputFields) =>
+  t.field({ type: [AttachmentInput], description: attachmentsDescription });
+
 /** Fields that accompany the content of a message. */
 export const companionFields = (t: InputFields) => ({
   canvas: t.field({
@@ -143,6 +147,7 @@ export const companionFields = (t: InputFields) => ({
     type: 'JSONObject',
     description: 'The content in machine-readable form. At most 64 KiB.',
   }),
+  attachments: attachmentsField(t),
 });
 
 /** Fields of a message of the end user. */

@@ -2,7 +2,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { addNote } from '../commands/note.ts';
 import { IdempotencyMismatchError, VersionConflictError } from '../failures.ts';
-import { AuthorInput, ContentInput, fields } from './inputs.ts';
+import { attachmentsField, AuthorInput, ContentInput, fields } from './inputs.ts';
 import { payload, withMessage } from './payloads.ts';
 
 const AddNoteInput = builder.inputType('AddNoteInput', {
@@ -11,6 +11,7 @@ const AddNoteInput = builder.inputType('AddNoteInput', {
     conversationId: fields.conversationId(t),
     content: t.field({ type: ContentInput, required: true, description: 'What to tell the other operators.' }),
     author: t.field({ type: AuthorInput, description: 'The human who wrote it. Default: your own credential.' }),
+    attachments: attachmentsField(t),
     expectedVersion: fields.expectedVersion(t),
     idempotencyKey: fields.idempotencyKey(t),
   }),

@@ -94,7 +94,8 @@ export async function startVisit(
     endsWith: [],
     confinedTo: { contactId: contact.id },
     participant: { contactId: contact.id, tokenGeneration: contact.tokenGeneration },
-    grants: clientGrants,
+    // Who names nobody can come as somebody else again and again, and would fill the storage.
+    grants: identity ? clientGrants : clientGrants.filter((grant) => grant !== 'upload'),
     displayName: null,
     inboxId,
     network: identity ? undefined : network,

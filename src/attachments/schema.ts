@@ -1,0 +1,3 @@
+import './schema/attachment.ts';
+import './schema/create.ts';
+import './schema/of-messages.ts';
