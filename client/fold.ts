@@ -26,13 +26,14 @@ export const emptyView: ConversationView = {
 
 /**
  * Applies an event to a view. Every event is an upsert: events may be repeated from any earlier one on, and the view ends
- * up the same. Complete messages and fragments never change. An event of an unknown kind only moves the cursor.
+ * up the same. Complete messages and fragments change only when they are erased. An event of an unknown kind only moves the cursor.
  */
 export function applyEvent(view: ConversationView, event: ConversationEvent): ConversationView {
   const told = { ...view, ...('version' in event && versioned(view, event)), cursor: event.cursor };
   switch (event.__typename) {
     case 'MessageCreated':
     case 'MessageCompleted':
+    case 'MessageErased':
       return addMessages(told, [event.message]);
     case 'FragmentStarted':
       return addMessages(told, [asBegun(event.message, event.fragment)]);

@@ -26,6 +26,8 @@ import { ConversationSearch } from './conversations/lists/search.ts';
 import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
 import { chooseBus } from './bus/choose.ts';
+import { erasureJobs } from './erasure/erasure-jobs.ts';
+import { retentionHandler, scheduleRetention } from './erasure/retention.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
@@ -180,9 +182,14 @@ export async function startApp(
     const jobs = new JobQueue(pool);
     const jobWatch = new JobWatch(pool, logger);
     startup.onClose(() => jobWatch.close());
-    const work = { pool: pools.jobs, jobs, storage, newId, logger };
-    const tracked = { EXPORT: exportJobs(work) };
-    const handlers = [trackedHandler(work, tracked), tidyHandler(work, tracked), ...otherHandlers];
+    const work = { pool: pools.jobs, bus, jobs, storage, newId, logger };
+    const tracked = { EXPORT: exportJobs(work), ERASURE: erasureJobs(work) };
+    const handlers = [
+      trackedHandler(work, tracked),
+      tidyHandler(work, tracked),
+      retentionHandler(work),
+      ...otherHandlers,
+    ];
     const lease = new Lease({
       databaseUrl: directUrl,
       seconds: config.leaseSeconds,
@@ -317,6 +324,7 @@ export async function startApp(
     });
     jobWorkers.start();
     await scheduleTidying(jobs, true);
+    await scheduleRetention(jobs);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

@@ -32,6 +32,7 @@ const endUserEvents: readonly EventType[] = [
   'ConversationEnded',
   'ConversationDeleted',
   'FeedbackGiven',
+  'MessageErased',
 ];
 
 /** Groups of viewers who see the same of a conversation. Data is shared only within one audience. */
@@ -68,12 +69,13 @@ export type Seer = Pick<Viewer, 'organizationId' | 'confinedTo' | 'inboxId'>;
  */
 export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
   const all = { organizationId };
+  const kept = { organizationId, erasingSince: null };
   if (!confinedTo) {
     return {
       conversation: all,
       message: all,
       handoff: all,
-      contact: all,
+      contact: kept,
       agent: all,
       inbox: all,
       corpus: all,
@@ -89,7 +91,7 @@ export function visibleTo({ organizationId, confinedTo, inboxId }: Seer) {
     conversation,
     message: { organizationId, conversation, ...messagesFor('END_USERS') },
     handoff: { organizationId, conversation },
-    contact: 'contactId' in confinedTo ? { organizationId, id: confinedTo.contactId } : ofConversations,
+    contact: 'contactId' in confinedTo ? { ...kept, id: confinedTo.contactId } : { ...kept, ...ofConversations },
     agent: ofConversations,
     inbox: inboxId === undefined ? ofConversations : { OR: [ofConversations, { organizationId, id: inboxId }] },
     corpus: { organizationId, id: { in: [] } },

@@ -51,6 +51,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'contentPayload',
     'conversation',
     'createdAt',
+    'erasedAt',
     'errorDetail',
     'feedback',
     'fragments',
@@ -85,6 +86,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
   FeedbackGiven: ['message'],
+  MessageErased: ['message'],
 
   Participant: ['author', 'online', 'typing'],
   Presence: ['conversationId', 'participants'],

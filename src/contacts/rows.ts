@@ -15,6 +15,7 @@ const columns: Record<keyof Contact, string> = {
   visitorHash: 'visitor_hash',
   lastSeenAt: 'last_seen_at',
   forgetAfter: 'forget_after',
+  erasingSince: 'erasing_since',
   createdAt: 'created_at',
 };
 

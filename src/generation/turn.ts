@@ -35,6 +35,7 @@ interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
 }
 
 interface HistoryRow {
+  id: string;
   role: (typeof promptRoles)[number];
   metadata: JsonObject;
   queryMetadata: JsonObject | null;
@@ -52,9 +53,10 @@ async function loadHistory(pool: pg.Pool, reply: ReplyRow, historyBytes: number)
     text: historySql,
     values: [reply.conversationId, reply.position, HISTORY, historyBytes, promptRoles],
   });
-  return rows.reverse().map(({ role, metadata, queryMetadata, ...row }) => {
+  return rows.reverse().map(({ id, role, metadata, queryMetadata, ...row }) => {
     const search = { ...reply.searchMetadata, ...queryMetadata };
     return {
+      id,
       role,
       text: withinBudget(row),
       metadata,
@@ -87,7 +89,7 @@ WHERE m.id = $1 AND c.generating_message_id = m.id`;
 const historySql = /* sql */ `
 WITH recent AS (
   SELECT id, position, role, metadata, query_metadata FROM message m
-  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[])
+  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[]) AND erased_at IS NULL
     AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
   ORDER BY position DESC LIMIT $3
 ), weighed AS (
@@ -99,7 +101,7 @@ WITH recent AS (
     position = max(position) OVER () AS newest
   FROM weighed
 )
-SELECT role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
+SELECT id, role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
   coalesce((SELECT left(string_agg(f.text, '' ORDER BY f.index), greatest(room, 0)::int) FROM fragment f
     WHERE f.message_id = placed.id), '') AS text
 FROM placed WHERE room >= 0 OR newest ORDER BY position DESC`;
