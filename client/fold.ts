@@ -33,8 +33,10 @@ export function applyEvent(view: ConversationView, event: ConversationEvent): Co
   switch (event.__typename) {
     case 'MessageCreated':
     case 'MessageCompleted':
-    case 'MessageErased':
       return addMessages(told, [event.message]);
+    case 'MessageErased':
+      // One that was never loaded stays so.
+      return told.messages.some(({ id }) => id === event.message.id) ? addMessages(told, [event.message]) : told;
     case 'FragmentStarted':
       return addMessages(told, [asBegun(event.message, event.fragment)]);
     case 'FragmentDelta':

@@ -51,28 +51,36 @@ const traces = async () => {
   return count;
 };
 
-test('an erasure whose servers are killed again and again is completed, and counts nothing twice', { timeout: 300_000 }, async () => {
-  const first = await start();
-  const contact = async (name: string) => {
-    const { result } = await ask<{ result: { contact: { id: string } } }>(
-      first,
-      `mutation { result: upsertContact(input: { externalId: "${name}", displayName: "${name}" }) {
+test(
+  'an erasure whose servers are killed again and again is completed, and counts nothing twice',
+  { timeout: 300_000 },
+  async () => {
+    const first = await start();
+    const contact = async (name: string) => {
+      const { result } = await ask<{ result: { contact: { id: string } } }>(
+        first,
+        `mutation { result: upsertContact(input: { externalId: "${name}", displayName: "${name}" }) {
         ... on UpsertContactPayload { contact { id } } } }`,
-    );
-    return result.contact.id;
-  };
-  const [leaver, other] = [await contact('zqleaver'), await contact('another')];
-  const uuid = (id: string) => decodeAnyId(id)?.uuid ?? '';
-  const ids: string[] = [];
-  for (const contactId of [leaver, other]) {
-    const { conversation } = await createConversation(first, { contactId, action: 'NONE' });
-    await send(first, { conversationId: conversation.id, contactId: leaver, content: { text: 'zqleaver 0' }, action: 'NONE' });
-    ids.push(conversation.id);
-  }
-  // One conversation of their own, and one of somebody else in which they have written every second message.
-  for (const [index, id] of ids.entries()) {
-    await database.pool.query(
-      `WITH said AS (
+      );
+      return result.contact.id;
+    };
+    const [leaver, other] = [await contact('zqleaver'), await contact('another')];
+    const uuid = (id: string) => decodeAnyId(id)?.uuid ?? '';
+    const ids: string[] = [];
+    for (const contactId of [leaver, other]) {
+      const { conversation } = await createConversation(first, { contactId, action: 'NONE' });
+      await send(first, {
+        conversationId: conversation.id,
+        contactId: leaver,
+        content: { text: 'zqleaver 0' },
+        action: 'NONE',
+      });
+      ids.push(conversation.id);
+    }
+    // One conversation of their own, and one of somebody else in which they have written every second message.
+    for (const [index, id] of ids.entries()) {
+      await database.pool.query(
+        `WITH said AS (
         INSERT INTO message (id, conversation_id, organization_id, position, role, author, status, created_version)
         SELECT gen_random_uuid(), c.id, c.organization_id, n, 'USER',
           CASE WHEN n % 2 = 0 THEN jsonb_build_object('kind', 'END_USER', 'contactId', $2::text, 'displayName', 'zqleaver')
@@ -80,46 +88,47 @@ test('an erasure whose servers are killed again and again is completed, and coun
         FROM conversation c, generate_series(2, $3::int) n WHERE c.id = $1 RETURNING id, position
       ) INSERT INTO fragment (message_id, index, kind, status, text, units)
       SELECT id, 0, 'TEXT', 'DONE', CASE WHEN position % 2 = 0 OR $4 = 0 THEN 'zqleaver ' ELSE 'other ' END || position, 9 FROM said`,
-      [uuid(id), uuid(leaver), MESSAGES, index],
-    );
-    await database.pool.query('UPDATE conversation SET next_position = $2, message_count = $2 WHERE id = $1', [
-      uuid(id),
-      MESSAGES + 1,
-    ]);
-  }
-  const others = async () => {
-    const { rows } = await database.pool.query<{ row: string }>(
-      `SELECT m::text || f::text AS row FROM message m JOIN fragment f ON f.message_id = m.id
+        [uuid(id), uuid(leaver), MESSAGES, index],
+      );
+      await database.pool.query('UPDATE conversation SET next_position = $2, message_count = $2 WHERE id = $1', [
+        uuid(id),
+        MESSAGES + 1,
+      ]);
+    }
+    const others = async () => {
+      const { rows } = await database.pool.query<{ row: string }>(
+        `SELECT m::text || f::text AS row FROM message m JOIN fragment f ON f.message_id = m.id
         WHERE m.conversation_id = $1 AND m.author->>'contactId' IS NULL AND m.erased_at IS NULL ORDER BY m.position`,
+        [uuid(ids[1] ?? '')],
+      );
+      return rows.map(({ row }) => row);
+    };
+    const before = await others();
+    const { result } = await ask<{ result: { erasure: { id: string } } }>(
+      first,
+      `mutation { result: eraseContacts(input: { contacts: [{ externalId: "zqleaver" }] }) {
+      ... on EraseContactsPayload { erasure { id } } } }`,
+    );
+    let server = first;
+    let left = await traces();
+    for (let kills = 0; kills < 4; kills += 1) {
+      // In the middle of what is left.
+      while ((await traces()) > left * 0.75);
+      await server.kill('SIGKILL');
+      left = await traces();
+      server = await start();
+    }
+    let last: Erasure | undefined;
+    for await (const { job } of progressOf(server, result.erasure.id)) last = job;
+    expect(last?.status).toBe('DONE');
+    expect(last?.outcomes).toEqual([{ status: 'ERASED', conversations: 1, messages: MESSAGES + MESSAGES / 2 + 1 }]);
+    expect(await traces()).toBe(0);
+    expect(await others()).toEqual(before);
+    const { rows } = await database.pool.query<{ erased: number }>(
+      `SELECT count(*)::int AS erased FROM event WHERE conversation_id = $1 AND type = 'MessageErased'`,
       [uuid(ids[1] ?? '')],
     );
-    return rows.map(({ row }) => row);
-  };
-  const before = await others();
-  const { result } = await ask<{ result: { erasure: { id: string } } }>(
-    first,
-    `mutation { result: eraseContacts(input: { contacts: [{ externalId: "zqleaver" }] }) {
-      ... on EraseContactsPayload { erasure { id } } } }`,
-  );
-  let server = first;
-  let left = await traces();
-  for (let kills = 0; kills < 4; kills += 1) {
-    // In the middle of what is left.
-    while ((await traces()) > left * 0.75);
+    expect(rows[0]?.erased).toBe(MESSAGES / 2 + 1);
     await server.kill('SIGKILL');
-    left = await traces();
-    server = await start();
-  }
-  let last: Erasure | undefined;
-  for await (const { job } of progressOf(server, result.erasure.id)) last = job;
-  expect(last?.status).toBe('DONE');
-  expect(last?.outcomes).toEqual([{ status: 'ERASED', conversations: 1, messages: MESSAGES + MESSAGES / 2 + 1 }]);
-  expect(await traces()).toBe(0);
-  expect(await others()).toEqual(before);
-  const { rows } = await database.pool.query<{ erased: number }>(
-    `SELECT count(*)::int AS erased FROM event WHERE conversation_id = $1 AND type = 'MessageErased'`,
-    [uuid(ids[1] ?? '')],
-  );
-  expect(rows[0]?.erased).toBe(MESSAGES / 2 + 1);
-  await server.kill('SIGKILL');
-});
+  },
+);
