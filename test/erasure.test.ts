@@ -43,6 +43,9 @@ beforeAll(async () => {
   foreign = await addOrganization(server.services);
 });
 
+/** Until something holds; long enough for a busy machine. */
+const within = <T>(look: () => T | Promise<T>) => expect.poll(look, { timeout: 20_000 });
+
 const uuidOf = (id: string) => decodeAnyId(id)?.uuid ?? '';
 
 interface Outcome {
@@ -158,7 +161,7 @@ async function somebody(word: (what: string) => string) {
   await script.say({ type: 'text-end', metadata: { own: word('fragmentmetadata') } });
   await script.say({ type: 'handoff-request', reason: word('reason') }, { type: 'finish' });
   const replyId = sent.reply?.id ?? '';
-  await expect.poll(async () => (await readMessage(server, replyId)).status).toBe('DONE');
+  await within(async () => (await readMessage(server, replyId)).status).toBe('DONE');
   await ask(
     server,
     `mutation { rateReply(input: { replyId: "${replyId}", rating: UP, comment: "${word('comment')}" }) { __typename }
@@ -200,7 +203,7 @@ const exportAll = async () => {
 };
 const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 
-test('of a person who is erased nothing is left anywhere, and of others all', { timeout: 60_000 }, async () => {
+test('of a person who is erased nothing is left anywhere, and of others all', { timeout: 90_000 }, async () => {
   const { pool } = server.services;
   const words: string[] = [];
   const canary = (what: string) => {
@@ -233,7 +236,7 @@ test('of a person who is erased nothing is left anywhere, and of others all', { 
     { type: 'handoff-request', reason: canary('guestreason') },
     { type: 'finish' },
   );
-  await expect.poll(async () => (await readMessage(server, said.reply?.id ?? '')).status).toBe('DONE');
+  await within(async () => (await readMessage(server, said.reply?.id ?? '')).status).toBe('DONE');
   const titled = await createConversation(server, {
     agentId,
     action: 'NONE',
@@ -242,7 +245,7 @@ test('of a person who is erased nothing is left anywhere, and of others all', { 
       author: { externalId: canary('external'), displayName: canary('alias') },
     },
   });
-  await expect.poll(() => receiver.received.filter(({ body }) => body.includes(canary('guestreply'))).length).toBe(1);
+  await within(() => receiver.received.filter(({ body }) => body.includes(canary('guestreply'))).length).toBe(1);
   const url = await exportAll();
   expect(await (await fetch(url)).text()).toContain(canary('question'));
   const before = await dump(pool);
@@ -277,7 +280,7 @@ test('of a person who is erased nothing is left anywhere, and of others all', { 
     ].map(({ attachments: _none, ...outcome }) => outcome),
   );
 
-  await expect.poll(async () => tracesOf(words, await dump(pool))).toEqual([]);
+  await within(async () => tracesOf(words, await dump(pool))).toEqual([]);
   expect(tracesOf(words, files(dataDir))).toEqual([]);
   expect(tracesOf(words, logged)).toEqual([]);
   expect((await fetch(url)).status).toBe(404);
@@ -404,7 +407,7 @@ async function holdJobs(): Promise<() => Promise<unknown>> {
   const text = `INSERT INTO graphile_worker._private_job_queues (queue_name, locked_at, locked_by) VALUES ($1, now(), 'test')
     ON CONFLICT (queue_name) DO UPDATE SET locked_at = now(), locked_by = 'test' WHERE _private_job_queues.locked_at IS NULL`;
   // The job before may still hold it for a moment after it is done.
-  await expect.poll(async () => (await pool.query(text, values)).rowCount).toBe(1);
+  await within(async () => (await pool.query(text, values)).rowCount).toBe(1);
   return () =>
     pool.query(
       `UPDATE graphile_worker._private_job_queues SET locked_at = NULL, locked_by = NULL WHERE locked_by = 'test'`,
@@ -442,11 +445,9 @@ test('from the moment of the mark, nothing is written by or for the person', asy
   await expect(mintToken(server, { contactId })).rejects.toThrow();
   expect(await ask(server, `{ contact(ref: { externalId: "leaving" }) { id } }`)).toEqual({ contact: null });
   await closed;
-  await expect
-    .poll(
-      async () => (await graphql({ url: server.url, key: token }, '{ viewer { kind } }')).errors?.[0]?.extensions?.code,
-    )
-    .toBe('UNAUTHENTICATED');
+  await within(
+    async () => (await graphql({ url: server.url, key: token }, '{ viewer { kind } }')).errors?.[0]?.extensions?.code,
+  ).toBe('UNAUTHENTICATED');
   await release();
   expect((await ended(asked)).outcomes).toMatchObject([{ status: 'ERASED' }]);
   // Whoever comes later is somebody new.
@@ -454,7 +455,7 @@ test('from the moment of the mark, nothing is written by or for the person', asy
   expect(again.contact.id).not.toBe(contactId);
 });
 
-test('what a person writes while they are erased is refused or erased', { timeout: 30_000 }, async () => {
+test('what a person writes while they are erased is refused or erased', { timeout: 60_000 }, async () => {
   const { pool } = server.services;
   const { contact } = await upsert({ externalId: 'busy', displayName: 'zqbusyname' });
   const contactId = contact.id;
@@ -462,6 +463,7 @@ test('what a person writes while they are erased is refused or erased', { timeou
   const room = await createConversation(server, { agentId, action: 'NONE' });
   const token = { url: server.url, key: await mintToken(server, { contactId }) };
   let isOver = false;
+  onTestFinished(() => void (isOver = true));
   const write = async (target: Target, input: Record<string, unknown>) => {
     for (let n = 0; !isOver; n += 1) {
       await trySend(target, { content: { text: `zqbusytext ${n}` }, action: 'NONE', ...input }).catch(() => null);
@@ -478,12 +480,9 @@ test('what a person writes while they are erased is refused or erased', { timeou
     write(server, { conversationId: room.conversation.id, contactId }),
     begin(),
   ];
-  await expect
-    .poll(
-      async () =>
-        (await pool.query(`SELECT FROM message WHERE author->>'contactId' = $1`, [uuidOf(contactId)])).rowCount,
-    )
-    .toBeGreaterThan(30);
+  await within(
+    async () => (await pool.query(`SELECT FROM message WHERE author->>'contactId' = $1`, [uuidOf(contactId)])).rowCount,
+  ).toBeGreaterThan(10);
   const erased = await ended(await erase([{ id: contactId }]));
   isOver = true;
   await Promise.all(writing);
@@ -491,7 +490,7 @@ test('what a person writes while they are erased is refused or erased', { timeou
   expect(tracesOf(['zqbusy'], await dump(pool))).toEqual([]);
 });
 
-test('a reply that runs is stopped, and what it says after that is not kept', async () => {
+test('a reply that runs is stopped, and what it says after that is not kept', { timeout: 60_000 }, async () => {
   const { pool } = server.services;
   const contactId = await addContact(server.services, organizationId);
   const { conversation } = await createConversation(server, { agentId, contactId, action: 'NONE' });
