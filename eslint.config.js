@@ -4,7 +4,7 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const domains =
-  '(access|agents|attachments|contacts|conversations|email|generation|inboxes|jobs|knowledge|operators|records|webhooks)';
+  '(access|agents|attachments|contacts|conversations|email|generation|inboxes|jobs|knowledge|operators|records|webhooks|erasure)';
 
 /** Inside conversations/, imports go down this list as well; what no pattern takes is the lowest one. */
 const conversationLayers = [
@@ -130,6 +130,7 @@ const valueTypes = [
   'ConversationChange',
   'ConversationState',
   'DeliveryAttempt',
+  'ErasureOutcome',
   'Feedback',
   'FeedbackGiven',
   'FragmentDelta',
@@ -143,12 +144,13 @@ const valueTypes = [
   'PlaybookPhase',
   'Presence',
   'QuestionRecord',
+  'Retention',
   'TokenUsage',
   'Viewer',
 ];
 const valueSuffixes = [
   ...['Connection', 'Edge', 'Error', 'Payload'],
-  ...['Accepted', 'Actor', 'Changed', 'Completed', 'Created', 'Deleted', 'Ended', 'Started', 'Updated'],
+  ...['Accepted', 'Actor', 'Changed', 'Completed', 'Created', 'Deleted', 'Ended', 'Erased', 'Started', 'Updated'],
 ];
 
 export default defineConfig(

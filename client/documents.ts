@@ -107,6 +107,11 @@ const eventFields = /* GraphQL */ `
         ...MessageFields
       }
     }
+    ... on MessageErased {
+      message {
+        ...MessageFields
+      }
+    }
   }
   ${messageFields}
 `;

@@ -76,7 +76,7 @@ interface VersionedFields extends EventFields {
  * have.
  */
 export type ConversationEvent =
-  | (VersionedFields & { __typename: 'MessageCreated' | 'MessageCompleted'; message: Message })
+  | (VersionedFields & { __typename: 'MessageCreated' | 'MessageCompleted' | 'MessageErased'; message: Message })
   | (VersionedFields & {
       __typename:
         | 'ConversationCreated'

@@ -26,7 +26,7 @@ export const emptyView: ConversationView = {
 
 /**
  * Applies an event to a view. Every event is an upsert: events may be repeated from any earlier one on, and the view ends
- * up the same. Complete messages and fragments never change. An event of an unknown kind only moves the cursor.
+ * up the same. Complete messages and fragments change only when they are erased. An event of an unknown kind only moves the cursor.
  */
 export function applyEvent(view: ConversationView, event: ConversationEvent): ConversationView {
   const told = { ...view, ...('version' in event && versioned(view, event)), cursor: event.cursor };
@@ -34,6 +34,9 @@ export function applyEvent(view: ConversationView, event: ConversationEvent): Co
     case 'MessageCreated':
     case 'MessageCompleted':
       return addMessages(told, [event.message]);
+    case 'MessageErased':
+      // One that was never loaded stays so.
+      return told.messages.some(({ id }) => id === event.message.id) ? addMessages(told, [event.message]) : told;
     case 'FragmentStarted':
       return addMessages(told, [asBegun(event.message, event.fragment)]);
     case 'FragmentDelta':

@@ -30,6 +30,8 @@ import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
 import { StartupError } from './errors.ts';
 import { readBusKey } from './bus/bus-key.ts';
 import { chooseBus } from './bus/choose.ts';
+import { erasureJobs } from './erasure/erasure-jobs.ts';
+import { retentionHandler, scheduleRetention } from './erasure/retention.ts';
 import { Lease } from './generation/lease.ts';
 import { Recovery } from './generation/recovery.ts';
 import { Runner } from './generation/runner.ts';
@@ -186,13 +188,14 @@ export async function startApp(
     const jobs = new JobQueue(pool);
     const jobWatch = new JobWatch(pool, logger);
     startup.onClose(() => jobWatch.close());
-    const work = { pool: pools.jobs, jobs, storage, newId, logger };
-    const tracked = { EXPORT: exportJobs(work) };
+    const work = { pool: pools.jobs, bus, jobs, storage, newId, logger };
+    const tracked = { EXPORT: exportJobs(work), ERASURE: erasureJobs(work) };
     const handlers = [
       trackedHandler(work, tracked),
       tidyHandler(work, tracked),
       removeHandler(work),
       sweepHandler(work),
+      retentionHandler(work),
       ...otherHandlers,
     ];
     const lease = new Lease({
@@ -335,6 +338,7 @@ export async function startApp(
     jobWorkers.start();
     await scheduleTidying(jobs, true);
     await scheduleSweep(jobs, true);
+    await scheduleRetention(jobs);
     startup.onClose((shutdown) =>
       stopServing({ server, runner, jobs: jobWorkers, feedRegistry, logTail, ...config }, shutdown),
     );

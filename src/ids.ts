@@ -9,6 +9,7 @@ export const idPrefixes = {
   Contact: 'contact',
   Conversation: 'conv',
   Corpus: 'corpus',
+  Erasure: 'erasure',
   Export: 'export',
   Handoff: 'handoff',
   Inbox: 'inbox',

@@ -271,6 +271,7 @@ const table: Record<string, Row> = {
     (t) => `contactId: ${q(t.visitor)}, intoContactId: ${q(t.contact)}`,
     only.changes,
   ),
+  'Mutation.eraseContacts': mutation('eraseContacts', () => 'contacts: [{ externalId: "nobody" }]', only.grantsOwn),
   'Mutation.rateReply': mutation('rateReply', (t) => `replyId: ${q(t.reply)}, rating: UP`, only.changes),
   'Mutation.reinstateOperator': mutation('reinstateOperator', (t) => `operatorId: ${q(t.operator)}`, only.grants),
   'Mutation.regenerateReply': mutation(

@@ -35,6 +35,20 @@ describe('folding events', () => {
     expect(fold([...begun, delta('r1', 0, 5, '')]).messages.map(textOf)).toEqual(['Hello']);
   });
 
+  it('blanks a message that is erased, and adds none that was never loaded', () => {
+    const said = { ...user('m1'), fragments: [text(0, 'Hello', 'DONE')] };
+    const erased = (version: number, id: string): ConversationEvent => ({
+      ...common(`v${version}`),
+      __typename: 'MessageErased',
+      version,
+      conversation,
+      message: { ...user(id), status: 'DONE', fragments: [text(0, '', 'DONE')] },
+    });
+    const view = fold([created(1, said), erased(2, 'm1'), erased(3, 'm0')]);
+    expect(view.messages.map((message) => [message.id, textOf(message)])).toEqual([['m1', '']]);
+    expect(view.version).toBe(3);
+  });
+
   it('counts offsets in UTF-16 code units', () => {
     const view = fold([
       created(1, reply('r1')),

@@ -48,7 +48,13 @@ test('what has expired is removed, oldest first, although something cannot be', 
     return id === ids[1] ? Promise.reject(new Error('The disk does not answer.')) : Promise.resolve();
   };
   const run = () => Promise.reject(new Error('Nothing runs.'));
-  const tidy = tidyHandler({ pool, jobs, logger }, { EXPORT: { run, discard, keepSeconds: 1 } });
+  const tidy = tidyHandler(
+    { pool, jobs, logger },
+    {
+      EXPORT: { run, discard, keepSeconds: 1 },
+      ERASURE: { run, discard, keepSeconds: 1 },
+    },
+  );
   await tidy.run(null, context);
   expect(asked).toEqual(ids);
   await tidy.run(null, context);

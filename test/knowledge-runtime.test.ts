@@ -45,7 +45,7 @@ function message(
   text: string,
   queryMetadata: TurnMessage['queryMetadata'] = null,
 ): TurnMessage {
-  return { role, text, metadata: {}, queryMetadata };
+  return { id: 'question', role, text, metadata: {}, queryMetadata };
 }
 
 const never: AbortSignal = new AbortController().signal;

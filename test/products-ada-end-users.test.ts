@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { addOrganization, mintToken, type Organization } from './harness/access.ts';
-import { ask, graphql, type Target } from './harness/client.ts';
+import { ask, graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { useServer } from './harness/server.ts';
 
@@ -18,6 +18,8 @@ import { useServer } from './harness/server.ts';
  * channels: name, modality, metadata        createInbox { name, channel, metadata }, inboxes
  * POST /conversations/:id/end               endConversation
  * an end user's own client                  createClientToken with grants
+ * compliance: delete a person's data,       eraseContacts by external_id or email, jobProgress with an
+ *   up to 1,000 at once, with a status       outcome for each
  */
 
 const server = useServer();
@@ -132,6 +134,36 @@ describe('an end user', () => {
     const { errors } = await graphql(client, '{ contacts { nodes { id } } }');
     expect(errors?.[0]?.extensions).toMatchObject({ code: 'FORBIDDEN' });
   });
+});
+
+test("a person's data is deleted on request, and its status can be read meanwhile and afterwards", async () => {
+  const people = ['gdpr-1', 'gdpr-2'];
+  for (const externalId of people) await createConversation(server, { contact: { externalId }, action: 'NONE' });
+  const outcomes = '... on Erasure { status outcomes { index status conversations } }';
+  const { result } = await ask<{ result: { erasure: { id: string } } }>(
+    server,
+    `mutation ($contacts: [ContactRef!]!) { result: eraseContacts(input: { contacts: $contacts, reason: "Request 17" }) {
+      ... on EraseContactsPayload { erasure { id } } } }`,
+    { contacts: [...people, 'gdpr-3'].map((externalId) => ({ externalId })) },
+  );
+  const { id } = result.erasure;
+  let last: unknown;
+  for await (const { job } of subscribeWs<{ job: unknown }>(
+    server,
+    `subscription { job: jobProgress(id: "${id}") { ${outcomes} } }`,
+  )) {
+    last = job;
+  }
+  expect(last).toEqual({
+    status: 'DONE',
+    outcomes: [
+      { index: 0, status: 'ERASED', conversations: 1 },
+      { index: 1, status: 'ERASED', conversations: 1 },
+      { index: 2, status: 'NOT_FOUND', conversations: 0 },
+    ],
+  });
+  expect(await ask(server, `{ node(id: "${id}") { ${outcomes} } }`)).toEqual({ node: last });
+  expect(await ask(server, '{ contact(ref: { externalId: "gdpr-1" }) { id } }')).toEqual({ contact: null });
 });
 
 test('a channel has a name, a modality and metadata', async () => {

@@ -79,7 +79,7 @@ export class Asked {
       state: { playbook: null, phase: null, systemMessage: null, context: null },
       playbook: null,
       tools: [],
-      history: [{ role: 'USER' as const, text: asked.question, metadata: {}, queryMetadata: null }],
+      history: [{ id: '', role: 'USER' as const, text: asked.question, metadata: {}, queryMetadata: null }],
       parameters: { wordsPerSecond: 0 },
       absence: null,
       corpusId: this.corpusId,

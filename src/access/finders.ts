@@ -29,6 +29,10 @@ export const finders = {
     services.prisma.conversation.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).conversation } }),
   Corpus: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.corpus.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).corpus } }),
+  Erasure: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('read')
+      ? services.prisma.job.findMany({ where: { id: { in: ids }, organizationId, kind: 'ERASURE' } })
+      : nothing,
   Export: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
     scopes.includes('read')
       ? services.prisma.job.findMany({ where: { id: { in: ids }, organizationId, kind: 'EXPORT' } })

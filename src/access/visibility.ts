@@ -32,6 +32,7 @@ const endUserEvents: readonly EventType[] = [
   'ConversationEnded',
   'ConversationDeleted',
   'FeedbackGiven',
+  'MessageErased',
 ];
 
 /** Groups of viewers who see the same of a conversation. Data is shared only within one audience. */
@@ -70,12 +71,13 @@ export function visibleTo({ id: uploader, organizationId, confinedTo, inboxId }:
   const all = { organizationId };
   // Until a message names it, only its uploader sees an attachment.
   const unnamed = { organizationId, deletedAt: null, uploader, messageId: null, namedAt: null };
+  const kept = { organizationId, erasingSince: null };
   if (!confinedTo) {
     return {
       conversation: all,
       message: all,
       handoff: all,
-      contact: all,
+      contact: kept,
       attachment: { organizationId, OR: [unnamed, { deletedAt: null, message: all }] },
       agent: all,
       inbox: all,
@@ -94,7 +96,7 @@ export function visibleTo({ id: uploader, organizationId, confinedTo, inboxId }:
     message,
     attachment: { organizationId, OR: [unnamed, { deletedAt: null, message }] },
     handoff: { organizationId, conversation },
-    contact: 'contactId' in confinedTo ? { organizationId, id: confinedTo.contactId } : ofConversations,
+    contact: 'contactId' in confinedTo ? { ...kept, id: confinedTo.contactId } : { ...kept, ...ofConversations },
     agent: ofConversations,
     inbox: inboxId === undefined ? ofConversations : { OR: [ofConversations, { organizationId, id: inboxId }] },
     corpus: { organizationId, id: { in: [] } },

@@ -53,6 +53,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
     'contentPayload',
     'conversation',
     'createdAt',
+    'erasedAt',
     'errorDetail',
     'feedback',
     'fragments',
@@ -90,6 +91,7 @@ export const endUserFields: Readonly<Record<string, readonly string[]>> = {
   HandoffAccepted: ['handoff'],
   HandoffEnded: ['handoff'],
   FeedbackGiven: ['message'],
+  MessageErased: ['message'],
 
   Participant: ['author', 'online', 'typing'],
   Presence: ['conversationId', 'participants'],

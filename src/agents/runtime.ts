@@ -17,6 +17,8 @@ export interface TurnAttachment {
 
 /** A message of the history as the agent sees it, including control messages and without superseded replies. */
 export interface TurnMessage {
+  /** Row id of the message. */
+  id: string;
   role: 'USER' | 'AGENT' | 'CONTROL';
   text: string;
   metadata: JsonObject;

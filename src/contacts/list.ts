@@ -61,7 +61,7 @@ export async function listContacts(
   const statement = {
     text: `SELECT ${contactSelection}
       FROM contact
-      WHERE organization_id = $1${indexed}${like}
+      WHERE organization_id = $1 AND erasing_since IS NULL${indexed}${like}
         AND ($2::boolean IS NULL OR anonymous = $2) AND ($3::jsonb IS NULL OR metadata @> $3)
         AND ($4::timestamptz IS NULL OR created_at >= $4) AND ($5::timestamptz IS NULL OR created_at < $5)
         AND ($6::timestamptz IS NULL OR (created_at, id) > ($6, $7::uuid))

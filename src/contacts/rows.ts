@@ -16,6 +16,7 @@ const columns: Record<keyof Contact, string> = {
   network: 'network',
   lastSeenAt: 'last_seen_at',
   forgetAfter: 'forget_after',
+  erasingSince: 'erasing_since',
   createdAt: 'created_at',
 };
 

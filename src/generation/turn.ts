@@ -71,6 +71,7 @@ async function loadHistory(
   return rows.reverse().map(({ id, role, metadata, queryMetadata, ...row }) => {
     const search = { ...reply.searchMetadata, ...queryMetadata };
     return {
+      id,
       role,
       text: withinBudget(row),
       metadata,
@@ -104,7 +105,7 @@ WHERE m.id = $1 AND c.generating_message_id = m.id`;
 const historySql = /* sql */ `
 WITH recent AS (
   SELECT id, position, role, metadata, query_metadata FROM message m
-  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[])
+  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[]) AND erased_at IS NULL
     AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
   ORDER BY position DESC LIMIT $3
 ), weighed AS (

@@ -14,6 +14,7 @@ import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
 import '../knowledge/schema.ts';
 import '../jobs/schema.ts';
+import '../erasure/schema.ts';
 import '../records/schema.ts';
 import '../operators/schema.ts';
 import '../webhooks/schema.ts';

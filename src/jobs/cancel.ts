@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import type { Caller } from '../access/caller.ts';
-import { NotFoundError } from '../errors.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { decodeAnyId } from '../ids.ts';
+import type { JobKind } from '../generated/prisma/enums.ts';
 import type { JobQueue } from './queue.ts';
 import { jobKey, jobTypes } from './tracked.ts';
 
-/** Cancels a job that waits or runs; one that runs ends within a second. One that has ended stays as it is. */
+/** Cancels a job that waits or runs; one that runs ends within a second. One that has ended stays as it is. Half of an erasure cannot be undone: it is refused. */
 export async function cancelJob(
   { pool, jobs }: { pool: pg.Pool; jobs: JobQueue },
   { organizationId }: Pick<Caller, 'organizationId'>,
@@ -13,15 +14,18 @@ export async function cancelJob(
 ): Promise<{ jobId: string }> {
   const jobId = decodeJobId(input.jobId);
   if (!jobId) throw new NotFoundError(['jobId']);
-  const { rows } = await pool.query<{ cancelled: boolean }>({
+  const { rows } = await pool.query<{ kind: JobKind; cancelled: boolean }>({
     name: 'cancel-job',
-    text: `WITH found AS (SELECT id FROM job WHERE id = $1 AND organization_id = $2), cancelled AS (
+    text: `WITH found AS (SELECT id, kind FROM job WHERE id = $1 AND organization_id = $2), cancelled AS (
         UPDATE job SET status = 'CANCELLED', finished_at = now(), expires_at = now()
-        FROM found WHERE job.id = found.id AND status IN ('QUEUED', 'RUNNING') RETURNING job.id
-      ) SELECT EXISTS (SELECT FROM cancelled) AS cancelled FROM found`,
+        FROM found WHERE job.id = found.id AND status IN ('QUEUED', 'RUNNING') AND found.kind <> 'ERASURE' RETURNING job.id
+      ) SELECT kind, EXISTS (SELECT FROM cancelled) AS cancelled FROM found`,
     values: [jobId, organizationId],
   });
   if (!rows[0]) throw new NotFoundError(['jobId']);
+  if (rows[0].kind === 'ERASURE') {
+    throw new InvalidInputError([{ path: ['jobId'], code: 'NOT_ALLOWED', detail: 'An erasure cannot be cancelled.' }]);
+  }
   if (rows[0].cancelled) await jobs.remove(jobKey(jobId));
   return { jobId };
 }

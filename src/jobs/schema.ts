@@ -1,4 +1,4 @@
-import { NotFoundError } from '../errors.ts';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { JobStatus } from '../generated/prisma/enums.ts';
 import { notFound } from '../graphql/errors.ts';
 import { builder } from '../graphql/builder.ts';
@@ -90,9 +90,9 @@ builder.mutationField('cancelJob', (t) =>
     nullable: true,
     authScopes: { write: true },
     description:
-      'Cancels a job. One that runs ends within about a second, and what it has made is removed. One that has ended stays as it is.',
+      'Cancels a job. One that runs ends within about a second, and what it has made is removed. One that has ended stays as it is. An erasure cannot be cancelled.',
     errors: {
-      types: [NotFoundError],
+      types: [NotFoundError, InvalidInputError],
       union: { name: 'CancelJobResult', description: 'The result of `cancelJob`.' },
     },
     args: { input: t.arg({ type: CancelJobInput, required: true, description: 'The job to cancel.' }) },

@@ -13,8 +13,6 @@ import { type Handler, handle, type JobContext, type Task } from './task.ts';
 export const MAX_UNFINISHED = 20;
 /** How often a running job tells how far it has come, and asks whether it is still wanted, in milliseconds. */
 const BEAT_MS = 500;
-/** How often it is tried. */
-const MAX_ATTEMPTS = 6;
 /** How often the log tells of a running job, in milliseconds. */
 const TELL_MS = 10_000;
 
@@ -69,15 +67,22 @@ export const trackedTask: Task<{ id: string }> = {
 };
 
 /** The public types of jobs, by their kinds. */
-export const typeOfKind = { EXPORT: 'Export' } as const satisfies Record<JobKind, IdType>;
+export const typeOfKind = { EXPORT: 'Export', ERASURE: 'Erasure' } as const satisfies Record<JobKind, IdType>;
 export const jobTypes: readonly IdType[] = Object.values(typeOfKind);
 
 export const jobKey = (id: string) => `job:${id}`;
 
-/** Stores what was asked for and leaves it to the queue, in one transaction. Jobs of one organization run one after the other. */
+/** How often a job is tried. What must not be left half done is tried for days. */
+const maxAttempts = { EXPORT: 6, ERASURE: 25 } as const satisfies Record<JobKind, number>;
+
+/**
+ * Stores what was asked for and leaves it to the queue, in one transaction, and so what `prepare` writes. Jobs of one organization
+ * run one after the other.
+ */
 export async function startJob(
   { pool, jobs, newId }: { pool: pg.Pool; jobs: JobQueue; newId: NewId },
   { organizationId, kind, input }: { organizationId: string; kind: JobKind; input: JsonObject },
+  prepare: (db: pg.PoolClient, id: string) => Promise<void> = async () => undefined,
 ): Promise<string> {
   const id = newId();
   await inTransaction(pool, async (client) => {
@@ -93,7 +98,8 @@ export async function startJob(
       values: [id, organizationId, kind, JSON.stringify(input), randomBytes(32).toString('hex'), MAX_UNFINISHED],
     });
     if (!rowCount) throw new TooManyJobsError();
-    const options = { key: jobKey(id), queue: `jobs of ${organizationId}`, maxAttempts: MAX_ATTEMPTS };
+    const options = { key: jobKey(id), queue: `jobs of ${organizationId}`, maxAttempts: maxAttempts[kind] };
+    await prepare(client, id);
     await jobs.add(trackedTask, { id }, options, client);
   });
   return id;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
+import type { Queryable } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { contentWords } from './asked-words.ts';
 import { articleLimits } from './read-article.ts';
@@ -15,10 +16,13 @@ export const MAX_UNANSWERED = 1000;
 /** Two questions are alike when they share so many of the stems that either has. */
 const ALIKE = 0.6;
 
-/** Keeps what a corpus was asked in vain: once for questions that are alike, with how often and when. */
+/**
+ * Keeps what a corpus was asked in vain: once for questions that are alike, with how often and when. Nothing is kept of a message
+ * that is gone or erased; whoever erases it locks it first, and then sees what was kept.
+ */
 export async function keepUnanswered(
   { pool, newId }: UnansweredServices,
-  { corpusId, text }: { corpusId: string; text: string },
+  { corpusId, text, messageId = null }: { corpusId: string; text: string; messageId?: string | null },
 ): Promise<void> {
   const words = contentWords(text.slice(0, 1000));
   if (words.length === 0) return;
@@ -38,12 +42,20 @@ export async function keepUnanswered(
         UPDATE unanswered_question SET asked_count = asked_count + 1, last_asked_at = now()
         WHERE id = (SELECT id FROM alike) RETURNING id
       )
-      INSERT INTO unanswered_question AS u (id, organization_id, corpus_id, text, terms, likeness)
-      SELECT $1, organization_id, id, $3, $4, $5 FROM corpus
+      INSERT INTO unanswered_question AS u (id, organization_id, corpus_id, text, terms, likeness, message_id)
+      SELECT $1, organization_id, id, $3, $4, $5, $6 FROM corpus
       WHERE id = $2 AND NOT EXISTS (SELECT FROM again)
+        AND ($6::uuid IS NULL OR EXISTS (SELECT FROM message WHERE message.id = $6 AND erased_at IS NULL FOR KEY SHARE))
       ON CONFLICT (corpus_id, likeness) DO UPDATE SET asked_count = u.asked_count + 1, last_asked_at = now()
       RETURNING organization_id AS "organizationId"`,
-    values: [newId(), corpusId, cleanText(text), stems, createHash('sha256').update(stems.join(' ')).digest('hex')],
+    values: [
+      newId(),
+      corpusId,
+      keptText(text),
+      stems,
+      createHash('sha256').update(stems.join(' ')).digest('hex'),
+      messageId,
+    ],
   });
   if (rows[0]) await dropOldest(pool, rows[0].organizationId);
 }
@@ -56,8 +68,8 @@ async function stemsOf(pool: pg.Pool, words: readonly string[]): Promise<string[
   return rows[0]?.stems ?? [];
 }
 
-/** As the question of an article can be. */
-function cleanText(text: string): string {
+/** A question as it is kept: as that of an article can be. */
+export function keptText(text: string): string {
   const bytes = Buffer.from(text.replaceAll('\0', '').trim());
   return bytes
     .toString('utf8', 0, articleLimits.question)
@@ -73,5 +85,33 @@ async function dropOldest(pool: pg.Pool, organizationId: string): Promise<void> 
         SELECT id FROM unanswered_question WHERE organization_id = $1
         ORDER BY last_asked_at DESC, id DESC OFFSET ${MAX_UNANSWERED})`,
     values: [organizationId],
+  });
+}
+
+/** Forgets the questions that these messages were the first to ask. The caller has locked the messages. */
+export async function forgetQuestions(
+  db: Queryable,
+  { organizationId, messageIds }: { organizationId: string; messageIds: readonly string[] },
+): Promise<void> {
+  await db.query({
+    name: 'forget-questions',
+    text: 'DELETE FROM unanswered_question WHERE message_id = ANY($1::uuid[])',
+    values: [messageIds],
+  });
+  // Of what was kept before messages were noted, only the text tells.
+  const { rows } = await db.query<{ text: string }>({
+    name: 'read-questions',
+    text: `SELECT left(string_agg(f.text, '' ORDER BY f.index), ${articleLimits.question + 1000}) AS text
+      FROM message m JOIN fragment f ON f.message_id = m.id
+      WHERE m.id = ANY($1::uuid[]) AND m.role = 'USER'
+        AND EXISTS (SELECT FROM unanswered_question WHERE organization_id = $2 AND message_id IS NULL)
+      GROUP BY m.id`,
+    values: [messageIds, organizationId],
+  });
+  if (rows.length === 0) return;
+  await db.query({
+    name: 'forget-old-questions',
+    text: 'DELETE FROM unanswered_question WHERE organization_id = $1 AND message_id IS NULL AND text = ANY($2::text[])',
+    values: [organizationId, rows.map(({ text }) => keptText(text))],
   });
 }

@@ -5,7 +5,17 @@ import { ValueReader } from '../value-reader.ts';
 export interface UpdateOrganizationInput {
   name?: string | null | undefined;
   timeZone?: string | null | undefined;
+  /** Null keeps everything. Of its fields, one left out stays, and null keeps for ever. */
+  retention?: RetentionInput | null | undefined;
 }
+
+export interface RetentionInput {
+  conversationDays?: number | null | undefined;
+  attachmentDays?: number | null | undefined;
+}
+
+/** The longest time that can be said, in days. */
+export const MAX_RETENTION_DAYS = 36_500;
 
 /** Changes what is known of the caller's organization. What is left out stays. */
 export async function updateOrganization(
@@ -23,13 +33,29 @@ export async function updateOrganization(
   if (timeZone !== undefined && !(await isTimeZone(pool, timeZone))) {
     reader.refuse(['timeZone'], 'Is not the IANA name of a time zone, such as Europe/Berlin.', 'NOT_FOUND');
   }
+  const retention = readRetention(reader, input.retention);
   reader.finish();
   await pool.query({
     name: 'update-organization',
-    text: 'UPDATE organization SET name = coalesce($2, name), time_zone = coalesce($3, time_zone) WHERE id = $1',
-    values: [organizationId, name ?? null, timeZone ?? null],
+    text: `UPDATE organization SET name = coalesce($2, name), time_zone = coalesce($3, time_zone),
+        conversation_days = CASE WHEN $4::jsonb ? 'conversationDays' THEN ($4::jsonb->>'conversationDays')::int ELSE conversation_days END,
+        attachment_days = CASE WHEN $4::jsonb ? 'attachmentDays' THEN ($4::jsonb->>'attachmentDays')::int ELSE attachment_days END
+      WHERE id = $1`,
+    values: [organizationId, name ?? null, timeZone ?? null, JSON.stringify(retention)],
   });
   return { organizationId };
+}
+
+/** What is to change: a field left out is not there. */
+function readRetention(reader: ValueReader, input: RetentionInput | null | undefined): RetentionInput {
+  if (input === undefined) return {};
+  if (input === null) return { conversationDays: null, attachmentDays: null };
+  for (const field of ['conversationDays', 'attachmentDays'] as const) {
+    const days = input[field];
+    if (days == null || (days >= 1 && days <= MAX_RETENTION_DAYS)) continue;
+    reader.refuse(['retention', field], `Must be from 1 to ${MAX_RETENTION_DAYS}, or null.`, 'OUT_OF_RANGE');
+  }
+  return input;
 }
 
 /** Both must know it: the database, which counts the days, and this program. */

@@ -10,6 +10,7 @@ export const defaultSelection = `{
   }
   ... on MessageCreated { message { ...Written } }
   ... on MessageCompleted { message { ...Written } }
+  ... on MessageErased { message { ...Written } }
   ... on StateChanged { after { playbook phase } }
   ... on HandoffStarted { handoff { ...Asked } }
   ... on HandoffAccepted { handoff { ...Asked } }

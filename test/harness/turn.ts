@@ -20,7 +20,7 @@ export function turnOf(changes: Partial<Turn> = {}): Turn {
 
 /** A message of a history. */
 export function said(role: TurnMessage['role'], text: string, changes: Partial<TurnMessage> = {}): TurnMessage {
-  return { role, text, metadata: {}, queryMetadata: null, ...changes };
+  return { id: '', role, text, metadata: {}, queryMetadata: null, ...changes };
 }
 
 /** What a runtime replied, and how it ended. */

@@ -26,8 +26,8 @@ export type KnowledgeSearch = (
   signal: AbortSignal,
 ) => Promise<Found>;
 
-/** Keeps a question that a corpus has no answer to, for its operators. */
-export type KeepUnanswered = (question: { corpusId: string; text: string }) => Promise<void>;
+/** Keeps a question that a corpus has no answer to, for its operators, as long as the message that asks it is there. */
+export type KeepUnanswered = (question: { corpusId: string; text: string; messageId: string }) => Promise<void>;
 
 /** A passage in the result of a look-up, abridged. */
 export function summarize({ title, heading, text, url }: FoundPassage): JsonObject {

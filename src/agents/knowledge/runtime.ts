@@ -66,7 +66,7 @@ export function knowledgeRuntime({ search, keepUnanswered, clock = realClock }: 
     const [best] = found.passages;
     if (best) return { text: best.text, sources: [best] };
     if (isGreeting(query)) return { text: greeting(turn), sources: [] };
-    await unlessAborted(keepUnanswered({ corpusId, text: query }), signal);
+    await unlessAborted(keepUnanswered({ corpusId, text: query, messageId: question.id }), signal);
     return { text: decline(turn, found), sources: [] };
   }
 

@@ -12,7 +12,7 @@ export async function blockContact(
   const { rowCount } = await pool.query({
     text: `UPDATE contact SET blocked_at = coalesce(blocked_at, now()),
         token_generation = token_generation + (blocked_at IS NULL)::int
-      WHERE id = $1 AND organization_id = $2`,
+      WHERE id = $1 AND organization_id = $2 AND erasing_since IS NULL`,
     values: [contactId, organizationId],
   });
   if (contactId === null || rowCount === 0) throw new NotFoundError(['contactId']);
@@ -27,7 +27,7 @@ export async function unblockContact(
 ): Promise<{ contactId: string }> {
   const contactId = decodeId('Contact', input.contactId);
   const { rowCount } = await pool.query({
-    text: 'UPDATE contact SET blocked_at = NULL WHERE id = $1 AND organization_id = $2',
+    text: 'UPDATE contact SET blocked_at = NULL WHERE id = $1 AND organization_id = $2 AND erasing_since IS NULL',
     values: [contactId, organizationId],
   });
   if (contactId === null || rowCount === 0) throw new NotFoundError(['contactId']);

@@ -65,7 +65,7 @@ export async function merge(services: ContactServices, merger: Merger): Promise<
 /** Locks both, so that neither is merged or gets a conversation meanwhile. In the order of their ids, so that two merges never wait for each other. */
 async function requireBoth(db: pg.PoolClient, { organizationId, from, into, visitorHash }: Merger): Promise<void> {
   const { rows } = await db.query<{ id: string; anonymous: boolean; visitorHash: string | null }>({
-    text: 'SELECT id, anonymous, visitor_hash AS "visitorHash" FROM contact WHERE id = ANY($1::uuid[]) AND organization_id = $2 ORDER BY id FOR UPDATE',
+    text: 'SELECT id, anonymous, visitor_hash AS "visitorHash" FROM contact WHERE id = ANY($1::uuid[]) AND organization_id = $2 AND erasing_since IS NULL ORDER BY id FOR UPDATE',
     values: [[from, into], organizationId],
   });
   const [source, target] = [from, into].map((id) => rows.find((row) => row.id === id));

@@ -31,7 +31,7 @@ export async function updateContact(
 const updateSql = /* sql */ `
 WITH locked AS (
   SELECT *, CASE WHEN $3::jsonb ? 'metadata' THEN merge_patch(metadata, $3::jsonb->'metadata') ELSE metadata END AS merged
-  FROM contact WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE
+  FROM contact WHERE id = $1 AND organization_id = $2 AND erasing_since IS NULL FOR NO KEY UPDATE
 ), changed AS (
   UPDATE contact c SET
     external_id = CASE WHEN $3::jsonb ? 'externalId' THEN $3::jsonb->>'externalId' ELSE c.external_id END,

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../../errors.ts';
+import { type InputIssue, InvalidInputError } from '../../errors.ts';
 import type { Queryable } from '../../db.ts';
 import { ValueReader } from '../../value-reader.ts';
 import {
@@ -28,14 +28,27 @@ export async function writeContact(
   db: Queryable,
   contact: { id: string; organizationId: string; patch: ContactPatch; path: string[] },
 ): Promise<{ contactId: string; created: boolean }> {
-  const { id, organizationId, patch, path } = contact;
+  const { id, organizationId, patch } = contact;
   const { rows } = await db.query<{ contactId: string }>({
     name: 'upsert-contact',
     text: upsertSql,
     values: [id, organizationId, JSON.stringify(patch), MAX_METADATA],
   });
-  if (!rows[0]) throw new InvalidInputError([tooLargeMetadata(path)]);
+  if (!rows[0]) throw new InvalidInputError([await whyNotWritten(db, contact)]);
   return { contactId: rows[0].contactId, created: rows[0].contactId === id };
+}
+
+async function whyNotWritten(
+  db: Queryable,
+  { organizationId, patch, path }: { organizationId: string; patch: ContactPatch; path: string[] },
+): Promise<InputIssue> {
+  const { rowCount } = await db.query({
+    text: 'SELECT FROM contact WHERE organization_id = $1 AND external_id = $2 AND erasing_since IS NOT NULL',
+    values: [organizationId, patch.externalId],
+  });
+  if (!rowCount) return tooLargeMetadata(path);
+  const detail = 'The person is being erased. Afterwards the ID can be used again.';
+  return { path: [...path, 'externalId'], code: 'NOT_ALLOWED', detail };
 }
 
 const merged = `CASE WHEN $3::jsonb ? 'metadata' THEN merge_patch(c.metadata, $3::jsonb->'metadata') ELSE c.metadata END`;
@@ -50,5 +63,5 @@ ON CONFLICT (organization_id, external_id) DO UPDATE SET
   avatar_url = CASE WHEN $3::jsonb ? 'avatarUrl' THEN excluded.avatar_url ELSE c.avatar_url END,
   anonymous = false,
   metadata = ${merged}
-WHERE octet_length((${merged})::text) <= $4
+WHERE c.erasing_since IS NULL AND octet_length((${merged})::text) <= $4
 RETURNING c.id AS "contactId"`;

@@ -7,7 +7,7 @@ import { decodeId } from '../../ids.ts';
 import { listContacts } from '../list.ts';
 import { ContactRef } from './contact.ts';
 
-const ContactRefInput = builder.inputType('ContactRef', {
+export const ContactRefInput = builder.inputType('ContactRef', {
   description: 'Names a contact. Give exactly one field.',
   isOneOf: true,
   fields: (t) => ({
@@ -36,19 +36,19 @@ builder.queryField('contact', (t) =>
     description: 'One contact. Null if it does not exist.',
     args: { ref: t.arg({ type: ContactRefInput, required: true, description: 'Which contact.' }) },
     resolve: async (query, _root, { ref }, { services, viewer: { organizationId } }) => {
+      const kept = { organizationId, erasingSince: null };
       const { externalId, email } = ref;
       if ([externalId, email].some((text) => text?.includes('\0') || text?.isWellFormed() === false)) return null;
       const id = ref.id == null ? null : decodeId('Contact', ref.id);
-      if (id) return services.prisma.contact.findFirst({ ...query, where: { organizationId, id } });
-      if (externalId != null)
-        return services.prisma.contact.findFirst({ ...query, where: { organizationId, externalId } });
+      if (id) return services.prisma.contact.findFirst({ ...query, where: { id, AND: kept } });
+      if (externalId != null) return services.prisma.contact.findFirst({ ...query, where: { externalId, AND: kept } });
       if (email == null) return null;
       const { rows } = await services.pool.query<{ id: string }>({
         name: 'find-contact-by-email',
-        text: `SELECT id FROM contact WHERE organization_id = $1 AND lower(email) = lower($2) ORDER BY created_at, id LIMIT 1`,
+        text: `SELECT id FROM contact WHERE organization_id = $1 AND lower(email) = lower($2) AND erasing_since IS NULL ORDER BY created_at, id LIMIT 1`,
         values: [organizationId, email],
       });
-      return rows[0] ? services.prisma.contact.findFirst({ ...query, where: { organizationId, ...rows[0] } }) : null;
+      return rows[0] ? services.prisma.contact.findFirst({ ...query, where: { ...rows[0], AND: kept } }) : null;
     },
   }),
 );

@@ -143,7 +143,8 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
     name: 'insert-conversation',
     text: `INSERT INTO conversation (id, organization_id, agent_id, contact_id, inbox_id, corpus_id, title, playbook, phase,
         system_message, context, system_prompt, runtime_parameters, metadata, search_metadata, continues_id)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14, $15, $16)`,
+      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::jsonb, 'null'), $12, $13, $14, $15, $16
+      WHERE $4::uuid IS NULL OR EXISTS (SELECT FROM contact WHERE id = $4 AND erasing_since IS NULL FOR KEY SHARE)`,
     values: [
       row.id,
       organizationId,
@@ -163,10 +164,11 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
       row.continuesId,
     ],
   });
-  await inserted.catch((error: unknown) => {
+  const { rowCount } = await inserted.catch((error: unknown) => {
     const field = error instanceof pg.DatabaseError && references[error.constraint ?? ''];
     throw field ? new NotFoundError([field]) : error;
   });
+  if (rowCount === 0) throw new NotFoundError(['contactId']);
 }
 
 /** The agent named in the input, else the inbox's, else the organization's default agent. */

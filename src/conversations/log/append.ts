@@ -27,7 +27,7 @@ import {
   type RowsAsJson,
   rowsOf,
 } from './rows.ts';
-import { takesPart } from './takes-part.ts';
+import { isKept, takesPart } from './takes-part.ts';
 import type { Outcome, Rule } from './transitions.ts';
 
 /** What starts with the change, besides its message and its reply. */
@@ -76,7 +76,7 @@ export type Appended =
 
 /** Why nothing was written. */
 export interface Refusal {
-  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH' | 'BLOCKED' | 'ATTACHMENT';
+  outcome: Exclude<Outcome, 'OK' | 'UNCHANGED'> | 'MISMATCH' | 'BLOCKED' | 'ATTACHMENT' | 'AUTHOR_GONE';
   version: number;
   runningReplyId: string | null;
   handoffId: string | null;
@@ -137,9 +137,15 @@ input AS (
   SELECT * FROM idempotency WHERE organization_id = $2::uuid AND caller = $3::text AND key = $4::text
 ), locked AS (
   SELECT * FROM conversation
-  WHERE id = $1::uuid AND organization_id = $2::uuid AND ${takesPart('$18')} AND NOT EXISTS (SELECT FROM done)
+  WHERE id = $1::uuid AND organization_id = $2::uuid AND ${takesPart('$18')} AND ${isKept} AND NOT EXISTS (SELECT FROM done)
   FOR NO KEY UPDATE
-), ${findAttachments('$2')}, decided AS (
+), ${findAttachments('$2')}, guest AS (
+  -- Somebody writes in the conversation of others. Whoever is to be erased is locked first: this waits, and sees it.
+  SELECT contact.id FROM contact, locked
+  WHERE contact.id = ($12::jsonb->'author'->>'contactId')::uuid AND contact.organization_id = $2::uuid
+    AND contact.id IS DISTINCT FROM locked.contact_id AND contact.erasing_since IS NULL
+  FOR KEY SHARE OF contact
+), decided AS (
   SELECT locked.*, blocked.id AS blocked_id,
     CASE
       WHEN status = 'ENDED' AND $7::text <> 'OK' THEN $7::text
@@ -149,6 +155,8 @@ input AS (
       WHEN status = 'ACTIVE' AND $10::text <> 'OK' THEN $10::text
       WHEN blocked.id IS NOT NULL THEN 'BLOCKED'
       WHEN EXISTS (SELECT FROM unfree) THEN 'ATTACHMENT'
+      WHEN ($12::jsonb->'author'->>'contactId')::uuid IS DISTINCT FROM locked.contact_id
+        AND $12::jsonb->'author'->>'contactId' IS NOT NULL AND NOT EXISTS (SELECT FROM guest) THEN 'AUTHOR_GONE'
       ELSE 'OK'
     END AS outcome,
     (reply IS NOT NULL AND status = 'ACTIVE')::int AS generates,

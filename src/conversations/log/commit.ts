@@ -18,7 +18,7 @@ import { append, type Appended, type Change, type Refusal, type Target } from '.
 import { checkState, needsPlaybooks } from './check-state.ts';
 import { readRows, type Rows } from './rows.ts';
 import { settleReply } from './settle.ts';
-import { takesPart } from './takes-part.ts';
+import { isKept, takesPart } from './takes-part.ts';
 import { decide, type Standing, transitions } from './transitions.ts';
 
 /** The services that committing a change uses. */
@@ -178,7 +178,7 @@ async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): 
   const { rows } = await db.query<LockedRow>({
     text: `SELECT version, status, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase,
         handoff_id AS "handoffId"
-      FROM conversation WHERE id = $1 AND organization_id = $2 AND ${takesPart('$3')} ${lock}`,
+      FROM conversation WHERE id = $1 AND organization_id = $2 AND ${takesPart('$3')} AND ${isKept} ${lock}`,
     values: [target.conversationId, target.organizationId, target.participant && JSON.stringify(target.participant)],
   });
   return rows[0] ?? null;
@@ -288,6 +288,8 @@ function failure(refused: Refusal, change: Target | Change): Error {
       const path = ('message' in change && change.message?.attachments?.path) || [];
       return attachmentFailure(attachmentFault ?? { place: 0, reason: 'UNKNOWN' }, path);
     }
+    case 'AUTHOR_GONE':
+      return new NotFoundError(['contactId']);
     case 'SETTLE':
       return new Error('A reply that is to be stopped first is no failure.');
   }

@@ -92,6 +92,7 @@ const messageColumns: Columns<Message> = {
   clientIdOf: 'client_id_of',
   createdAt: 'created_at',
   completedAt: 'completed_at',
+  erasedAt: 'erased_at',
 };
 
 const handoffColumns: Columns<Handoff> = {
@@ -200,6 +201,7 @@ function messageOf({ fragments, ...message }: NonNullable<RowsAsJson['message']>
     ...message,
     createdAt: new Date(message.createdAt),
     completedAt: time(message.completedAt),
+    erasedAt: time(message.erasedAt),
     ...(fragments && { fragments }),
   };
 }

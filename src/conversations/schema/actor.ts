@@ -25,7 +25,9 @@ const EndUserActor = builder.objectRef<Author>('EndUserActor').implement({
       nullable: true,
       description: 'The end user. Null if the token was for a conversation whose end user is unknown.',
       resolve: (query, { contactId }, _args, { services }) =>
-        contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
+        contactId
+          ? services.prisma.contact.findUnique({ ...query, where: { id: contactId, erasingSince: null } })
+          : null,
     }),
   }),
 });
@@ -64,7 +66,8 @@ const ServerActor = builder.objectRef<Author>('ServerActor').implement({
   description: 'The server, on its own initiative.',
   fields: (t) => ({
     task: t.string({
-      description: 'What the server was doing. `Recovery`: ending the replies of servers that died.',
+      description:
+        'What the server was doing. `Recovery`: ending the replies of servers that died. `Retention`: erasing what is kept no longer.',
       resolve: ({ displayName }) => displayName ?? '',
     }),
   }),

@@ -67,6 +67,7 @@ export class EventRowsReader {
 
   /** The message together with the one it answers, if this stream has shown that. Other streams share the row. */
   private remember(row: MessageRow, event: LogEvent): MessageRow {
+    if (event.type === 'MessageErased') this.asked = null;
     const asked = this.asked?.id === row.inReplyToId ? this.asked : null;
     const message = asked ? { ...row, inReplyTo: asked } : row;
     if (event.beginsReply) this.reply = message;

@@ -199,6 +199,20 @@ builder.objectField(loggedEvent('FeedbackGiven', 'A reply was rated, or its rati
   }),
 );
 
+builder.objectField(
+  loggedEvent(
+    'MessageErased',
+    'The content of a message was erased, because somebody whom it is of was erased. Replace what you have of it, also in caches.',
+  ),
+  'message',
+  (t) =>
+    t.prismaField({
+      type: MessageRef,
+      description: 'What is left: its place, without texts.',
+      resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
+    }),
+);
+
 loggedEvent('ConversationUpdated', 'Title, metadata, search metadata or runtime parameters changed.');
 loggedEvent('ConversationEnded', 'The conversation was ended. No more messages are accepted.');
 

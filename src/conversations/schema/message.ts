@@ -97,7 +97,9 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       type: 'Contact',
       ...operatorsOnly('Null for kinds other than `END_USER`, and for an unknown person.'),
       resolve: (query, { contactId }, _args, { services }) =>
-        contactId ? services.prisma.contact.findUnique({ ...query, where: { id: contactId } }) : null,
+        contactId
+          ? services.prisma.contact.findUnique({ ...query, where: { id: contactId, erasingSince: null } })
+          : null,
     }),
     operator: t.prismaField({
       type: 'Operator',
@@ -254,6 +256,12 @@ export const MessageRef = builder.prismaNode('Message', {
       type: 'DateTime',
       nullable: true,
       description: 'When the message was complete. Null until then.',
+    }),
+    erasedAt: t.expose('erasedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When the content was erased, because somebody whom it is of was erased: then the texts are empty. Null for all others.',
     }),
   }),
 });

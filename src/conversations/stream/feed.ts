@@ -263,6 +263,7 @@ export class Feed {
     } else if (event.type === 'MessageCompleted' && event.messageId === this.running?.messageId) {
       this.running = null;
     }
+    if (event.type === 'MessageErased' && event.messageId !== null) this.settled.delete(event.messageId);
     if (this.deleted) this.running = null;
     this.revision += 1;
   }

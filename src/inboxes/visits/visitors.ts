@@ -80,7 +80,7 @@ export async function findVisitor(
 export async function seePerson(db: Queryable, id: string): Promise<Contact | null> {
   const { rows } = await db.query<Contact>({
     name: 'see-person',
-    text: `UPDATE contact SET last_seen_at = now() WHERE id = $1 RETURNING ${contactSelection}`,
+    text: `UPDATE contact SET last_seen_at = now() WHERE id = $1 AND erasing_since IS NULL RETURNING ${contactSelection}`,
     values: [id],
   });
   return rows[0] ?? null;

@@ -1,7 +1,27 @@
 import { InvalidInputError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { present } from '../../graphql/present.ts';
-import { updateOrganization } from '../organization.ts';
+import { MAX_RETENTION_DAYS, updateOrganization } from '../organization.ts';
+
+interface RetentionDays {
+  conversationDays: number | null;
+  attachmentDays: number | null;
+}
+
+const RetentionRef = builder.objectRef<RetentionDays>('Retention').implement({
+  description: 'How long is kept what nobody has asked to erase. What is older is erased at night, for good.',
+  fields: (t) => ({
+    conversationDays: t.exposeInt('conversationDays', {
+      nullable: true,
+      description:
+        'Days after the last change of a conversation until it is erased with all that is in it. Null: it is kept for ever.',
+    }),
+    attachmentDays: t.exposeInt('attachmentDays', {
+      nullable: true,
+      description: 'Days after an attachment was made until its file is removed. Null: as long as its conversation.',
+    }),
+  }),
+});
 
 const OrganizationRef = builder.prismaNode('Organization', {
   description: 'What owns everything that one of its credentials can see.',
@@ -11,6 +31,12 @@ const OrganizationRef = builder.prismaNode('Organization', {
     name: t.exposeString('name', { description: 'Its name.' }),
     timeZone: t.exposeString('timeZone', {
       description: 'Where a `LocalDate` is a day: the IANA name of a time zone. `UTC` unless set.',
+    }),
+    retention: t.field({
+      type: RetentionRef,
+      description: 'How long conversations and attachments are kept.',
+      select: { conversationDays: true, attachmentDays: true },
+      resolve: ({ conversationDays, attachmentDays }) => ({ conversationDays, attachmentDays }),
     }),
   }),
 });
@@ -26,11 +52,26 @@ builder.queryField('organization', (t) =>
   }),
 );
 
+const days = `1 to ${MAX_RETENTION_DAYS} days; null keeps for ever; left out stays unchanged.`;
+
+const RetentionInputRef = builder.inputType('RetentionInput', {
+  description: 'How long is kept what nobody has asked to erase.',
+  fields: (t) => ({
+    conversationDays: t.int({ description: `After the last change of a conversation. ${days}` }),
+    attachmentDays: t.int({ description: `After an attachment was made. ${days}` }),
+  }),
+});
+
 const UpdateOrganizationInput = builder.inputType('UpdateOrganizationInput', {
-  description: 'A field left out stays unchanged. None can be cleared.',
+  description: 'A field left out stays unchanged. Only `retention` can be cleared.',
   fields: (t) => ({
     name: t.string({ description: '1 to 200 bytes.' }),
     timeZone: t.string({ description: 'The IANA name of a time zone, such as `Europe/Berlin`.' }),
+    retention: t.field({
+      type: RetentionInputRef,
+      description:
+        'How long conversations and attachments are kept. Null: for ever. It takes effect in the next night.',
+    }),
   }),
 });
 

@@ -15,6 +15,8 @@ export interface DueDelivery {
   tries: number;
   /** Whether its payload was made before. */
   made: boolean;
+  /** How often its payload was discarded. */
+  discarded: number;
   createdAt: Date;
 }
 
@@ -81,7 +83,7 @@ SELECT w.url, w.selection, w.organization_id AS "organizationId", w.key_id AS "k
   ARRAY(SELECT secret FROM webhook_secret s WHERE s.webhook_id = w.id AND (s.expires_at IS NULL OR s.expires_at > now())
     ORDER BY s.created_at DESC) AS secrets,
   coalesce((SELECT jsonb_agg(jsonb_build_object('id', due.id, 'event', due.event, 'conversationId', due.conversation_id,
-    'seq', due.seq::text, 'tries', due.tries, 'made', due.payload IS NOT NULL, 'createdAt', due.created_at)
+    'seq', due.seq::text, 'tries', due.tries, 'made', due.payload IS NOT NULL, 'discarded', due.discarded, 'createdAt', due.created_at)
     ORDER BY due.turn, due.rank) FROM due), '[]') AS due
 FROM webhook w LEFT JOIN api_key k ON k.id = w.key_id AND k.organization_id = w.organization_id
   AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())

@@ -22,6 +22,27 @@ export async function removeErased(pool: pg.Pool): Promise<void> {
   }
 }
 
+/**
+ * Discards the payloads of a conversation's deliveries, since they may hold what was erased in it. What is still to be sent is made
+ * anew, of what is left; a payload that is being made of what was there before is not stored. Call it once the erasing is committed.
+ */
+export async function discardPayloads(pool: pg.Pool, conversationId: string): Promise<void> {
+  // Also of those that have none yet: only a row that changes tells whoever is about to store one.
+  for (let last: string | undefined, isMore = true; isMore;) {
+    const { rows } = await pool.query<{ last: string | null; count: number }>({
+      name: 'discard-webhook-payloads',
+      text: `WITH page AS (
+          SELECT id FROM webhook_delivery WHERE conversation_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3
+        ), discarded AS (
+          UPDATE webhook_delivery d SET payload = NULL, discarded = d.discarded + 1 FROM page WHERE d.id = page.id
+        ) SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*) FROM page)::int AS count`,
+      values: [conversationId, last ?? null, CLEAN_ROWS],
+    });
+    last = rows[0]?.last ?? undefined;
+    isMore = rows[0]?.count === CLEAN_ROWS;
+  }
+}
+
 /** Removes webhooks that were deleted. */
 export async function removeDeleted(pool: pg.Pool): Promise<void> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM webhook WHERE deleted_at IS NOT NULL ORDER BY id');

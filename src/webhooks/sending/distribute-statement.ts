@@ -47,6 +47,6 @@ fresh AS MATERIALIZED (
   SELECT conversation_id, organization_id FROM fresh
   WHERE type = 'ConversationDeleted' AND replayed IS NULL
     AND EXISTS (SELECT FROM webhook_delivery d WHERE d.conversation_id = fresh.conversation_id)
-  ON CONFLICT DO NOTHING RETURNING 1
+  ON CONFLICT (conversation_id) DO UPDATE SET organization_id = excluded.organization_id RETURNING 1
 )
 SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM noted)::int AS erasures`;

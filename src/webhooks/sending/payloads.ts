@@ -45,23 +45,23 @@ export async function bodiesOf(
       ? await gate.run(lane.organizationId, () => payloads.read(viewer, selection, placed))
       : [];
   const dataOf = new Map(placed.map(({ id }, index) => [id, read[index] ?? null]));
-  const made = fresh.map((delivery): [string, Body | null] => {
+  const made = fresh.map((delivery): [DueDelivery, Body | null] => {
     if (delivery.event === TEST_EVENT) {
-      return [delivery.id, payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) })];
+      return [delivery, payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) })];
     }
     const [event, data] = [events.get(delivery.seq ?? ''), dataOf.get(delivery.id)];
-    if (!event || !data) return [delivery.id, null];
-    if ('fault' in data) return [delivery.id, { ...data, forGood: false }];
-    return [delivery.id, payloadOf(delivery, event.occurredAt, data.data)];
+    if (!event || !data) return [delivery, null];
+    if ('fault' in data) return [delivery, { ...data, forGood: false }];
+    return [delivery, payloadOf(delivery, event.occurredAt, data.data)];
   });
   const gone: string[] = [];
-  const whole: [string, string][] = [];
+  const whole: [string, string, number][] = [];
   let bytes = 0;
-  for (const [id, body] of made) {
+  for (const [{ id, discarded }, body] of made) {
     if (body && 'body' in body) bytes += Buffer.byteLength(body.body);
     if (bytes > BATCH_BYTES && whole.length > 0) break;
     if (!body) gone.push(id);
-    else if ('body' in body) whole.push([id, body.body]);
+    else if ('body' in body) whole.push([id, body.body, discarded]);
     else bodies.set(id, body);
   }
   if (gone.length > 0) await pool.query('DELETE FROM webhook_delivery WHERE id = ANY($1::uuid[])', [gone]);
@@ -70,9 +70,9 @@ export async function bodiesOf(
       pool.query<{ id: string }>({
         name: 'store-webhook-payloads',
         text: `UPDATE webhook_delivery d SET payload = made.payload
-          FROM unnest($1::uuid[], $2::text[]) AS made(id, payload)
-          WHERE d.id = made.id AND d.payload IS NULL RETURNING d.id`,
-        values: [whole.map(([id]) => id), whole.map(([, body]) => body)],
+          FROM unnest($1::uuid[], $2::text[], $3::int[]) AS made(id, payload, discarded)
+          WHERE d.id = made.id AND d.payload IS NULL AND d.discarded = made.discarded RETURNING d.id`,
+        values: [whole.map(([id]) => id), whole.map(([, body]) => body), whole.map(([, , discarded]) => discarded)],
       }),
     );
     const kept = new Set(rows.map(({ id }) => id));

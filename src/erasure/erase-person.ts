@@ -1,0 +1,188 @@
+import type pg from 'pg';
+import type { Author } from '../access/caller.ts';
+import { removeAttachments, removeFiles } from '../attachments/remove.ts';
+import { titleOf } from '../conversations/commands/title.ts';
+import { type Blanking, blankMessages, forgetAuthor } from '../conversations/log/blank.ts';
+import { type RemovalServices, removeConversation } from '../conversations/log/remove.ts';
+import { settleReply } from '../conversations/log/settle.ts';
+import { inTransaction } from '../db.ts';
+import type { Storage } from '../storage/storage.ts';
+import { discardPayloads, removeErased } from '../webhooks/sending/cleaning.ts';
+
+/** Messages that one transaction erases. It holds their conversation for as long as that takes. */
+const MESSAGES = 500;
+/** Conversations that are read at a time. */
+const CONVERSATIONS = 100;
+
+export interface ErasingServices extends RemovalServices {
+  storage: Storage;
+}
+
+/** A marked person, and who has them erased. */
+export interface Leaver {
+  contactId: string;
+  organizationId: string;
+  actor: Author;
+}
+
+/** What one transaction erased, for the outcome. */
+interface Erased {
+  conversations?: number;
+  messages?: number;
+  attachments?: number;
+}
+
+/**
+ * Erases a marked person and all that is theirs, in small transactions. Whoever does it again goes on where it was left, and counts
+ * nothing twice. Throws when the signal aborts.
+ */
+export async function erasePerson(services: ErasingServices, leaver: Leaver, signal: AbortSignal): Promise<void> {
+  const { pool } = services;
+  do {
+    const externalId = await externalIdOf(pool, leaver);
+    await stopReplies(services, leaver, signal);
+    await eraseConversations(services, leaver, signal);
+    await eraseMessages(services, { ...leaver, externalId }, signal);
+    await removeUploads(services, leaver);
+    await removeErased(pool);
+    await removeFiles(services, signal);
+  } while (!(await forgetPerson(pool, leaver)));
+}
+
+async function externalIdOf(pool: pg.Pool, { contactId }: Leaver): Promise<string | null> {
+  const { rows } = await pool.query<{ externalId: string | null }>({
+    text: 'SELECT external_id AS "externalId" FROM contact WHERE id = $1',
+    values: [contactId],
+  });
+  return rows[0]?.externalId ?? null;
+}
+
+/** Stops the replies that run in their conversations, before those have their turn. */
+async function stopReplies({ pool, bus }: ErasingServices, { contactId, actor }: Leaver, signal: AbortSignal) {
+  const { rows } = await pool.query<{ id: string }>({
+    text: 'SELECT id FROM conversation WHERE contact_id = $1 AND generating_message_id IS NOT NULL',
+    values: [contactId],
+  });
+  for (const { id: conversationId } of rows) {
+    signal.throwIfAborted();
+    const stopped = await inTransaction(pool, async (db) => {
+      const { rows: locked } = await db.query<{ replyId: string | null }>({
+        text: `SELECT generating_message_id AS "replyId" FROM conversation WHERE id = $1 AND contact_id = $2 FOR NO KEY UPDATE`,
+        values: [conversationId, contactId],
+      });
+      const replyId = locked[0]?.replyId ?? null;
+      if (replyId === null) return null;
+      const reached = await settleReply(db, { conversationId, replyId, actor }, { status: 'STOPPED' });
+      return reached && { ...reached, settled: replyId };
+    });
+    if (stopped) bus.publish({ kind: 'log', conversationId, ...stopped });
+  }
+}
+
+/** Erases what they have talked about: whole conversations, the large ones bit by bit. */
+async function eraseConversations(services: ErasingServices, leaver: Leaver, signal: AbortSignal): Promise<void> {
+  const { contactId, organizationId, actor } = leaver;
+  for (;;) {
+    const { rows } = await services.pool.query<{ id: string }>({
+      text: 'SELECT id FROM conversation WHERE contact_id = $1 AND organization_id = $2 LIMIT $3',
+      values: [contactId, organizationId, CONVERSATIONS],
+    });
+    if (rows.length === 0) return;
+    for (const { id: conversationId } of rows) {
+      for (let isGone = false; !isGone;) {
+        signal.throwIfAborted();
+        const removed = await removeConversation(
+          services,
+          { conversationId, organizationId, actor },
+          {
+            isWanted: (leaving) => leaving.contactId === contactId,
+            batch: MESSAGES,
+            also: (db, { messages, attachments, isGone: whole }) =>
+              count(db, leaver, { messages, attachments, conversations: Number(whole) }),
+          },
+        );
+        isGone = removed?.isGone ?? true;
+      }
+    }
+  }
+}
+
+/** Blanks what they have written in the conversations of others. */
+async function eraseMessages(
+  services: ErasingServices,
+  leaver: Leaver & { externalId: string | null },
+  signal: AbortSignal,
+): Promise<void> {
+  const { contactId, organizationId, externalId } = leaver;
+  for (;;) {
+    const { rows } = await services.pool.query<{ id: string }>({
+      text: `SELECT conversation_id AS id FROM message WHERE organization_id = $1 AND author->>'contactId' = $2::text
+        UNION
+        SELECT conversation_id FROM message WHERE organization_id = $1 AND author->>'externalId' = $3::text
+          AND author->>'kind' = 'END_USER' AND (author->>'contactId') IS NULL
+        LIMIT $4`,
+      values: [organizationId, contactId, externalId, CONVERSATIONS],
+    });
+    if (rows.length === 0) return;
+    for (const { id: conversationId } of rows) {
+      const blanking: Blanking = { ...leaver, conversationId };
+      const options = {
+        batch: MESSAGES,
+        titleOf: (text: string) => titleOf([{ kind: 'TEXT', text, metadata: {} }]),
+        also: (db: pg.PoolClient, erased: Erased) => count(db, leaver, erased),
+      };
+      for (let isMore = true; isMore;) {
+        signal.throwIfAborted();
+        isMore = (await blankMessages(services, blanking, options)) === MESSAGES;
+      }
+      await discardPayloads(services.pool, conversationId);
+      await forgetAuthor(services.pool, blanking);
+    }
+  }
+}
+
+/** Removes what they have uploaded and no message of theirs has named. */
+async function removeUploads(services: ErasingServices, leaver: Leaver): Promise<void> {
+  const { contactId, organizationId } = leaver;
+  await inTransaction(services.pool, async (db) => {
+    const attachments = await removeAttachments(services, organizationId, { contactIds: [contactId] }, db);
+    await count(db, leaver, { attachments });
+  });
+}
+
+async function count(
+  db: pg.PoolClient,
+  { contactId, organizationId }: Leaver,
+  { conversations = 0, messages = 0, attachments = 0 }: Erased,
+): Promise<void> {
+  await db.query({
+    text: `UPDATE erasure_target SET conversations = conversations + $3, messages = messages + $4,
+        attachments = attachments + $5
+      WHERE contact_id = $1 AND organization_id = $2 AND status = 'PENDING'`,
+    values: [contactId, organizationId, conversations, messages, attachments],
+  });
+}
+
+/** Deletes the row of the person, the last that is left. False if there is something to erase again. */
+async function forgetPerson(pool: pg.Pool, { contactId, organizationId }: Leaver): Promise<boolean> {
+  return inTransaction(pool, async (db) => {
+    await db.query('SELECT FROM contact WHERE id = $1 FOR UPDATE', [contactId]);
+    const { rows } = await db.query<{ isLeft: boolean }>({
+      text: `SELECT EXISTS (SELECT FROM conversation WHERE contact_id = $1::uuid)
+        OR EXISTS (SELECT FROM message WHERE author->>'contactId' = $1::text AND organization_id = $2)
+        OR EXISTS (SELECT FROM attachment WHERE contact_id = $1::uuid AND organization_id = $2) AS "isLeft"`,
+      values: [contactId, organizationId],
+    });
+    if (rows[0]?.isLeft !== false) return false;
+    await db.query({
+      text: 'DELETE FROM idempotency WHERE organization_id = $1 AND caller = $2',
+      values: [organizationId, `contact:${contactId}`],
+    });
+    await db.query('DELETE FROM contact WHERE id = $1 AND erasing_since IS NOT NULL', [contactId]);
+    await db.query({
+      text: `UPDATE erasure_target SET status = 'ERASED' WHERE contact_id = $1 AND organization_id = $2 AND status = 'PENDING'`,
+      values: [contactId, organizationId],
+    });
+    return true;
+  });
+}
