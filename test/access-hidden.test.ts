@@ -2,6 +2,7 @@ import { getNamedType, isLeafType, isObjectType } from 'graphql';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { encodeCursor } from '../src/conversations/stream/cursor.ts';
 import { schema } from '../src/graphql/schema.ts';
+import { blankMessages } from '../src/conversations/log/blank.ts';
 import { decodeId, encodeId } from '../src/ids.ts';
 import { addContact, addOperator, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeSse, subscribeWs, type Target } from './harness/client.ts';
@@ -162,6 +163,19 @@ beforeAll(async () => {
       queryMetadata: secret,
       stateAfter: { context: { note: HUSH, later: true } },
     }),
+  );
+  const passerBy = await run<{ contact: { id: string } }>('createContact', { contact: {} }, 'contact { id }');
+  await send(server, { conversationId, content: { text: 'Me too.' }, contactId: passerBy.contact.id, action: 'NONE' });
+  await blankMessages(
+    server.services,
+    {
+      conversationId: uuid,
+      organizationId,
+      contactId: decodeId('Contact', passerBy.contact.id) ?? '',
+      externalId: null,
+      actor: { kind: 'SYSTEM' },
+    },
+    { batch: 1, titleOf: () => null, also: () => Promise.resolve() },
   );
   await run('changeState', { conversationId, stateAfter: { systemMessage: `${HUSH} again` } });
   // The runtime knows a reply by the user's text, so the control message's reply is to another user message.

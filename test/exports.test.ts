@@ -10,7 +10,7 @@ import { download } from '../src/records/download.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
 import { csv } from '../src/records/line-formats.ts';
 import type { Cell, Page, Source } from '../src/records/sources.ts';
-import { openStorage } from '../src/storage/storage.ts';
+import { openStorage, type Storage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
 import { createConversation } from './harness/commands.ts';
 import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
@@ -311,6 +311,10 @@ describe('an export', () => {
 });
 
 describe('an Excel file', () => {
+  let storage: Storage;
+  beforeAll(async () => {
+    storage = await openStorage({ dataDir });
+  });
   const context = {
     signal: new AbortController().signal,
     attempt: 1,
@@ -318,7 +322,6 @@ describe('an Excel file', () => {
     progress: () => undefined,
     save: () => Promise.resolve(),
   };
-  const storage = openStorage({ dataDir });
   const folder = 'sheets';
   const claim = 'test';
   const pageOf = (rows: Cell[][], next: string | null): Promise<Page> => Promise.resolve({ rows, next, part: 0 });
@@ -373,7 +376,7 @@ describe('an Excel file', () => {
         for await (const _piece of content) throw new Error('no space');
       },
     };
-    const run = { source: many, storage: Object.assign(openStorage({ dataDir }), full), folder, claim, context };
+    const run = { source: many, storage: Object.assign(await openStorage({ dataDir }), full), folder, claim, context };
     await expect(exportSheet(run)).rejects.toThrow('no space');
   });
 });
