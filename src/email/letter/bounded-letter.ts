@@ -1,4 +1,5 @@
 import type { LetterIssue } from './letter.ts';
+import type { Flow } from './flowed-text.ts';
 import { utf8Headers } from './raw-headers.ts';
 
 /** What is read of the headers at the beginning, in bytes. */
@@ -11,14 +12,19 @@ const MAX_MULTIPARTS = 100;
 
 const MULTIPART = /\bboundary(\*\d{0,2}\*?)?[ \t\r\n]{0,10}=[ \t\r\n]{0,10}(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))/gi;
 
+const FLOWED = /(\bformat\s{0,5}=\s{0,5}"?)flowed\b/i;
+const SPACE_DELETED = /\bdelsp\s{0,5}=\s{0,5}"?yes\b/i;
+
 export interface BoundedLetter {
   raw: Buffer;
+  /** How its plain text is to be joined. */
+  flow: Flow;
   issues: LetterIssue[];
 }
 
 /**
- * A letter with no more headers and parts than its reading may cost, and with its headers in UTF-8. `charset` is that of headers
- * that say nothing themselves.
+ * A letter with no more headers and parts than its reading may cost, with its headers in UTF-8 and its text not said to be flowed:
+ * the parser would join an answer to the quote above it. `charset` is that of headers that say nothing themselves.
  */
 export function boundedLetter(raw: Buffer, charset: string): BoundedLetter {
   const issues: LetterIssue[] = [];
@@ -29,9 +35,18 @@ export function boundedLetter(raw: Buffer, charset: string): BoundedLetter {
       text: `The letter has more than ${MAX_MULTIPARTS} parts with parts of their own. The others were left out.`,
     });
   }
+  const flow: Flow = { isFlowed: false, isSpaceDeleted: false };
+  const readable = (head: Buffer) => {
+    const inUtf8 = utf8Headers(head, charset);
+    const text = inUtf8.toString('latin1');
+    if (!FLOWED.test(text)) return inUtf8;
+    flow.isFlowed = true;
+    flow.isSpaceDeleted ||= SPACE_DELETED.test(text);
+    return Buffer.from(text.replace(FLOWED, '$1fixed'), 'latin1');
+  };
   const pieces: Buffer[] = [];
   const bodyAt = headEnd(raw, 0, end);
-  const head = utf8Headers(raw.subarray(0, bodyAt), charset);
+  const head = readable(raw.subarray(0, bodyAt));
   if (head.length > MAX_HEAD) {
     issues.push({
       code: 'TOO_MANY_HEADERS',
@@ -50,15 +65,15 @@ export function boundedLetter(raw: Buffer, charset: string): BoundedLetter {
         code: 'TOO_MANY_PARTS',
         text: `The letter has more than ${MAX_PARTS} parts. The others were left out.`,
       });
-      return { raw: Buffer.concat([...pieces, raw.subarray(copied, begin)]), issues };
+      return { raw: Buffer.concat([...pieces, raw.subarray(copied, begin)]), flow, issues };
     }
     const partHead = raw.subarray(begin, Math.min(headEnd(raw, begin, end), begin + MAX_PART_HEAD));
-    const readable = utf8Headers(partHead, charset);
-    if (readable === partHead) continue;
-    pieces.push(raw.subarray(copied, begin), readable);
+    const readableHead = readable(partHead);
+    if (readableHead === partHead) continue;
+    pieces.push(raw.subarray(copied, begin), readableHead);
     copied = begin + partHead.length;
   }
-  return { raw: Buffer.concat([...pieces, raw.subarray(copied, end)]), issues };
+  return { raw: Buffer.concat([...pieces, raw.subarray(copied, end)]), flow, issues };
 }
 
 /** The delimiters of parts that are declared anywhere, and where the letter has to end so that they are not too many. */

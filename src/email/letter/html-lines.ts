@@ -83,12 +83,36 @@ const formatters: Record<string, FormatCallback> = {
     walk(element.children, builder);
     builder.addInline(' ');
   },
+  // At the end of a block, a break that follows something makes no empty line.
+  break: (element, _walk, builder) => {
+    if (!isLastOfBlock(element)) builder.addLineBreak();
+  },
   // Some programs write emoji as pictures.
   emoji: (element, _walk, builder) => {
     const text: unknown = element.attribs?.alt;
     if (typeof text === 'string' && text.length <= 16) builder.addInline(text);
   },
 };
+
+type Element = Parameters<FormatCallback>[0];
+
+const INLINE = new Set(['a', 'b', 'i', 'u', 'em', 'strong', 'font', 'span', 'o:p', 'small', 'big']);
+const isBlank = (node: Element) => node.type === 'text' && (node.data ?? '').trim() === '';
+
+function isLastOfBlock(element: Element): boolean {
+  let isAfterSomething = false;
+  for (let node = element; ; ) {
+    const { parent } = node;
+    if (!parent) return false;
+    const { children } = parent;
+    const last = children.findLastIndex((child) => !isBlank(child));
+    if (children[last] !== node) return false;
+    const before = children.slice(Math.max(0, last - 20), last).findLast((child) => !isBlank(child));
+    isAfterSomething ||= before !== undefined && before.name !== 'br';
+    if (!INLINE.has(parent.name ?? '')) return isAfterSomething;
+    node = parent;
+  }
+}
 
 const each = (selectors: string[], format: string): SelectorDefinition[] =>
   selectors.map((selector) => ({ selector, format }));
@@ -107,6 +131,7 @@ const options: HtmlToTextOptions = {
       selector: 'a',
       options: { hideLinkHrefIfSameAsText: true, linkBrackets: ['<', '>'] },
     },
+    { selector: 'br', format: 'break' },
     { selector: 'img', format: 'skip' },
     ...each(['img[data-emoji]', 'img[goomoji]'], 'emoji'),
     { selector: 'p', options: lines(2) },

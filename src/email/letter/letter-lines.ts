@@ -25,9 +25,12 @@ export interface LetterLine {
   isRest: boolean;
 }
 
+/** An address in a line above a quote, broken before its closing bracket, which is no sign of a quote then. */
+const BROKEN_ADDRESS = /(<[^<>\s]{3,320})\n(> ?[^<>\n]{0,40}[:：])(?=\n|$)/g;
+
 /** The lines of a plain text. Each `>` before a line is a quote that it stands in. */
 export function linesOfPlain(text: string): LetterLine[] {
-  return text.split('\n').map((line) => {
+  return text.replace(BROKEN_ADDRESS, '$1$2').split('\n').map((line) => {
     const { text, depth } = withoutSigns(line);
     return { text, depth, isMarked: false, isSignature: false, isRest: false };
   });

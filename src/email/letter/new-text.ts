@@ -78,7 +78,7 @@ function written(segments: readonly LetterLine[][]): string[] {
 }
 
 function withoutSignature(lines: readonly LetterLine[]): LetterLine[] {
-  const delimiter = lines.findLastIndex(({ text, depth }) => depth === 0 && /^--\s?$/.test(text));
+  const delimiter = lines.findLastIndex(({ text, depth }) => depth === 0 && /^(?:--|—|__)\s?$/.test(text));
   const isDelimiter = delimiter >= 0 && lines.length - delimiter - 1 <= MAX_SIGNATURE;
   const kept = lines.slice(0, isDelimiter ? delimiter : lines.length);
   for (let last = kept.at(-1); last && isNothing(last); last = kept.at(-1)) kept.pop();
@@ -87,7 +87,7 @@ function withoutSignature(lines: readonly LetterLine[]): LetterLine[] {
 
 /** An empty line, a line drawn across, or what a telephone puts below a letter. */
 function isNothing(line: LetterLine): boolean {
-  const text = line.text.trim().toLowerCase();
+  const text = line.text.replace(/<https?:[^<>]{1,500}>/g, '').trim().toLowerCase();
   return text === '' || isRule(line) || (text.length <= 120 && DEVICE_SIGNATURES.some((pattern) => pattern.test(text)));
 }
 

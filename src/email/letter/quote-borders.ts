@@ -13,6 +13,8 @@ const anyOf = (words: readonly string[]) => words.map(escaped).join('|');
 
 /** Only a word of its own: `é` and the like are no borders for `\b`. */
 const HAS_WROTE = new RegExp(`(?<![\\p{L}])(?:${anyOf(WROTE)})(?![\\p{L}])|写道|寫道|写到|작성|のメール|のメッセージ`, 'u');
+/** Some programs leave the colon out. */
+const ENDS_WITH_WROTE = new RegExp(`\\s(?:${anyOf(WROTE)})[-\\s]{0,10}$`, 'u');
 const BEGINS_ON = new RegExp(`^[-*\\s"]{0,5}(?:(?:${anyOf(ON)})[\\s,]|在|於|于|ב-|ב)`, 'u');
 const BEGINS_WITH_DATE = /^[-*\s]{0,5}(?:\p{L}{2,12}\.?,? )?(?:\d{1,4}[./年-]|\d{1,2}\.? \p{L}{3,12}|\p{L}{3,9} \d{1,2},)/u;
 const TIME = /\d{1,2}[:.h٫时時点點]\s?\d{2}|[٠-٩]{1,2}:[٠-٩]{2}|\d{1,2} (?:a|p)\.?m\b|下午|上午|오전|오후/iu;
@@ -76,11 +78,11 @@ const opens = (text: string) => BEGINS_ON.test(text.toLowerCase()) || BEGINS_WIT
 
 /** Whether a text certainly is an attribution; null when it is none. */
 function certainty(text: string): boolean | null {
-  if (!/[:：][-*\s]{0,5}$/.test(text)) return null;
   const lower = text.toLowerCase();
   const without = lower.replace(ADDRESSES, '');
   const hasAddress = without !== lower;
   const isDated = TIME.test(without) && DATE.test(without);
+  if (!/[:：][-*\s]{0,5}$/.test(text)) return hasAddress && isDated && ENDS_WITH_WROTE.test(without) ? true : null;
   if (HAS_WROTE.test(without)) {
     const begins = BEGINS_ON.test(lower) || BEGINS_WITH_DATE.test(text) || hasAddress;
     return begins && (isDated || (hasAddress && DATE.test(without)));
@@ -112,7 +114,7 @@ export function headerBlockAt(lines: readonly LetterLine[], at: number): number 
 
 function labelled(text: string): { label: HeaderLabel; value: string } | null {
   if (text.length > 2000) return null;
-  const match = /^[*_\s]{0,5}([^:：]{1,24}?)[\s*_]{0,5}[:：](.*)$/u.exec(text);
+  const match = /^[*_]{0,3}([^:：]{1,24}?)[\s*_]{0,5}[:：](.*)$/u.exec(text.trim());
   const label = HEADER_LABELS.get(match?.[1]?.toLowerCase() ?? '');
   return label ? { label, value: match?.[2] ?? '' } : null;
 }

@@ -2,6 +2,7 @@ import PostalMime, { type Email } from 'postal-mime';
 import { automaticLetter } from './automatic.ts';
 import { boundedLetter } from './bounded-letter.ts';
 import { oneLine } from './clean-text.ts';
+import type { Flow } from './flowed-text.ts';
 import type { Letter, LetterAddress, LetterIssue } from './letter.ts';
 import { filesOf } from './letter-files.ts';
 import { addressesOf, dateOf, kindOf, messageIds } from './letter-headers.ts';
@@ -11,6 +12,8 @@ import { declaredCharset } from './raw-headers.ts';
 const MAX_DEPTH = 50;
 const MAX_HEADERS = 4 * 1024 * 1024;
 const MAX_SUBJECT = 998;
+/** What is read of a letter of which only the headers are read, in bytes. */
+const MAX_ONLY_HEAD = 64 * 1024;
 /** How many attached letters are read into the text, each of at most this many bytes. */
 const MAX_ATTACHED = 3;
 const MAX_ATTACHED_BYTES = 1024 * 1024;
@@ -25,12 +28,12 @@ export interface LetterEnvelope {
  * one it gives what can be read, and says in `issues` what cannot.
  */
 export async function readLetter(raw: Uint8Array, envelope: LetterEnvelope = {}): Promise<Letter> {
-  const { email, issues } = await parse(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength));
+  const { email, flow, issues } = await parse(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength));
   const values = new Map(email.headers.toReversed().map(({ key, value }) => [key, value]));
   const header = (name: string) => (values.get(name) ?? '').trim().toLowerCase();
   const from = addressesOf(email.from ? [email.from] : [])[0] ?? null;
   const kind = kindOf(email);
-  const bodies = { html: email.html ?? '', plain: email.text ?? '' };
+  const bodies = { html: email.html ?? '', plain: email.text ?? '', flow };
   const automatic = automaticLetter({
     header,
     from: from?.address ?? null,
@@ -57,18 +60,30 @@ export async function readLetter(raw: Uint8Array, envelope: LetterEnvelope = {})
   };
 }
 
+/** Reads nothing but the headers of a letter whose rest is out of all measure, and says so. */
+export async function headersOf(raw: Uint8Array, envelope: LetterEnvelope = {}): Promise<Letter> {
+  const head = onlyHead(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength));
+  const letter = await readLetter(head, envelope);
+  return { ...letter, text: '', newText: '', issues: [...letter.issues, onlyHeaders] };
+}
+
+const onlyHeaders: LetterIssue = { code: 'BROKEN', text: 'Only the headers of the letter could be read.' };
+
+function onlyHead(raw: Buffer): Buffer {
+  const head = raw.subarray(0, MAX_ONLY_HEAD);
+  const end = /\n\r?\n/.exec(head.toString('latin1'))?.index;
+  return head.subarray(0, end);
+}
+
 /** Parses a letter within bounds. When it is beyond them, only its headers are read. */
-async function parse(raw: Buffer): Promise<{ email: Email; issues: LetterIssue[] }> {
+async function parse(raw: Buffer): Promise<{ email: Email; flow: Flow; issues: LetterIssue[] }> {
   const bounded = boundedLetter(raw, declaredCharset(raw));
   const options = { forceRfc822Attachments: true, maxNestingDepth: MAX_DEPTH, maxHeadersSize: MAX_HEADERS };
   try {
-    return { email: await PostalMime.parse(bounded.raw, options), issues: bounded.issues };
+    return { ...bounded, email: await PostalMime.parse(bounded.raw, options) };
   } catch {
-    const head = bounded.raw.subarray(0, MAX_SUBJECT * 250);
-    const end = head.indexOf('\n\n') >= 0 ? head.indexOf('\n\n') : head.indexOf('\n\r\n');
-    const email = await PostalMime.parse(end >= 0 ? head.subarray(0, end) : head, options);
-    const issue: LetterIssue = { code: 'BROKEN', text: 'Only the headers of the letter could be read.' };
-    return { email, issues: [...bounded.issues, issue] };
+    const email = await PostalMime.parse(onlyHead(bounded.raw), options);
+    return { ...bounded, email, issues: [...bounded.issues, onlyHeaders] };
   }
 }
 
@@ -80,8 +95,8 @@ async function attachedTexts(email: Email): Promise<string[]> {
   for (const { content } of email.attachments.filter(isAttachedLetter).slice(0, MAX_ATTACHED)) {
     const raw = typeof content === 'string' ? Buffer.from(content) : Buffer.from(new Uint8Array(content));
     if (raw.length > MAX_ATTACHED_BYTES) continue;
-    const { email: attached } = await parse(raw);
-    const { text } = letterText({ html: attached.html ?? '', plain: attached.text ?? '' }, { isReply: false, isForward: true });
+    const { email: attached, flow } = await parse(raw);
+    const { text } = letterText({ html: attached.html ?? '', plain: attached.text ?? '', flow }, { isReply: false, isForward: true });
     const from = addressesOf(attached.from ? [attached.from] : [])[0];
     texts.push([sayAddress(from), oneLine(attached.subject ?? ''), text].filter((line) => line !== '').join('\n'));
   }
