@@ -101,7 +101,7 @@ const isBlank = (node: Element) => node.type === 'text' && (node.data ?? '').tri
 
 function isLastOfBlock(element: Element): boolean {
   let isAfterSomething = false;
-  for (let node = element; ; ) {
+  for (let node = element; ;) {
     const { parent } = node;
     if (!parent) return false;
     const { children } = parent;
@@ -156,7 +156,10 @@ const options: HtmlToTextOptions = {
 
 const convert = compile(options);
 /** Outlook on the web says in a style sheet that its paragraphs have no space between them. */
-const convertDense = compile({ ...options, selectors: [...(options.selectors ?? []), { selector: 'p', options: lines(1) }] });
+const convertDense = compile({
+  ...options,
+  selectors: [...(options.selectors ?? []), { selector: 'p', options: lines(1) }],
+});
 const IS_DENSE = /\bp ?\{ ?margin-top: ?0(?:px)?; ?margin-bottom: ?0/i;
 
 /** The lines of a letter's HTML. It may throw when the HTML is out of all measure. */

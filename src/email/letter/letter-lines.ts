@@ -30,10 +30,13 @@ const BROKEN_ADDRESS = /(<[^<>\s]{3,320})\n(> ?[^<>\n]{0,40}[:：])(?=\n|$)/g;
 
 /** The lines of a plain text. Each `>` before a line is a quote that it stands in. */
 export function linesOfPlain(text: string): LetterLine[] {
-  return text.replace(BROKEN_ADDRESS, '$1$2').split('\n').map((line) => {
-    const { text, depth } = withoutSigns(line);
-    return { text, depth, isMarked: false, isSignature: false, isRest: false };
-  });
+  return text
+    .replace(BROKEN_ADDRESS, '$1$2')
+    .split('\n')
+    .map((line) => {
+      const { text, depth } = withoutSigns(line);
+      return { text, depth, isMarked: false, isSignature: false, isRest: false };
+    });
 }
 
 function withoutSigns(line: string): { text: string; depth: number } {
@@ -73,7 +76,12 @@ export function linesOfMarked(text: string): LetterLine[] {
         isRest = true;
         break;
       default: {
-        const { text, depth } = withoutSigns(line.replace(MARKS, '').replaceAll('\u00A0', ' ').replace(/^ (?=\w{1,6}\. )/, ''));
+        const { text, depth } = withoutSigns(
+          line
+            .replace(MARKS, '')
+            .replaceAll('\u00A0', ' ')
+            .replace(/^ (?=\w{1,6}\. )/, ''),
+        );
         lines.push({
           text,
           depth: depth + marked + cited,

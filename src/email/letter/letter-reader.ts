@@ -3,12 +3,12 @@ import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { startWorker } from '../../worker-thread.ts';
 import type { Letter } from './letter.ts';
-import type { LetterAnswer, LetterRequest } from './letter-worker.ts';
+import type { LetterMessage, LetterRequest } from './letter-worker.ts';
 import { headersOf, type LetterEnvelope } from './read-letter.ts';
 
 export const readingLimits = {
-  /** Of one letter, once its turn has come. */
-  milliseconds: 20_000,
+  /** Of one letter, once its turn has come, and of the start of the worker before it. */
+  milliseconds: 30_000,
   /** Memory of the whole worker. */
   megabytes: 512,
   /** Letters that wait for their turn. */
@@ -34,6 +34,7 @@ export class LetterReader {
   private bytes = 0;
   private worker: Worker | null = null;
   private running: { reading: Reading; timer: NodeJS.Timeout } | null = null;
+  private isReady = false;
   private isClosed = false;
   private lastId = 0;
 
@@ -86,10 +87,16 @@ export class LetterReader {
     const limits = { maxOldGenerationSizeMb: this.limits.megabytes, maxYoungGenerationSizeMb: 64, stackSizeMb: 4 };
     const worker = startWorker('email/letter/letter-worker', {}, limits);
     worker.unref();
-    worker.on('message', ({ id, letter }: LetterAnswer) => {
-      if (worker !== this.worker || this.running?.reading.request.id !== id) return;
+    worker.on('message', (message: LetterMessage) => {
+      if (worker !== this.worker || !this.running) return;
+      if (message === 'ready') {
+        this.isReady = true;
+        this.running.timer.refresh();
+        return;
+      }
+      if (this.running.reading.request.id !== message.id) return;
       clearTimeout(this.running.timer);
-      this.running.reading.resolve(letter);
+      this.running.reading.resolve(message.letter);
       this.running = null;
       this.next();
     });
@@ -104,15 +111,18 @@ export class LetterReader {
 
   /** Replaces the worker. Of the letter that it was reading, only the headers are read. */
   private async drop(why: string): Promise<void> {
-    const { worker, running } = this;
+    const { worker, running, isReady } = this;
     this.worker = null;
     this.running = null;
+    this.isReady = false;
     const ended = worker?.terminate();
     if (running) {
       clearTimeout(running.timer);
       const { reading } = running;
-      this.logger.warn({ why, bytes: reading.request.raw.byteLength }, 'could not read a letter but for its headers');
-      headersOf(reading.request.raw, reading.request.envelope).then(reading.resolve, reading.reject);
+      this.logger.warn({ why, bytes: reading.request.raw.byteLength }, 'could not read a letter whole');
+      // That the worker cannot start is no fault of the letter.
+      if (isReady) headersOf(reading.request.raw, reading.request.envelope).then(reading.resolve, reading.reject);
+      else reading.reject(new UnavailableError('Letters cannot be read now. Nothing was done. Try again.', 5));
     }
     await ended;
     this.next();

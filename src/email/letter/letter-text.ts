@@ -38,7 +38,10 @@ export function letterText({ html, plain, flow }: LetterBodies, kind: LetterKind
   const count = isHtml ? all.length : written.length;
   const isCut = (isHtml ? html : plain).length > MAX_SOURCE || count > MAX_LINES || text.length > MAX_TEXT;
   if (isCut) {
-    issues.push({ code: 'TEXT_CUT', text: `The text is too long. Its first ${MAX_LINES} lines or ${MAX_TEXT} characters were read.` });
+    issues.push({
+      code: 'TEXT_CUT',
+      text: `The text is too long. Its first ${MAX_LINES} lines or ${MAX_TEXT} characters were read.`,
+    });
   }
   if (text.includes('\ufffd')) {
     issues.push({ code: 'CHARACTERS_LOST', text: 'Some characters of the text could not be read.' });

@@ -13,9 +13,14 @@ export interface LetterAnswer {
   letter: Letter;
 }
 
+/** The worker says that it has started, and then answers. */
+export type LetterMessage = 'ready' | LetterAnswer;
+
 const port = parentPort;
 if (!port) throw new Error('This module runs as a worker.');
 
 port.on('message', ({ id, raw, envelope }: LetterRequest) => {
-  void readLetter(raw, envelope).then((letter) => port.postMessage({ id, letter } satisfies LetterAnswer));
+  void readLetter(raw, envelope).then((letter) => port.postMessage({ id, letter } satisfies LetterMessage));
 });
+
+port.postMessage('ready' satisfies LetterMessage);

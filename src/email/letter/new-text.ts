@@ -87,7 +87,10 @@ function withoutSignature(lines: readonly LetterLine[]): LetterLine[] {
 
 /** An empty line, a line drawn across, or what a telephone puts below a letter. */
 function isNothing(line: LetterLine): boolean {
-  const text = line.text.replace(/<https?:[^<>]{1,500}>/g, '').trim().toLowerCase();
+  const text = line.text
+    .replace(/<https?:[^<>]{1,500}>/g, '')
+    .trim()
+    .toLowerCase();
   return text === '' || isRule(line) || (text.length <= 120 && DEVICE_SIGNATURES.some((pattern) => pattern.test(text)));
 }
 
