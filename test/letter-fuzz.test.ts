@@ -56,7 +56,7 @@ test('of five hundred broken letters each is read within bounds', async () => {
   });
   await fc.assert(
     fc.asyncProperty(fc.nat(letters.length - 1), mutations, async (index, chain) => {
-      let raw = letters[index] ?? Buffer.alloc(0);
+      let raw: Buffer = letters[index] ?? Buffer.alloc(0);
       for (const mutate of chain) raw = mutate(raw).subarray(0, 500_000);
       const letter = await readLetter(raw);
       expect(letter.text.length).toBeLessThanOrEqual(200_000);
