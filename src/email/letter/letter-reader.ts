@@ -1,0 +1,130 @@
+import type { Worker } from 'node:worker_threads';
+import { UnavailableError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+import { startWorker } from '../../worker-thread.ts';
+import type { Letter } from './letter.ts';
+import type { LetterMessage, LetterRequest } from './letter-worker.ts';
+import { headersOf, type LetterEnvelope } from './read-letter.ts';
+
+export const readingLimits = {
+  /** Of one letter, once its turn has come, and of the start of the worker before it. */
+  milliseconds: 30_000,
+  /** Memory of the whole worker. */
+  megabytes: 512,
+  /** Letters that wait for their turn. */
+  waiting: 20,
+  /** Bytes of the letters that wait and of the one that is read. */
+  waitingBytes: 128 * 1024 * 1024,
+} as const;
+
+interface Reading {
+  request: LetterRequest;
+  resolve(letter: Letter): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Reads letters one after the other, in a worker with limits on time and memory, so that none of them holds up this thread. Of one
+ * that exceeds them only the headers are read, and the worker is replaced. `close` ends it.
+ */
+export class LetterReader {
+  private readonly logger: Logger;
+  private readonly limits: { [name in keyof typeof readingLimits]: number };
+  private readonly waiting: Reading[] = [];
+  private bytes = 0;
+  private worker: Worker | null = null;
+  private running: { reading: Reading; timer: NodeJS.Timeout } | null = null;
+  private isReady = false;
+  private isClosed = false;
+  private lastId = 0;
+
+  constructor(logger: Logger, limits: Partial<LetterReader['limits']> = {}) {
+    this.logger = logger;
+    this.limits = { ...readingLimits, ...limits };
+  }
+
+  /** Like `readLetter`. Throws `UnavailableError` while too many letters wait. */
+  async read(raw: Uint8Array, envelope: LetterEnvelope = {}): Promise<Letter> {
+    const { waiting, waitingBytes } = this.limits;
+    if (this.isClosed || this.waiting.length >= waiting || this.bytes + raw.byteLength > waitingBytes) {
+      throw new UnavailableError('Too many letters are waiting to be read. Nothing was done. Try again.', 5);
+    }
+    this.bytes += raw.byteLength;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.lastId += 1;
+        this.waiting.push({ request: { id: this.lastId, raw, envelope }, resolve, reject });
+        this.next();
+      });
+    } finally {
+      this.bytes -= raw.byteLength;
+    }
+  }
+
+  /** Ends the worker. What waits or is read fails with `UnavailableError`. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const { worker, running } = this;
+    if (running) clearTimeout(running.timer);
+    const unread = [...(running ? [running.reading] : []), ...this.waiting.splice(0)];
+    this.worker = null;
+    this.running = null;
+    for (const { reject } of unread) reject(new UnavailableError('This server stops. Try again.', 5));
+    await worker?.terminate();
+  }
+
+  private next(): void {
+    if (this.running || this.isClosed) return;
+    const reading = this.waiting.shift();
+    if (!reading) return;
+    this.worker ??= this.start();
+    const timer = setTimeout(() => void this.drop('took too long'), this.limits.milliseconds);
+    this.running = { reading, timer };
+    this.worker.postMessage(reading.request);
+  }
+
+  private start(): Worker {
+    const limits = { maxOldGenerationSizeMb: this.limits.megabytes, maxYoungGenerationSizeMb: 64, stackSizeMb: 4 };
+    const worker = startWorker('email/letter/letter-worker', {}, limits);
+    worker.unref();
+    worker.on('message', (message: LetterMessage) => {
+      if (worker !== this.worker || !this.running) return;
+      if (message === 'ready') {
+        this.isReady = true;
+        this.running.timer.refresh();
+        return;
+      }
+      if (this.running.reading.request.id !== message.id) return;
+      clearTimeout(this.running.timer);
+      this.running.reading.resolve(message.letter);
+      this.running = null;
+      this.next();
+    });
+    worker.on('error', (error) => {
+      if (worker === this.worker) void this.drop(error.message);
+    });
+    worker.on('exit', () => {
+      if (worker === this.worker) void this.drop('the worker ended');
+    });
+    return worker;
+  }
+
+  /** Replaces the worker. Of the letter that it was reading, only the headers are read. */
+  private async drop(why: string): Promise<void> {
+    const { worker, running, isReady } = this;
+    this.worker = null;
+    this.running = null;
+    this.isReady = false;
+    const ended = worker?.terminate();
+    if (running) {
+      clearTimeout(running.timer);
+      const { reading } = running;
+      this.logger.warn({ why, bytes: reading.request.raw.byteLength }, 'could not read a letter whole');
+      // That the worker cannot start is no fault of the letter.
+      if (isReady) headersOf(reading.request.raw, reading.request.envelope).then(reading.resolve, reading.reject);
+      else reading.reject(new UnavailableError('Letters cannot be read now. Nothing was done. Try again.', 5));
+    }
+    await ended;
+    this.next();
+  }
+}
