@@ -15,6 +15,8 @@ const columns: Record<keyof Contact, string> = {
   visitorHash: 'visitor_hash',
   lastSeenAt: 'last_seen_at',
   forgetAfter: 'forget_after',
+  letterAddress: 'letter_address',
+  letterVerified: 'letter_verified',
   createdAt: 'created_at',
 };
 

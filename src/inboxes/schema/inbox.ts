@@ -67,6 +67,12 @@ export const InboxRef = builder.prismaNode('Inbox', {
       description: 'Of a web chat: whether visitors may write whom nobody has named.',
     }),
     address: t.exposeString('address', operatorsOnly('Of an email inbox: the address that it is reached at.')),
+    emailInbox: t.relation(
+      'emailInbox',
+      operatorsOnly(
+        'Of a web chat: the email inbox by which its conversations go on when the contact has left and has an address. Null: they do not.',
+      ),
+    ),
     timeZone: t.exposeString('timeZone', operatorsOnly('The time zone of `hours`, such as `Europe/Berlin`.')),
     hours: t.field({
       type: [AttendedHoursRef],
