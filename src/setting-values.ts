@@ -30,6 +30,12 @@ export function checkDatabaseUrl(url: string, context: z.RefinementCtx): void {
   else if (!isWellFormed(url)) context.addIssue('is not a well-formed URL');
 }
 
+/** Refuses what is no mail server. */
+export function checkSmtpUrl(url: string, context: z.RefinementCtx): void {
+  if (!/^smtps?:\/\//.test(url)) context.addIssue('does not begin with smtp:// or smtps://');
+  else if (!URL.canParse(url) || new URL(url).hostname === '') context.addIssue('is not a well-formed URL with a host');
+}
+
 /** Refuses what names no bus. */
 export function checkEventsUrl(url: string, context: z.RefinementCtx): void {
   if (url === 'memory:') return;
