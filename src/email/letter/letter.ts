@@ -27,7 +27,14 @@ export type AutomaticLetter = 'AUTO_REPLY' | 'BOUNCE' | 'LIST';
 
 /** What of a letter could not be read, or was left out at a limit. */
 export type LetterIssueCode =
-  'BROKEN' | 'TOO_MANY_HEADERS' | 'TOO_DEEP' | 'TOO_MANY_PARTS' | 'TOO_MANY_FILES' | 'TEXT_CUT' | 'UNKNOWN_CHARSET';
+  | 'BROKEN'
+  | 'CHARACTERS_LOST'
+  | 'ENCRYPTED'
+  | 'TEXT_CUT'
+  | 'TOO_DEEP'
+  | 'TOO_MANY_FILES'
+  | 'TOO_MANY_HEADERS'
+  | 'TOO_MANY_PARTS';
 
 export interface LetterIssue {
   code: LetterIssueCode;

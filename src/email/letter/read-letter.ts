@@ -1,4 +1,19 @@
-import type { Letter } from './letter.ts';
+import PostalMime, { type Email } from 'postal-mime';
+import { automaticLetter } from './automatic.ts';
+import { boundedLetter } from './bounded-letter.ts';
+import { oneLine } from './clean-text.ts';
+import type { Letter, LetterAddress, LetterIssue } from './letter.ts';
+import { filesOf } from './letter-files.ts';
+import { addressesOf, dateOf, kindOf, messageIds } from './letter-headers.ts';
+import { isAttachedLetter, letterText, withAttached } from './letter-text.ts';
+import { declaredCharset } from './raw-headers.ts';
+
+const MAX_DEPTH = 50;
+const MAX_HEADERS = 4 * 1024 * 1024;
+const MAX_SUBJECT = 998;
+/** How many attached letters are read into the text, each of at most this many bytes. */
+const MAX_ATTACHED = 3;
+const MAX_ATTACHED_BYTES = 1024 * 1024;
 
 export interface LetterEnvelope {
   /** The envelope's sender (MAIL FROM), where the caller knows it; empty for a bounce's. Default: the header Return-Path. */
@@ -9,21 +24,73 @@ export interface LetterEnvelope {
  * Reads a letter as it came, headers and all. The caller bounds its length. It never throws for what the letter says: of a broken
  * one it gives what can be read, and says in `issues` what cannot.
  */
-export async function readLetter(_raw: Uint8Array, _envelope: LetterEnvelope = {}): Promise<Letter> {
-  return await Promise.resolve({
-    messageId: null,
-    inReplyTo: null,
-    references: [],
-    from: null,
-    to: [],
-    cc: [],
-    replyTo: [],
-    subject: '',
-    date: null,
-    text: '',
-    newText: '',
-    attachments: [],
-    automatic: null,
-    issues: [],
+export async function readLetter(raw: Uint8Array, envelope: LetterEnvelope = {}): Promise<Letter> {
+  const { email, issues } = await parse(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength));
+  const values = new Map(email.headers.toReversed().map(({ key, value }) => [key, value]));
+  const header = (name: string) => (values.get(name) ?? '').trim().toLowerCase();
+  const from = addressesOf(email.from ? [email.from] : [])[0] ?? null;
+  const kind = kindOf(email);
+  const bodies = { html: email.html ?? '', plain: email.text ?? '' };
+  const automatic = automaticLetter({
+    header,
+    from: from?.address ?? null,
+    sender: envelope.sender ?? nullSender(values.get('return-path')),
   });
+  const attached = automatic === null ? await attachedTexts(email) : [];
+  const { text, newText, issues: ofText } = withAttached(letterText(bodies, kind), attached);
+  const { files, issues: ofFiles } = filesOf(email.attachments, bodies.html);
+  return {
+    messageId: messageIds(email.messageId)[0] ?? null,
+    inReplyTo: messageIds(email.inReplyTo)[0] ?? null,
+    references: messageIds(email.references).slice(-100),
+    from,
+    to: addressesOf(email.to),
+    cc: addressesOf(email.cc),
+    replyTo: addressesOf(email.replyTo),
+    subject: oneLine(email.subject ?? '').slice(0, MAX_SUBJECT).toWellFormed(),
+    date: dateOf(email.date),
+    text,
+    newText,
+    attachments: files,
+    automatic,
+    issues: [...issues, ...encryption(header('content-type')), ...ofText, ...ofFiles],
+  };
+}
+
+/** Parses a letter within bounds. When it is beyond them, only its headers are read. */
+async function parse(raw: Buffer): Promise<{ email: Email; issues: LetterIssue[] }> {
+  const bounded = boundedLetter(raw, declaredCharset(raw));
+  const options = { forceRfc822Attachments: true, maxNestingDepth: MAX_DEPTH, maxHeadersSize: MAX_HEADERS };
+  try {
+    return { email: await PostalMime.parse(bounded.raw, options), issues: bounded.issues };
+  } catch {
+    const head = bounded.raw.subarray(0, MAX_SUBJECT * 250);
+    const end = head.indexOf('\n\n') >= 0 ? head.indexOf('\n\n') : head.indexOf('\n\r\n');
+    const email = await PostalMime.parse(end >= 0 ? head.subarray(0, end) : head, options);
+    const issue: LetterIssue = { code: 'BROKEN', text: 'Only the headers of the letter could be read.' };
+    return { email, issues: [...bounded.issues, issue] };
+  }
+}
+
+const nullSender = (returnPath: string | undefined) => (returnPath?.trim() === '<>' ? '' : null);
+
+/** What the letters say that are attached: someone passes them on. Letters that are attached to those are left. */
+async function attachedTexts(email: Email): Promise<string[]> {
+  const texts: string[] = [];
+  for (const { content } of email.attachments.filter(isAttachedLetter).slice(0, MAX_ATTACHED)) {
+    const raw = typeof content === 'string' ? Buffer.from(content) : Buffer.from(new Uint8Array(content));
+    if (raw.length > MAX_ATTACHED_BYTES) continue;
+    const { email: attached } = await parse(raw);
+    const { text } = letterText({ html: attached.html ?? '', plain: attached.text ?? '' }, { isReply: false, isForward: true });
+    const from = addressesOf(attached.from ? [attached.from] : [])[0];
+    texts.push([sayAddress(from), oneLine(attached.subject ?? ''), text].filter((line) => line !== '').join('\n'));
+  }
+  return texts;
+}
+
+const sayAddress = (from: LetterAddress | undefined) => (from ? `${from.name ?? ''} <${from.address}>`.trim() : '');
+
+function encryption(type: string): LetterIssue[] {
+  const isEncrypted = type.startsWith('multipart/encrypted') || /^application\/(?:x-)?pkcs7-mime/.test(type);
+  return isEncrypted ? [{ code: 'ENCRYPTED', text: 'The letter is encrypted: only its headers can be read.' }] : [];
 }
