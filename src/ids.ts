@@ -11,6 +11,7 @@ export const idPrefixes = {
   Export: 'export',
   Handoff: 'handoff',
   Inbox: 'inbox',
+  Letter: 'letter',
   Message: 'msg',
   Organization: 'org',
   Operator: 'oper',

@@ -11,6 +11,7 @@ import '../agents/schema.ts';
 import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
+import '../email/schema.ts';
 import '../knowledge/schema.ts';
 import '../jobs/schema.ts';
 import '../records/schema.ts';

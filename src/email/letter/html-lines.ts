@@ -131,7 +131,10 @@ const options: HtmlToTextOptions = {
 
 const convert = compile(options);
 /** Outlook on the web says in a style sheet that its paragraphs have no space between them. */
-const convertDense = compile({ ...options, selectors: [...(options.selectors ?? []), { selector: 'p', options: lines(1) }] });
+const convertDense = compile({
+  ...options,
+  selectors: [...(options.selectors ?? []), { selector: 'p', options: lines(1) }],
+});
 const IS_DENSE = /\bp ?\{ ?margin-top: ?0(?:px)?; ?margin-bottom: ?0/i;
 
 /** The lines of a letter's HTML. It may throw when the HTML is out of all measure. */

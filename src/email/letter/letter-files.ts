@@ -22,10 +22,15 @@ const ENDINGS: Readonly<Record<string, string>> = {
 };
 
 /** The files of a letter: those that its text does not show come first when there are too many. */
-export function filesOf(attachments: readonly Attachment[], html: string): { files: LetterFile[]; issues: LetterIssue[] } {
+export function filesOf(
+  attachments: readonly Attachment[],
+  html: string,
+): { files: LetterFile[]; issues: LetterIssue[] } {
   const shown = new Set(Array.from(html.matchAll(/\bcid:([^"'\s>)]{1,500})/gi), ([, id = '']) => decoded(id)));
   const all = attachments.map((attachment, index) => fileOf(attachment, index, shown));
-  const taken = new Set([...all.filter(({ inline }) => !inline), ...all.filter(({ inline }) => inline)].slice(0, MAX_FILES));
+  const taken = new Set(
+    [...all.filter(({ inline }) => !inline), ...all.filter(({ inline }) => inline)].slice(0, MAX_FILES),
+  );
   const left = all.filter((file) => !taken.has(file));
   if (left.length === 0) return { files: all, issues: [] };
   const names = left.slice(0, MAX_NAMED).map(({ filename }) => filename.slice(0, 40));
@@ -39,7 +44,10 @@ export function filesOf(attachments: readonly Attachment[], html: string): { fil
 
 function fileOf(attachment: Attachment, index: number, shown: ReadonlySet<string>): LetterFile {
   const { content, mimeType } = attachment;
-  const contentId = oneLine(attachment.contentId ?? '').replace(/^<|>$/g, '').slice(0, 500) || null;
+  const contentId =
+    oneLine(attachment.contentId ?? '')
+      .replace(/^<|>$/g, '')
+      .slice(0, 500) || null;
   return {
     filename: nameOf(attachment.filename ?? '') || `file-${index + 1}${ENDINGS[mimeType] ?? ''}`,
     contentType: /^[\w.+-]{1,80}\/[\w.+-]{1,80}$/.test(mimeType) ? mimeType : 'application/octet-stream',

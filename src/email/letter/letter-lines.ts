@@ -70,7 +70,12 @@ export function linesOfMarked(text: string): LetterLine[] {
         isRest = true;
         break;
       default: {
-        const { text, depth } = withoutSigns(line.replace(MARKS, '').replaceAll('\u00A0', ' ').replace(/^ (?=\w{1,6}\. )/, ''));
+        const { text, depth } = withoutSigns(
+          line
+            .replace(MARKS, '')
+            .replaceAll('\u00A0', ' ')
+            .replace(/^ (?=\w{1,6}\. )/, ''),
+        );
         lines.push({
           text,
           depth: depth + marked + cited,

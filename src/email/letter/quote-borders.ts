@@ -12,16 +12,21 @@ const escaped = (word: string) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const anyOf = (words: readonly string[]) => words.map(escaped).join('|');
 
 /** Only a word of its own: `é` and the like are no borders for `\b`. */
-const HAS_WROTE = new RegExp(`(?<![\\p{L}])(?:${anyOf(WROTE)})(?![\\p{L}])|写道|寫道|写到|작성|のメール|のメッセージ`, 'u');
+const HAS_WROTE = new RegExp(
+  `(?<![\\p{L}])(?:${anyOf(WROTE)})(?![\\p{L}])|写道|寫道|写到|작성|のメール|のメッセージ`,
+  'u',
+);
 const BEGINS_ON = new RegExp(`^[-*\\s"]{0,5}(?:(?:${anyOf(ON)})[\\s,]|在|於|于|ב-|ב)`, 'u');
-const BEGINS_WITH_DATE = /^[-*\s]{0,5}(?:\p{L}{2,12}\.?,? )?(?:\d{1,4}[./年-]|\d{1,2}\.? \p{L}{3,12}|\p{L}{3,9} \d{1,2},)/u;
+const BEGINS_WITH_DATE =
+  /^[-*\s]{0,5}(?:\p{L}{2,12}\.?,? )?(?:\d{1,4}[./年-]|\d{1,2}\.? \p{L}{3,12}|\p{L}{3,9} \d{1,2},)/u;
 const TIME = /\d{1,2}[:.h٫时時点點]\s?\d{2}|[٠-٩]{1,2}:[٠-٩]{2}|\d{1,2} (?:a|p)\.?m\b|下午|上午|오전|오후/iu;
 const DATE = /(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2}|٢٠[٠-٩]{2}/u;
 const ADDRESS = /[^\s<>@"()]{1,64}@[^\s<>@"()]{1,190}/u;
 const ADDRESSES = new RegExp(ADDRESS, 'gu');
 
 /** What is between a row of dashes and another one. */
-const dashed = (words: readonly string[]) => new RegExp(`^[-_=*—─\\s]{2,60}(?:${anyOf(words)})[-_=*—─:\\s]{0,60}$`, 'u');
+const dashed = (words: readonly string[]) =>
+  new RegExp(`^[-_=*—─\\s]{2,60}(?:${anyOf(words)})[-_=*—─:\\s]{0,60}$`, 'u');
 const DASHED_ORIGINAL = dashed(ORIGINAL_MESSAGE);
 const DASHED_FORWARDED = new RegExp(`^[-_=*—─\\s]{2,60}(?:${anyOf(FORWARDED_MESSAGE)})`, 'u');
 const COLON_FORWARDED = new RegExp(`^(?:${anyOf(FORWARDED_MESSAGE)})\\s?[:：]$`, 'u');

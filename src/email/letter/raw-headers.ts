@@ -7,7 +7,9 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** The charset that a letter declares first; that of Western Europe when it declares none that is known. */
 export function declaredCharset(raw: Buffer): string {
   const beginning = raw.toString('latin1', 0, 64 * 1024);
-  for (const [, label = ''] of beginning.matchAll(/charset\s{0,5}=\s{0,5}"?([\w.:-]{2,40})|=\?([\w.:-]{2,40})\?[BQ]\?/gi)) {
+  for (const [, label = ''] of beginning.matchAll(
+    /charset\s{0,5}=\s{0,5}"?([\w.:-]{2,40})|=\?([\w.:-]{2,40})\?[BQ]\?/gi,
+  )) {
     if (decoderOf(label) && !/^(?:utf-?8|us-ascii)$/i.test(label)) return label;
   }
   return 'windows-1252';

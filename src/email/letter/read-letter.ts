@@ -47,7 +47,9 @@ export async function readLetter(raw: Uint8Array, envelope: LetterEnvelope = {})
     to: addressesOf(email.to),
     cc: addressesOf(email.cc),
     replyTo: addressesOf(email.replyTo),
-    subject: oneLine(email.subject ?? '').slice(0, MAX_SUBJECT).toWellFormed(),
+    subject: oneLine(email.subject ?? '')
+      .slice(0, MAX_SUBJECT)
+      .toWellFormed(),
     date: dateOf(email.date),
     text,
     newText,
@@ -81,7 +83,10 @@ async function attachedTexts(email: Email): Promise<string[]> {
     const raw = typeof content === 'string' ? Buffer.from(content) : Buffer.from(new Uint8Array(content));
     if (raw.length > MAX_ATTACHED_BYTES) continue;
     const { email: attached } = await parse(raw);
-    const { text } = letterText({ html: attached.html ?? '', plain: attached.text ?? '' }, { isReply: false, isForward: true });
+    const { text } = letterText(
+      { html: attached.html ?? '', plain: attached.text ?? '' },
+      { isReply: false, isForward: true },
+    );
     const from = addressesOf(attached.from ? [attached.from] : [])[0];
     texts.push([sayAddress(from), oneLine(attached.subject ?? ''), text].filter((line) => line !== '').join('\n'));
   }
