@@ -210,17 +210,17 @@ export interface LetterData {
   messageId: string | null;
 }
 
-/** The letters that match, oldest first. */
+/** The latest 40 letters that match, oldest first. */
 export async function lettersOf(target: Target, filter: Record<string, unknown>): Promise<LetterData[]> {
   const { letters } = await ask<{ letters: { nodes: LetterData[] } }>(
     target,
     `query ($filter: LetterFilter) {
-      letters(filter: $filter, first: 50) {
+      letters(filter: $filter, last: 40) {
         nodes {
           id direction status detail tries sender recipient subject verified automatic wholeText messageId
           conversation {
             id title continues { id } contact { id email anonymous }
-            messages { nodes { id role text author { displayName } } }
+            messages(first: 25) { nodes { id role text author { displayName } } }
           }
         }
       }

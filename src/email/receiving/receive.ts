@@ -257,9 +257,7 @@ function textOf({ maxEndUserMessageBytes }: ConversationServices, { newText, tex
 }
 
 async function readSource(pool: pg.Pool, letterId: string): Promise<Buffer> {
-  // In text it would be twice as long.
-  const query = { text: 'SELECT raw FROM letter_source WHERE letter_id = $1', values: [letterId], binary: true };
-  const { rows } = await pool.query<{ raw: Buffer }>(query);
+  const { rows } = await pool.query<{ raw: Buffer }>('SELECT raw FROM letter_source WHERE letter_id = $1', [letterId]);
   if (!rows[0]) throw new Error('a letter has no source');
   return rows[0].raw;
 }

@@ -127,8 +127,8 @@ export class LetterSender {
   private async record(letterId: string, status: 'WAITING' | 'DONE' | 'DROPPED' | 'FAILED', detail: string | null) {
     await this.options.pool.query({
       name: 'record-sent-letter',
-      text: `UPDATE letter SET status = $2, detail = $3, tries = tries + ($2 <> 'DROPPED')::int,
-          done_at = CASE WHEN $2 <> 'WAITING' THEN now() END
+      text: `UPDATE letter SET status = $2::"LetterStatus", detail = $3, tries = tries + ($2::"LetterStatus" <> 'DROPPED')::int,
+          done_at = CASE WHEN $2::"LetterStatus" <> 'WAITING' THEN now() END
         WHERE id = $1 AND status = 'WAITING'`,
       values: [letterId, status, detail],
     });

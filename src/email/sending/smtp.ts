@@ -45,7 +45,11 @@ export function openSmtp(url: string): Smtp {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(LETTER_MS)]);
       const sent = transport.sendMail({ raw, envelope: { from: sender, to: [recipient] } });
       const given = new Promise<never>((_resolve, reject) => {
-        limit.addEventListener('abort', () => reject(new SmtpFailure('It took too long.', false)), { once: true });
+        limit.addEventListener(
+          'abort',
+          () => reject(signal.aborted ? new Error('interrupted') : new SmtpFailure('It took too long.', false)),
+          { once: true },
+        );
       });
       // Whichever comes second is of no interest.
       given.catch(() => undefined);
