@@ -47,7 +47,7 @@ export function openSmtp(url: string): Smtp {
       const given = new Promise<never>((_resolve, reject) => {
         limit.addEventListener(
           'abort',
-          () => reject(signal.aborted ? new Error('interrupted') : new SmtpFailure('It took too long.', false)),
+          () => reject(new SmtpFailure(signal.aborted ? 'This server ends.' : 'It took too long.', false)),
           { once: true },
         );
       });
