@@ -10,7 +10,7 @@ import { ask } from './harness/client.ts';
 import { addEmailInbox, type EmailInbox, lettersOf, post, written } from './harness/mail.ts';
 import { useServer } from './harness/server.ts';
 
-const LIMIT = 40;
+const LIMIT = 12;
 const server = useServer({ config: { letterLimitPerInbox: LIMIT, rateLimitPerKey: 0 } });
 let inbox: EmailInbox;
 beforeAll(async () => {
@@ -29,9 +29,18 @@ const rotate = async ({ id }: EmailInbox): Promise<string> => {
 };
 
 describe('POST /email/<secret>', () => {
+  test('without a mail server letters wait, and say so', async () => {
+    const from = 'waits@example.com';
+    await post(server, inbox, written({ From: from }));
+    const outgoing = async () =>
+      (await lettersOf(server, { direction: 'OUT' })).find(({ recipient }) => recipient === from);
+    await expect.poll(async () => (await outgoing())?.detail, { timeout: 25_000 }).toContain('SMTP_URL');
+    expect(await outgoing()).toMatchObject({ status: 'WAITING' });
+  });
+
   test('takes a letter for whoever has the secret of the inbox, and says nothing else to anybody', async () => {
     expect(await post(server, inbox, written())).toBe(202);
-    for (const secret of ['', 'letter_', `${inbox.secret}x`, inbox.secret.replace(/.$/, '_'), '%00', '../graphql']) {
+    for (const secret of ['', 'letter_', `${inbox.secret}x`, inbox.secret.replace(/.$/, '_'), '%00', 'graphql']) {
       expect(await post(server, { secret }, written()), secret).toBe(404);
     }
     expect((await fetch(`${server.url}/email/${inbox.secret}`)).status).toBe(405);
@@ -73,7 +82,8 @@ describe('POST /email/<secret>', () => {
 
   test('takes so many letters in a minute, and leaves other inboxes theirs', async () => {
     const busy = await addEmailInbox(server, 'busy@shop.example');
-    const statuses = await Promise.all(Array.from({ length: LIMIT + 5 }, () => post(server, busy, written())));
+    const statuses: number[] = [];
+    while (statuses.length < LIMIT + 5) statuses.push(await post(server, busy, written()));
     expect(statuses.filter((status) => status === 429)).toHaveLength(5);
     expect(statuses.filter((status) => status === 202)).toHaveLength(LIMIT);
     expect(await post(server, await addEmailInbox(server, 'calm@shop.example'), written())).toBe(202);
@@ -86,15 +96,6 @@ describe('POST /email/<secret>', () => {
     expect(await lettersOf(target, {})).toEqual([]);
     expect(await lettersOf(target, { inboxId: inbox.id })).toEqual([]);
     expect((await lettersOf(server, { inboxId: inbox.id })).length).toBeGreaterThan(0);
-  });
-
-  test('without a mail server letters wait, and say so', async () => {
-    const from = 'waits@example.com';
-    await post(server, inbox, written({ From: from }));
-    const outgoing = async () =>
-      (await lettersOf(server, { direction: 'OUT' })).find(({ recipient }) => recipient === from);
-    await expect.poll(async () => (await outgoing())?.detail, { timeout: 15_000 }).toContain('SMTP_URL');
-    expect(await outgoing()).toMatchObject({ status: 'WAITING' });
   });
 });
 
@@ -182,6 +183,7 @@ describe('the script for mail servers', () => {
         async () =>
           (await lettersOf(server, { inboxId: inbox.id })).filter(({ sender }) => sender === 'piped@example.com')
             .length,
+        { timeout: 25_000 },
       )
       .toBe(1);
   });
