@@ -11,7 +11,9 @@ export const InboxChannelRef = builder.enumType('InboxChannel', {
     [InboxChannel.WEB_CHAT]: {
       description: 'A chat on a web page or in an app. Its visitors begin with `startVisit`.',
     },
-    [InboxChannel.EMAIL]: { description: 'Email.' },
+    [InboxChannel.EMAIL]: {
+      description: 'Email. Letters are given to it by `POST /email/<secret>`, and messages go out as letters.',
+    },
     [InboxChannel.API]: { description: 'A program.' },
     [InboxChannel.OTHER]: { description: 'Anything else.' },
     [InboxChannel.MESSAGING]: {
