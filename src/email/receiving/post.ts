@@ -10,11 +10,25 @@ import { storeLetter } from './store.ts';
 
 export const EMAIL_PATH = '/email/';
 
-/** Letters that arrive at the same time, in all and for one organization: each takes a few times its length of memory. */
-const [AT_ONCE, AT_ONCE_OF_ORGANIZATION] = [4, 2];
+/** The longest small letter, in bytes. One that does not say how long it is counts as large. */
+const SMALL = 256 * 1024;
+
+/** Letters that arrive at the same time: each takes a few times its length of memory, and a slow sender a place for a minute. */
+const places = { small: { inAll: 64, ofOrganization: 8 }, large: { inAll: 4, ofOrganization: 1 } } as const;
+
+type Size = keyof typeof places;
 
 const refusal = 'Too many letters arrive at this moment. Send it again a little later.';
-const waits = { waiting: 50, waitMs: 10_000, refusal };
+const waits = { waiting: 100, waitMs: 10_000, refusal };
+
+/** Gates for an organization, and behind them for all: in that line an organization has no more than its own share. */
+function gatesFor(size: Size) {
+  const { inAll, ofOrganization } = places[size];
+  return {
+    ofOrganization: new KeyedGate({ ...waits, atOnce: ofOrganization }),
+    inAll: new KeyedGate({ ...waits, atOnce: inAll }),
+  };
+}
 
 export interface LetterPostOptions {
   pool: pg.Pool;
@@ -27,9 +41,7 @@ export interface LetterPostOptions {
 /** Takes the letters that a provider or a mail server posts, as they are: `POST /email/<secret>` with `message/rfc822`. */
 export class LetterPost {
   private readonly options: LetterPostOptions;
-  private readonly ofOrganization = new KeyedGate({ ...waits, atOnce: AT_ONCE_OF_ORGANIZATION });
-  /** An organization has no more than its own share in this line. */
-  private readonly ofAll = new KeyedGate({ ...waits, atOnce: AT_ONCE });
+  private readonly gates = { small: gatesFor('small'), large: gatesFor('large') };
 
   constructor(options: LetterPostOptions) {
     this.options = options;
@@ -37,6 +49,16 @@ export class LetterPost {
 
   /** Answers a request. `onKnown` is called once it has shown a secret. 2xx means that the letter is stored. */
   async handle(req: IncomingMessage, res: ServerResponse, onKnown: () => void): Promise<void> {
+    try {
+      await this.answer(req, res, onKnown);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      res.setHeader('Retry-After', String(error.retryAfter));
+      answer(res, 503, error.message);
+    }
+  }
+
+  private async answer(req: IncomingMessage, res: ServerResponse, onKnown: () => void): Promise<void> {
     res.setHeader('Cache-Control', 'no-store');
     if (req.method !== 'POST') {
       res.setHeader('Allow', 'POST');
@@ -54,21 +76,17 @@ export class LetterPost {
         'Send the letter as it came, with `Content-Type: message/rfc822` and without an encoding.',
       );
     }
-    if (Number(req.headers['content-length'] ?? 0) > letterLimits.raw) return tooLarge(res);
+    const length = Number(req.headers['content-length'] ?? Infinity);
+    if (Number.isFinite(length) && length > letterLimits.raw) return tooLarge(res);
     const { windows, limitPerInbox: limit } = this.options;
     const allowance = limit === 0 ? null : await windows.take(`letters:${inbox.inboxId}`, limit, 1);
     if (allowance?.allowed === false) {
       res.setHeader('Retry-After', String(allowance.resetSeconds));
       return answer(res, 429, 'The inbox takes no more letters in this minute. Send it again later.');
     }
-    try {
-      const take = () => this.ofAll.run('', () => this.take(inbox, req, res));
-      await this.ofOrganization.run(inbox.organizationId, take);
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
-      res.setHeader('Retry-After', String(error.retryAfter));
-      answer(res, 503, error.message);
-    }
+    const { ofOrganization, inAll } = this.gates[length <= SMALL ? 'small' : 'large'];
+    const take = () => this.take(inbox, req, res);
+    await ofOrganization.run(inbox.organizationId, () => inAll.run('', take));
   }
 
   private async take(inbox: LetterInbox, req: IncomingMessage, res: ServerResponse): Promise<void> {
