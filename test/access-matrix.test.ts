@@ -47,7 +47,7 @@ interface Things {
   delivery: string;
   /** With an address. */
   emailInbox: string;
-  /** One that failed. */
+  /** One that became a message. */
   letter: string;
 }
 
@@ -288,7 +288,15 @@ const table: Record<string, Row> = {
     only.grants,
   ),
   'Mutation.retryDelivery': mutation('retryDelivery', (t) => `deliveryId: ${q(t.delivery)}`, only.grants),
-  'Mutation.retryLetter': mutation('retryLetter', (t) => `letterId: ${q(t.letter)}`, only.grants),
+  'Mutation.retryLetter': mutation('retryLetter', (t) => `letterId: ${q(t.letter)}`, [
+    'InvalidInputError',
+    no,
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
   'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
   'Mutation.rotateInboxSecret': mutation('rotateInboxSecret', (t) => `inboxId: ${q(t.inbox)}`, only.grants),
   'Mutation.rotateWebhookSecret': mutation('rotateWebhookSecret', (t) => `webhookId: ${q(t.webhook)}`, only.grants),
@@ -533,13 +541,13 @@ async function makeThings(): Promise<Things> {
   };
 }
 
-/** An email inbox, and a letter to it that could not be read. */
+/** An email inbox, and a letter to it that is dealt with. */
 async function makeLetter(organizationId: string): Promise<Pick<Things, 'emailInbox' | 'letter'>> {
   const { prisma, newId } = server.services;
   const [inboxId, id] = [newId(), newId()];
   const address = `help-${inboxId.slice(-12)}@shop.example`;
   await prisma.inbox.create({ data: { id: inboxId, organizationId, name: 'Help', channel: 'EMAIL', address } });
-  await prisma.letter.create({ data: { id, organizationId, inboxId, direction: 'IN', status: 'FAILED', key: id } });
+  await prisma.letter.create({ data: { id, organizationId, inboxId, direction: 'IN', status: 'DONE', key: id } });
   return { emailInbox: encodeId('Inbox', inboxId), letter: encodeId('Letter', id) };
 }
 

@@ -55,7 +55,11 @@ export class Email {
     this.options = options;
     this.smtp = smtpUrl === undefined ? null : openSmtp(smtpUrl);
     this.tail = letterTail(options);
-    this.distributing = new Pulse(HINT_MS, () => this.quietly(async () => void (await this.tail.advance())));
+    this.distributing = new Pulse(HINT_MS, () =>
+      this.quietly(async () => {
+        await this.tail.advance();
+      }),
+    );
     this.cleaning = new Pulse(0, () => this.quietly(() => cleanLetters(pool)));
     const receiver = new Receiver({ pool, services, resolveDns });
     const isContactThere = (id: string, signal: AbortSignal) => this.isContactThere(id, signal);
