@@ -53,6 +53,7 @@ const needingAliases = [
   'ConversationPayload.reply',
   'Node.agent',
   'Node.author',
+  'Node.conversation',
   'Node.events',
   'Node.metadata',
   'Node.position',
