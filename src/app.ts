@@ -1,3 +1,4 @@
+import { promises as dns } from 'node:dns';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
 import { removeHandler } from './attachments/remove.ts';
@@ -27,6 +28,9 @@ import { conversationGate } from './conversations/log/commit.ts';
 import { LogEpoch } from './conversations/log/epoch.ts';
 import { ConversationSearch } from './conversations/lists/search.ts';
 import { startSearchBackfill } from './conversations/lists/search-backfill.ts';
+import { Email } from './email/email.ts';
+import type { ResolveDns } from './email/model.ts';
+import { LetterPost } from './email/receiving/post.ts';
 import { StartupError } from './errors.ts';
 import { readBusKey } from './bus/bus-key.ts';
 import { chooseBus } from './bus/choose.ts';
@@ -93,7 +97,8 @@ export interface App {
 
 /**
  * Listens, opens what the services need, and builds them. If a step fails or `signal` aborts, closes everything again. When `signal`
- * aborts, throws its reason. Runs `otherHandlers` beside the program's own. This is long because it is one list: every part of a server,
+ * aborts, throws its reason. Runs `otherHandlers` beside the program's own, and
+ * verifies letters by what `resolveDns` says. This is long because it is one list: every part of a server,
  * in the order in which they start, and against which they end.
  */
 export async function startApp(
@@ -102,6 +107,7 @@ export async function startApp(
   runtimes: readonly Runtime[] = [],
   signal: AbortSignal = new AbortController().signal,
   otherHandlers: readonly Handler[] = [],
+  resolveDns: ResolveDns = (name, type) => dns.resolve(name, type),
 ): Promise<App> {
   const startup = new Startup(config.shutdownSeconds, logger, signal);
   try {
@@ -190,12 +196,24 @@ export async function startApp(
     startup.onClose(() => jobWatch.close());
     const work = { pool: pools.jobs, bus, jobs, storage, newId, logger };
     const tracked = { EXPORT: exportJobs(work), ERASURE: erasureJobs(work) };
+    const email = new Email({
+      pool,
+      jobPool: pools.jobs,
+      bus,
+      logger,
+      newId,
+      serverId: () => lease.claimant(),
+      smtpUrl: config.smtpUrl,
+      resolveDns,
+      services: () => services,
+    });
     const handlers = [
       trackedHandler(work, tracked),
       tidyHandler(work, tracked),
       removeHandler(work),
       sweepHandler(work),
       retentionHandler(work),
+      ...email.handlers,
       ...otherHandlers,
     ];
     const lease = new Lease({
@@ -295,6 +313,8 @@ export async function startApp(
     };
     webhooks.start();
     startup.onClose(() => webhooks.close());
+    email.start();
+    startup.onClose(() => email.close());
     const signsIn = !config.databaseUrl && !config.production && config.introspection;
     const localSignIn = signsIn
       ? new LocalSignIn({
@@ -326,6 +346,7 @@ export async function startApp(
         perAddress: config.visitLimitPerAddress,
       }),
       webChatOrigins: new WebChatOrigins(pool, logger),
+      letters: new LetterPost({ pool, newId, windows, limitPerInbox: config.letterLimitPerInbox }),
       introspection: config.introspection,
       persisted,
       maxSubscriptionsPerConnection: config.maxSubscriptionsPerConnection,

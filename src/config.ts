@@ -50,6 +50,8 @@ const config = checked.transform((values) => ({
   persistedOperationsOnly: values.PERSISTED_OPERATIONS_ONLY,
   publicUrl: values.PUBLIC_URL,
   oidc: oidcOf(values),
+  smtpUrl: values.SMTP_URL,
+  letterLimitPerInbox: values.LETTER_LIMIT_PER_INBOX,
   logLevel: values.LOG_LEVEL,
   visitLimitPerAddress: values.VISIT_LIMIT_PER_ADDRESS,
   visitLimitPerInbox: values.VISIT_LIMIT_PER_INBOX,

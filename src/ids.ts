@@ -13,6 +13,7 @@ export const idPrefixes = {
   Export: 'export',
   Handoff: 'handoff',
   Inbox: 'inbox',
+  Letter: 'letter',
   Message: 'msg',
   Organization: 'org',
   Operator: 'oper',

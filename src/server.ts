@@ -10,6 +10,7 @@ import { Arrivals } from './graphql/arrivals.ts';
 import type { Services } from './graphql/context.ts';
 import { Groups } from './graphql/delivery/groups.ts';
 import { serviceUnavailable, shuttingDown } from './graphql/errors.ts';
+import { EMAIL_PATH, type LetterPost } from './email/receiving/post.ts';
 import { createGraphQLServer, GRAPHQL_PATH } from './graphql/http.ts';
 import { AcceptedOperations } from './graphql/accepted-operations.ts';
 import type { PersistedOperations } from './graphql/persisted-operations.ts';
@@ -42,6 +43,7 @@ export interface ApiOptions {
   connections: Connections;
   rateLimits: RateLimits;
   webChatOrigins: Pick<WebChatOrigins, 'has'>;
+  letters: Pick<LetterPost, 'handle'>;
   introspection: boolean;
   persisted: PersistedOperations | null;
   maxSubscriptionsPerConnection: number;
@@ -75,7 +77,8 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
-  function openApi({ services, authenticate, localSignIn, signIn, webChatOrigins, checkReady, ...rest }: ApiOptions) {
+  function openApi(options: ApiOptions) {
+    const { services, authenticate, localSignIn, signIn, webChatOrigins, letters, checkReady, ...rest } = options;
     const allowsOrigin = async (origin: string) => allowedOrigins.includes(origin) || webChatOrigins.has(origin);
     const common = {
       ...rest,
@@ -104,6 +107,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
         authenticate: (req: IncomingMessage) => common.authenticate(req),
       },
       allowsOrigin,
+      letters,
       checkReady,
     };
   }
@@ -119,7 +123,9 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (path === '/') return redirect(res, GRAPHQL_PATH);
     const isDownload = path.startsWith(EXPORTS_PATH);
     const isAttachment = path.startsWith(ATTACHMENTS_PATH);
-    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path) && !isDownload && !isAttachment) {
+    const isLetter = path.startsWith(EMAIL_PATH);
+    const isFile = isDownload || isAttachment;
+    if (path !== GRAPHQL_PATH && path !== SIGN_IN_PATH && !isSignInRoute(path) && !isFile && !isLetter) {
       return respond(res, 404, { error: `There is nothing here. The API is at ${GRAPHQL_PATH}.` });
     }
     if (accepted.isClosed) return unavailable(res, shuttingDown());
@@ -129,6 +135,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       const network = networkOf(req, trustedProxies);
       return attachmentRoute(api.services, req, res, { network, know: () => strangers.know(req.socket) });
     }
+    if (isLetter) return api.letters.handle(req, res, () => strangers.know(req.socket));
     if (path === SIGN_IN_PATH) return signIn(api.localSignIn, req, res);
     if (isSignInRoute(path)) {
       if (api.signIn) return signInRoute(api.signIn, path, req, res);

@@ -36,6 +36,12 @@ export function checkStorageUrl(url: string, context: z.RefinementCtx): void {
   if (!readS3Address(url)) context.addIssue('is not of the form s3://key:secret@host/bucket');
 }
 
+/** Refuses what is no mail server. */
+export function checkSmtpUrl(url: string, context: z.RefinementCtx): void {
+  if (!/^smtps?:\/\//.test(url)) context.addIssue('does not begin with smtp:// or smtps://');
+  else if (!URL.canParse(url) || new URL(url).hostname === '') context.addIssue('is not a well-formed URL with a host');
+}
+
 /** Refuses what names no bus. */
 export function checkEventsUrl(url: string, context: z.RefinementCtx): void {
   if (url === 'memory:') return;

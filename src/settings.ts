@@ -6,6 +6,7 @@ import {
   checkEventsUrl,
   checkIssuer,
   checkStorageUrl,
+  checkSmtpUrl,
   checkWebUrl,
   toDomains,
   toList,
@@ -311,6 +312,22 @@ export const environment = z.object({
   OIDC_ALLOWED_DOMAINS: z.string().transform(toDomains).optional().register(about, {
     description: 'The domains of the email addresses with which people may sign in.',
     allowed: 'domains separated by commas, such as example.com, together with OIDC_ISSUER',
+  }),
+  SMTP_URL: z
+    .string()
+    .superRefine(checkSmtpUrl)
+    .optional()
+    .register(about, {
+      description:
+        'The mail server that letters are handed to: `smtp://` with STARTTLS where it is offered (`?requireTLS=true` insists), ' +
+        '`smtps://` with TLS from the start. Unset: letters wait, and fail after about four days.',
+      allowed: 'smtp://user:password@host:port or smtps://…, with special characters percent-encoded',
+      secret: true,
+    }),
+  LETTER_LIMIT_PER_INBOX: whole(0, 1_000_000).prefault('300').register(about, {
+    description:
+      'How many letters per minute one email inbox takes, counted across all servers. Those beyond are refused with 429, and providers send them again. 0 means no limit.',
+    allowed: 'a whole number from 0 to 1000000',
   }),
   LOG_LEVEL: z
     .enum(logLevels)

@@ -31,6 +31,7 @@ const ofOperatorsTypes = [
   'OperatorSuspendedError.operator',
   'SendControlPayload.message',
   'SendControlPayload.reply',
+  'StartEmailConversationPayload.message',
   'StateChanged.after',
   'StateChanged.before',
   'TakeOverPayload.handoff',

@@ -97,9 +97,12 @@ beforeAll(async () => {
   });
   const inboxId = newId();
   const secret = { note: HUSH };
+  const emailInboxId = newId();
+  await prisma.inbox.create({ data: { id: emailInboxId, organizationId, name: HUSH, channel: 'EMAIL' } });
   await prisma.inbox.create({
     data: {
       id: inboxId,
+      emailInboxId,
       organizationId,
       name: 'Web',
       channel: 'WEB_CHAT',

@@ -45,6 +45,10 @@ interface Things {
   /** Switched off. */
   webhook: string;
   delivery: string;
+  /** With an address. */
+  emailInbox: string;
+  /** One that became a message. */
+  letter: string;
 }
 
 /** Nobody of these gets through the door, whatever they ask for. */
@@ -111,6 +115,7 @@ const ofAgents = [
   'Mutation.regenerateReply',
   'Mutation.setAvailability',
   'Mutation.setTyping',
+  'Mutation.startEmailConversation',
   'Mutation.startHandoff',
   'Mutation.stopReply',
   'Mutation.takeOver',
@@ -140,6 +145,7 @@ const table: Record<string, Row> = {
   'Query.corpus': query((t) => `result: corpus(id: ${q(t.corpus)}) { id }`, only.reads),
   'Query.inbox': query((t) => `result: inbox(id: ${q(t.inbox)}) { id }`, participants.read),
   'Query.inboxes': query(() => 'result: inboxes { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
+  'Query.letters': query(() => 'result: letters { nodes { id } }', [ok, ok, no, no, no, no, 'empty']),
   'Query.message': query((t) => `result: message(id: ${q(t.message)}) { id }`, participants.read),
   'Query.node': query((t) => `result: node(id: ${q(t.message)}) { id }`, participants.read),
   'Query.nodes': query(
@@ -285,6 +291,15 @@ const table: Record<string, Row> = {
     only.grants,
   ),
   'Mutation.retryDelivery': mutation('retryDelivery', (t) => `deliveryId: ${q(t.delivery)}`, only.grants),
+  'Mutation.retryLetter': mutation('retryLetter', (t) => `letterId: ${q(t.letter)}`, [
+    'InvalidInputError',
+    no,
+    no,
+    no,
+    no,
+    no,
+    missing,
+  ]),
   'Mutation.revokeApiKey': mutation('revokeApiKey', (t) => `apiKeyId: ${q(t.key)}`, only.grants),
   'Mutation.rotateInboxSecret': mutation('rotateInboxSecret', (t) => `inboxId: ${q(t.inbox)}`, only.grants),
   'Mutation.rotateWebhookSecret': mutation('rotateWebhookSecret', (t) => `webhookId: ${q(t.webhook)}`, only.grants),
@@ -303,6 +318,11 @@ const table: Record<string, Row> = {
     (t) => `conversationId: ${q(t.conversation)}, typing: true`,
     ['InvalidInputError', no, 'InvalidInputError', ok, ok, missing, 'InvalidInputError'],
     { admin: ok, agent: ok },
+  ),
+  'Mutation.startEmailConversation': mutation(
+    'startEmailConversation',
+    (t) => `inboxId: ${q(t.emailInbox)}, to: { address: "robin@example.com" }, subject: "Hi", text: "Hello"`,
+    only.changes,
   ),
   'Mutation.startExport': mutation('startExport', () => 'kind: EVENTS, format: CSV', only.grantsOwn),
   'Mutation.setAvailability': mutation('setAvailability', () => 'availability: ONLINE', ...themselves),
@@ -520,7 +540,18 @@ async function makeThings(): Promise<Things> {
     key: (await addKey(services, { organizationId })).id,
     operator: (await addOperator(server)).id,
     ...(await makeWebhook(organizationId)),
+    ...(await makeLetter(organizationId)),
   };
+}
+
+/** An email inbox, and a letter to it that is dealt with. */
+async function makeLetter(organizationId: string): Promise<Pick<Things, 'emailInbox' | 'letter'>> {
+  const { prisma, newId } = server.services;
+  const [inboxId, id] = [newId(), newId()];
+  const address = `help-${inboxId.slice(-12)}@shop.example`;
+  await prisma.inbox.create({ data: { id: inboxId, organizationId, name: 'Help', channel: 'EMAIL', address } });
+  await prisma.letter.create({ data: { id, organizationId, inboxId, direction: 'IN', status: 'DONE', key: id } });
+  return { emailInbox: encodeId('Inbox', inboxId), letter: encodeId('Letter', id) };
 }
 
 /** A webhook that is switched off, and one of its deliveries. */

@@ -50,6 +50,27 @@ const references: [string, string, (of: Tenant) => string[]][] = [
   ['the corpus of an agent', 'UPDATE agent SET corpus_id = $2 WHERE organization_id = $1', (of) => [of.corpus]],
   ['the agent of an inbox', 'UPDATE inbox SET agent_id = $2 WHERE organization_id = $1', (of) => [of.agent]],
   [
+    'the email inbox of a web chat',
+    'UPDATE inbox SET email_inbox_id = $2 WHERE organization_id = $1',
+    (of) => [of.inbox],
+  ],
+  [
+    'the secret of an inbox',
+    'INSERT INTO letter_secret (organization_id, inbox_id, hash) VALUES ($1, $2, gen_random_uuid())',
+    (of) => [of.inbox],
+  ],
+  [
+    'the inbox of a letter',
+    `INSERT INTO letter (organization_id, inbox_id, id, direction, key) VALUES ($1, $2, gen_random_uuid(), 'IN', gen_random_uuid())`,
+    (of) => [of.inbox],
+  ],
+  [
+    'the conversation of a letter',
+    `INSERT INTO letter (organization_id, conversation_id, id, direction, key)
+      VALUES ($1, $2, gen_random_uuid(), 'OUT', gen_random_uuid())`,
+    (of) => [of.conversation],
+  ],
+  [
     'the agent of a conversation',
     'UPDATE conversation SET agent_id = $2 WHERE organization_id = $1',
     (of) => [of.agent],

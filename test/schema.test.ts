@@ -55,6 +55,7 @@ const needingAliases = [
   'Node.attachments',
   'Node.author',
   'Node.bytes',
+  'Node.conversation',
   'Node.events',
   'Node.metadata',
   'Node.position',

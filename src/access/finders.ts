@@ -41,6 +41,8 @@ export const finders = {
     services.prisma.handoff.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).handoff } }),
   Inbox: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.inbox.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).inbox } }),
+  Letter: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>
+    scopes.includes('read') ? services.prisma.letter.findMany({ where: { id: { in: ids }, organizationId } }) : nothing,
   Message: ({ services, viewer }: FinderContext, ids: string[]) =>
     services.prisma.message.findMany({ where: { id: { in: ids }, AND: visibleTo(viewer).message } }),
   Organization: ({ services, viewer: { organizationId, scopes } }: FinderContext<Viewer>, ids: string[]) =>

@@ -17,6 +17,8 @@ const columns: Record<keyof Contact, string> = {
   lastSeenAt: 'last_seen_at',
   forgetAfter: 'forget_after',
   erasingSince: 'erasing_since',
+  letterAddress: 'letter_address',
+  letterVerified: 'letter_verified',
   createdAt: 'created_at',
 };
 

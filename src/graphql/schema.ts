@@ -12,6 +12,7 @@ import '../attachments/schema.ts';
 import '../contacts/schema.ts';
 import '../inboxes/schema.ts';
 import '../conversations/schema.ts';
+import '../email/schema.ts';
 import '../knowledge/schema.ts';
 import '../jobs/schema.ts';
 import '../erasure/schema.ts';

@@ -5,6 +5,7 @@ import type { InboxChannel } from '../generated/prisma/enums.ts';
 import { decodeId } from '../ids.ts';
 import { ValueReader } from '../value-reader.ts';
 import { attendanceOf } from './attendance.ts';
+import { newLetterSecret, putLetterSecret } from './letter-secrets.ts';
 import {
   type InboxData,
   type InboxInput,
@@ -21,12 +22,18 @@ interface InboxOwner {
   organizationId: string;
 }
 
-/** Creates an inbox. A web chat gets a public key and an identity secret, which is told only here. */
+/** What an inbox is given that is told only once. */
+export interface InboxSecrets {
+  identitySecret: string | null;
+  letterSecret: string | null;
+}
+
+/** Creates an inbox. A web chat gets a public key and an identity secret, an email inbox a letter secret; they are told only here. */
 export async function createInbox(
   { pool, newId }: InboxServices,
   owner: InboxOwner,
   input: InboxInput & { name: string; channel: InboxChannel },
-): Promise<{ inboxId: string; identitySecret: string | null }> {
+): Promise<{ inboxId: string } & InboxSecrets> {
   const reader = new ValueReader();
   const { name, channel } = input;
   const none = { allowedOrigins: [], allowsAnonymous: true, address: null, timeZone: null, hours: null };
@@ -34,26 +41,33 @@ export async function createInbox(
   const metadata = readInboxMetadata(reader, input) ?? {};
   reader.finish();
   const agentId = await findAgent(pool, owner, input.agentId);
+  const emailInboxId = await findEmailInbox(pool, owner, input.emailInboxId);
   const inboxId = newId();
   const isWebChat = channel === 'WEB_CHAT';
   const identitySecret = isWebChat ? newIdentitySecret() : null;
-  const inserted = pool.query({
-    name: 'insert-inbox',
-    text: `INSERT INTO inbox (id, organization_id, agent_id, metadata, ${columns.join(', ')}, channel, public_key, secret)
-      VALUES ($1, $2, $3, merge_patch('{}', $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-    values: [
-      inboxId,
-      owner.organizationId,
-      agentId ?? null,
-      JSON.stringify(metadata),
-      ...valuesOf(data),
-      channel,
-      isWebChat ? newPublicKey() : null,
-      identitySecret,
-    ],
-  });
-  await inserted.catch(explain);
-  return { inboxId, identitySecret };
+  const letterSecret = channel === 'EMAIL' ? newLetterSecret() : null;
+  const insert = async (db: pg.PoolClient) => {
+    await db.query({
+      name: 'insert-inbox',
+      text: `INSERT INTO inbox (id, organization_id, agent_id, metadata, ${columns.join(', ')}, channel, public_key, secret, email_inbox_id)
+      VALUES ($1, $2, $3, merge_patch('{}', $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+      values: [
+        inboxId,
+        owner.organizationId,
+        agentId ?? null,
+        JSON.stringify(metadata),
+        ...valuesOf(data),
+        channel,
+        isWebChat ? newPublicKey() : null,
+        identitySecret,
+        emailInboxId ?? null,
+      ],
+    });
+    if (letterSecret !== null)
+      await putLetterSecret(db, { inboxId, organizationId: owner.organizationId, secret: letterSecret });
+  };
+  await inTransaction(pool, insert).catch(explain);
+  return { inboxId, identitySecret, letterSecret };
 }
 
 /** Changes an inbox. Its metadata is added to (RFC 7396). */
@@ -71,12 +85,23 @@ export async function updateInbox(
     const metadata = readInboxMetadata(reader, input) ?? {};
     reader.finish();
     const agentId = await findAgent(db, owner, input.agentId);
-    const set = columns.map((column, index) => `${column} = $${index + 6}`).join(', ');
+    const emailInboxId = await findEmailInbox(db, owner, input.emailInboxId);
+    const set = columns.map((column, index) => `${column} = $${index + 8}`).join(', ');
     const { rowCount } = await db.query({
       name: 'update-inbox',
-      text: `UPDATE inbox SET agent_id = CASE WHEN $2 THEN $3::uuid ELSE agent_id END, metadata = merge_patch(metadata, $4), ${set}
+      text: `UPDATE inbox SET agent_id = CASE WHEN $2 THEN $3::uuid ELSE agent_id END, metadata = merge_patch(metadata, $4),
+          email_inbox_id = CASE WHEN $6 THEN $7::uuid ELSE email_inbox_id END, ${set}
         WHERE id = $1 AND octet_length(merge_patch(metadata, $4)::text) <= $5`,
-      values: [id, agentId !== undefined, agentId, JSON.stringify(metadata), inboxLimits.metadata, ...valuesOf(data)],
+      values: [
+        id,
+        agentId !== undefined,
+        agentId,
+        JSON.stringify(metadata),
+        inboxLimits.metadata,
+        emailInboxId !== undefined,
+        emailInboxId,
+        ...valuesOf(data),
+      ],
     });
     if (rowCount === 0) {
       const detail = `With what is there already, it would take more than ${inboxLimits.metadata} bytes of JSON.`;
@@ -110,26 +135,32 @@ export async function deleteInbox(
   return { inboxId };
 }
 
-/** Gives a web chat a new identity secret. Identities that the one before has signed are refused from now on. */
+/**
+ * Gives a web chat a new identity secret: identities that the one before has signed are refused from now on. Gives an email inbox a new
+ * letter secret: the one before is taken for another day.
+ */
 export async function rotateInboxSecret(
   { pool }: Pick<InboxServices, 'pool'>,
-  { organizationId }: InboxOwner,
+  owner: InboxOwner,
   input: { inboxId: string },
-): Promise<{ inboxId: string; identitySecret: string }> {
+): Promise<{ inboxId: string } & InboxSecrets> {
   const inboxId = decodeId('Inbox', input.inboxId);
-  const identitySecret = newIdentitySecret();
-  const { rows } = await pool.query<{ channel: InboxChannel }>({
-    text: `UPDATE inbox SET secret = CASE WHEN channel = 'WEB_CHAT' THEN $3 ELSE secret END
-      WHERE id = $1 AND organization_id = $2 RETURNING channel`,
-    values: [inboxId, organizationId, identitySecret],
+  if (inboxId === null) throw new NotFoundError(['inboxId']);
+  return inTransaction(pool, async (db) => {
+    const { channel } = await lockInbox(db, owner, inboxId);
+    if (channel === 'EMAIL') {
+      const letterSecret = newLetterSecret();
+      await putLetterSecret(db, { inboxId, organizationId: owner.organizationId, secret: letterSecret });
+      return { inboxId, identitySecret: null, letterSecret };
+    }
+    if (channel !== 'WEB_CHAT') {
+      const detail = 'Must be a web chat or an email inbox: others have no secret.';
+      throw new InvalidInputError([{ path: ['inboxId'], code: 'NOT_ALLOWED', detail }]);
+    }
+    const identitySecret = newIdentitySecret();
+    await db.query({ text: 'UPDATE inbox SET secret = $2 WHERE id = $1', values: [inboxId, identitySecret] });
+    return { inboxId, identitySecret, letterSecret: null };
   });
-  const [inbox] = rows;
-  if (inboxId === null || !inbox) throw new NotFoundError(['inboxId']);
-  if (inbox.channel !== 'WEB_CHAT') {
-    const detail = 'Must be a web chat: others have no identity secret.';
-    throw new InvalidInputError([{ path: ['inboxId'], code: 'NOT_ALLOWED', detail }]);
-  }
-  return { inboxId, identitySecret };
 }
 
 const columns = [
@@ -170,10 +201,25 @@ async function findAgent(db: Queryable, { organizationId }: InboxOwner, agentId:
   return rows[0].id;
 }
 
+/** The row id of the email inbox that is named. Undefined and null stay as they are. */
+async function findEmailInbox(db: Queryable, { organizationId }: InboxOwner, inboxId: string | null | undefined) {
+  if (inboxId == null) return inboxId;
+  const { rows } = await db.query<{ id: string; isEmail: boolean }>({
+    text: `SELECT id, channel = 'EMAIL' AS "isEmail" FROM inbox WHERE id = $1 AND organization_id = $2`,
+    values: [decodeId('Inbox', inboxId), organizationId],
+  });
+  if (!rows[0]) throw new NotFoundError(['emailInboxId']);
+  if (!rows[0].isEmail) {
+    throw new InvalidInputError([{ path: ['emailInboxId'], code: 'NOT_ALLOWED', detail: 'Must be an email inbox.' }]);
+  }
+  return rows[0].id;
+}
+
 /** Throws the failure that a violated constraint comes to. */
 function explain(error: unknown): never {
   const constraint = error instanceof pg.DatabaseError ? error.constraint : undefined;
   if (constraint === 'inbox_agent_id_fkey') throw new NotFoundError(['agentId']);
+  if (constraint === 'inbox_email_inbox_id_fkey') throw new NotFoundError(['emailInboxId']);
   if (constraint === 'inbox_address_key') {
     const detail = 'Belongs to another inbox.';
     throw new InvalidInputError([{ path: ['address'], code: 'DUPLICATE', detail }]);

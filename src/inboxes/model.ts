@@ -30,6 +30,7 @@ export interface InboxInput {
   allowedOrigins?: readonly (URL | string)[] | null | undefined;
   allowsAnonymous?: boolean | null | undefined;
   address?: string | null | undefined;
+  emailInboxId?: string | null | undefined;
   timeZone?: string | null | undefined;
   hours?: readonly AttendedHours[] | null | undefined;
   awayMessage?: string | null | undefined;
@@ -48,12 +49,13 @@ export interface InboxData {
   awayMessage: string | null;
 }
 
-/** The data of an inbox after a change, but for its agent and its metadata. */
+/** The data of an inbox after a change, but for its agent, its email inbox and its metadata. */
 export function readInbox(reader: ValueReader, input: InboxInput, before: InboxData): InboxData {
   const { channel } = before;
   const ofWebChat = channel === 'WEB_CHAT';
   if (!ofWebChat && input.allowedOrigins != null) reader.refuse(['allowedOrigins'], 'Is for a web chat.');
   if (!ofWebChat && input.allowsAnonymous != null) reader.refuse(['allowsAnonymous'], 'Is for a web chat.');
+  if (!ofWebChat && input.emailInboxId != null) reader.refuse(['emailInboxId'], 'Is for a web chat.');
   if (channel !== 'EMAIL' && input.address != null) reader.refuse(['address'], 'Is for an email inbox.');
   const data = {
     channel,
@@ -104,10 +106,15 @@ function readOrigins(reader: ValueReader, given: readonly (URL | string)[]): str
   return [...new Set(origins)];
 }
 
+/** The part before the @ leaves room for what names a conversation in the addresses that answers go to: 64 characters in all. */
+const addressPattern = /^(?!\.)[\w!#$%&'*/=?^`{|}~.-]{1,24}(?<!\.)@[a-z\d](?:[a-z\d.-]*[a-z\d])?$/i;
+
 function readAddress(reader: ValueReader, given: string | null): string | null {
   const address = reader.text(['address'], given, 254) ?? null;
-  if (address !== null && !/^[^\s@]+@[^\s@]+$/.test(address))
-    reader.refuse(['address'], 'Must be one email address.', 'MALFORMED');
+  if (address !== null && !addressPattern.test(address)) {
+    const detail = 'Must be one email address, without `+` and with at most 24 characters before the @.';
+    reader.refuse(['address'], detail, 'MALFORMED');
+  }
   return address;
 }
 

@@ -1,5 +1,11 @@
-/** `quick` for what takes seconds, such as an HTTP request; `long` for what may take minutes. Neither waits for the other. */
-export type Lane = 'quick' | 'long';
+/** The lanes of the queue. */
+export const lanes = ['quick', 'mail', 'long'] as const;
+
+/**
+ * `quick` for what takes seconds, such as an HTTP request; `mail` for letters, which wait for a mail server; `long` for what may take
+ * minutes. None waits for another.
+ */
+export type Lane = (typeof lanes)[number];
 
 /** A kind of work. Whoever adds such work needs only this, and not the code that does it. */
 export interface Task<P> {

@@ -5,10 +5,10 @@ import type { Lease } from '../generation/lease.ts';
 import type { Logger } from '../logger.ts';
 import type { Shutdown } from '../shutdown-deadline.ts';
 import { InterruptedError, LaneWorkers } from './lane-workers.ts';
-import type { Handler, Lane } from './task.ts';
+import { type Handler, type Lane, lanes } from './task.ts';
 
 /** How many jobs of each lane one server runs at a time. */
-const concurrency: Record<Lane, number> = { quick: 4, long: 2 };
+const concurrency: Record<Lane, number> = { quick: 4, mail: 4, long: 2 };
 
 /** How long a worker waits before it tries again to be known, in milliseconds. */
 const RETRY_MS = 250;
@@ -113,7 +113,7 @@ export class JobWorkers {
   /** Opens as many workers as are missing. */
   private fill(): void {
     if (!this.timer || this.isEnding) return;
-    for (const lane of ['quick', 'long'] as const) {
+    for (const lane of lanes) {
       const own = this.open.filter((each) => each.lane === lane);
       const missing = concurrency[lane] - own.reduce((sum, { workers }) => sum + workers.workerIds.length, 0);
       const tasks = this.tasksOf(lane);

@@ -4,9 +4,10 @@ import type { Logger } from '../logger.ts';
 import { outsideOperations } from '../work-clock.ts';
 import type { PayloadMaker } from './model.ts';
 import { removeDeleted, removeErased, removeOld } from './sending/cleaning.ts';
-import { Distributor } from './sending/distributor.ts';
+import type { SharedTail } from '../conversations/log/shared-tail.ts';
+import { type Distributed, webhookTail } from './sending/distributor.ts';
 import type { Endpoints } from './sending/endpoint.ts';
-import { Pulse } from './sending/pulse.ts';
+import { Pulse } from '../pulse.ts';
 import { advanceReplays } from './sending/replays.ts';
 import { Sender } from './sending/sender.ts';
 
@@ -34,7 +35,7 @@ interface Options {
 /** Makes the log deliveries and sends them, together with the other servers. */
 export class Webhooks {
   private readonly options: Options;
-  private readonly distributor: Distributor;
+  private readonly tail: SharedTail<Distributed>;
   private readonly sender: Sender;
   private readonly distributing: Pulse;
   /** Apart from the distribution, so that replays never delay what is new. */
@@ -46,7 +47,7 @@ export class Webhooks {
 
   constructor(options: Options) {
     this.options = options;
-    this.distributor = new Distributor(options);
+    this.tail = webhookTail(options);
     this.sender = new Sender({ ...options, onFree: () => this.wake() });
     this.distributing = new Pulse(HINT_MS, () => this.quietly(() => this.distribute()));
     this.replaying = new Pulse(HINT_MS, () => this.quietly(() => this.replay()));
@@ -91,20 +92,20 @@ export class Webhooks {
     const pulses = [this.distributing, this.replaying, this.claiming, this.cleaning];
     await Promise.all(pulses.map((pulse) => pulse.close()));
     await this.sender.close(GRACE_MS);
-    await this.quietly(() => this.distributor.leave());
+    await this.quietly(() => this.tail.leave());
   }
 
   private async distribute(): Promise<void> {
-    const { made, erasures } = await this.distributor.advance();
-    if (made > 0) this.wake();
-    if (erasures > 0) this.cleaning.ask();
-    if (this.distributor.isInTurn) this.replaying.ask();
+    const done = await this.tail.advance();
+    if (done.some(({ made }) => made > 0)) this.wake();
+    if (done.some(({ erasures }) => erasures > 0)) this.cleaning.ask();
+    if (this.tail.isInTurn) this.replaying.ask();
   }
 
   private async replay(): Promise<void> {
     const { moved, made } = await advanceReplays(this.options.pool, this.options.logger);
     if (made) this.wake();
-    if (moved && this.distributor.isInTurn) this.replaying.ask();
+    if (moved && this.tail.isInTurn) this.replaying.ask();
   }
 
   private async removeAll(): Promise<void> {

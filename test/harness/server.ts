@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest';
 import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
+import type { ResolveDns } from '../../src/email/model.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import { useDatabase } from './database.ts';
 
@@ -14,6 +15,8 @@ export interface ServerOptions {
   config?: Partial<Config>;
   /** Left out: nothing is logged. */
   logger?: Logger;
+  /** Stands in for the domain name system. */
+  resolveDns?: ResolveDns;
 }
 
 export interface TestServer {
@@ -53,6 +56,7 @@ export function useServer(options: ServerOptions = {}): TestServer {
 export async function startServer(databaseUrl: string, options: ServerOptions = {}): Promise<App & { key: string }> {
   const defaults = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, BOOTSTRAP_API_KEY: KEY, GRACE_SECONDS: '0' });
   const config = { ...defaults, ...options.config };
-  const app = await startApp(config, options.logger ?? createLogger({ level: 'silent' }), options.runtimes);
+  const logger = options.logger ?? createLogger({ level: 'silent' });
+  const app = await startApp(config, logger, options.runtimes, undefined, undefined, options.resolveDns);
   return { ...app, key: KEY };
 }

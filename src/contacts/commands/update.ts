@@ -40,6 +40,7 @@ WITH locked AS (
     avatar_url = CASE WHEN $3::jsonb ? 'avatarUrl' THEN $3::jsonb->>'avatarUrl' ELSE c.avatar_url END,
     anonymous = c.anonymous AND $3::jsonb->>'externalId' IS NULL,
     visitor_hash = CASE WHEN $3::jsonb->>'externalId' IS NULL THEN c.visitor_hash END,
+    letter_address = CASE WHEN $3::jsonb->>'externalId' IS NULL THEN c.letter_address END,
     metadata = locked.merged
   FROM locked WHERE c.id = locked.id AND octet_length(locked.merged::text) <= $4
   RETURNING c.id

@@ -112,7 +112,8 @@ export async function createConversation(
   return input.awaitReply ? withEndedReply(services, caller, committed) : committed;
 }
 
-interface ConversationRow {
+/** A conversation that is about to begin. */
+export interface ConversationRow {
   id: string;
   agentId: string;
   contactId: string | null;
@@ -137,7 +138,11 @@ const references: Partial<Record<string, string>> = {
 };
 
 /** Throws `NotFoundError` for an object that was deleted after it had been found. */
-async function insertConversation(db: pg.PoolClient, organizationId: string, row: ConversationRow): Promise<void> {
+export async function insertConversation(
+  db: pg.PoolClient,
+  organizationId: string,
+  row: ConversationRow,
+): Promise<void> {
   const { playbook, phase, systemMessage, context } = row.state;
   const inserted = db.query({
     name: 'insert-conversation',
@@ -172,7 +177,11 @@ async function insertConversation(db: pg.PoolClient, organizationId: string, row
 }
 
 /** The agent named in the input, else the inbox's, else the organization's default agent. */
-async function findAgent(services: ConversationServices, caller: Caller, input: CreateConversationInput) {
+export async function findAgent(
+  services: Pick<ConversationServices, 'prisma'>,
+  caller: Caller,
+  input: Pick<CreateConversationInput, 'agentId' | 'inboxId'>,
+) {
   const { organizationId } = caller;
   const { prisma } = services;
   let inbox = null;

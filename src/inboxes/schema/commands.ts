@@ -2,7 +2,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { present } from '../../graphql/present.ts';
 import { encodeId } from '../../ids.ts';
-import { createInbox, deleteInbox, rotateInboxSecret, updateInbox } from '../commands.ts';
+import { createInbox, deleteInbox, type InboxSecrets, rotateInboxSecret, updateInbox } from '../commands.ts';
 import { inboxLimits } from '../model.ts';
 import { InboxChannelRef, InboxRef, WeekdayRef } from './inbox.ts';
 
@@ -25,7 +25,10 @@ const descriptions = {
     `\`https://shop.example\`, without a path; at most ${inboxLimits.origins}. Empty: all.`,
   allowsAnonymous: 'Of a web chat: whether visitors may write whom nobody has named. Default: true.',
   address:
-    'Of an email inbox: the address that it is reached at. No two of an organization have the same. At most 254 bytes.',
+    'Of an email inbox: the address that it is reached at, and that its letters come from. No two of an organization have the same. ' +
+    'At most 254 bytes, of them 24 before the @, without `+`.',
+  emailInboxId:
+    'Of a web chat: the email inbox by which its conversations go on when the contact has left and has an address. Null: they do not.',
   timeZone: 'The time zone of `hours`, by its IANA name, such as `Europe/Berlin`.',
   hours: `When somebody is there: at most ${inboxLimits.hours} spans. Left out or null: always. Empty: never.`,
   awayMessage: `What to tell people when nobody is there. At most ${inboxLimits.awayMessage} bytes.`,
@@ -42,6 +45,7 @@ const CreateInboxInput = builder.inputType('CreateInboxInput', {
     allowedOrigins: t.field({ type: ['URL'], description: descriptions.allowedOrigins }),
     allowsAnonymous: t.boolean({ description: descriptions.allowsAnonymous }),
     address: t.string({ description: descriptions.address }),
+    emailInboxId: t.id({ description: descriptions.emailInboxId }),
     timeZone: t.string({ description: descriptions.timeZone }),
     hours: t.field({ type: [AttendedHoursInput], description: descriptions.hours }),
     awayMessage: t.string({ description: descriptions.awayMessage }),
@@ -58,6 +62,7 @@ const UpdateInboxInput = builder.inputType('UpdateInboxInput', {
     allowedOrigins: t.field({ type: ['URL'], description: `Replaced as a whole. ${descriptions.allowedOrigins}` }),
     allowsAnonymous: t.boolean({ description: descriptions.allowsAnonymous }),
     address: t.string({ description: descriptions.address }),
+    emailInboxId: t.id({ description: descriptions.emailInboxId }),
     timeZone: t.string({ description: descriptions.timeZone }),
     hours: t.field({ type: [AttendedHoursInput], description: `Replaced as a whole. ${descriptions.hours}` }),
     awayMessage: t.string({ description: descriptions.awayMessage }),
@@ -71,7 +76,7 @@ const DeleteInboxInput = builder.inputType('DeleteInboxInput', {
 });
 
 const RotateInboxSecretInput = builder.inputType('RotateInboxSecretInput', {
-  description: 'The web chat that gets a new identity secret.',
+  description: 'The web chat or email inbox that gets a new secret.',
   fields: (t) => ({ inboxId: t.id({ required: true, description: inboxIdDescription }) }),
 });
 
@@ -92,21 +97,24 @@ function inboxPayload<Shape extends { inboxId: string }>(name: string, descripti
 const secretDescription =
   'With it the server of a page signs who its visitors are. Shown only here. Whoever has it can be any person: keep it on the server.';
 
-const CreateInboxPayload = inboxPayload<{ inboxId: string; identitySecret: string | null }>(
-  'CreateInboxPayload',
-  'The new inbox.',
-);
-builder.objectField(CreateInboxPayload, 'identitySecret', (t) =>
-  t.exposeString('identitySecret', { nullable: true, description: `Of a web chat. ${secretDescription}` }),
-);
+const letterSecretDescription =
+  'Of an email inbox: letters are given to it by `POST /email/<secret>`. Shown only here. Whoever has it can write to the inbox as anybody.';
+
+const CreateInboxPayload = inboxPayload<{ inboxId: string } & InboxSecrets>('CreateInboxPayload', 'The new inbox.');
 const UpdateInboxPayload = inboxPayload('UpdateInboxPayload', 'The changed inbox.');
-const RotateInboxSecretPayload = inboxPayload<{ inboxId: string; identitySecret: string }>(
+const RotateInboxSecretPayload = inboxPayload<{ inboxId: string } & InboxSecrets>(
   'RotateInboxSecretPayload',
-  'The inbox has a new identity secret.',
+  'The inbox has a new secret.',
 );
-builder.objectField(RotateInboxSecretPayload, 'identitySecret', (t) =>
-  t.exposeString('identitySecret', { description: secretDescription }),
-);
+for (const ref of [CreateInboxPayload, RotateInboxSecretPayload]) {
+  builder.objectFields(ref, (t) => ({
+    identitySecret: t.exposeString('identitySecret', {
+      nullable: true,
+      description: `Of a web chat. ${secretDescription}`,
+    }),
+    letterSecret: t.exposeString('letterSecret', { nullable: true, description: letterSecretDescription }),
+  }));
+}
 const DeleteInboxPayload = builder.objectRef<{ inboxId: string }>('DeleteInboxPayload').implement({
   description: 'The inbox was deleted.',
   fields: (t) => ({
@@ -154,12 +162,14 @@ builder.mutationField('rotateInboxSecret', (t) =>
     nullable: true,
     authScopes: { $all: { read: true, write: true } },
     description:
-      'Gives a web chat a new identity secret. Identities signed with the one before are refused at once; visits that have started go on until their tokens expire.',
+      'Gives a web chat a new identity secret: identities signed with the one before are refused at once; visits that have started go ' +
+      'on until their tokens expire. Gives an email inbox a new letter secret: the one before is taken for another 24 hours, or until ' +
+      'the next rotation.',
     errors: {
       types: [NotFoundError, InvalidInputError],
       union: { name: 'RotateInboxSecretResult', description: 'The result of `rotateInboxSecret`.' },
     },
-    args: { input: t.arg({ type: RotateInboxSecretInput, required: true, description: 'The web chat.' }) },
+    args: { input: t.arg({ type: RotateInboxSecretInput, required: true, description: 'Which inbox.' }) },
     resolve: (_root, { input }, { services, viewer }) => rotateInboxSecret(services, viewer, input),
   }),
 );

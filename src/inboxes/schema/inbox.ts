@@ -11,7 +11,9 @@ export const InboxChannelRef = builder.enumType('InboxChannel', {
     [InboxChannel.WEB_CHAT]: {
       description: 'A chat on a web page or in an app. Its visitors begin with `startVisit`.',
     },
-    [InboxChannel.EMAIL]: { description: 'Email.' },
+    [InboxChannel.EMAIL]: {
+      description: 'Email. Letters are given to it by `POST /email/<secret>`, and messages go out as letters.',
+    },
     [InboxChannel.API]: { description: 'A program.' },
     [InboxChannel.OTHER]: { description: 'Anything else.' },
     [InboxChannel.MESSAGING]: {
@@ -67,6 +69,12 @@ export const InboxRef = builder.prismaNode('Inbox', {
       description: 'Of a web chat: whether visitors may write whom nobody has named.',
     }),
     address: t.exposeString('address', operatorsOnly('Of an email inbox: the address that it is reached at.')),
+    emailInbox: t.relation(
+      'emailInbox',
+      operatorsOnly(
+        'Of a web chat: the email inbox by which its conversations go on when the contact has left and has an address. Null: they do not.',
+      ),
+    ),
     timeZone: t.exposeString('timeZone', operatorsOnly('The time zone of `hours`, such as `Europe/Berlin`.')),
     hours: t.field({
       type: [AttendedHoursRef],

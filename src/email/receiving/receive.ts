@@ -1,0 +1,269 @@
+import type pg from 'pg';
+import type { Caller } from '../../access/caller.ts';
+import { ContactBlockedError } from '../../contacts/failures.ts';
+import { createConversation } from '../../conversations/commands/create.ts';
+import { sendMessage } from '../../conversations/commands/send.ts';
+import { titleOf } from '../../conversations/commands/title.ts';
+import { ConversationEndedError } from '../../conversations/failures.ts';
+import type { ConversationServices } from '../../conversations/services.ts';
+import { encodeId } from '../../ids.ts';
+import type { JobContext } from '../../jobs/task.ts';
+import { Semaphore } from '../../semaphore.ts';
+import { hasAllowance } from '../allowance.ts';
+import { contactAt, isBlocked } from '../contacts.ts';
+import type { Letter } from '../letter/letter.ts';
+import { readLetter } from '../letter/read-letter.ts';
+import { letterLimits, type LetterJob, type ResolveDns } from '../model.ts';
+import { recordBounce } from './bounce.ts';
+import { cutText } from './cut-text.ts';
+import { isVouchedFor } from './dmarc.ts';
+import { findThread, type ReceivingInbox, type Thread } from './thread.ts';
+
+export interface ReceiverOptions {
+  /** For what jobs do. */
+  pool: pg.Pool;
+  services: () => ConversationServices;
+  resolveDns: ResolveDns;
+}
+
+/**
+ * How much of a letter is read, in bytes. Its text comes first, and files are not taken: to read on would only keep this server from
+ * its other work.
+ */
+const READ_BYTES = 1024 * 1024;
+
+/** What became of a letter. */
+interface Outcome {
+  status: 'DONE' | 'DROPPED' | 'FAILED';
+  detail?: string;
+  conversationId?: string;
+  messageId?: string | null;
+}
+
+/** Makes the letters that came in messages. */
+export class Receiver {
+  private readonly options: ReceiverOptions;
+  /** A letter takes several times its length of memory while it is read. */
+  private readonly reading = new Semaphore(2);
+
+  constructor(options: ReceiverOptions) {
+    this.options = options;
+  }
+
+  /** Makes a message of a letter, once however often this begins again: the commands know the letter by its id. */
+  async receive({ letterId }: LetterJob, { signal, isLast }: JobContext): Promise<void> {
+    const { pool, resolveDns } = this.options;
+    const inbox = await this.findInbox(letterId);
+    if (!inbox) return;
+    const taken = await this.findTaken(letterId, inbox);
+    if (taken) return this.record(letterId, { status: 'DONE', ...taken });
+    if (inbox.address === null)
+      return this.record(letterId, { status: 'DROPPED', detail: 'Its inbox has no address any more.' });
+    try {
+      const { letter, vouchedFor } = await this.reading.run(async () => {
+        const raw = await readSource(pool, letterId);
+        const read = await readLetter(raw.subarray(0, READ_BYTES));
+        return { letter: read, vouchedFor: read.from ? await isVouchedFor(raw, read.from.address, resolveDns) : false };
+      });
+      signal.throwIfAborted();
+      await this.describe(letterId, letter, vouchedFor);
+      await this.record(letterId, await this.take(letterId, { ...inbox, address: inbox.address }, letter, vouchedFor));
+    } catch (error) {
+      const detail = 'It could not be read.';
+      if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
+      throw error;
+    }
+  }
+
+  private async take(letterId: string, inbox: ReceivingInbox, letter: Letter, vouchedFor: boolean): Promise<Outcome> {
+    const { pool } = this.options;
+    const services = this.options.services();
+    const { organizationId } = inbox;
+    if (letter.automatic === 'BOUNCE') return dropped(await recordBounce(pool, inbox, letter));
+    const { from } = letter;
+    if (!from || !/^[^\s@]+@[^\s@]+$/.test(from.address)) return dropped('It names no sender.');
+    if (from.address.toLowerCase() === inbox.address.toLowerCase()) return dropped('The inbox itself has sent it.');
+    if (await isBlocked(pool, organizationId, from.address)) return dropped('The sender is blocked.');
+    const thread = await findThread(pool, inbox, letter, vouchedFor);
+    const contactAddress = thread ? thread.contactAddress : from.address;
+    const answers =
+      letter.automatic === null &&
+      contactAddress !== null &&
+      !(await this.isOwn(organizationId, from.address)) &&
+      (await hasAllowance(pool, organizationId, contactAddress));
+    const said = { letterId, inbox, letter, action: answers ? ('GENERATE_REPLY' as const) : ('NONE' as const) };
+    try {
+      const committed =
+        thread && thread.status !== 'ENDED'
+          ? await goOn(services, said, thread)
+          : await begin(services, said, { thread, vouchedFor });
+      return { status: 'DONE', conversationId: committed.conversationId, messageId: committed.messageId };
+    } catch (error) {
+      if (error instanceof ContactBlockedError) return dropped('The contact is blocked.');
+      throw error;
+    }
+  }
+
+  /** Whether an address is an inbox of the organization: two inboxes do not answer each other. */
+  private async isOwn(organizationId: string, address: string): Promise<boolean> {
+    const { rowCount } = await this.options.pool.query({
+      name: 'is-address-of-inbox',
+      text: `SELECT FROM inbox WHERE organization_id = $1 AND lower(address) = lower($2)`,
+      values: [organizationId, address],
+    });
+    return rowCount !== 0;
+  }
+
+  /** Null if the letter or its inbox is gone, or the letter was dealt with. */
+  private async findInbox(letterId: string) {
+    const { rows } = await this.options.pool.query<Omit<ReceivingInbox, 'address'> & { address: string | null }>({
+      name: 'find-inbox-of-letter',
+      text: `SELECT i.id, i.organization_id AS "organizationId", i.address, i.secret
+        FROM letter l JOIN inbox i ON i.id = l.inbox_id WHERE l.id = $1 AND l.status = 'WAITING'`,
+      values: [letterId],
+    });
+    return rows[0] ?? null;
+  }
+
+  /** What the letter has become already, by a try that ended before it was recorded. */
+  private async findTaken(letterId: string, { id, organizationId }: Pick<ReceivingInbox, 'id' | 'organizationId'>) {
+    const { rows } = await this.options.pool.query<{ conversationId: string; messageId: string | null }>({
+      name: 'find-taken-letter',
+      text: `SELECT conversation_id AS "conversationId", message_id AS "messageId" FROM idempotency
+        WHERE organization_id = $1 AND caller = $2 AND key = ANY($3)`,
+      values: [organizationId, callerIdOf(id), Object.values(keysOf(letterId))],
+    });
+    return rows[0] ?? null;
+  }
+
+  private async describe(letterId: string, letter: Letter, vouchedFor: boolean): Promise<void> {
+    await this.options.pool.query({
+      name: 'describe-letter',
+      text: `UPDATE letter SET sender = $2, recipient = $3, subject = $4, whole_text = $5, automatic = $6, verified = $7 WHERE id = $1`,
+      values: [
+        letterId,
+        plain(letter.from?.address),
+        plain(letter.to[0]?.address),
+        plain(letter.subject),
+        cutText(letter.text, letterLimits.wholeText),
+        letter.automatic,
+        vouchedFor,
+      ],
+    });
+  }
+
+  private async record(letterId: string, outcome: Outcome): Promise<void> {
+    await this.options.pool.query({
+      name: 'record-received-letter',
+      text: `UPDATE letter SET status = $2, detail = $3, message_id = $5, tries = tries + 1, done_at = now(),
+          conversation_id = (SELECT id FROM conversation WHERE id = $4)
+        WHERE id = $1 AND status = 'WAITING'`,
+      values: [
+        letterId,
+        outcome.status,
+        outcome.detail ?? null,
+        outcome.conversationId ?? null,
+        outcome.messageId ?? null,
+      ],
+    });
+  }
+}
+
+const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
+
+/** What cannot be stored is left out. */
+const plain = (text: string | undefined) => text?.toWellFormed().replaceAll('\0', '') ?? null;
+
+const callerIdOf = (inboxId: string) => `inbox:${inboxId}`;
+
+/** The idempotency keys of the commands that a letter may come to. */
+const keysOf = (letterId: string) => ({ goesOn: `letter ${letterId}`, begins: `letter ${letterId} begins` });
+
+interface Said {
+  letterId: string;
+  inbox: ReceivingInbox;
+  letter: Letter;
+  action: 'GENERATE_REPLY' | 'NONE';
+}
+
+/** Sends the letter to its conversation. One that has ended meanwhile is continued. */
+async function goOn(services: ConversationServices, said: Said, thread: Thread) {
+  const { letterId, letter, action } = said;
+  const isContact = letter.from?.address.toLowerCase() === thread.contactAddress?.toLowerCase();
+  try {
+    return await sendMessage(services, callerOf(said, thread.contactId), {
+      conversationId: encodeId('Conversation', thread.conversationId),
+      content: { text: textOf(services, letter) },
+      ...(!isContact && { author: authorOf(letter) }),
+      action,
+      awaitReply: false,
+      // Who writes again does not wait for an answer to the letter before.
+      onBusy: 'INTERRUPT',
+      idempotencyKey: keysOf(letterId).goesOn,
+    });
+  } catch (error) {
+    if (!(error instanceof ConversationEndedError)) throw error;
+    return begin(services, said, { thread, vouchedFor: true });
+  }
+}
+
+/** Begins a conversation with the letter: one that continues the thread, if it has one. */
+async function begin(
+  services: ConversationServices,
+  said: Said,
+  { thread, vouchedFor }: { thread: Thread | null; vouchedFor: boolean },
+) {
+  const { letterId, inbox, letter, action } = said;
+  const address = letter.from?.address ?? '';
+  const name = plain(letter.from?.name ?? undefined) || null;
+  const at = { db: services.pool, newId: services.newId };
+  const contactId =
+    thread?.contactId ?? (await contactAt(at, inbox.organizationId, { address, name, vouchedFor })).contactId;
+  const isContact = !thread || address.toLowerCase() === thread.contactAddress?.toLowerCase();
+  const subject = titleOf([{ kind: 'TEXT', text: plain(letter.subject) ?? '', metadata: {} }]);
+  return createConversation(services, callerOf(said, contactId), {
+    inboxId: encodeId('Inbox', inbox.id),
+    contactId: encodeId('Contact', contactId),
+    ...(thread && {
+      continues: encodeId('Conversation', thread.conversationId),
+      agentId: encodeId('Agent', thread.agentId),
+    }),
+    title: subject,
+    message: { content: { text: textOf(services, letter) }, ...(!isContact && { author: authorOf(letter) }) },
+    action,
+    awaitReply: false,
+    idempotencyKey: keysOf(letterId).begins,
+  });
+}
+
+/** The inbox, in whose name a letter is put in. */
+function callerOf({ inbox: { id, organizationId } }: Said, contactId: string): Caller {
+  return {
+    organizationId,
+    confinedTo: null,
+    contactId: null,
+    tokenGeneration: 0,
+    operatorId: null,
+    endsWith: [],
+    id: callerIdOf(id),
+    actor: { kind: 'END_USER', contactId },
+    keyId: null,
+    expiresAt: null,
+  };
+}
+
+/** Somebody else than the contact, who was sent the letter on. */
+function authorOf({ from }: Letter) {
+  return { displayName: plain(from?.name || from?.address) };
+}
+
+function textOf({ maxEndUserMessageBytes }: ConversationServices, { newText, text, subject }: Letter): string {
+  const said = [newText, text, subject].find((part) => part.trim() !== '') ?? '(The letter is empty.)';
+  return cutText(said, maxEndUserMessageBytes);
+}
+
+async function readSource(pool: pg.Pool, letterId: string): Promise<Buffer> {
+  const { rows } = await pool.query<{ raw: Buffer }>('SELECT raw FROM letter_source WHERE letter_id = $1', [letterId]);
+  if (!rows[0]) throw new Error('a letter has no source');
+  return rows[0].raw;
+}

@@ -1,0 +1,3 @@
+import './schema/letter.ts';
+import './schema/queries.ts';
+import './schema/commands.ts';
