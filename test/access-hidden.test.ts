@@ -167,14 +167,14 @@ beforeAll(async () => {
       stateAfter: { context: { note: HUSH, later: true } },
     }),
   );
-  const passerBy = await run<{ contact: { id: string } }>('createContact', { contact: {} }, 'contact { id }');
-  await send(server, { conversationId, content: { text: 'Me too.' }, contactId: passerBy.contact.id, action: 'NONE' });
+  const passerBy = await addContact(services, organizationId);
+  await send(server, { conversationId, content: { text: 'Me too.' }, contactId: passerBy, action: 'NONE' });
   await blankMessages(
     server.services,
     {
       conversationId: uuid,
       organizationId,
-      contactId: decodeId('Contact', passerBy.contact.id) ?? '',
+      contactId: decodeId('Contact', passerBy) ?? '',
       externalId: null,
       actor: { kind: 'SYSTEM' },
     },
