@@ -470,6 +470,7 @@ const revoked: Hint = { kind: 'revoked', keyId: 'key_1' };
 
 /** What a hint is about: hints about different things may overtake each other. */
 function nameOf(hint: Hint): string {
+  if (hint.kind === 'log-moved') return hint.kind;
   return hint.kind === 'revoked' ? hint.keyId : hint.conversationId;
 }
 

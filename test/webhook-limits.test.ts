@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { webhookLimits } from '../src/webhooks/model.ts';
-import { Distributor } from '../src/webhooks/sending/distributor.ts';
+import { webhookTail } from '../src/webhooks/sending/distributor.ts';
 import { claimLanes, LANES_OF_ORGANIZATION, LANES_OF_SERVER } from '../src/webhooks/sending/lanes.ts';
 import { addOrganization, firstOrganization } from './harness/access.ts';
 import { ask } from './harness/client.ts';
@@ -97,7 +97,7 @@ test('a page of the log that takes too long is tried again by halves until it is
   await pool.query(
     `UPDATE webhook_tail SET owner = NULL, epoch = 0, told = '1:1:', telling = NULL, seq = 0, beat = beat + 1`,
   );
-  const distributor = new Distributor({ pool: slow, serverId: () => server.services.serverId() });
+  const distributor = webhookTail({ pool: slow, serverId: () => server.services.serverId() });
   let failures = 0;
   for (let done = false; !done;) {
     done = await distributor.advance().then(

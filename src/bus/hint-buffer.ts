@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Hint } from './hints.ts';
 
 type TextHint = Extract<Hint, { kind: 'text' }>;
@@ -28,6 +29,8 @@ export class HintBuffer {
   /** False if other hints were dropped. */
   add(hint: Hint): boolean {
     const last = this.#last.get(topicOf(hint));
+    // To say it twice in a row is no use.
+    if (last && last.kind !== 'text' && isDeepStrictEqual(last, hint)) return true;
     if (hint.kind === 'text' && last?.kind === 'text' && continues(last, hint)) {
       last.text += hint.text;
       this.#size += hint.text.length;
@@ -63,6 +66,7 @@ export class HintBuffer {
 
 /** The topic of a hint. Hints of one topic keep their order. */
 function topicOf(hint: Hint): string {
+  if (hint.kind === 'log-moved') return hint.kind;
   return hint.kind === 'revoked' ? hint.keyId : hint.conversationId;
 }
 

@@ -4,7 +4,7 @@ import type { Topic } from './topics.ts';
  * What servers tell each other. The rows are the truth, and a hint only saves waiting. It may be lost, repeated or reordered,
  * and its receiver must reach the same result without it.
  */
-export type Hint = ConversationHint | FollowingHint | PresenceHint | RevocationHint;
+export type Hint = ConversationHint | FollowingHint | PresenceHint | LogMovedHint | RevocationHint;
 
 export type ConversationHint =
   /**
@@ -31,6 +31,11 @@ export type FollowingHint =
   /** Another server follows the conversation: an answer, or it has just begun to. */
   | { kind: 'follows'; conversationId: string };
 
+/** Whether a hint asks or answers what servers ask each other again when the bus is back: it need not wait for that. */
+export function isQuestion({ kind }: Hint): boolean {
+  return kind === 'who-follows' || kind === 'follows' || kind === 'who-is-there';
+}
+
 /** Who is in a conversation now. There are no rows of this: a lost hint is made up for by the next one. */
 export type PresenceHint =
   /** Asks all servers who is there. */
@@ -53,6 +58,11 @@ export interface HintAuthor {
 }
 
 export const authorKindsOfHints = ['END_USER', 'HUMAN_AGENT'] as const;
+
+/** The log has new events. For the server that has the turn of a shared tail, which has not joined the conversations of all. */
+export interface LogMovedHint {
+  kind: 'log-moved';
+}
 
 /** An API key was revoked, and with it the client tokens issued with it. */
 export interface RevocationHint {

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import { retry } from '../retry.ts';
 import { type Channels, SIGNATURE_LENGTH } from './channels.ts';
 import { HintBuffer } from './hint-buffer.ts';
-import type { Bus, Hint } from './hints.ts';
+import { type Bus, type Hint, isQuestion } from './hints.ts';
 import { Listeners } from './listeners.ts';
 import { Memberships } from './memberships.ts';
 import { topicsOf } from './topics.ts';
@@ -111,13 +111,7 @@ export function linkedBus(options: LinkedBusOptions): Bus {
       },
       wanted,
     );
-    const known = new Set(wanted);
-    await Promise.all(
-      memberships
-        .all()
-        .filter((channel) => !known.has(channel))
-        .map((channel) => opened.listen(channel)),
-    ).catch((error: unknown) => {
+    await follow(opened, new Set(wanted)).catch((error: unknown) => {
       early ??= error instanceof Error ? error : new Error('the event bus does not listen', { cause: error });
     });
     if (early || end.signal.aborted) {
@@ -128,6 +122,18 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     state = { is: 'open', link: opened, probing: probeLater(opened) };
     inTrouble = false;
     flush();
+  }
+
+  /** Has a link listen to just what is joined, when it returns. `listening`: what it listens to now. */
+  async function follow(link: Link, listening: Set<string>): Promise<void> {
+    for (;;) {
+      const missing = memberships.all().filter((channel) => !listening.has(channel));
+      const needless = [...listening].filter((channel) => !memberships.has(channel));
+      if (missing.length + needless.length === 0) return;
+      for (const channel of missing) listening.add(channel);
+      for (const channel of needless) listening.delete(channel);
+      await Promise.all([...missing.map((one) => link.listen(one)), ...needless.map((one) => link.ignore(one))]);
+    }
   }
 
   function probeLater(link: Link): NodeJS.Timeout {
@@ -260,6 +266,7 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     publish(hint, reach = 'EVERYWHERE') {
       if (reach !== 'ELSEWHERE') listeners.hint(hint);
       if (reach === 'HERE' || end.signal.aborted) return;
+      if (state.is !== 'open' && isQuestion(hint)) return;
       if (!outbox.add(hint)) complain(undefined, 'too many hints wait to be sent: the oldest are dropped');
       flushSoon();
     },

@@ -16,7 +16,7 @@ export function ofOrganization(id: string): Topic {
 
 /** The topics under which a hint is sent. A server that has joined several of them may hear it as often. */
 export function topicsOf(hint: Hint): Topic[] {
-  if (hint.kind === 'revoked') return ['control'];
+  if (hint.kind === 'revoked' || hint.kind === 'log-moved') return ['control'];
   const topics = [ofConversation(hint.conversationId)];
   if (hint.kind === 'log' && hint.organizationId !== undefined) topics.push(ofOrganization(hint.organizationId));
   return topics;

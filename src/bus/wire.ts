@@ -45,6 +45,7 @@ const hintSchema = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('read'), conversationId: name, position: count }),
   z.object({ kind: z.literal('absent'), conversationId: name, person: name }),
+  z.object({ kind: z.literal('log-moved') }),
   z.object({ kind: z.literal('revoked'), keyId: name }),
 ]) satisfies z.ZodType<Hint>;
 

@@ -58,6 +58,7 @@ export class Email {
     this.distributing = new Pulse(HINT_MS, () =>
       this.quietly(async () => {
         await this.tail.advance();
+        if (!this.tail.isInTurn) this.options.bus.publish({ kind: 'log-moved' }, 'ELSEWHERE');
       }),
     );
     this.cleaning = new Pulse(0, () => this.quietly(() => cleanLetters(pool)));
@@ -73,7 +74,8 @@ export class Email {
   start(): void {
     this.unsubscribe = this.options.bus.subscribe({
       onHint: ({ kind }) => {
-        if (kind === 'log') outsideOperations(() => this.distributing.ask());
+        const isForMe = kind === 'log' || (kind === 'log-moved' && this.tail.isInTurn);
+        if (isForMe) outsideOperations(() => this.distributing.ask());
       },
       onReconnect: () => this.distributing.ask(),
     });

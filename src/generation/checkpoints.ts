@@ -15,9 +15,6 @@ const LOCKED_MS = { first: 50, longest: 1000 };
 /** How long a flush waits for a locked conversation, in milliseconds. */
 const FLUSH_MS = 3000;
 
-/** A checkpoint that found nothing to store. */
-const NOTHING: Snapshot = { begun: [], ended: [], chunks: [] };
-
 /** Receives fragments that have begun, once they are committed, so that it need not read them. */
 export interface FragmentListener {
   onBegun(conversationId: string, fragments: readonly FragmentRow[]): void;
@@ -130,15 +127,20 @@ export class Checkpoints {
 
   /** Announces fragments whose rows were committed. */
   private tell(run: Run, { begun, ended }: Snapshot): void {
-    if (!this.lease.isHeld()) return;
+    if (begun.length + ended.length === 0 || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
-    if (this.joined.delete(run)) this.bus.publish({ kind: 'fragments', conversationId, messageId }, 'ELSEWHERE');
-    if (begun.length + ended.length === 0) return;
     this.feedRegistry?.onBegun(
       conversationId,
       begun.map(({ units: _units, ...row }) => ({ ...row, messageId })),
     );
     this.bus.publish({ kind: 'fragments', conversationId, messageId }, this.reachOf(run));
+  }
+
+  /** Tells servers that have begun to follow that all they were not sent is stored. */
+  private tellJoined(run: Run): void {
+    this.joined.delete(run);
+    if (!this.lease.isHeld()) return;
+    this.bus.publish({ kind: 'fragments', conversationId: run.conversationId, messageId: run.replyId }, 'ELSEWHERE');
   }
 
   private storeQuietly(): void {
@@ -162,12 +164,14 @@ export class Checkpoints {
     const runs: Run[] = [];
     for (const run of this.dirty) {
       if (run.fenced || !run.snapshot()) {
-        if (!run.fenced) this.tell(run, NOTHING);
+        if (!run.fenced && this.joined.has(run)) this.tellJoined(run);
         this.forget(run);
       } else if (this.lockedFor(run) <= 0) runs.push(run);
     }
     this.waitingSince = null;
     if (runs.length === 0) return;
+    // Who begins to follow while the statement is under way is told after the next one.
+    const joined = new Set(runs.filter((run) => this.joined.has(run)));
     const outcomes = await storeSnapshots(this.pool, runs);
     for (const run of runs) {
       const outcome = outcomes.get(run.replyId) ?? 'gone';
@@ -183,6 +187,7 @@ export class Checkpoints {
         continue;
       }
       this.tell(run, run.commit());
+      if (joined.has(run) || (this.joined.has(run) && run.isStored())) this.tellJoined(run);
       this.publish(run);
       if (run.isStored()) this.forget(run);
     }

@@ -62,7 +62,8 @@ export class Webhooks {
   start(): void {
     this.unsubscribe = this.options.bus.subscribe({
       onHint: ({ kind }) => {
-        if (kind === 'log') outsideOperations(() => this.distributing.ask());
+        const isForMe = kind === 'log' || (kind === 'log-moved' && this.tail.isInTurn);
+        if (isForMe) outsideOperations(() => this.distributing.ask());
       },
       onReconnect: () => this.distributing.ask(),
     });
@@ -100,6 +101,7 @@ export class Webhooks {
     if (done.some(({ made }) => made > 0)) this.wake();
     if (done.some(({ erasures }) => erasures > 0)) this.cleaning.ask();
     if (this.tail.isInTurn) this.replaying.ask();
+    else this.options.bus.publish({ kind: 'log-moved' }, 'ELSEWHERE');
   }
 
   private async replay(): Promise<void> {

@@ -116,8 +116,12 @@ export class FeedRegistry implements HintListener {
   private open(conversationId: string): Entry {
     const feed = new Feed(this.pool, this.logger, conversationId);
     const membership = this.bus.join(ofConversation(conversationId));
-    this.tell(conversationId);
-    const started = outsideOperations(() => membership.joined.then(() => feed.start()));
+    const started = outsideOperations(() =>
+      membership.joined.then(() => {
+        this.tell(conversationId);
+        return feed.start();
+      }),
+    );
     const entry = { feed, membership, readers: 0, started };
     this.entries.set(conversationId, entry);
     return entry;
