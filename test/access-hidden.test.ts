@@ -388,12 +388,12 @@ describe.each([
     for (let more = true; more;) {
       const page: Page = await ask<Page>(target(), read, { id: conversationId, after });
       const { nodes, pageInfo } = page.conversation.messages;
-      expect(page.conversation.messageCount).toBe(6);
+      expect(page.conversation.messageCount).toBe(7);
       expect(nodes).toHaveLength(1);
       roles.push(...nodes.map(({ role }) => role));
       ({ hasNextPage: more, endCursor: after } = pageInfo);
     }
-    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'AGENT', 'AGENT']);
+    expect(roles).toEqual(['USER', 'AGENT', 'USER', 'USER', 'AGENT', 'AGENT', 'AGENT']);
   });
 
   test.each([

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { authorKindsOfHints, type Hint, type HintAuthor } from '../src/bus/hints.ts';
@@ -98,13 +99,15 @@ describe('payloads', () => {
 describe('hints that wait', () => {
   it('keep the order within each conversation and lose no text', () => {
     fc.assert(
-      fc.property(fc.array(hint(fc.nat(3), fc.constant('x')), { maxLength: 50 }), (hints) => {
+      fc.property(fc.array(hint(fc.nat(3), fc.constant('x')), { maxLength: 50 }), (given) => {
+        // Without the objects that have no prototype, which are equal to none that has.
+        const hints = given.map((each) => structuredClone(each));
         const outbox = new HintBuffer(Infinity);
         for (const each of hints) expect(outbox.add(each)).toBe(true);
         const waiting = outbox.take();
         for (const conversationId of ['conv_1', 'conv_2']) {
           const own = (list: Hint[]) =>
-            list.filter((each) => each.kind !== 'revoked' && each.conversationId === conversationId);
+            once(list.filter((each) => 'conversationId' in each && each.conversationId === conversationId));
           expect(merged(own(waiting))).toEqual(merged(own(hints)));
         }
         expect(outbox.size).toBe(0);
@@ -133,6 +136,11 @@ describe('hints that wait', () => {
     expect(outbox.take()).toEqual([94, 95, 96, 97, 98, 99].map(log));
   });
 });
+
+/** Without what is said twice in a row. */
+function once(hints: Hint[]): Hint[] {
+  return hints.filter((hint, i) => hint.kind === 'text' || !isDeepStrictEqual(hint, hints[i - 1]));
+}
 
 /** With texts that follow each other joined. */
 function merged(hints: Hint[]): Hint[] {

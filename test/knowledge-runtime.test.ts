@@ -150,7 +150,7 @@ describe('an answer of the knowledge runtime', () => {
     const produced = await parts(findsNothing);
     expect(textOf(produced)).toMatch(/do not know.*say that you want to speak to a person\.$/s);
     expect(produced.at(-2)).toEqual({ type: 'text-end', metadata: { citations: [] } });
-    expect(kept.splice(0)).toEqual([{ corpusId: 'corpus', text: 'How do I stop it?' }]);
+    expect(kept.splice(0)).toEqual([{ corpusId: 'corpus', messageId: 'question', text: 'How do I stop it?' }]);
     const withoutCorpus = await parts(() => Promise.reject(new Error('asked')), turn({ corpusId: null }));
     expect(textOf(withoutCorpus)).toBe(textOf(produced));
     expect(withoutCorpus[0]).toEqual({ type: 'text-start' });
