@@ -7,6 +7,7 @@ import type { NewId } from '../ids.ts';
 import { type Handler, handle } from '../jobs/task.ts';
 import type { Logger } from '../logger.ts';
 import { Pulse } from '../pulse.ts';
+import type { Storage } from '../storage/storage.ts';
 import { outsideOperations } from '../work-clock.ts';
 import { cleanLetters } from './cleaning.ts';
 import { LetterReader } from './letter/letter-reader.ts';
@@ -33,6 +34,7 @@ interface Options {
   logger: Logger;
   newId: NewId;
   serverId: () => string;
+  storage: Storage;
   smtpUrl: string | undefined;
   resolveDns: ResolveDns;
   /** Exist only once all is built. */
@@ -66,7 +68,7 @@ export class Email {
     this.cleaning = new Pulse(0, () => this.quietly(() => cleanLetters(pool)));
     const receiver = new Receiver({ pool, services, resolveDns, reader: this.reader });
     const isContactThere = (id: string, signal: AbortSignal) => this.isContactThere(id, signal);
-    const sender = new LetterSender({ pool, smtp: this.smtp, isContactThere });
+    const sender = new LetterSender({ pool, storage: options.storage, smtp: this.smtp, isContactThere });
     this.handlers = [
       handle(receiveTask, (job, context) => receiver.receive(job, context)),
       handle(sendTask, (job, context) => sender.send(job, context)),

@@ -13,11 +13,12 @@ import { hasAllowance } from '../allowance.ts';
 import { contactAt, isBlocked } from '../contacts.ts';
 import { HEAD_BYTES, lookUpRecords } from '../letter/dmarc.ts';
 import type { LetterReader } from '../letter/letter-reader.ts';
-import type { Letter } from '../letter/letter.ts';
+import type { Letter, LetterIssue } from '../letter/letter.ts';
 import type { ReadLetter } from '../letter/letter-worker.ts';
 import { letterLimits, type LetterJob, type ResolveDns } from '../model.ts';
 import { recordBounce } from './bounce.ts';
 import { cutText } from './cut-text.ts';
+import { chooseFiles, withKeptFiles } from './keep-files.ts';
 import { findThread, type ReceivingInbox, type Thread } from './thread.ts';
 
 export interface ReceiverOptions {
@@ -58,7 +59,8 @@ export class Receiver {
       const { letter, vouchedFor } = await this.read(letterId, inbox, signal);
       signal.throwIfAborted();
       await this.describe(letterId, letter, vouchedFor);
-      await this.record(letterId, await this.take(letterId, { ...inbox, address: inbox.address }, letter, vouchedFor));
+      const came = { letterId, inbox: { ...inbox, address: inbox.address }, letter, vouchedFor };
+      await this.record(letterId, await this.take(came, signal));
     } catch (error) {
       const detail = 'It could not be read.';
       if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
@@ -79,7 +81,7 @@ export class Receiver {
     });
   }
 
-  private async take(letterId: string, inbox: ReceivingInbox, letter: Letter, vouchedFor: boolean): Promise<Outcome> {
+  private async take({ letterId, inbox, letter, vouchedFor }: Came, signal: AbortSignal): Promise<Outcome> {
     const { pool } = this.options;
     const services = this.options.services();
     const { organizationId } = inbox;
@@ -95,18 +97,18 @@ export class Receiver {
       contactAddress !== null &&
       !(await this.isOwn(organizationId, from.address)) &&
       (await hasAllowance(pool, organizationId, contactAddress));
-    const said = { letterId, inbox, letter, action: answers ? ('GENERATE_REPLY' as const) : ('NONE' as const) };
+    const action = answers ? ('GENERATE_REPLY' as const) : ('NONE' as const);
+    const { chosen: files, left } = chooseFiles(letter.attachments, services.maxAttachmentBytes);
+    const caller = callerOf(inbox, thread?.contactId ?? null);
     try {
-      const committed =
-        thread && thread.status !== 'ENDED'
-          ? await goOn(services, said, thread)
-          : await begin(services, said, { thread, vouchedFor });
-      return {
-        status: 'DONE',
-        ...issuesOf(letter),
-        conversationId: committed.conversationId,
-        messageId: committed.messageId,
-      };
+      const committed = await withKeptFiles(services, caller, { files, signal }, (attachments) => {
+        const said = { letterId, inbox, letter, action, attachments };
+        return thread && thread.status !== 'ENDED'
+          ? goOn(services, said, thread)
+          : begin(services, said, { thread, vouchedFor });
+      });
+      const { conversationId, messageId } = committed;
+      return { status: 'DONE', ...issuesOf([...letter.issues, ...left]), conversationId, messageId };
     } catch (error) {
       if (error instanceof ContactBlockedError) return dropped('The contact is blocked.');
       throw error;
@@ -179,7 +181,7 @@ export class Receiver {
 }
 
 /** What of a letter could not be read or was left out, for operators. */
-const issuesOf = ({ issues }: Letter) =>
+const issuesOf = (issues: readonly Pick<LetterIssue, 'text'>[]) =>
   issues.length > 0 && { detail: cutText(issues.map(({ text }) => text).join(' '), 2000) };
 
 const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
@@ -192,21 +194,28 @@ const callerIdOf = (inboxId: string) => `inbox:${inboxId}`;
 /** The idempotency keys of the commands that a letter may come to. */
 const keysOf = (letterId: string) => ({ goesOn: `letter ${letterId}`, begins: `letter ${letterId} begins` });
 
-interface Said {
+/** A letter that was read. */
+interface Came {
   letterId: string;
   inbox: ReceivingInbox;
   letter: Letter;
+  vouchedFor: boolean;
+}
+
+interface Said extends Omit<Came, 'vouchedFor'> {
+  attachments: { id: string }[];
   action: 'GENERATE_REPLY' | 'NONE';
 }
 
 /** Sends the letter to its conversation. One that has ended meanwhile is continued. */
 async function goOn(services: ConversationServices, said: Said, thread: Thread) {
-  const { letterId, letter, action } = said;
+  const { letterId, inbox, letter, action, attachments } = said;
   const isContact = letter.from?.address.toLowerCase() === thread.contactAddress?.toLowerCase();
   try {
-    return await sendMessage(services, callerOf(said, thread.contactId), {
+    return await sendMessage(services, callerOf(inbox, thread.contactId), {
       conversationId: encodeId('Conversation', thread.conversationId),
       content: { text: textOf(services, letter) },
+      attachments,
       ...(!isContact && { author: authorOf(letter) }),
       action,
       awaitReply: false,
@@ -226,7 +235,7 @@ async function begin(
   said: Said,
   { thread, vouchedFor }: { thread: Thread | null; vouchedFor: boolean },
 ) {
-  const { letterId, inbox, letter, action } = said;
+  const { letterId, inbox, letter, action, attachments } = said;
   const address = letter.from?.address ?? '';
   const name = plain(letter.from?.name ?? undefined) || null;
   const at = { db: services.pool, newId: services.newId };
@@ -234,7 +243,7 @@ async function begin(
     thread?.contactId ?? (await contactAt(at, inbox.organizationId, { address, name, vouchedFor })).contactId;
   const isContact = !thread || address.toLowerCase() === thread.contactAddress?.toLowerCase();
   const subject = titleOf([{ kind: 'TEXT', text: plain(letter.subject) ?? '', metadata: {} }]);
-  return createConversation(services, callerOf(said, contactId), {
+  return createConversation(services, callerOf(inbox, contactId), {
     inboxId: encodeId('Inbox', inbox.id),
     contactId: encodeId('Contact', contactId),
     ...(thread && {
@@ -242,7 +251,11 @@ async function begin(
       agentId: encodeId('Agent', thread.agentId),
     }),
     title: subject,
-    message: { content: { text: textOf(services, letter) }, ...(!isContact && { author: authorOf(letter) }) },
+    message: {
+      content: { text: textOf(services, letter) },
+      attachments,
+      ...(!isContact && { author: authorOf(letter) }),
+    },
     action,
     awaitReply: false,
     idempotencyKey: keysOf(letterId).begins,
@@ -250,7 +263,10 @@ async function begin(
 }
 
 /** The inbox, in whose name a letter is put in. */
-function callerOf({ inbox: { id, organizationId } }: Said, contactId: string): Caller {
+function callerOf(
+  { id, organizationId }: Pick<ReceivingInbox, 'id' | 'organizationId'>,
+  contactId: string | null,
+): Caller {
   return {
     organizationId,
     confinedTo: null,
@@ -259,7 +275,7 @@ function callerOf({ inbox: { id, organizationId } }: Said, contactId: string): C
     operatorId: null,
     endsWith: [],
     id: callerIdOf(id),
-    actor: { kind: 'END_USER', contactId },
+    actor: { kind: 'END_USER', ...(contactId !== null && { contactId }) },
     keyId: null,
     expiresAt: null,
   };
