@@ -95,7 +95,7 @@ export async function eraseQuiet(
 }
 
 /** Removes the bytes of letters that came or went so many days ago, in which their files are. */
-async function eraseOldSources(
+export async function eraseOldSources(
   { pool }: RemovalServices,
   { organizationId, days }: { organizationId: string; days: number },
   signal: AbortSignal,
