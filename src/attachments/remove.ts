@@ -30,15 +30,25 @@ export async function removeAttachments(
   { attachmentIds = [], conversationIds = [], messageIds = [], contactIds = [] }: AttachmentsOf,
   db: Queryable = pool,
 ): Promise<number> {
-  const { rowCount } = await db.query({
+  const { rows } = await db.query<{ removed: number }>({
     name: 'remove-attachments',
-    text: `UPDATE attachment SET ${REMOVED}
-      WHERE organization_id = $1 AND deleted_at IS NULL AND (id = ANY($2::uuid[]) OR conversation_id = ANY($3::uuid[])
-        OR message_id = ANY($4::uuid[]) OR contact_id = ANY($5::uuid[]))`,
+    text: `WITH gone AS MATERIALIZED (
+        SELECT id, message_id FROM attachment
+        WHERE organization_id = $1 AND deleted_at IS NULL AND (id = ANY($2::uuid[]) OR conversation_id = ANY($3::uuid[])
+          OR message_id = ANY($4::uuid[]) OR contact_id = ANY($5::uuid[]))
+        ORDER BY id FOR UPDATE
+      ), sources AS (
+        -- The letters that they came or went with have their bytes too.
+        DELETE FROM letter_source WHERE letter_id IN (SELECT l.id FROM letter l JOIN gone ON gone.message_id = l.message_id)
+      ), removed AS (
+        UPDATE attachment SET ${REMOVED} WHERE id IN (SELECT id FROM gone) RETURNING id
+      )
+      SELECT count(*)::int AS removed FROM removed`,
     values: [organizationId, attachmentIds, conversationIds, messageIds, contactIds],
   });
-  if (rowCount) await jobs.add(removeTask, null, { key: removeTask.name }, db);
-  return rowCount ?? 0;
+  const removed = rows[0]?.removed ?? 0;
+  if (removed > 0) await jobs.add(removeTask, null, { key: removeTask.name }, db);
+  return removed;
 }
 
 /** What is left of the row until its file is removed. */
