@@ -143,7 +143,7 @@ describe('the articles about Parley', () => {
       [`for ${ROTATION_HOURS} hours both sign`, true],
       ['gets a client token for an hour', VISIT_SECONDS === 3600],
       ['40 words per second by default', JSON.stringify(runtimes[0]?.parametersSchema).includes('"default":40')],
-      ['files themselves are not stored in messages', !names.has('Attachment')],
+      ['Files and images are sent as attachments', names.has('createAttachment')],
       ['Single messages cannot be removed or edited', !names.has('editMessage') && !names.has('deleteMessage')],
       ['An ended conversation is not reopened', !names.has('reopenConversation')],
       [
