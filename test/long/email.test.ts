@@ -28,10 +28,14 @@ test('a receiver that drops repeated Message-IDs has each answer once, and each 
   const inbox = await addEmailInbox(target(), 'help@shop.example');
   const tries = new Map<string, Set<string>>();
   let [kills, given] = [0, 0];
+  let resolveComplete: () => void = () => undefined;
+  const complete = new Promise<void>((resolve) => (resolveComplete = resolve));
   mail.decide = async ({ raw, headers }) => {
     given += 1;
     const id = headers['message-id'] ?? '';
     tries.set(id, (tries.get(id) ?? new Set()).add(raw));
+    // A reply that runs when its server is killed fails, and is no letter: all are complete before the first kill.
+    await complete;
     if (kills >= KILLS) return null;
     kills += 1;
     // The letter is taken, and the server never learns of it.
@@ -56,6 +60,9 @@ test('a receiver that drops repeated Message-IDs has each answer once, and each 
     const status = await insist(() => post(server, inbox, letter));
     expect([200, 202]).toContain(status);
   }
+  const outgoing = async () => (await lettersOf(target(), { direction: 'OUT' })).length;
+  await expect.poll(outgoing, { timeout: 25_000 }).toBe(LETTERS);
+  resolveComplete();
   for (const from of senders) await mail.until(from, 1);
   const waiting = () => insist(() => lettersOf(target(), { status: 'WAITING' }));
   await expect.poll(async () => (await waiting()).length, { timeout: 120_000, interval: 500 }).toBe(0);
