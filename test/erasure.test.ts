@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { erasePerson } from '../src/erasure/erase-person.ts';
 import { decodeAnyId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { erasePerson } from '../src/erasure/erase-person.ts';
 import {
   addContact,
   addKey,

@@ -60,6 +60,23 @@ export function retentionHandler(services: RemovalServices): Handler {
   });
 }
 
+/** Erases a conversation bit by bit. What is begun is finished, whatever is written meanwhile. False if it is not to be erased. */
+async function eraseOne(
+  services: RemovalServices,
+  removal: Removal,
+  limit: Date,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isQuiet = ({ updatedAt, runningReplyId }: Leaving) => runningReplyId === null && updatedAt < limit;
+  let removed = await removeConversation(services, removal, { isWanted: isQuiet, batch: MESSAGES });
+  if (!removed) return false;
+  while (removed && !removed.isGone) {
+    signal.throwIfAborted();
+    removed = await removeConversation(services, removal, { batch: MESSAGES });
+  }
+  return true;
+}
+
 /** Erases conversations in which nothing has happened for so many days. One that cannot be erased keeps no other. Returns how many. */
 export async function eraseQuiet(
   services: RemovalServices,
@@ -89,23 +106,6 @@ export async function eraseQuiet(
     last = rows.length === BATCH ? rows.at(-1) : undefined;
   } while (last);
   return erased;
-}
-
-/** Erases a conversation bit by bit. What is begun is finished, whatever is written meanwhile. False if it is not to be erased. */
-async function eraseOne(
-  services: RemovalServices,
-  removal: Removal,
-  limit: Date,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const isQuiet = ({ updatedAt, runningReplyId }: Leaving) => runningReplyId === null && updatedAt < limit;
-  let removed = await removeConversation(services, removal, { isWanted: isQuiet, batch: MESSAGES });
-  if (!removed) return false;
-  while (removed && !removed.isGone) {
-    signal.throwIfAborted();
-    removed = await removeConversation(services, removal, { batch: MESSAGES });
-  }
-  return true;
 }
 
 /** Removes the attachments of messages that were named so many days ago. Returns how many. */
