@@ -204,6 +204,7 @@ export async function startApp(
       logger,
       newId,
       serverId: () => lease.claimant(),
+      storage,
       smtpUrl: config.smtpUrl,
       resolveDns,
       services: () => services,

@@ -176,6 +176,7 @@ beforeAll(async () => {
       organizationId,
       contactId: decodeId('Contact', passerBy) ?? '',
       externalId: null,
+      email: null,
       actor: { kind: 'SYSTEM' },
     },
     { batch: 1, titleOf: () => null, also: () => Promise.resolve() },

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decodeAnyId } from '../src/ids.ts';
 import { mintToken } from './harness/access.ts';
 import { ask, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
@@ -61,12 +62,16 @@ const outgoing = async (conversationId: string) => (await lettersOf(server, { co
 /** The minute in which somebody may come back is over. */
 async function minutePasses(conversationId: string): Promise<void> {
   await expect.poll(() => outgoing(conversationId), { timeout: 10_000 }).toMatchObject({ status: 'WAITING' });
+  const key = `letter:${decodeAnyId((await outgoing(conversationId))?.id ?? '')?.uuid}`;
   const { rows } = await server.services.pool.query<{ early: boolean }>(
-    `SELECT run_at > now() + interval '50 seconds' AS early FROM graphile_worker.jobs WHERE task_identifier = 'email.send'`,
+    `SELECT run_at > now() + interval '30 seconds' AS early FROM graphile_worker.jobs WHERE key = $1`,
+    [key],
   );
   expect(rows).toEqual([{ early: true }]);
-  await server.services.pool.query(`SELECT FROM graphile_worker.reschedule_jobs(
-    ARRAY(SELECT id FROM graphile_worker.jobs WHERE task_identifier = 'email.send'), run_at => now())`);
+  await server.services.pool.query(
+    `SELECT FROM graphile_worker.reschedule_jobs(ARRAY(SELECT id FROM graphile_worker.jobs WHERE key = $1), run_at => now())`,
+    [key],
+  );
 }
 
 test('what somebody who has left has not read goes to their address, and their answer comes into the conversation', async () => {
@@ -80,8 +85,6 @@ test('what somebody who has left has not read goes to their address, and their a
     .toBe('DONE');
   const [answer] = await lettersOf(server, { conversationId, direction: 'IN' });
   expect(answer?.conversation?.messages.nodes[2]).toMatchObject({ role: 'USER', text: 'I am back' });
-  await server.services.pool.query(`SELECT FROM graphile_worker.complete_jobs(
-    ARRAY(SELECT id FROM graphile_worker.jobs WHERE task_identifier = 'email.send'))`);
 });
 
 test('who is there, or has read it, gets no letter', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { eraseQuiet, nightAfter } from '../src/erasure/retention.ts';
+import { eraseOldSources, eraseQuiet, nightAfter } from '../src/erasure/retention.ts';
 import { decodeAnyId } from '../src/ids.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
 import { ask, type Target } from './harness/client.ts';
@@ -78,6 +78,31 @@ test('conversations in which nothing has happened for so long are erased, and no
     expect((await readLog(pool, uuidOf(id))).map(({ type }) => type)).toEqual(['ConversationDeleted']);
   }
   expect(await ended).toBe(true);
+});
+
+test('the bytes of letters, with the files in them, go when attachments are old, but for those that wait', async () => {
+  const { pool, newId } = server.services;
+  const letter = async (of: string, status: string, days: number) => {
+    const id = newId();
+    await pool.query(
+      `WITH made AS (
+        INSERT INTO letter (id, organization_id, direction, status, key, created_at)
+        VALUES ($1, $2, 'IN', $3::"LetterStatus", $1::text, now() - $4 * interval '1 day') RETURNING *)
+      INSERT INTO letter_source (letter_id, organization_id, raw) SELECT id, organization_id, 'bytes' FROM made`,
+      [id, of, status, days],
+    );
+    return id;
+  };
+  await letter(organizationId, 'DONE', 31);
+  await letter(organizationId, 'FAILED', 31);
+  const kept = [
+    await letter(organizationId, 'WAITING', 31),
+    await letter(organizationId, 'DONE', 29),
+    await letter(foreign.id, 'DONE', 31),
+  ];
+  await eraseOldSources(server.services, { organizationId, days: 30 }, never);
+  const { rows } = await pool.query<{ id: string }>('SELECT letter_id AS id FROM letter_source');
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(kept.toSorted());
 });
 
 /** Whether somebody who follows is told of the end. */

@@ -2,13 +2,12 @@ import type pg from 'pg';
 import type { TurnAttachment } from '../agents/runtime.ts';
 import type { Storage } from '../storage/storage.ts';
 import { fileName } from './model.ts';
+import { readWhole } from './read-whole.ts';
 
 /** The kinds of pictures that models take. */
 const pictures: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
 /** The largest picture that a model is shown, in bytes. */
 const MAX_PICTURE = 4_000_000;
-/** How long it may take to read one, in milliseconds. */
-const READ_MS = 10_000;
 
 interface Row {
   messageId: string;
@@ -36,24 +35,4 @@ export async function attachmentsOfTurn(
     byMessage.set(messageId, [...(byMessage.get(messageId) ?? []), attachment]);
   }
   return byMessage;
-}
-
-/** Throws if it has another size than it should, or takes too long. */
-async function readWhole(storage: Pick<Storage, 'read'>, name: string, bytes: number): Promise<Uint8Array> {
-  const content = await storage.read(name);
-  const timer = setTimeout(() => content.destroy(new Error('The file was read too slowly.')), READ_MS);
-  try {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of content as AsyncIterable<Buffer>) {
-      length += chunk.byteLength;
-      if (length > bytes) break;
-      chunks.push(chunk);
-    }
-    if (length !== bytes) throw new Error('The file has another size than it should.');
-    return Buffer.concat(chunks);
-  } finally {
-    clearTimeout(timer);
-    content.destroy();
-  }
 }

@@ -27,14 +27,23 @@ export async function removeAttachments(
   { attachmentIds = [], messageIds = [], contactIds = [] }: AttachmentsOf,
   erasedWith: string | null = null,
 ): Promise<number> {
-  const { rowCount } = await db.query({
+  const { rows } = await db.query<{ removed: number }>({
     name: 'remove-attachments',
-    text: `UPDATE attachment SET ${REMOVED}, erased_with = $5
-      WHERE organization_id = $1 AND deleted_at IS NULL
-        AND (id = ANY($2::uuid[]) OR message_id = ANY($3::uuid[]) OR contact_id = ANY($4::uuid[]))`,
+    text: `WITH gone AS MATERIALIZED (
+        SELECT id, message_id FROM attachment
+        WHERE organization_id = $1 AND deleted_at IS NULL
+          AND (id = ANY($2::uuid[]) OR message_id = ANY($3::uuid[]) OR contact_id = ANY($4::uuid[]))
+        ORDER BY id FOR UPDATE
+      ), sources AS (
+        -- The letters that they came or went with have their bytes too.
+        DELETE FROM letter_source WHERE letter_id IN (SELECT l.id FROM letter l JOIN gone ON gone.message_id = l.message_id)
+      ), removed AS (
+        UPDATE attachment SET ${REMOVED}, erased_with = $5 WHERE id IN (SELECT id FROM gone) RETURNING id
+      )
+      SELECT count(*)::int AS removed FROM removed`,
     values: [organizationId, attachmentIds, messageIds, contactIds, erasedWith],
   });
-  return rowCount ?? 0;
+  return rows[0]?.removed ?? 0;
 }
 
 /** Removes those of these attachments that no message names, also if one is being committed right now. The sweep does it if this fails. */

@@ -9,6 +9,8 @@ export const letterLimits = {
   raw: 30 * 1024 * 1024,
   /** Bytes of what is kept of its whole text, beside its source. */
   wholeText: 1024 * 1024,
+  /** Bytes of the files that go with one, all together. */
+  files: 20_000_000,
   /** Characters of a subject that is sent. */
   subject: 200,
   /** Automatic answers that an address gets in an hour. */

@@ -39,22 +39,29 @@ interface Erased {
 export async function erasePerson(services: ErasingServices, leaver: Leaver, signal: AbortSignal): Promise<void> {
   const { pool } = services;
   do {
-    const externalId = await externalIdOf(pool, leaver);
+    const names = await namesOf(pool, leaver);
     await stopReplies(services, leaver, signal);
     await eraseConversations(services, leaver, signal);
-    await eraseMessages(services, { ...leaver, externalId }, signal);
+    await eraseMessages(services, { ...leaver, ...names }, signal);
+    await eraseLetters(pool, leaver, names);
     await removeUploads(services, leaver);
     await removeErased(pool);
     await removeFiles(services, signal, leaver.contactId);
   } while (!(await forgetPerson(pool, leaver)));
 }
 
-async function externalIdOf(pool: pg.Pool, { contactId }: Leaver): Promise<string | null> {
-  const { rows } = await pool.query<{ externalId: string | null }>({
-    text: 'SELECT external_id AS "externalId" FROM contact WHERE id = $1',
+/** What they are known by to others. */
+interface Names {
+  externalId: string | null;
+  email: string | null;
+}
+
+async function namesOf(pool: pg.Pool, { contactId }: Leaver): Promise<Names> {
+  const { rows } = await pool.query<Names>({
+    text: 'SELECT external_id AS "externalId", email FROM contact WHERE id = $1',
     values: [contactId],
   });
-  return rows[0]?.externalId ?? null;
+  return rows[0] ?? { externalId: null, email: null };
 }
 
 /** Stops the replies that run in their conversations, before those have their turn. */
@@ -109,20 +116,20 @@ async function eraseConversations(services: ErasingServices, leaver: Leaver, sig
 }
 
 /** Blanks what they have written in the conversations of others. */
-async function eraseMessages(
-  services: ErasingServices,
-  leaver: Leaver & { externalId: string | null },
-  signal: AbortSignal,
-): Promise<void> {
-  const { contactId, organizationId, externalId } = leaver;
+async function eraseMessages(services: ErasingServices, leaver: Leaver & Names, signal: AbortSignal): Promise<void> {
+  const { contactId, organizationId, externalId, email } = leaver;
   for (;;) {
     const { rows } = await services.pool.query<{ id: string }>({
       text: `SELECT conversation_id AS id FROM message WHERE organization_id = $1 AND author->>'contactId' = $2::text
         UNION
         SELECT conversation_id FROM message WHERE organization_id = $1 AND author->>'externalId' = $3::text
           AND author->>'kind' = 'END_USER' AND (author->>'contactId') IS NULL
+        UNION
+        SELECT m.conversation_id FROM letter l JOIN message m ON m.id = l.message_id AND m.erased_at IS NULL
+        WHERE l.organization_id = $1 AND l.direction = 'IN' AND lower(l.sender) = lower($5::text)
+          AND (m.author->>'contactId') IS NULL
         LIMIT $4`,
-      values: [organizationId, contactId, externalId, CONVERSATIONS],
+      values: [organizationId, contactId, externalId, CONVERSATIONS, email],
     });
     if (rows.length === 0) return;
     for (const { id: conversationId } of rows) {
@@ -140,6 +147,22 @@ async function eraseMessages(
       await forgetAuthor(services.pool, blanking);
     }
   }
+}
+
+/** SQL for the letters from or to an address, `$2`, that belong to no conversation: they went with none. */
+const lettersAlone = /* sql */ `SELECT id FROM letter WHERE organization_id = $1 AND conversation_id IS NULL
+  AND (lower(sender) = lower($2::text) OR lower(recipient) = lower($2::text))`;
+
+async function eraseLetters(pool: pg.Pool, { organizationId }: Leaver, { email }: Names): Promise<void> {
+  const values = [organizationId, email];
+  for (let isMore = true; isMore;) {
+    const { rowCount } = await pool.query({
+      text: `DELETE FROM letter WHERE id IN (${lettersAlone} LIMIT ${MESSAGES})`,
+      values,
+    });
+    isMore = rowCount === MESSAGES;
+  }
+  await pool.query('DELETE FROM letter_allowance WHERE organization_id = $1 AND address = lower($2)', values);
 }
 
 /** Removes what they have uploaded and no message of theirs has named. */

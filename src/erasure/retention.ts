@@ -45,6 +45,7 @@ export function retentionHandler(services: RemovalServices): Handler {
         const [chats, files] = [within(conversationDays), within(attachmentDays)];
         const conversations = chats ? await eraseQuiet(services, chats, signal) : 0;
         const attachments = files ? await eraseOldFiles(services, files, signal) : 0;
+        if (files) await eraseOldSources(services, files, signal);
         if (conversations + attachments > 0) {
           logger.info({ organizationId, conversations, attachments }, 'erased what is kept no longer');
         }
@@ -106,6 +107,24 @@ export async function eraseQuiet(
     last = rows.length === BATCH ? rows.at(-1) : undefined;
   } while (last);
   return erased;
+}
+
+/** Removes the bytes of letters that came or went so many days ago, in which their files are. */
+export async function eraseOldSources(
+  { pool }: RemovalServices,
+  { organizationId, days }: { organizationId: string; days: number },
+  signal: AbortSignal,
+): Promise<void> {
+  for (let isMore = true; isMore;) {
+    signal.throwIfAborted();
+    const { rowCount } = await pool.query({
+      text: `DELETE FROM letter_source WHERE letter_id IN (
+          SELECT l.id FROM letter l JOIN letter_source s ON s.letter_id = l.id
+          WHERE l.organization_id = $1 AND l.status <> 'WAITING' AND l.created_at < now() - $2 * interval '1 day' LIMIT ${BATCH})`,
+      values: [organizationId, days],
+    });
+    isMore = rowCount === BATCH;
+  }
 }
 
 /** Removes the attachments of messages that were named so many days ago. Returns how many. */

@@ -13,8 +13,16 @@ export interface Blanking {
   organizationId: string;
   contactId: string;
   externalId: string | null;
+  /** Letters from it are theirs, if nobody else is said to have written them. */
+  email: string | null;
   actor: Author;
 }
+
+/** SQL for whether a letter came from an address and nobody known is the author of its message `m`. */
+export const isByLetterFrom = (
+  email: string,
+) => /* sql */ `(m.author->>'contactId' IS NULL AND EXISTS (SELECT FROM letter l
+  WHERE l.message_id = m.id AND l.direction = 'IN' AND lower(l.sender) = lower(${email}::text)))`;
 
 /**
  * Blanks up to `batch` messages that somebody has written in the conversation of others, and the replies to them, each with a
@@ -28,7 +36,7 @@ export async function blankMessages(
   { batch, titleOf, also }: BlankOptions,
 ): Promise<number> {
   const { pool, bus } = services;
-  const { conversationId, organizationId, contactId, externalId, actor } = blanking;
+  const { conversationId, organizationId, contactId, externalId, email, actor } = blanking;
   const result = await inTransaction(pool, async (db) => {
     const { rows } = await db.query<{ title: string | null; running: string | null }>({
       text: `SELECT title, generating_message_id AS running FROM conversation WHERE id = $1 AND organization_id = $2
@@ -40,9 +48,10 @@ export async function blankMessages(
     const { rows: own } = await db.query<{ id: string; text: string | null }>({
       text: `SELECT m.id, (SELECT f.text FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' ORDER BY f.index LIMIT 1) AS text
         FROM message m WHERE m.conversation_id = $1 AND m.erased_at IS NULL AND (m.author->>'contactId' = $2::text
-          OR (m.author->>'kind' = 'END_USER' AND m.author->>'contactId' IS NULL AND m.author->>'externalId' = $3::text))
+          OR (m.author->>'kind' = 'END_USER' AND m.author->>'contactId' IS NULL AND m.author->>'externalId' = $3::text)
+          OR ${isByLetterFrom('$5')})
         ORDER BY m.position LIMIT $4`,
-      values: [conversationId, contactId, externalId, batch],
+      values: [conversationId, contactId, externalId, batch, email],
     });
     if (own.length === 0) return null;
     const settled = await stopReply(db, blanking, locked.running, own);
@@ -135,6 +144,7 @@ function statements({ conversationId, contactId }: Blanking, messageIds: readonl
     of(`UPDATE fragment SET text = '', units = 0, metadata = '{}', args = CASE WHEN kind = 'FUNCTION_CALL' THEN '{}'::jsonb END,
         response = NULL
       WHERE message_id = ANY($1::uuid[])`),
+    of('DELETE FROM letter WHERE message_id = ANY($1::uuid[])'),
     of('UPDATE feedback SET comment = NULL WHERE message_id = ANY($1::uuid[])'),
     // The agent's wish for a human may quote what it answers. It comes right after the end of its reply.
     inside(`UPDATE handoff SET reason = NULL, metadata = '{}' FROM event ended, event begun

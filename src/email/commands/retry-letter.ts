@@ -3,7 +3,10 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { addJobSql, receiveTask, sendTask } from '../model.ts';
 
-/** Tries a letter that failed or came back once more: the same bytes, if it goes out. */
+/**
+ * Tries a letter that failed or came back once more: the same bytes, if it goes out. One that came in and whose bytes are not kept any
+ * more cannot be tried.
+ */
 export async function retryLetter(
   { pool }: { pool: pg.Pool },
   { organizationId }: { organizationId: string },
@@ -18,7 +21,7 @@ export async function retryLetter(
   });
   if (!rows[0]?.found) throw new NotFoundError(['letterId']);
   if (rows[0].jobs === 0) {
-    const detail = 'Must have failed or come back.';
+    const detail = 'Must have failed or come back, and be kept as it came.';
     throw new InvalidInputError([{ path: ['letterId'], code: 'NOT_ALLOWED', detail }]);
   }
   return { letterId };
@@ -27,7 +30,8 @@ export async function retryLetter(
 const retrySql = /* sql */ `
 WITH again AS (
   UPDATE letter SET status = 'WAITING', done_at = NULL
-  WHERE id = $1 AND organization_id = $2 AND status IN ('FAILED', 'BOUNCED') RETURNING *
+  WHERE id = $1 AND organization_id = $2 AND status IN ('FAILED', 'BOUNCED')
+    AND (direction = 'OUT' OR EXISTS (SELECT FROM letter_source WHERE letter_id = letter.id)) RETURNING *
 ), jobs AS (
   SELECT ${addJobSql(sendTask, 'again')} FROM again WHERE direction = 'OUT'
   UNION ALL SELECT ${addJobSql(receiveTask, 'again')} FROM again WHERE direction = 'IN'

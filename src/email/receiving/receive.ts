@@ -6,17 +6,19 @@ import { sendMessage } from '../../conversations/commands/send.ts';
 import { titleOf } from '../../conversations/commands/title.ts';
 import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
+import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
-import { Semaphore } from '../../semaphore.ts';
 import { hasAllowance } from '../allowance.ts';
 import { contactAt, isBlocked } from '../contacts.ts';
-import type { Letter } from '../letter/letter.ts';
-import { readLetter } from '../letter/read-letter.ts';
+import { HEAD_BYTES, lookUpRecords } from '../letter/dmarc.ts';
+import type { LetterReader } from '../letter/letter-reader.ts';
+import type { Letter, LetterIssue } from '../letter/letter.ts';
+import type { ReadLetter } from '../letter/letter-worker.ts';
 import { letterLimits, type LetterJob, type ResolveDns } from '../model.ts';
 import { recordBounce } from './bounce.ts';
 import { cutText } from './cut-text.ts';
-import { isVouchedFor } from './dmarc.ts';
+import { chooseFiles, withKeptFiles } from './keep-files.ts';
 import { findThread, type ReceivingInbox, type Thread } from './thread.ts';
 
 export interface ReceiverOptions {
@@ -24,13 +26,8 @@ export interface ReceiverOptions {
   pool: pg.Pool;
   services: () => ConversationServices;
   resolveDns: ResolveDns;
+  reader: LetterReader;
 }
-
-/**
- * How much of a letter is read, in bytes. Its text comes first, and files are not taken: to read on would only keep this server from
- * its other work.
- */
-const READ_BYTES = 1024 * 1024;
 
 /** What became of a letter. */
 interface Outcome {
@@ -43,8 +40,8 @@ interface Outcome {
 /** Makes the letters that came in messages. */
 export class Receiver {
   private readonly options: ReceiverOptions;
-  /** A letter takes several times its length of memory while it is read. */
-  private readonly reading = new Semaphore(2);
+  /** A letter takes several times its length of memory while it is read. Organizations take turns. */
+  private readonly reading = new FairGate(2);
 
   constructor(options: ReceiverOptions) {
     this.options = options;
@@ -52,7 +49,6 @@ export class Receiver {
 
   /** Makes a message of a letter, once however often this begins again: the commands know the letter by its id. */
   async receive({ letterId }: LetterJob, { signal, isLast }: JobContext): Promise<void> {
-    const { pool, resolveDns } = this.options;
     const inbox = await this.findInbox(letterId);
     if (!inbox) return;
     const taken = await this.findTaken(letterId, inbox);
@@ -60,14 +56,11 @@ export class Receiver {
     if (inbox.address === null)
       return this.record(letterId, { status: 'DROPPED', detail: 'Its inbox has no address any more.' });
     try {
-      const { letter, vouchedFor } = await this.reading.run(async () => {
-        const raw = await readSource(pool, letterId);
-        const read = await readLetter(raw.subarray(0, READ_BYTES));
-        return { letter: read, vouchedFor: read.from ? await isVouchedFor(raw, read.from.address, resolveDns) : false };
-      });
+      const { letter, vouchedFor } = await this.read(letterId, inbox, signal);
       signal.throwIfAborted();
       await this.describe(letterId, letter, vouchedFor);
-      await this.record(letterId, await this.take(letterId, { ...inbox, address: inbox.address }, letter, vouchedFor));
+      const came = { letterId, inbox: { ...inbox, address: inbox.address }, letter, vouchedFor };
+      await this.record(letterId, await this.take(came, signal));
     } catch (error) {
       const detail = 'It could not be read.';
       if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
@@ -75,7 +68,20 @@ export class Receiver {
     }
   }
 
-  private async take(letterId: string, inbox: ReceivingInbox, letter: Letter, vouchedFor: boolean): Promise<Outcome> {
+  private async read(
+    letterId: string,
+    { organizationId }: Pick<ReceivingInbox, 'organizationId'>,
+    signal: AbortSignal,
+  ): Promise<ReadLetter> {
+    const { pool, reader, resolveDns } = this.options;
+    const records = await lookUpRecords(await readSource(pool, letterId, HEAD_BYTES), resolveDns);
+    return this.reading.run(organizationId, async () => {
+      signal.throwIfAborted();
+      return reader.read(await readSource(pool, letterId), { records, signal });
+    });
+  }
+
+  private async take({ letterId, inbox, letter, vouchedFor }: Came, signal: AbortSignal): Promise<Outcome> {
     const { pool } = this.options;
     const services = this.options.services();
     const { organizationId } = inbox;
@@ -91,13 +97,18 @@ export class Receiver {
       contactAddress !== null &&
       !(await this.isOwn(organizationId, from.address)) &&
       (await hasAllowance(pool, organizationId, contactAddress));
-    const said = { letterId, inbox, letter, action: answers ? ('GENERATE_REPLY' as const) : ('NONE' as const) };
+    const action = answers ? ('GENERATE_REPLY' as const) : ('NONE' as const);
+    const { chosen: files, left } = chooseFiles(letter.attachments, services.maxAttachmentBytes);
+    const caller = callerOf(inbox, thread?.contactId ?? null);
     try {
-      const committed =
-        thread && thread.status !== 'ENDED'
-          ? await goOn(services, said, thread)
-          : await begin(services, said, { thread, vouchedFor });
-      return { status: 'DONE', conversationId: committed.conversationId, messageId: committed.messageId };
+      const committed = await withKeptFiles(services, caller, { files, signal }, (attachments) => {
+        const said = { letterId, inbox, letter, action, attachments };
+        return thread && thread.status !== 'ENDED'
+          ? goOn(services, said, thread)
+          : begin(services, said, { thread, vouchedFor });
+      });
+      const { conversationId, messageId } = committed;
+      return { status: 'DONE', ...issuesOf([...letter.issues, ...left]), conversationId, messageId };
     } catch (error) {
       if (error instanceof ContactBlockedError) return dropped('The contact is blocked.');
       throw error;
@@ -169,6 +180,10 @@ export class Receiver {
   }
 }
 
+/** What of a letter could not be read or was left out, for operators. */
+const issuesOf = (issues: readonly Pick<LetterIssue, 'text'>[]) =>
+  issues.length > 0 && { detail: cutText(issues.map(({ text }) => text).join(' '), 2000) };
+
 const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
 
 /** What cannot be stored is left out. */
@@ -179,21 +194,28 @@ const callerIdOf = (inboxId: string) => `inbox:${inboxId}`;
 /** The idempotency keys of the commands that a letter may come to. */
 const keysOf = (letterId: string) => ({ goesOn: `letter ${letterId}`, begins: `letter ${letterId} begins` });
 
-interface Said {
+/** A letter that was read. */
+interface Came {
   letterId: string;
   inbox: ReceivingInbox;
   letter: Letter;
+  vouchedFor: boolean;
+}
+
+interface Said extends Omit<Came, 'vouchedFor'> {
+  attachments: { id: string }[];
   action: 'GENERATE_REPLY' | 'NONE';
 }
 
 /** Sends the letter to its conversation. One that has ended meanwhile is continued. */
 async function goOn(services: ConversationServices, said: Said, thread: Thread) {
-  const { letterId, letter, action } = said;
+  const { letterId, inbox, letter, action, attachments } = said;
   const isContact = letter.from?.address.toLowerCase() === thread.contactAddress?.toLowerCase();
   try {
-    return await sendMessage(services, callerOf(said, thread.contactId), {
+    return await sendMessage(services, callerOf(inbox, thread.contactId), {
       conversationId: encodeId('Conversation', thread.conversationId),
       content: { text: textOf(services, letter) },
+      attachments,
       ...(!isContact && { author: authorOf(letter) }),
       action,
       awaitReply: false,
@@ -213,7 +235,7 @@ async function begin(
   said: Said,
   { thread, vouchedFor }: { thread: Thread | null; vouchedFor: boolean },
 ) {
-  const { letterId, inbox, letter, action } = said;
+  const { letterId, inbox, letter, action, attachments } = said;
   const address = letter.from?.address ?? '';
   const name = plain(letter.from?.name ?? undefined) || null;
   const at = { db: services.pool, newId: services.newId };
@@ -221,7 +243,7 @@ async function begin(
     thread?.contactId ?? (await contactAt(at, inbox.organizationId, { address, name, vouchedFor })).contactId;
   const isContact = !thread || address.toLowerCase() === thread.contactAddress?.toLowerCase();
   const subject = titleOf([{ kind: 'TEXT', text: plain(letter.subject) ?? '', metadata: {} }]);
-  return createConversation(services, callerOf(said, contactId), {
+  return createConversation(services, callerOf(inbox, contactId), {
     inboxId: encodeId('Inbox', inbox.id),
     contactId: encodeId('Contact', contactId),
     ...(thread && {
@@ -229,7 +251,11 @@ async function begin(
       agentId: encodeId('Agent', thread.agentId),
     }),
     title: subject,
-    message: { content: { text: textOf(services, letter) }, ...(!isContact && { author: authorOf(letter) }) },
+    message: {
+      content: { text: textOf(services, letter) },
+      attachments,
+      ...(!isContact && { author: authorOf(letter) }),
+    },
     action,
     awaitReply: false,
     idempotencyKey: keysOf(letterId).begins,
@@ -237,7 +263,10 @@ async function begin(
 }
 
 /** The inbox, in whose name a letter is put in. */
-function callerOf({ inbox: { id, organizationId } }: Said, contactId: string): Caller {
+function callerOf(
+  { id, organizationId }: Pick<ReceivingInbox, 'id' | 'organizationId'>,
+  contactId: string | null,
+): Caller {
   return {
     organizationId,
     confinedTo: null,
@@ -246,7 +275,7 @@ function callerOf({ inbox: { id, organizationId } }: Said, contactId: string): C
     operatorId: null,
     endsWith: [],
     id: callerIdOf(id),
-    actor: { kind: 'END_USER', contactId },
+    actor: { kind: 'END_USER', ...(contactId !== null && { contactId }) },
     keyId: null,
     expiresAt: null,
   };
@@ -262,8 +291,12 @@ function textOf({ maxEndUserMessageBytes }: ConversationServices, { newText, tex
   return cutText(said, maxEndUserMessageBytes);
 }
 
-async function readSource(pool: pg.Pool, letterId: string): Promise<Buffer> {
-  const { rows } = await pool.query<{ raw: Buffer }>('SELECT raw FROM letter_source WHERE letter_id = $1', [letterId]);
+/** The bytes of a letter, or the first of them. */
+async function readSource(pool: pg.Pool, letterId: string, most: number = letterLimits.raw): Promise<Buffer> {
+  const { rows } = await pool.query<{ raw: Buffer }>({
+    text: 'SELECT substring(raw FROM 1 FOR $2) AS raw FROM letter_source WHERE letter_id = $1',
+    values: [letterId, most],
+  });
   if (!rows[0]) throw new Error('a letter has no source');
   return rows[0].raw;
 }

@@ -18,6 +18,16 @@ export interface LetterFacts {
   subject: string | null;
   /** The Message-IDs of the letters before it, oldest first, with whether each came in. */
   before: readonly { mailId: string; cameIn: boolean }[];
+  files: readonly LetterAttachment[];
+  /** The names of files that are not sent with it. */
+  leftOut: readonly string[];
+}
+
+/** A file that goes with a letter. */
+export interface LetterAttachment {
+  filename: string;
+  contentType: string;
+  bytes: Uint8Array;
 }
 
 /** A letter that is ready to be sent. */
@@ -55,7 +65,16 @@ export async function composeLetter(facts: LetterFacts): Promise<ComposedLetter>
         'X-Auto-Response-Suppress': 'All',
       },
     }),
-    text: facts.text,
+    text: [facts.text, ...facts.leftOut.map((name) => `(“${name}” is too large to be sent by email.)`)]
+      .join('\n\n')
+      .trim(),
+    attachments: facts.files.map(({ filename, contentType, bytes }) => ({
+      filename,
+      contentType,
+      content: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      // Whatever it is, no line of it is changed on the way.
+      contentTransferEncoding: 'base64' as const,
+    })),
     // Nothing that people write is taken for the name of a file or an address.
     disableFileAccess: true,
     disableUrlAccess: true,

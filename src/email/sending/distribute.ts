@@ -48,6 +48,7 @@ said AS MATERIALIZED (
     JOIN inbox mail ON mail.id = CASE WHEN i.channel = 'EMAIL' THEN i.id ELSE i.email_inbox_id END AND mail.address IS NOT NULL
     JOIN contact k ON k.id = c.contact_id AND k.email IS NOT NULL
   WHERE EXISTS (SELECT FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' AND f.text <> '')
+    OR EXISTS (SELECT FROM attachment a WHERE a.message_id = m.id AND a.deleted_at IS NULL)
   ON CONFLICT (organization_id, key) DO NOTHING RETURNING *
 ), jobs AS (
   SELECT ${addJobSql(

@@ -5,12 +5,15 @@ import { takeAllowanceSql } from '../allowance.ts';
 import { letterLimits, type LetterJob } from '../model.ts';
 import { cutText } from '../receiving/cut-text.ts';
 import { signingSecret } from '../reply-address.ts';
+import type { Storage } from '../../storage/storage.ts';
 import { composeLetter, type LetterFacts } from './compose.ts';
+import { filesOfLetter } from './files.ts';
 import { type Smtp, SmtpFailure } from './smtp.ts';
 
 export interface SenderOptions {
   /** For what jobs do. */
   pool: pg.Pool;
+  storage: Pick<Storage, 'read'>;
   /** Null: no mail server is set. */
   smtp: Smtp | null;
   /** Whether the contact of a conversation is in it now. */
@@ -54,7 +57,7 @@ export class LetterSender {
    * sending and recording, a receiver knows the second one by its Message-ID.
    */
   async send({ letterId }: LetterJob, { signal, isLast }: JobContext): Promise<void> {
-    const letter = (await this.readMade(letterId)) ?? (await this.make(letterId, signal));
+    const letter = (await this.readMade(letterId)) ?? (await this.tryMake(letterId, { signal, isLast }));
     if (!letter) return;
     try {
       if (!this.options.smtp) throw new SmtpFailure('No mail server is set: SMTP_URL.', false);
@@ -78,6 +81,21 @@ export class LetterSender {
       values: [letterId],
     });
     return rows[0] ?? null;
+  }
+
+  private async tryMake(letterId: string, { signal, isLast }: Pick<JobContext, 'signal' | 'isLast'>) {
+    try {
+      return await this.make(letterId, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        await this.record(
+          letterId,
+          isLast ? 'FAILED' : 'WAITING',
+          'It could not be made, or one of its files not read.',
+        );
+      }
+      throw error;
+    }
   }
 
   /** Makes the letter. Null if there is nothing to send, or nothing any more. */
@@ -109,6 +127,7 @@ export class LetterSender {
     const { conversationId, messageId, completedAt, author, text, subject, before } = row;
     const secret = await signingSecret(this.options.pool, row.inboxId);
     return {
+      ...(await filesOfLetter(this.options, messageId)),
       ...{ conversationId, messageId, completedAt, author, text, subject, before },
       inbox: { name: row.inboxName, address: row.inboxAddress, secret },
       to: { address: row.contactAddress, name: row.contactName },
@@ -137,7 +156,8 @@ export class LetterSender {
 
 const factsSql = /* sql */ `
 SELECT c.id AS "conversationId", m.id AS "messageId", m.completed_at AS "completedAt", m.author,
-  (SELECT string_agg(f.text, '' ORDER BY f.index) FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT') AS text,
+  coalesce((SELECT string_agg(f.text, '' ORDER BY f.index) FROM fragment f
+    WHERE f.message_id = m.id AND f.kind = 'TEXT'), '') AS text,
   mail.id AS "inboxId", mail.name AS "inboxName", mail.address AS "inboxAddress",
   k.display_name AS "contactName", k.email AS "contactAddress", c.inbox_id <> mail.id AS "ofWebChat",
   coalesce((SELECT position >= m.position FROM read_mark r WHERE r.conversation_id = c.id AND r.reader = 'contact'), false) AS "hasRead",
