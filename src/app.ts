@@ -2,6 +2,7 @@ import { promises as dns } from 'node:dns';
 import { fileURLToPath } from 'node:url';
 import { createAuthenticate } from './access/authenticate.ts';
 import { removeHandler } from './attachments/remove.ts';
+import { preparationGate } from './attachments/model.ts';
 import { scheduleSweep, sweepHandler } from './attachments/sweep.ts';
 import { downloadLimits, TransferGate, uploadLimits } from './attachments/transfer-gate.ts';
 import { bootstrap } from './access/bootstrap.ts';
@@ -303,6 +304,7 @@ export async function startApp(
       jobs,
       jobWatch,
       storage,
+      preparations: new KeyedGate(preparationGate),
       uploads: new TransferGate(uploadLimits),
       downloads: new TransferGate(downloadLimits),
       maxAttachmentBytes: config.attachmentMaxMb * 1_000_000,

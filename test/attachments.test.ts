@@ -1,12 +1,15 @@
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs';
 import { createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { fileName, shardFolder, shardOf } from '../src/attachments/model.ts';
-import { compareShard, removeLeftOver } from '../src/attachments/sweep.ts';
+import { removeAttachments, removeFiles, removeTask } from '../src/attachments/remove.ts';
+import { OWNER, ownsFiles } from '../src/attachments/owner.ts';
+import { compareShard, removeLeftOver, sweepHandler } from '../src/attachments/sweep.ts';
+import { removeConversation } from '../src/conversations/log/remove.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { addContact, addOperator, addOrganization, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, type Target } from './harness/client.ts';
@@ -496,6 +499,32 @@ describe('a file from elsewhere', () => {
     await expect.poll(files).toEqual(before);
   });
 
+  test('of a message that is committed stays, when only the answer of the commit is lost', async () => {
+    answer = (res) => void res.end(png(1, 1));
+    const {
+      conversation: { id: conversationId },
+    } = await createConversation(server, { action: 'NONE' });
+    const { pool } = server.services;
+    const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    const lose = async (...args: unknown[]) => {
+      const result = await query(...args);
+      const [statement] = args;
+      if (typeof statement !== 'object' || statement === null || !('name' in statement)) return result;
+      if (statement.name === 'append') throw new Error('Connection terminated unexpectedly');
+      return result;
+    };
+    const lost = vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]): unknown => lose(...args));
+    onTestFinished(() => lost.mockRestore());
+    const remote = { url: base, filename: 'committed.png' };
+    await expect(sendWith(server, [{ remote }], { conversationId, action: 'NONE' })).rejects.toThrow();
+    lost.mockRestore();
+    const { rows } = await pool.query<{ isNamed: boolean; isRemoved: boolean }>(
+      `SELECT message_id IS NOT NULL AS "isNamed", deleted_at IS NOT NULL AS "isRemoved" FROM attachment
+        WHERE filename = 'committed.png'`,
+    );
+    expect(rows).toEqual([{ isNamed: true, isRemoved: false }]);
+  });
+
   test('is for operators, and not at an address that is not public', async () => {
     const refused = await begin(person, [{ remote: { url: base } }]);
     expect(refused.issues).toMatchObject([{ path: ['message', 'attachments', '0', 'remote'] }]);
@@ -556,6 +585,39 @@ describe('what is left over', () => {
     expect(await exists(id)).toBe(false);
   });
 
+  test('is marked under a lock of its own organization, and of no other', async () => {
+    const { services } = server;
+    const { conversation } = await beginWith(server, await uploadFile(server, png(1, 1)));
+    const conversationId = decodeId('Conversation', conversation.id) ?? '';
+    const removal = { conversationId, organizationId, actor: { kind: 'SYSTEM' } as const };
+    // Another organization, whose files are to go while this transaction is open.
+    const also = () => services.jobs.add(removeTask, null, { key: removeTask.name });
+    expect(await removeConversation(services, removal, { also })).toMatchObject({ attachments: 1, isGone: true });
+  });
+
+  test('goes whatever else cannot be removed, and that is tried again', async () => {
+    const { pool, storage, logger } = server.services;
+    const leaving = decodeId('Contact', contactId) ?? '';
+    const [stuck, other, own] = [
+      await uploadFile(server, png(1, 1)),
+      await uploadFile(server, png(1, 1)),
+      await uploadFile(server, png(1, 1)),
+    ];
+    const stuckFile = fileName(await fileOf(stuck));
+    const remove = storage.remove.bind(storage);
+    onTestFinished(() => void (storage.remove = remove));
+    storage.remove = (name) => (name === stuckFile ? Promise.reject(new Error('denied')) : remove(name));
+    await removeAttachments(pool, organizationId, { attachmentIds: [row(stuck), row(other)] });
+    await removeAttachments(pool, organizationId, { attachmentIds: [row(own)] }, leaving);
+    await removeFiles({ pool, storage, logger }, signal, leaving);
+    expect(await exists(own)).toBe(false);
+    await expect(removeFiles({ pool, storage, logger }, signal)).rejects.toThrow('1 files could not be removed');
+    expect(await Promise.all([stuck, other].map(exists))).toEqual([true, false]);
+    storage.remove = remove;
+    await removeFiles({ pool, storage, logger }, signal);
+    expect(await exists(stuck)).toBe(false);
+  });
+
   test('of a server that died: a file without a row, and a row without a file', async () => {
     // A UUIDv7 of long ago, and one of now.
     const [old, young] = ['01800000-0000-7000-8000-0000000000aa', newId().replace(/..$/, 'aa')];
@@ -579,6 +641,27 @@ describe('what is left over', () => {
     expect(await read(server, id)).toBeNull();
     await sweep();
     expect(await exists(id)).toBe(false);
+  });
+
+  test('stays where it belongs to another database', async () => {
+    // The folder whose turn it is, and the next, should the hour end meanwhile.
+    const turns = [0, 1].map((n) => (Math.floor(Date.now() / 3_600_000) + n) % 24);
+    const old = turns.map((turn) => `01800000-0000-7000-8000-0000000000${turn.toString(16).padStart(2, '0')}`);
+    for (const fileId of old) {
+      mkdirSync(join(dataDir, 'files', shardFolder(shardOf(fileId))), { recursive: true });
+      writeFileSync(join(dataDir, 'files', fileName(fileId)), 'a');
+    }
+    const left = () => old.filter((fileId) => files().includes(fileId));
+    const sweepOnce = () => sweepHandler(server.services).run(null, { signal, attempt: 1, isLast: false });
+    const owner = join(dataDir, 'files', OWNER);
+    expect(await ownsFiles(server.services)).toBe(true);
+    const ours = readFileSync(owner);
+    writeFileSync(owner, 'another');
+    await sweepOnce();
+    expect(left()).toEqual(old);
+    writeFileSync(owner, ours);
+    await sweepOnce();
+    expect(left()).toHaveLength(1);
   });
 
   test('of a server that died in the middle of an upload does not keep the next one out for ever', async () => {

@@ -480,6 +480,58 @@ describe('contacts that are merged', () => {
     expect(types.at(-1)).toBe('ConversationUpdated');
   });
 
+  test('take along what was written as a guest, so that it is erased with the person', async () => {
+    const visitor = await somebody({ anonymous: true });
+    const room = await somebody();
+    const said = await send(server, {
+      conversationId: room.conversationId,
+      contactId: visitor.contactId,
+      content: { text: 'As a guest' },
+      action: 'NONE',
+    });
+    const intoContactId = await addContact(server.services, organizationId);
+    await command('mergeContacts', { contactId: visitor.contactId, intoContactId });
+    const { author } = await server.services.prisma.message.findUniqueOrThrow({
+      where: { id: decodeId('Message', said.message.id) ?? '' },
+    });
+    expect(author).toMatchObject({ contactId: decodeId('Contact', intoContactId), displayName: 'Robin' });
+  });
+
+  test('are locked before conversations, and those before attachments', async () => {
+    const { pool } = server.services;
+    const visitor = await somebody({ anonymous: true });
+    const from = decodeId('Contact', visitor.contactId);
+    const attachmentId = server.services.newId();
+    await pool.query(
+      `INSERT INTO attachment (id, organization_id, uploader, contact_id, type, filename, bytes, secret)
+        VALUES ($1, $2, $3, $4, 'OTHER', 'a', 1, '')`,
+      [attachmentId, organizationId, `contact:${from}`, from],
+    );
+    const holder = await pool.connect();
+    const hold = async (table: string, id: string | null) => {
+      await holder.query(`SELECT FROM ${table} WHERE id = $1 FOR UPDATE NOWAIT`, [id]);
+    };
+    await holder.query('BEGIN');
+    await hold('conversation', uuidOf(visitor.conversationId));
+    const intoContactId = await addContact(server.services, organizationId);
+    const merging = command('mergeContacts', { contactId: visitor.contactId, intoContactId }, other);
+    await untilWaiting(pool, 1);
+    await hold('attachment', attachmentId);
+    await holder.query('COMMIT');
+    expect((await merging).__typename).toBe('MergeContactsPayload');
+
+    const guest = await addContact(server.services, organizationId);
+    const input = { conversationId: visitor.conversationId, contactId: guest, content: { text: 'Hello' } };
+    await holder.query('BEGIN');
+    await hold('contact', decodeId('Contact', guest));
+    const sending = trySend({ url: other.url, key: server.key }, { ...input, action: 'NONE' });
+    await untilWaiting(pool, 1);
+    await hold('conversation', uuidOf(visitor.conversationId));
+    await holder.query('COMMIT');
+    holder.release();
+    expect((await sending).__typename).toBe('SendMessagePayload');
+  });
+
   test('leave no conversation behind that is created meanwhile', async () => {
     const contactId = await addContact(server.services, organizationId, { anonymous: true });
     const intoContactId = await addContact(server.services, organizationId);

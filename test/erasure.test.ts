@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { replyAddress, signingSecret } from '../src/email/reply-address.ts';
 import { decodeAnyId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
+import { erasePerson } from '../src/erasure/erase-person.ts';
 import {
   addContact,
   addKey,
@@ -21,6 +22,7 @@ import { record } from './harness/recording.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { startServer, useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
+import { untilWaiting } from './harness/waiting.ts';
 import { createWebhook } from './harness/webhooks.ts';
 
 const dataDir = createTemporaryFolder();
@@ -436,7 +438,9 @@ describe('who is erased', () => {
     await createConversation(server, { agentId, contactId, action: 'NONE' });
     const other = await startServer(server.databaseUrl, { config: { dataDir } });
     onTestFinished(() => other.close());
+    const release = await holdJobs();
     const both = await Promise.all([erase([{ id: contactId }]), erase([{ id: contactId }], other)]);
+    await release();
     const outcomes = (await Promise.all(both.map((each) => ended(each)))).flatMap((each) => each.outcomes);
     expect(outcomes.map(({ status }) => status)).toEqual(['ERASED', 'ERASED']);
     expect(await eraseWhole({ id: contactId })).toMatchObject([{ status: 'NOT_FOUND' }]);
@@ -574,6 +578,52 @@ test('a reply that runs is stopped, and what it says after that is not kept', { 
     `{ conversation(id: "${room.conversation.id}") { runningReply { id } } }`,
   );
   expect(left.runningReply).toBeNull();
+});
+
+test('a reply that ends with a handoff after the mark ends without it', async () => {
+  const { pool } = server.services;
+  const contactId = await addContact(server.services, organizationId);
+  const { conversation } = await createConversation(server, { agentId, contactId, action: 'NONE' });
+  const sent = await send(server, { conversationId: conversation.id, content: { text: 'a human, please' } });
+  const script = await runtime.replyTo('a human, please');
+  await pool.query('UPDATE contact SET erasing_since = now() WHERE id = $1', [uuidOf(contactId)]);
+  await script.say({ type: 'handoff-request', reason: 'asked' }, { type: 'finish' });
+  const statusOf = async (id: string) =>
+    (await pool.query<{ status: string }>('SELECT status FROM message WHERE id = $1', [uuidOf(id)])).rows[0]?.status;
+  await within(() => statusOf(sent.reply?.id ?? '')).toBe('DONE');
+  const { rows } = await pool.query('SELECT FROM handoff WHERE conversation_id = $1', [uuidOf(conversation.id)]);
+  expect(rows).toEqual([]);
+  await eraseWhole({ id: contactId });
+});
+
+test('what names a person by their external ID at the last moment is erased too', async () => {
+  const { services } = server;
+  const { contact } = await upsert({ externalId: 'zqlast' });
+  const contactId = uuidOf(contact.id);
+  const { conversation } = await createConversation(server, { agentId, action: 'NONE' });
+  await services.pool.query(
+    `INSERT INTO attachment (id, organization_id, uploader, contact_id, type, filename, bytes, secret)
+      VALUES (gen_random_uuid(), $1, $2, $3, 'OTHER', 'a', 1, '')`,
+    [organizationId, `contact:${contactId}`, contactId],
+  );
+  await services.pool.query('UPDATE contact SET erasing_since = now() WHERE id = $1', [contactId]);
+  // It has looked for messages when it comes to the attachments.
+  const holder = await services.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('SELECT FROM attachment WHERE contact_id = $1 FOR UPDATE', [contactId]);
+  const leaver = { contactId, organizationId, actor: { kind: 'SYSTEM' } as const };
+  const erasing = erasePerson(services, leaver, new AbortController().signal);
+  await untilWaiting(services.pool, 1);
+  await send(server, {
+    conversationId: conversation.id,
+    author: { externalId: 'zqlast', displayName: 'zqlast' },
+    content: { text: 'zqlast' },
+    action: 'NONE',
+  });
+  await holder.query('COMMIT');
+  holder.release();
+  await erasing;
+  expect(tracesOf(['zqlast'], await dump(services.pool))).toEqual([]);
 });
 
 test('a long conversation is erased bit by bit, and each message counted once', async () => {

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { eraseOldSources, eraseQuiet, nightAfter } from '../src/erasure/retention.ts';
 import { decodeAnyId } from '../src/ids.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
@@ -131,6 +131,31 @@ test('a conversation in which somebody writes at that moment stays', async () =>
   holder.release();
   await erasing;
   expect((await pool.query('SELECT FROM conversation WHERE id = $1', [uuidOf(id)])).rowCount).toBe(1);
+});
+
+test('one that cannot be erased keeps no other, and a long one is erased bit by bit', async () => {
+  const { pool } = server.services;
+  const [stuck, long] = [await quiet(50), await quiet(49)];
+  await pool.query(
+    `INSERT INTO message (id, conversation_id, organization_id, position, role, author, status, created_version)
+      SELECT gen_random_uuid(), $1, $2, n, 'USER', '{"kind": "END_USER"}', 'DONE', 1 FROM generate_series(10, 1200) n`,
+    [uuidOf(long), organizationId],
+  );
+  await pool.query(
+    `CREATE FUNCTION refuse_deletion() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'stuck'; END $$;
+    CREATE TRIGGER stuck BEFORE DELETE ON conversation FOR EACH ROW WHEN (OLD.id = '${uuidOf(stuck)}') EXECUTE FUNCTION refuse_deletion();
+    CREATE FUNCTION refuse_many() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF (SELECT count(*) FROM gone) > 500 THEN RAISE 'too many at once'; END IF; RETURN NULL; END $$;
+    CREATE TRIGGER many AFTER DELETE ON message REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION refuse_many()`,
+  );
+  onTestFinished(async () => {
+    await pool.query('DROP FUNCTION refuse_deletion CASCADE; DROP FUNCTION refuse_many CASCADE');
+  });
+  expect(await eraseQuiet(server.services, { organizationId, days: 30 }, never)).toBe(1);
+  const { rows } = await pool.query<{ id: string }>('SELECT id FROM conversation WHERE id = ANY($1)', [
+    [stuck, long].map(uuidOf),
+  ]);
+  expect(rows).toEqual([{ id: uuidOf(stuck) }]);
 });
 
 test('the night comes once a day, and its job waits for it', async () => {

@@ -8,6 +8,12 @@ import { hasExpired, isSignedBy, readLink } from './links.ts';
 import { type AttachmentServices, fileName } from './model.ts';
 import { isShown } from './sniff.ts';
 
+/** Whoever asks. `know` is called when they have a good address. */
+interface Peer {
+  network: string;
+  know: () => void;
+}
+
 interface Found {
   id: string;
   organizationId: string;
@@ -22,10 +28,11 @@ export async function download(
   services: AttachmentServices,
   req: IncomingMessage,
   res: ServerResponse,
-  network: string,
+  { network, know }: Peer,
 ): Promise<void> {
   const found = await find(services, req);
   if (!found) return answer(res, 404, 'The address is wrong or has expired. Ask for `url` of the attachment again.');
+  know();
   const tag = `"${found.fileId}"`;
   const isSame = req.headers['if-range'] === undefined || req.headers['if-range'] === tag;
   const range = isSame && req.method === 'GET' ? readRange(req.headers.range, found.bytes) : null;

@@ -7,7 +7,7 @@ import { addAttachment } from './commands/create.ts';
 import { Intake, IntakeError } from './intake.ts';
 import { claimUpload, keepFile } from './keep-file.ts';
 import type { AttachmentServices } from './model.ts';
-import { removeAttachments } from './remove.ts';
+import { removeUnnamed } from './remove.ts';
 
 /** How long all of one file may take, in milliseconds. */
 const FETCH_MS = 20_000;
@@ -53,9 +53,7 @@ export async function fetchRemote(services: AttachmentServices, caller: Caller, 
     });
     return id;
   } catch (error) {
-    await removeAttachments(services, caller.organizationId, { attachmentIds: [id] }).catch((cause: unknown) => {
-      services.logger.warn({ err: cause }, 'could not remove an attachment without a file; the sweep will');
-    });
+    await removeUnnamed(services, caller.organizationId, [id]);
     throw asIssue(error, path, signal) ?? error;
   }
 }

@@ -4,7 +4,7 @@ import { addAttachment } from './commands/create.ts';
 import { Intake } from './intake.ts';
 import { claimUpload, keepFile } from './keep-file.ts';
 import type { AttachmentServices } from './model.ts';
-import { removeAttachments } from './remove.ts';
+import { removeUnnamed } from './remove.ts';
 
 /**
  * Keeps bytes that are here as an attachment of the caller that a message may name. Returns its row id. Throws `UnavailableError` if
@@ -28,9 +28,7 @@ export async function keepBytes(
     });
     return id;
   } catch (error) {
-    await removeAttachments(services, caller.organizationId, { attachmentIds: [id] }).catch((cause: unknown) => {
-      services.logger.warn({ err: cause }, 'could not remove an attachment without a file; the sweep will');
-    });
+    await removeUnnamed(services, caller.organizationId, [id]);
     throw error;
   }
 }

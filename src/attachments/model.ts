@@ -3,6 +3,7 @@ import type { AttachmentType } from '../generated/prisma/enums.ts';
 import { UserError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
 import type { JobQueue } from '../jobs/queue.ts';
+import type { GateLimits, KeyedGate } from '../keyed-gate.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { TransferGate } from './transfer-gate.ts';
@@ -14,6 +15,8 @@ export interface AttachmentServices {
   logger: Logger;
   jobs: JobQueue;
   storage: Storage;
+  /** Attachments that are being prepared, by uploader. */
+  preparations: KeyedGate;
   /** Files on their way in. */
   uploads: TransferGate;
   /** Files on their way out. */
@@ -38,6 +41,14 @@ export const MAX_WAITING = { uploader: 1000, person: 20 };
 
 /** How much one person may upload with client tokens in 24 hours: files, and bytes as multiples of the largest file. */
 export const MAX_DAILY = { files: 200, largest: 20 };
+
+/** Limits how many attachments of one uploader are prepared at the same time: each waits for the one before, holding a connection. */
+export const preparationGate: GateLimits = {
+  atOnce: 1,
+  waiting: 100,
+  waitMs: 5_000,
+  refusal: 'Too many attachments are being prepared. Try again.',
+};
 
 /** Too many attachments of the uploader are not named in a message, or they have uploaded too much. */
 export class TooManyAttachmentsError extends UserError {

@@ -6,7 +6,7 @@ import type { ValueReader } from '../value-reader.ts';
 import { apart } from '../work-clock.ts';
 import { fetchRemote, type RemoteFile } from './fetch-remote.ts';
 import { type AttachmentServices, MAX_ATTACHMENTS } from './model.ts';
-import { removeAttachments } from './remove.ts';
+import { removeUnnamed } from './remove.ts';
 
 /** One file of a message; exactly one of both. */
 export interface AttachmentInput {
@@ -84,11 +84,8 @@ export async function withAttachments<T>(
     }
     return await command({ uploader: caller.id, ids, path });
   } catch (error) {
-    if (fetched.length > 0) {
-      await removeAttachments(services, caller.organizationId, { attachmentIds: fetched }).catch((cause: unknown) => {
-        services.logger.warn({ err: cause }, 'could not remove files that no message names; the sweep will');
-      });
-    }
+    // The message may be committed all the same, when only the answer was lost.
+    if (fetched.length > 0) await removeUnnamed(services, caller.organizationId, fetched);
     throw error;
   }
 }

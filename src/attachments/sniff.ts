@@ -6,6 +6,9 @@ import type { Sniffed } from './model.ts';
 /** How much of a file is looked at, in bytes: more than the headers of an image, with its metadata, take as a rule. */
 export const SNIFFED_BYTES = 128 * 1024;
 
+/** How much of a HEIF or AVIF is searched for its size, in bytes: that takes time with the square of it. */
+const HEIF_BYTES = 16 * 1024;
+
 /** The largest width or height that is told, in pixels. */
 const MAX_PIXELS = 1_000_000;
 
@@ -59,9 +62,13 @@ export async function sniff(beginning: Uint8Array, wanted: AttachmentType | null
   return {
     type: isImage && wanted === 'STICKER' ? 'STICKER' : type,
     contentType: found.mime,
-    ...(isImage ? sizeOf(beginning) : { width: null, height: null }),
+    ...(isImage
+      ? sizeOf(isHeif(found.mime) ? beginning.subarray(0, HEIF_BYTES) : beginning)
+      : { width: null, height: null }),
   };
 }
+
+const isHeif = (contentType: string) => /^image\/(?:avif|hei[cf])/.test(contentType);
 
 function sizeOf(beginning: Uint8Array): { width: number | null; height: number | null } {
   try {

@@ -2,6 +2,7 @@ import { outsideOperations } from '../work-clock.ts';
 import type { JobQueue } from '../jobs/queue.ts';
 import { handle, type Handler, type Task } from '../jobs/task.ts';
 import { type AttachmentServices, fileName, shardFolder, SHARDS, UNNAMED_SECONDS } from './model.ts';
+import { OWNER, ownsFiles } from './owner.ts';
 import { REMOVED, removeFiles } from './remove.ts';
 
 /** How often it is looked for what is left over, in milliseconds. */
@@ -27,6 +28,10 @@ export function scheduleSweep(jobs: JobQueue, soon = false): Promise<void> {
 export function sweepHandler(services: Services & Pick<AttachmentServices, 'jobs'>): Handler {
   return handle(sweepTask, async (_payload, { signal }) => {
     await scheduleSweep(services.jobs);
+    if (!(await ownsFiles(services))) {
+      const why = `the storage belongs to another database, so that nothing is swept; if that is gone, remove the file "${OWNER}"`;
+      return services.logger.warn(why);
+    }
     await removeLeftOver(services, signal);
     const turn = Math.floor(Date.now() / EVERY_MS) % TIMES;
     for (let shard = turn; shard < SHARDS; shard += TIMES) {

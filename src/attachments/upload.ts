@@ -115,6 +115,7 @@ function refuse({ logger }: AttachmentServices, req: IncomingMessage, res: Serve
     answer(res, 503, { error: error.message });
   } else {
     logger.error({ err: error }, 'could not take a file');
+    res.setHeader('Retry-After', '10');
     answer(res, 503, { error: 'The file cannot be taken now. Try again.' });
   }
 }

@@ -46,7 +46,7 @@ export async function erasePerson(services: ErasingServices, leaver: Leaver, sig
     await eraseLetters(pool, leaver, names);
     await removeUploads(services, leaver);
     await removeErased(pool);
-    await removeFiles(services, signal);
+    await removeFiles(services, signal, leaver.contactId);
   } while (!(await forgetPerson(pool, leaver)));
 }
 
@@ -104,6 +104,7 @@ async function eraseConversations(services: ErasingServices, leaver: Leaver, sig
           {
             isWanted: (leaving) => leaving.contactId === contactId,
             batch: MESSAGES,
+            erasedWith: contactId,
             also: (db, { messages, attachments, isGone: whole }) =>
               count(db, leaver, { messages, attachments, conversations: Number(whole) }),
           },
@@ -168,7 +169,7 @@ async function eraseLetters(pool: pg.Pool, { organizationId }: Leaver, { email }
 async function removeUploads(services: ErasingServices, leaver: Leaver): Promise<void> {
   const { contactId, organizationId } = leaver;
   await inTransaction(services.pool, async (db) => {
-    const attachments = await removeAttachments(services, organizationId, { contactIds: [contactId] }, db);
+    const attachments = await removeAttachments(db, organizationId, { contactIds: [contactId] }, contactId);
     await count(db, leaver, { attachments });
   });
 }
@@ -189,12 +190,20 @@ async function count(
 /** Deletes the row of the person, the last that is left. False if there is something to erase again. */
 async function forgetPerson(pool: pg.Pool, { contactId, organizationId }: Leaver): Promise<boolean> {
   return inTransaction(pool, async (db) => {
-    await db.query('SELECT FROM contact WHERE id = $1 FOR UPDATE', [contactId]);
+    const {
+      rows: [person],
+    } = await db.query<{ externalId: string | null }>(
+      'SELECT external_id AS "externalId" FROM contact WHERE id = $1 FOR UPDATE',
+      [contactId],
+    );
     const { rows } = await db.query<{ isLeft: boolean }>({
       text: `SELECT EXISTS (SELECT FROM conversation WHERE contact_id = $1::uuid)
         OR EXISTS (SELECT FROM message WHERE author->>'contactId' = $1::text AND organization_id = $2)
-        OR EXISTS (SELECT FROM attachment WHERE contact_id = $1::uuid AND organization_id = $2) AS "isLeft"`,
-      values: [contactId, organizationId],
+        OR EXISTS (SELECT FROM message WHERE author->>'externalId' = $3::text AND organization_id = $2
+          AND author->>'kind' = 'END_USER' AND (author->>'contactId') IS NULL)
+        OR EXISTS (SELECT FROM attachment WHERE contact_id = $1::uuid AND organization_id = $2)
+        OR EXISTS (SELECT FROM attachment WHERE erased_with = $1::uuid) AS "isLeft"`,
+      values: [contactId, organizationId, person?.externalId ?? null],
     });
     if (rows[0]?.isLeft !== false) return false;
     await db.query({

@@ -1,15 +1,18 @@
-import { removeAttachments } from '../attachments/remove.ts';
-import { type RemovalServices, removeConversation } from '../conversations/log/remove.ts';
+import { removeAttachments, wakeRemoval } from '../attachments/remove.ts';
+import { type Leaving, type Removal, type RemovalServices, removeConversation } from '../conversations/log/remove.ts';
 import type { JobQueue } from '../jobs/queue.ts';
 import { type Handler, handle, type Task } from '../jobs/task.ts';
-import type { Logger } from '../logger.ts';
 import { removeErased } from '../webhooks/sending/cleaning.ts';
 import { outsideOperations } from '../work-clock.ts';
 
 /** The hour of the night, in UTC. */
 const HOUR = 3;
-/** How many conversations are read at a time. Each is erased in a transaction of its own. */
+/** How many conversations are read at a time. */
 const BATCH = 100;
+/** How many messages one transaction erases. It holds their conversation for as long as that takes. */
+const MESSAGES = 500;
+/** How many files one transaction removes. */
+const FILES = 1000;
 
 const actor = { kind: 'SYSTEM', displayName: 'Retention' } as const;
 
@@ -28,12 +31,8 @@ export function nightAfter(now: Date): Date {
   return night;
 }
 
-interface RetentionServices extends RemovalServices {
-  logger: Logger;
-}
-
 /** Erases what is older than its organization keeps it. One that cannot be dealt with delays no other. */
-export function retentionHandler(services: RetentionServices): Handler {
+export function retentionHandler(services: RemovalServices): Handler {
   return handle(retentionTask, async (_payload, { signal }) => {
     const { pool, logger } = services;
     const { rows } = await pool.query<{ id: string; conversationDays: number | null; attachmentDays: number | null }>(
@@ -62,35 +61,51 @@ export function retentionHandler(services: RetentionServices): Handler {
   });
 }
 
-/** Erases conversations in which nothing has happened for so many days. Returns how many. */
+/** Erases a conversation bit by bit. What is begun is finished, whatever is written meanwhile. False if it is not to be erased. */
+async function eraseOne(
+  services: RemovalServices,
+  removal: Removal,
+  limit: Date,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const isQuiet = ({ updatedAt, runningReplyId }: Leaving) => runningReplyId === null && updatedAt < limit;
+  let removed = await removeConversation(services, removal, { isWanted: isQuiet, batch: MESSAGES });
+  if (!removed) return false;
+  while (removed && !removed.isGone) {
+    signal.throwIfAborted();
+    removed = await removeConversation(services, removal, { batch: MESSAGES });
+  }
+  return true;
+}
+
+/** Erases conversations in which nothing has happened for so many days. One that cannot be erased keeps no other. Returns how many. */
 export async function eraseQuiet(
   services: RemovalServices,
   { organizationId, days }: { organizationId: string; days: number },
   signal: AbortSignal,
 ): Promise<number> {
   let erased = 0;
-  for (let isMore = true; isMore;) {
-    const { rows } = await services.pool.query<{ id: string; limit: Date }>({
-      text: `SELECT id, now() - $2 * interval '1 day' AS limit FROM conversation
+  let last: { updated: string; id: string } | undefined;
+  do {
+    const { rows } = await services.pool.query<{ id: string; updated: string; limit: Date }>({
+      text: `SELECT id, updated_at::text AS updated, now() - $2 * interval '1 day' AS limit FROM conversation
         WHERE organization_id = $1 AND updated_at < now() - $2 * interval '1 day' AND generating_message_id IS NULL
+          AND ($3::text IS NULL OR (updated_at, id) > ($3::timestamptz, $4::uuid))
         ORDER BY updated_at, id LIMIT ${BATCH}`,
-      values: [organizationId, days],
+      values: [organizationId, days, last?.updated ?? null, last?.id ?? null],
     });
-    isMore = rows.length === BATCH;
-    const before = erased;
     for (const { id: conversationId, limit } of rows) {
       signal.throwIfAborted();
-      const removed = await removeConversation(
-        services,
-        { conversationId, organizationId, actor },
-        { isWanted: ({ updatedAt, runningReplyId }) => runningReplyId === null && updatedAt < limit },
-      );
-      if (removed) erased += 1;
+      try {
+        if (await eraseOne(services, { conversationId, organizationId, actor }, limit, signal)) erased += 1;
+      } catch (error) {
+        signal.throwIfAborted();
+        services.logger.error({ err: error, conversationId }, 'could not erase a conversation that is kept no longer');
+      }
     }
     await removeErased(services.pool);
-    // Others are faster: what they leave is for the next night.
-    if (erased === before) return erased;
-  }
+    last = rows.length === BATCH ? rows.at(-1) : undefined;
+  } while (last);
   return erased;
 }
 
@@ -124,12 +139,13 @@ export async function eraseOldFiles(
     const { rows } = await services.pool.query<{ id: string }>({
       text: `SELECT id FROM attachment WHERE organization_id = $1 AND deleted_at IS NULL
           AND named_at < now() - $2 * interval '1 day'
-        LIMIT ${BATCH}`,
+        ORDER BY named_at LIMIT ${FILES}`,
       values: [organizationId, days],
     });
     const attachmentIds = rows.map(({ id }) => id);
-    erased += await removeAttachments(services, organizationId, { attachmentIds });
-    isMore = rows.length === BATCH;
+    erased += await removeAttachments(services.pool, organizationId, { attachmentIds });
+    isMore = rows.length === FILES;
   }
+  if (erased > 0) await wakeRemoval(services);
   return erased;
 }

@@ -75,6 +75,9 @@ export const jobKey = (id: string) => `job:${id}`;
 /** How often a job is tried. What must not be left half done is tried for days. */
 const maxAttempts = { EXPORT: 6, ERASURE: 25 } as const satisfies Record<JobKind, number>;
 
+/** Among the jobs of one organization: people who are to be erased wait for no export that has not begun. */
+const priority = { EXPORT: 0, ERASURE: -1 } as const satisfies Record<JobKind, number>;
+
 /**
  * Stores what was asked for and leaves it to the queue, in one transaction, and so what `prepare` writes. Jobs of one organization
  * run one after the other.
@@ -98,7 +101,12 @@ export async function startJob(
       values: [id, organizationId, kind, JSON.stringify(input), randomBytes(32).toString('hex'), MAX_UNFINISHED],
     });
     if (!rowCount) throw new TooManyJobsError();
-    const options = { key: jobKey(id), queue: `jobs of ${organizationId}`, maxAttempts: maxAttempts[kind] };
+    const options = {
+      key: jobKey(id),
+      queue: `jobs of ${organizationId}`,
+      maxAttempts: maxAttempts[kind],
+      priority: priority[kind],
+    };
     await prepare(client, id);
     await jobs.add(trackedTask, { id }, options, client);
   });

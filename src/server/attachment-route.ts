@@ -21,7 +21,7 @@ export async function attachmentRoute(
   services: AttachmentServices,
   req: IncomingMessage,
   res: ServerResponse,
-  { network, know }: Peer,
+  peer: Peer,
 ): Promise<void> {
   res.setHeader('Cache-Control', 'no-store');
   res.setHeader('Access-Control-Allow-Origin', '*');
@@ -31,10 +31,10 @@ export async function attachmentRoute(
   );
   switch (req.method) {
     case 'PUT':
-      return upload(services, req, res, know);
+      return upload(services, req, res, peer.know);
     case 'GET':
     case 'HEAD':
-      return download(services, req, res, network);
+      return download(services, req, res, peer);
     case 'OPTIONS':
       res.writeHead(204, {
         'Access-Control-Allow-Methods': 'GET, HEAD, PUT',

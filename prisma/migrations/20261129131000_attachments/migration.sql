@@ -30,6 +30,7 @@ CREATE TABLE "attachment" (
     "named_at" TIMESTAMPTZ(3),
     "missing_since" TIMESTAMPTZ(3),
     "deleted_at" TIMESTAMPTZ(3),
+    "erased_with" UUID,
 
     CONSTRAINT "attachment_pkey" PRIMARY KEY ("id")
 );
@@ -67,4 +68,8 @@ CREATE INDEX "attachment_waiting_idx" ON "attachment"("organization_id", "upload
 CREATE INDEX "attachment_left_idx" ON "attachment"("created_at") WHERE "message_id" IS NULL AND "deleted_at" IS NULL;
 
 -- What is to be removed.
-CREATE INDEX "attachment_deleted_idx" ON "attachment"("deleted_at") WHERE "deleted_at" IS NOT NULL;
+CREATE INDEX "attachment_deleted_idx" ON "attachment"("id") WHERE "deleted_at" IS NOT NULL;
+CREATE INDEX "attachment_erased_idx" ON "attachment"("erased_with", "id") WHERE "erased_with" IS NOT NULL;
+
+-- What messages have named, by age.
+CREATE INDEX "attachment_named_idx" ON "attachment"("organization_id", "named_at") WHERE "deleted_at" IS NULL AND "named_at" IS NOT NULL;

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
 import { inTransaction, type Queryable } from '../../db.ts';
 import { UnavailableError } from '../../errors.ts';
 import type { AttachmentType } from '../../generated/prisma/enums.ts';
+import { errorCode } from '../../postgres/error-code.ts';
 import { ValueReader } from '../../value-reader.ts';
 import { cleanFilename } from '../filename.ts';
 import { inAnHour, linkTo } from '../links.ts';
-import { type AttachmentServices, MAX_DAILY, MAX_WAITING, TooManyAttachmentsError } from '../model.ts';
+import { type AttachmentServices, MAX_DAILY, MAX_WAITING, preparationGate, TooManyAttachmentsError } from '../model.ts';
 
 export interface CreateAttachmentInput {
   filename: string;
@@ -41,12 +43,12 @@ export async function createAttachment(
 
 /** Adds an attachment whose file is still to come, if the caller may have another. */
 export async function addAttachment(
-  { pool, newId, maxAttachmentBytes }: Pick<AttachmentServices, 'pool' | 'newId' | 'maxAttachmentBytes'>,
+  { pool, newId, preparations, maxAttachmentBytes }: AttachmentServices,
   { id: uploader, organizationId, confinedTo, contactId }: Caller,
   { filename, bytes, type }: { filename: string; bytes: number; type: AttachmentType },
 ): Promise<{ id: string; secret: string }> {
   const row = { id: newId(), secret: randomBytes(32).toString('hex') };
-  await inTransaction(pool, async (db) => {
+  const add = async (db: pg.PoolClient) => {
     // Counted one after the other: each sees what the one before has added.
     await db.query({
       text: `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
@@ -67,11 +69,13 @@ export async function addAttachment(
         row.secret,
       ],
     });
-  }).catch((error: unknown) => {
-    throw error instanceof Error && 'code' in error && error.code === '55P03'
-      ? new UnavailableError('Too many attachments are being prepared. Try again.', 1, { cause: error })
-      : error;
-  });
+  };
+  await preparations
+    .run(`${organizationId} ${uploader}`, () => inTransaction(pool, add))
+    .catch((error: unknown) => {
+      // Those of the same uploader on other servers.
+      throw errorCode(error) === '55P03' ? new UnavailableError(preparationGate.refusal, 1, { cause: error }) : error;
+    });
   return row;
 }
 

@@ -11,8 +11,8 @@ export interface MergeContactsInput {
 }
 
 /**
- * Merges an anonymous contact into a known one. The conversations move, each with an event in its log, and so do the attachments
- * and the idempotency keys. The anonymous contact is gone, and its tokens with it.
+ * Merges an anonymous contact into a known one. The conversations move, each with an event in its log, and so do the messages in the
+ * conversations of others, the attachments and the idempotency keys. The anonymous contact is gone, and its tokens with it.
  */
 export async function mergeContacts(
   services: ContactServices,
@@ -42,6 +42,16 @@ export async function merge(services: ContactServices, merger: Merger): Promise<
   const { organizationId, actor, from, into } = merger;
   const move = async (db: pg.PoolClient) => {
     await requireBoth(db, merger);
+    // Conversations first, like every command: whoever holds one may wait for what follows.
+    const { rows } = await db.query<{ conversationId: string; version: number }>({
+      text: moveSql,
+      values: [from, organizationId, into, JSON.stringify(actor)],
+    });
+    await db.query({
+      text: `UPDATE message SET author = author || jsonb_build_object('contactId', $3::text)
+        WHERE organization_id = $1 AND author->>'contactId' = $2::text`,
+      values: [organizationId, from, into],
+    });
     await db.query({
       text: `UPDATE idempotency mine SET caller = $3 WHERE organization_id = $1 AND caller = $2 AND NOT EXISTS (
         SELECT FROM idempotency theirs WHERE theirs.organization_id = $1 AND theirs.caller = $3 AND theirs.key = mine.key)`,
@@ -50,10 +60,6 @@ export async function merge(services: ContactServices, merger: Merger): Promise<
     await db.query({
       text: 'UPDATE attachment SET contact_id = $3, uploader = $5 WHERE organization_id = $1 AND contact_id = $2 AND uploader = $4',
       values: [organizationId, from, into, `contact:${from}`, `contact:${into}`],
-    });
-    const { rows } = await db.query<{ conversationId: string; version: number }>({
-      text: moveSql,
-      values: [from, organizationId, into, JSON.stringify(actor)],
     });
     await db.query('DELETE FROM contact WHERE id = $1', [from]);
     return rows;
@@ -79,12 +85,19 @@ function refusal(field: string, detail: string): InvalidInputError {
   return new InvalidInputError([{ path: [field], code: 'NOT_ALLOWED', detail }]);
 }
 
-/** In the order of the ids too: whatever a command holds of one conversation, it waits for no other. */
+/**
+ * Locks also those in which the contact is a guest. In the order of the ids too: whatever a command holds of one conversation, it waits
+ * for no other.
+ */
 const moveSql = /* sql */ `
 WITH locked AS (
-  SELECT id FROM conversation WHERE contact_id = $1 AND organization_id = $2 ORDER BY id FOR NO KEY UPDATE
+  SELECT id FROM conversation
+  WHERE organization_id = $2 AND (contact_id = $1
+    OR id IN (SELECT conversation_id FROM message WHERE organization_id = $2 AND author->>'contactId' = $1::text))
+  ORDER BY id FOR NO KEY UPDATE
 ), moved AS (
-  UPDATE conversation c SET contact_id = $3, version = version + 1, updated_at = now() FROM locked WHERE c.id = locked.id
+  UPDATE conversation c SET contact_id = $3, version = version + 1, updated_at = now() FROM locked
+  WHERE c.id = locked.id AND c.contact_id = $1
   RETURNING c.id, c.organization_id, c.version
 ), logged AS (
   INSERT INTO event (conversation_id, version, organization_id, type, actor)

@@ -135,17 +135,19 @@ input AS (
     $17::jsonb->>'type' AS begins
 ), done AS (
   SELECT * FROM idempotency WHERE organization_id = $2::uuid AND caller = $3::text AND key = $4::text
+), guest AS (
+  -- Somebody may write in the conversation of others. Whoever is to be erased or merged is locked first: this waits, and sees it.
+  SELECT contact.id FROM contact
+  WHERE contact.id = ($12::jsonb->'author'->>'contactId')::uuid AND contact.organization_id = $2::uuid
+    AND contact.erasing_since IS NULL
+  FOR KEY SHARE
 ), locked AS (
+  -- The count has people locked before conversations, as everywhere.
   SELECT * FROM conversation
   WHERE id = $1::uuid AND organization_id = $2::uuid AND ${takesPart('$18')} AND ${isKept} AND NOT EXISTS (SELECT FROM done)
+    AND (SELECT count(*) FROM guest) >= 0
   FOR NO KEY UPDATE
-), ${findAttachments('$2')}, guest AS (
-  -- Somebody writes in the conversation of others. Whoever is to be erased is locked first: this waits, and sees it.
-  SELECT contact.id FROM contact, locked
-  WHERE contact.id = ($12::jsonb->'author'->>'contactId')::uuid AND contact.organization_id = $2::uuid
-    AND contact.id IS DISTINCT FROM locked.contact_id AND contact.erasing_since IS NULL
-  FOR KEY SHARE OF contact
-), decided AS (
+), ${findAttachments('$2')}, decided AS (
   SELECT locked.*, blocked.id AS blocked_id,
     CASE
       WHEN status = 'ENDED' AND $7::text <> 'OK' THEN $7::text

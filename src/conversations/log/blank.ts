@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Author } from '../../access/caller.ts';
-import { removeAttachments } from '../../attachments/remove.ts';
+import { removeAttachments, wakeRemoval } from '../../attachments/remove.ts';
 import { inTransaction } from '../../db.ts';
 import { forgetQuestions } from '../../knowledge/unanswered.ts';
 import { logEvents, type NewEvent } from './log-events.ts';
@@ -58,7 +58,7 @@ export async function blankMessages(
     const messages = await lockWithReplies(db, conversationId, own);
     const messageIds = messages.map(({ id }) => id);
     await forgetQuestions(db, { organizationId, messageIds });
-    const attachments = await removeAttachments(services, organizationId, { messageIds }, db);
+    const attachments = await removeAttachments(db, organizationId, { messageIds }, contactId);
     for (const { text, values } of statements(blanking, messageIds)) await db.query({ text, values });
     const isTitled = own.some(({ text }) => text !== null && locked.title !== null && titleOf(text) === locked.title);
     if (isTitled) await db.query('UPDATE conversation SET title = NULL WHERE id = $1', [conversationId]);
@@ -72,10 +72,11 @@ export async function blankMessages(
       text: 'SELECT version FROM conversation WHERE id = $1',
       values: [conversationId],
     });
-    return { messages: own.length, settled, version: raised[0]?.version ?? 0 };
+    return { messages: own.length, attachments, settled, version: raised[0]?.version ?? 0 };
   });
   if (!result) return 0;
-  const { messages, settled, version } = result;
+  const { messages, attachments, settled, version } = result;
+  if (attachments > 0) await wakeRemoval(services);
   bus.publish({ kind: 'log', conversationId, organizationId, version, ...(settled && { settled }), moved: true });
   return messages;
 }

@@ -144,6 +144,7 @@ async function underLock(
   const resume = running ? await services.runner.suspend(running) : () => undefined;
   try {
     const result = await inTransaction(services.pool, async (db): Promise<Result> => {
+      await lockAuthor(db, target);
       const locked = await readRow(db, target, 'FOR NO KEY UPDATE');
       const settled = (settles && locked?.runningReplyId) || null;
       const outcome = exists ? decide(settled ? { ...rule, running: 'OK' } : rule, locked, expectedVersion) : 'OK';
@@ -161,6 +162,16 @@ async function underLock(
     if (error instanceof Refused) return { ...error.result, settled: null };
     throw error;
   }
+}
+
+/** People are locked before conversations, as everywhere. Whether the person may still write is decided with the rest. */
+async function lockAuthor(db: pg.PoolClient, target: Target | Change): Promise<void> {
+  const contactId = 'message' in target ? target.message?.author?.contactId : undefined;
+  if (contactId === undefined || contactId === null) return;
+  await db.query({
+    text: 'SELECT FROM contact WHERE id = $1 AND organization_id = $2 FOR KEY SHARE',
+    values: [contactId, target.organizationId],
+  });
 }
 
 async function unchanged(db: pg.PoolClient, { conversationId }: Target): Promise<Appended> {

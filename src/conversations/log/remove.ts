@@ -1,10 +1,11 @@
 import type pg from 'pg';
 import type { Author } from '../../access/caller.ts';
 import type { Bus } from '../../bus/hints.ts';
-import { removeAttachments } from '../../attachments/remove.ts';
+import { removeAttachments, wakeRemoval } from '../../attachments/remove.ts';
 import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
 import type { JobQueue } from '../../jobs/queue.ts';
 import { forgetQuestions } from '../../knowledge/unanswered.ts';
+import type { Logger } from '../../logger.ts';
 
 /** A conversation that is to be deleted, and by whom. */
 export interface Removal {
@@ -26,6 +27,7 @@ export interface RemovalServices {
   pool: pg.Pool;
   bus: Bus;
   jobs: JobQueue;
+  logger: Logger;
 }
 
 /** What a transaction has deleted. */
@@ -39,7 +41,8 @@ export interface Removed {
 /**
  * Deletes a conversation with everything in it: only the last event of its log stays, for followers. With `batch`, deletes no more
  * than so many messages, from the end; call it again until the conversation is gone. `isWanted` decides under the lock, and may
- * throw. Null: there is no such conversation, or it is not wanted. `also` is written with the deletion.
+ * throw. Null: there is no such conversation, or it is not wanted. `also` is written with the deletion. `erasedWith` is the row id of the
+ * person whose erasure this is.
  */
 export async function removeConversation(
   services: RemovalServices,
@@ -47,12 +50,13 @@ export async function removeConversation(
   options: {
     isWanted?: (leaving: Leaving) => boolean;
     batch?: number;
+    erasedWith?: string;
     also?: (db: pg.PoolClient, removed: Removed) => Promise<void>;
   } = {},
 ): Promise<Removed | null> {
   const { conversationId, organizationId } = removal;
   const { pool, bus } = services;
-  const { isWanted = () => true, batch = null, also } = options;
+  const { isWanted = () => true, batch = null, erasedWith = null, also } = options;
   const result = await inTransaction(
     pool,
     async (db) => {
@@ -63,7 +67,7 @@ export async function removeConversation(
       });
       const [leaving] = rows;
       if (!leaving || !isWanted(leaving)) return null;
-      const { messages, attachments } = await removeMessages(services, db, removal, batch);
+      const { messages, attachments } = await removeMessages(db, removal, { batch, erasedWith });
       const removed = { messages, attachments, isGone: batch === null || messages < batch };
       if (removed.isGone) await removeRest(db, removal, leaving);
       else await emptied(db, conversationId);
@@ -74,6 +78,7 @@ export async function removeConversation(
   );
   if (!result) return null;
   const { leaving, removed } = result;
+  if (removed.attachments > 0) await wakeRemoval(services);
   const settled = leaving.runningReplyId;
   const version = leaving.version + Number(removed.isGone);
   bus.publish({ kind: 'log', conversationId, organizationId, version, ...(settled && { settled }), moved: true });
@@ -82,10 +87,9 @@ export async function removeConversation(
 
 /** From the end, since a reply refers to the earlier one that it replaces. */
 async function removeMessages(
-  services: RemovalServices,
   db: pg.PoolClient,
   { conversationId, organizationId }: Removal,
-  batch: number | null,
+  { batch, erasedWith }: { batch: number | null; erasedWith: string | null },
 ): Promise<Omit<Removed, 'isGone'>> {
   const { rows } = await db.query<{ id: string }>({
     text: 'SELECT id FROM message WHERE conversation_id = $1 ORDER BY position DESC LIMIT $2 FOR UPDATE',
@@ -93,7 +97,7 @@ async function removeMessages(
   });
   const messageIds = rows.map(({ id }) => id);
   await forgetQuestions(db, { organizationId, messageIds });
-  const attachments = await removeAttachments(services, organizationId, { messageIds }, db);
+  const attachments = await removeAttachments(db, organizationId, { messageIds }, erasedWith);
   await db.query('DELETE FROM message WHERE id = ANY($1::uuid[])', [messageIds]);
   return { messages: messageIds.length, attachments };
 }

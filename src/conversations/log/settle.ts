@@ -59,6 +59,8 @@ export async function settleReply(
     serverId: null,
     beginning: { type: 'HandoffStarted', handoffId, reason, queue: null, assignee: null, metadata: {} },
   });
+  // The person whose it is is being erased, and the conversation with them.
+  if (appended.outcome === 'NOT_FOUND') return released;
   if (appended.outcome !== 'OK') throw new Error(`A conversation could not be handed off: ${appended.outcome}.`);
   return { ...released, version: appended.rows.conversation.version };
 }

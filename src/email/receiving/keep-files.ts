@@ -1,7 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { keepBytes } from '../../attachments/keep-bytes.ts';
 import { type AttachmentServices, MAX_ATTACHMENTS } from '../../attachments/model.ts';
-import { removeAttachments } from '../../attachments/remove.ts';
+import { removeUnnamed } from '../../attachments/remove.ts';
 import { encodeId } from '../../ids.ts';
 import type { LetterFile, LetterIssue } from '../letter/letter.ts';
 
@@ -46,18 +46,7 @@ export async function withKeptFiles<T>(
     return await command(attachmentIds.map((id) => ({ id: encodeId('Attachment', id) })));
   } catch (error) {
     // Those that a message names all the same, since only the answer was lost, stay.
-    await removeUnnamed(services, caller.organizationId, attachmentIds).catch((cause: unknown) => {
-      services.logger.warn({ err: cause }, 'could not remove files that no message names; the sweep will');
-    });
+    if (attachmentIds.length > 0) await removeUnnamed(services, caller.organizationId, attachmentIds);
     throw error;
   }
-}
-
-async function removeUnnamed(services: AttachmentServices, organizationId: string, ids: readonly string[]) {
-  if (ids.length === 0) return;
-  const { rows } = await services.pool.query<{ id: string }>({
-    text: 'SELECT id FROM attachment WHERE id = ANY($1::uuid[]) AND message_id IS NULL',
-    values: [ids],
-  });
-  await removeAttachments(services, organizationId, { attachmentIds: rows.map(({ id }) => id) });
 }

@@ -18,7 +18,8 @@ const RetentionRef = builder.objectRef<RetentionDays>('Retention').implement({
     }),
     attachmentDays: t.exposeInt('attachmentDays', {
       nullable: true,
-      description: 'Days after an attachment was made until its file is removed. Null: as long as its conversation.',
+      description:
+        'Days after a message named an attachment until that is removed, with its file. Null: as long as its conversation.',
     }),
   }),
 });
@@ -58,7 +59,7 @@ const RetentionInputRef = builder.inputType('RetentionInput', {
   description: 'How long is kept what nobody has asked to erase.',
   fields: (t) => ({
     conversationDays: t.int({ description: `After the last change of a conversation. ${days}` }),
-    attachmentDays: t.int({ description: `After an attachment was made. ${days}` }),
+    attachmentDays: t.int({ description: `After a message named the attachment. ${days}` }),
   }),
 });
 
