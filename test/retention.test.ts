@@ -87,7 +87,7 @@ test('the bytes of letters, with the files in them, go when attachments are old,
     await pool.query(
       `WITH made AS (
         INSERT INTO letter (id, organization_id, direction, status, key, created_at)
-        VALUES ($1, $2, 'IN', $3::"LetterStatus", $1::text, now() - $4 * interval '1 day') RETURNING *)
+        VALUES ($1::uuid, $2, 'IN', $3::"LetterStatus", $1::uuid::text, now() - $4 * interval '1 day') RETURNING *)
       INSERT INTO letter_source (letter_id, organization_id, raw) SELECT id, organization_id, 'bytes' FROM made`,
       [id, of, status, days],
     );

@@ -13,7 +13,7 @@ export interface Bundle {
 }
 
 /** What runs in threads of its own, by its path below `src`. */
-const workers = ['json-schema/worker', 'generation/lease-worker'];
+const workers = ['json-schema/worker', 'generation/lease-worker', 'email/letter/letter-worker'];
 
 /** Makes a program and each of its workers one file, which start several times faster than their sources do. The caller removes it. */
 export async function bundle(entry: string): Promise<Bundle> {
