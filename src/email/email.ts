@@ -9,6 +9,7 @@ import type { Logger } from '../logger.ts';
 import { Pulse } from '../pulse.ts';
 import { outsideOperations } from '../work-clock.ts';
 import { cleanLetters } from './cleaning.ts';
+import { LetterReader } from './letter/letter-reader.ts';
 import { receiveTask, type ResolveDns, sendTask } from './model.ts';
 import { Receiver } from './receiving/receive.ts';
 import { letterTail } from './sending/distribute.ts';
@@ -44,6 +45,7 @@ export class Email {
   readonly handlers: readonly Handler[];
   private readonly options: Options;
   private readonly smtp: Smtp | null;
+  private readonly reader: LetterReader;
   private readonly tail: SharedTail<{ made: number }>;
   private readonly distributing: Pulse;
   private readonly cleaning: Pulse;
@@ -54,6 +56,7 @@ export class Email {
     const { smtpUrl, jobPool: pool, services, resolveDns } = options;
     this.options = options;
     this.smtp = smtpUrl === undefined ? null : openSmtp(smtpUrl);
+    this.reader = new LetterReader(options.logger);
     this.tail = letterTail(options);
     this.distributing = new Pulse(HINT_MS, () =>
       this.quietly(async () => {
@@ -61,7 +64,7 @@ export class Email {
       }),
     );
     this.cleaning = new Pulse(0, () => this.quietly(() => cleanLetters(pool)));
-    const receiver = new Receiver({ pool, services, resolveDns });
+    const receiver = new Receiver({ pool, services, resolveDns, reader: this.reader });
     const isContactThere = (id: string, signal: AbortSignal) => this.isContactThere(id, signal);
     const sender = new LetterSender({ pool, smtp: this.smtp, isContactThere });
     this.handlers = [
@@ -89,6 +92,7 @@ export class Email {
     for (const timer of this.timers) clearInterval(timer);
     await Promise.all([this.distributing.close(), this.cleaning.close()]);
     this.smtp?.close();
+    await this.reader.close();
     await this.quietly(() => this.tail.leave());
   }
 

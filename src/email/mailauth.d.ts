@@ -3,6 +3,7 @@ declare module 'mailauth/lib/dkim/verify.js' {
   export interface DkimResult {
     id: string;
     signingDomain: string;
+    selector: string;
     status: { result: string; aligned?: string | false; underSized?: number | false };
     /** Whether the signature covers only the beginning of the body. */
     canonBodyLengthLimited?: boolean;

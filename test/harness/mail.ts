@@ -147,6 +147,7 @@ export async function signed(letter: {
     dkim: { domainName: SIGNING_DOMAIN, keySelector: 'mail', privateKey },
   });
   const { message } = await transport.sendMail({ subject: 'My order', ...letter });
+  if (!Buffer.isBuffer(message)) throw new Error('The letter was not made whole.');
   return message.toString();
 }
 

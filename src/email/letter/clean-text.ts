@@ -1,5 +1,4 @@
 /** Control characters and marks of this module; not the marks of writing direction. */
-// eslint-disable-next-line no-control-regex -- they are what is removed
 const CONTROLS = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\ufeff\ufff9-\ufffb\ue000-\ue006]/g;
 
 /** A text of lines that end in LF, without control characters. */

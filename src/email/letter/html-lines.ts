@@ -1,4 +1,5 @@
 import { compile, type FormatCallback, type HtmlToTextOptions, type SelectorDefinition } from 'html-to-text';
+import { isJsonObject } from '../../json.ts';
 import { type LetterLine, linesOfMarked, MARK, MARKS } from './letter-lines.ts';
 
 /** Deeper elements are left out. */
@@ -89,7 +90,8 @@ const formatters: Record<string, FormatCallback> = {
   },
   // Some programs write emoji as pictures.
   emoji: (element, _walk, builder) => {
-    const text: unknown = element.attribs?.alt;
+    const attributes: unknown = element.attribs;
+    const text = isJsonObject(attributes) ? attributes.alt : null;
     if (typeof text === 'string' && text.length <= 16) builder.addInline(text);
   },
 };

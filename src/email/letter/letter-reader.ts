@@ -2,9 +2,9 @@ import type { Worker } from 'node:worker_threads';
 import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { startWorker } from '../../worker-thread.ts';
-import type { Letter } from './letter.ts';
-import type { LetterMessage, LetterRequest } from './letter-worker.ts';
-import { headersOf, type LetterEnvelope } from './read-letter.ts';
+import type { DnsRecords } from './dmarc.ts';
+import type { LetterMessage, LetterRequest, ReadLetter } from './letter-worker.ts';
+import { headersOf } from './read-letter.ts';
 
 export const readingLimits = {
   /** Of one letter, once its turn has come, and of the start of the worker before it. */
@@ -19,8 +19,8 @@ export const readingLimits = {
 
 interface Reading {
   request: LetterRequest;
-  resolve(letter: Letter): void;
-  reject(error: Error): void;
+  resolve: (read: ReadLetter) => void;
+  reject: (error: Error) => void;
 }
 
 /**
@@ -43,20 +43,36 @@ export class LetterReader {
     this.limits = { ...readingLimits, ...limits };
   }
 
-  /** Like `readLetter`. Throws `UnavailableError` while too many letters wait. */
-  async read(raw: Uint8Array, envelope: LetterEnvelope = {}): Promise<Letter> {
+  /**
+   * Like `readLetter`, and tells by `records` whether the letter is vouched for. Throws `UnavailableError` while too many letters wait,
+   * and the reason of the signal when that aborts.
+   */
+  async read(
+    raw: Uint8Array,
+    { records = new Map(), signal }: { records?: DnsRecords; signal?: AbortSignal } = {},
+  ): Promise<ReadLetter> {
     const { waiting, waitingBytes } = this.limits;
     if (this.isClosed || this.waiting.length >= waiting || this.bytes + raw.byteLength > waitingBytes) {
       throw new UnavailableError('Too many letters are waiting to be read. Nothing was done. Try again.', 5);
     }
+    signal?.throwIfAborted();
     this.bytes += raw.byteLength;
+    let leave: () => void = () => undefined;
     try {
       return await new Promise((resolve, reject) => {
         this.lastId += 1;
-        this.waiting.push({ request: { id: this.lastId, raw, envelope }, resolve, reject });
+        const reading = { request: { id: this.lastId, raw, records }, resolve, reject };
+        leave = () => {
+          const place = this.waiting.indexOf(reading);
+          if (place >= 0) this.waiting.splice(place, 1);
+          reject(signal?.reason as Error);
+        };
+        signal?.addEventListener('abort', leave);
+        this.waiting.push(reading);
         this.next();
       });
     } finally {
+      signal?.removeEventListener('abort', leave);
       this.bytes -= raw.byteLength;
     }
   }
@@ -96,7 +112,7 @@ export class LetterReader {
       }
       if (this.running.reading.request.id !== message.id) return;
       clearTimeout(this.running.timer);
-      this.running.reading.resolve(message.letter);
+      this.running.reading.resolve({ letter: message.letter, vouchedFor: message.vouchedFor });
       this.running = null;
       this.next();
     });
@@ -121,8 +137,9 @@ export class LetterReader {
       const { reading } = running;
       this.logger.warn({ why, bytes: reading.request.raw.byteLength }, 'could not read a letter whole');
       // That the worker cannot start is no fault of the letter.
-      if (isReady) headersOf(reading.request.raw, reading.request.envelope).then(reading.resolve, reading.reject);
-      else reading.reject(new UnavailableError('Letters cannot be read now. Nothing was done. Try again.', 5));
+      if (isReady) {
+        headersOf(reading.request.raw).then((letter) => reading.resolve({ letter, vouchedFor: false }), reading.reject);
+      } else reading.reject(new UnavailableError('Letters cannot be read now. Nothing was done. Try again.', 5));
     }
     await ended;
     this.next();

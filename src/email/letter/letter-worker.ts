@@ -1,16 +1,22 @@
 import { parentPort } from 'node:worker_threads';
+import { type DnsRecords, isVouchedFor } from './dmarc.ts';
 import type { Letter } from './letter.ts';
-import { type LetterEnvelope, readLetter } from './read-letter.ts';
+import { readLetter } from './read-letter.ts';
 
 export interface LetterRequest {
   id: number;
   raw: Uint8Array;
-  envelope: LetterEnvelope;
+  records: DnsRecords;
 }
 
-export interface LetterAnswer {
-  id: number;
+/** A letter that was read, and whether the domain of its sender vouches for it. */
+export interface ReadLetter {
   letter: Letter;
+  vouchedFor: boolean;
+}
+
+export interface LetterAnswer extends ReadLetter {
+  id: number;
 }
 
 /** The worker says that it has started, and then answers. */
@@ -19,8 +25,14 @@ export type LetterMessage = 'ready' | LetterAnswer;
 const port = parentPort;
 if (!port) throw new Error('This module runs as a worker.');
 
-port.on('message', ({ id, raw, envelope }: LetterRequest) => {
-  void readLetter(raw, envelope).then((letter) => port.postMessage({ id, letter } satisfies LetterMessage));
+async function read({ id, raw, records }: LetterRequest): Promise<LetterAnswer> {
+  const letter = await readLetter(raw);
+  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  return { id, letter, vouchedFor: letter.from !== null && (await isVouchedFor(bytes, letter.from.address, records)) };
+}
+
+port.on('message', (request: LetterRequest) => {
+  void read(request).then((answer) => port.postMessage(answer));
 });
 
 port.postMessage('ready' satisfies LetterMessage);

@@ -6,17 +6,18 @@ import { sendMessage } from '../../conversations/commands/send.ts';
 import { titleOf } from '../../conversations/commands/title.ts';
 import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
+import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
-import { Semaphore } from '../../semaphore.ts';
 import { hasAllowance } from '../allowance.ts';
 import { contactAt, isBlocked } from '../contacts.ts';
+import { HEAD_BYTES, lookUpRecords } from '../letter/dmarc.ts';
+import type { LetterReader } from '../letter/letter-reader.ts';
 import type { Letter } from '../letter/letter.ts';
-import { readLetter } from '../letter/read-letter.ts';
+import type { ReadLetter } from '../letter/letter-worker.ts';
 import { letterLimits, type LetterJob, type ResolveDns } from '../model.ts';
 import { recordBounce } from './bounce.ts';
 import { cutText } from './cut-text.ts';
-import { isVouchedFor } from './dmarc.ts';
 import { findThread, type ReceivingInbox, type Thread } from './thread.ts';
 
 export interface ReceiverOptions {
@@ -24,13 +25,8 @@ export interface ReceiverOptions {
   pool: pg.Pool;
   services: () => ConversationServices;
   resolveDns: ResolveDns;
+  reader: LetterReader;
 }
-
-/**
- * How much of a letter is read, in bytes. Its text comes first, and files are not taken: to read on would only keep this server from
- * its other work.
- */
-const READ_BYTES = 1024 * 1024;
 
 /** What became of a letter. */
 interface Outcome {
@@ -43,8 +39,8 @@ interface Outcome {
 /** Makes the letters that came in messages. */
 export class Receiver {
   private readonly options: ReceiverOptions;
-  /** A letter takes several times its length of memory while it is read. */
-  private readonly reading = new Semaphore(2);
+  /** A letter takes several times its length of memory while it is read. Organizations take turns. */
+  private readonly reading = new FairGate(2);
 
   constructor(options: ReceiverOptions) {
     this.options = options;
@@ -52,7 +48,6 @@ export class Receiver {
 
   /** Makes a message of a letter, once however often this begins again: the commands know the letter by its id. */
   async receive({ letterId }: LetterJob, { signal, isLast }: JobContext): Promise<void> {
-    const { pool, resolveDns } = this.options;
     const inbox = await this.findInbox(letterId);
     if (!inbox) return;
     const taken = await this.findTaken(letterId, inbox);
@@ -60,11 +55,7 @@ export class Receiver {
     if (inbox.address === null)
       return this.record(letterId, { status: 'DROPPED', detail: 'Its inbox has no address any more.' });
     try {
-      const { letter, vouchedFor } = await this.reading.run(async () => {
-        const raw = await readSource(pool, letterId);
-        const read = await readLetter(raw.subarray(0, READ_BYTES));
-        return { letter: read, vouchedFor: read.from ? await isVouchedFor(raw, read.from.address, resolveDns) : false };
-      });
+      const { letter, vouchedFor } = await this.read(letterId, inbox, signal);
       signal.throwIfAborted();
       await this.describe(letterId, letter, vouchedFor);
       await this.record(letterId, await this.take(letterId, { ...inbox, address: inbox.address }, letter, vouchedFor));
@@ -73,6 +64,19 @@ export class Receiver {
       if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
       throw error;
     }
+  }
+
+  private async read(
+    letterId: string,
+    { organizationId }: Pick<ReceivingInbox, 'organizationId'>,
+    signal: AbortSignal,
+  ): Promise<ReadLetter> {
+    const { pool, reader, resolveDns } = this.options;
+    const records = await lookUpRecords(await readSource(pool, letterId, HEAD_BYTES), resolveDns);
+    return this.reading.run(organizationId, async () => {
+      signal.throwIfAborted();
+      return reader.read(await readSource(pool, letterId), { records, signal });
+    });
   }
 
   private async take(letterId: string, inbox: ReceivingInbox, letter: Letter, vouchedFor: boolean): Promise<Outcome> {
@@ -97,7 +101,12 @@ export class Receiver {
         thread && thread.status !== 'ENDED'
           ? await goOn(services, said, thread)
           : await begin(services, said, { thread, vouchedFor });
-      return { status: 'DONE', conversationId: committed.conversationId, messageId: committed.messageId };
+      return {
+        status: 'DONE',
+        ...issuesOf(letter),
+        conversationId: committed.conversationId,
+        messageId: committed.messageId,
+      };
     } catch (error) {
       if (error instanceof ContactBlockedError) return dropped('The contact is blocked.');
       throw error;
@@ -168,6 +177,10 @@ export class Receiver {
     });
   }
 }
+
+/** What of a letter could not be read or was left out, for operators. */
+const issuesOf = ({ issues }: Letter) =>
+  issues.length > 0 && { detail: cutText(issues.map(({ text }) => text).join(' '), 2000) };
 
 const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
 
@@ -262,8 +275,12 @@ function textOf({ maxEndUserMessageBytes }: ConversationServices, { newText, tex
   return cutText(said, maxEndUserMessageBytes);
 }
 
-async function readSource(pool: pg.Pool, letterId: string): Promise<Buffer> {
-  const { rows } = await pool.query<{ raw: Buffer }>('SELECT raw FROM letter_source WHERE letter_id = $1', [letterId]);
+/** The bytes of a letter, or the first of them. */
+async function readSource(pool: pg.Pool, letterId: string, most: number = letterLimits.raw): Promise<Buffer> {
+  const { rows } = await pool.query<{ raw: Buffer }>({
+    text: 'SELECT substring(raw FROM 1 FOR $2) AS raw FROM letter_source WHERE letter_id = $1',
+    values: [letterId, most],
+  });
   if (!rows[0]) throw new Error('a letter has no source');
   return rows[0].raw;
 }

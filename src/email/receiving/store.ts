@@ -4,7 +4,7 @@ import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
 import type { NewId } from '../../ids.ts';
 import type { LetterInbox } from '../../inboxes/letter-secrets.ts';
 import { addJobSql, receiveTask } from '../model.ts';
-import { headOf } from './dmarc.ts';
+import { headOf } from '../letter/dmarc.ts';
 
 /**
  * Stores a letter as it came, with the job that reads it. False if the inbox has had it before: a letter is known by its Message-ID,

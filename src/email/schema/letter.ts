@@ -47,7 +47,8 @@ export const LetterRef = builder.prismaNode('Letter', {
     status: t.expose('status', { type: LetterStatusRef, description: 'How far it has come.' }),
     detail: t.exposeString('detail', {
       nullable: true,
-      description: 'Why it was dropped, failed or came back, or what the last try came to. Null if all went well.',
+      description:
+        'Why it was dropped, failed or came back, what the last try came to, or what of it could not be read. Null if all went well.',
     }),
     tries: t.exposeInt('tries', { description: 'How often it was read, or given to the mail server.' }),
     mailId: t.exposeString('mailId', {
