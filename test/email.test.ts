@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
 import { addOperator, addOrganization, type Organization } from './harness/access.ts';
 import { ask, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
@@ -18,11 +19,31 @@ import {
 import { addAgent, addContact, command, ImmediateRuntime } from './harness/products.ts';
 import { useServer } from './harness/server.ts';
 
+/** Answers as long as it is not closed; then it waits to be opened. */
+class PatientRuntime extends ImmediateRuntime {
+  waiting = 0;
+  private gate = Promise.resolve();
+
+  /** Returns what opens it. */
+  close(): () => void {
+    let open: () => void = () => undefined;
+    this.gate = new Promise((resolve) => (open = resolve));
+    return open;
+  }
+
+  override async *reply(turn: Turn): AsyncGenerator<ReplyPart> {
+    this.waiting += 1;
+    await this.gate;
+    this.waiting -= 1;
+    yield* super.reply(turn);
+  }
+}
+
 const mail = await openMailServer();
-const runtime = new ImmediateRuntime('immediate');
+const patience = new PatientRuntime('patient');
 const server = useServer({
   config: { smtpUrl: mail.url, letterLimitPerInbox: 0, rateLimitPerKey: 0 },
-  runtimes: [runtime],
+  runtimes: [new ImmediateRuntime('immediate'), patience],
   resolveDns,
 });
 let agentId: string;
@@ -254,8 +275,9 @@ describe('a letter', () => {
     expect(conversationOf(await theOneFrom(empty)).messages.nodes[0]?.text).toBe('(The letter is empty.)');
     const before = (await lettersOf(server, { status: 'DROPPED' })).length;
     await post(server, inbox, written({ From: null }));
+    await post(server, inbox, written({ From: '<1,victim@example.com>' }));
     await post(server, inbox, Buffer.from([0, 255, 10, 13, 0]));
-    await expect.poll(async () => (await lettersOf(server, { status: 'DROPPED' })).length).toBe(before + 2);
+    await expect.poll(async () => (await lettersOf(server, { status: 'DROPPED' })).length).toBe(before + 3);
   });
 
   test('of somebody who is blocked is dropped', async () => {
@@ -322,6 +344,30 @@ describe('what a machine sends', () => {
     expect(roles?.filter((role) => role === 'USER')).toHaveLength(11);
     expect(roles?.filter((role) => role === 'AGENT')).toHaveLength(10);
     expect(await mail.until(from, 10)).toHaveLength(10);
+  });
+
+  test('stops no answer that is on its way, and comes in after it', async () => {
+    const patient = await addEmailInbox(server, 'patient@shop.example', {
+      agentId: await addAgent(server.services, { runtime: 'patient' }),
+    });
+    const from = somebody();
+    await post(server, patient, written({ From: from }));
+    const [first] = await mail.until(from, 1);
+    const open = patience.close();
+    const again = { From: from, To: first && replyTo(first) };
+    await post(server, patient, written(again));
+    await expect.poll(() => patience.waiting).toBe(1);
+    await post(server, patient, written({ ...again, 'Auto-Submitted': 'auto-replied' }));
+    const { pool } = server.services;
+    const tried = `FROM graphile_worker.jobs WHERE task_identifier = 'email.receive' AND attempts > 0 AND locked_at IS NULL`;
+    await expect.poll(async () => (await pool.query(`SELECT ${tried}`)).rowCount, { timeout: 10_000 }).toBe(1);
+    open();
+    expect(await mail.until(from, 2)).toHaveLength(2);
+    await pool.query(`SELECT FROM graphile_worker.reschedule_jobs(ARRAY(SELECT id ${tried}), run_at => now())`);
+    const letters = await received(from, 3);
+    expect(letters.map(({ status }) => status)).toEqual(['DONE', 'DONE', 'DONE']);
+    const said = letters[0]?.conversation?.messages.nodes.map(({ role }) => role);
+    expect(said).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'USER']);
   });
 
   test('from the inbox itself is dropped, and from another inbox of the organization not answered', async () => {
@@ -475,6 +521,7 @@ describe('startEmailConversation', () => {
     ],
     ['an empty text', () => ({ to: { address: 'a@b.example' }, text: '' }), ['text']],
     ['two addresses', () => ({ to: { address: 'a@b.example, c@d.example' } }), ['to', 'address']],
+    ['an address that mail programs take for two', () => ({ to: { address: '1,c@d.example' } }), ['to', 'address']],
   ])('refuses %s', async (_what, input, path) => {
     expect(await start(input())).toMatchObject({ issues: [{ path }] });
   });

@@ -6,6 +6,7 @@ import { sendMessage } from '../../conversations/commands/send.ts';
 import { titleOf } from '../../conversations/commands/title.ts';
 import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
+import { isEmailAddress } from '../../email-address.ts';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
@@ -85,7 +86,7 @@ export class Receiver {
     const { organizationId } = inbox;
     if (letter.automatic === 'BOUNCE') return dropped(await recordBounce(pool, inbox, letter));
     const { from } = letter;
-    if (!from || !/^[^\s@]+@[^\s@]+$/.test(from.address)) return dropped('It names no sender.');
+    if (!from || !isEmailAddress(from.address)) return dropped('It names no sender, or not by one bare address.');
     if (from.address.toLowerCase() === inbox.address.toLowerCase()) return dropped('The inbox itself has sent it.');
     if (await isBlocked(pool, organizationId, from.address)) return dropped('The sender is blocked.');
     const thread = await findThread(pool, inbox, letter, vouchedFor);
@@ -210,8 +211,8 @@ async function goOn(services: ConversationServices, said: Said, thread: Thread) 
       ...(!isContact && { author: authorOf(letter) }),
       action,
       awaitReply: false,
-      // Who writes again does not wait for an answer to the letter before.
-      onBusy: 'INTERRUPT',
+      // Who writes again does not wait for an answer to the letter before. What is not answered stops none, and comes in after it.
+      onBusy: action === 'NONE' ? 'REJECT' : 'INTERRUPT',
       idempotencyKey: keysOf(letterId).goesOn,
     });
   } catch (error) {

@@ -43,7 +43,7 @@ export function openSmtp(url: string): Smtp {
     async send({ raw, sender, recipient }, signal) {
       signal.throwIfAborted();
       const limit = AbortSignal.any([signal, AbortSignal.timeout(LETTER_MS)]);
-      const sent = transport.sendMail({ raw, envelope: { from: sender, to: [recipient] } });
+      const sent = transport.sendMail({ raw, envelope: { from: sender, to: [{ name: '', address: recipient }] } });
       const given = new Promise<never>((_resolve, reject) => {
         limit.addEventListener(
           'abort',
