@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
+import { decodeId } from '../src/ids.ts';
 import { addOperator, addOrganization, type Organization } from './harness/access.ts';
 import { ask, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
@@ -99,6 +100,11 @@ const end = (conversationId: string) =>
     'mutation ($input: EndConversationInput!) { result: endConversation(input: $input) { __typename } }',
     { conversationId },
   );
+
+const block = (contactId: string | undefined) =>
+  command(server, 'mutation ($input: BlockContactInput!) { result: blockContact(input: $input) { __typename } }', {
+    contactId,
+  });
 
 describe('a letter', () => {
   test('begins a conversation and is answered once, from the inbox, with its subject and its place in the thread', async () => {
@@ -282,13 +288,7 @@ describe('a letter', () => {
 
   test('of somebody who is blocked is dropped', async () => {
     const { from, conversation, answer } = await converse();
-    await command(
-      server,
-      'mutation ($input: BlockContactInput!) { result: blockContact(input: $input) { __typename } }',
-      {
-        contactId: conversation.contact?.id,
-      },
-    );
+    await block(conversation.contact?.id);
     await post(server, inbox, written({ From: from }));
     await post(server, inbox, written({ From: from, To: replyTo(answer) }));
     const [, ...later] = await received(from, 3);
@@ -297,6 +297,20 @@ describe('a letter', () => {
       { status: 'DROPPED', conversation: null },
     ]);
   });
+});
+
+test('that a forger is blocked blocks nobody whose domain vouches for them', async () => {
+  const from = somebody('vouching.example');
+  await post(server, inbox, written({ From: from, text: 'Forged' }));
+  await block(conversationOf(await theOneFrom(from)).contact?.id);
+  await post(server, inbox, written({ From: from, text: 'Forged again' }));
+  await post(server, inbox, await signed({ from, to: inbox.address, text: 'It is me' }));
+  const letters = await received(from, 3);
+  expect(letters.map(({ verified, status }) => [verified, status]).toSorted()).toEqual([
+    [false, 'DONE'],
+    [false, 'DROPPED'],
+    [true, 'DONE'],
+  ]);
 });
 
 describe('what a machine sends', () => {
@@ -467,6 +481,53 @@ describe('what is said on the side of the agent', () => {
     }
     await mail.until(busy, 1);
     expect(new Set(tried).size).toBe(1);
+  });
+});
+
+describe('a letter that waits to be sent', () => {
+  /** Has the letter to a new contact refused for now, and lets the next ones go. */
+  async function waiting() {
+    const from = somebody();
+    const tried: string[] = [];
+    mail.decide = ({ recipient, raw }) =>
+      recipient === from && tried.push(raw) === 1 ? refusal(451, 'Try again later') : null;
+    await post(server, inbox, written({ From: from }));
+    const { id, contact } = conversationOf(await theOneFrom(from));
+    const outgoing = async () => (await lettersOf(server, { conversationId: id, direction: 'OUT' }))[0];
+    await expect.poll(async () => (await outgoing())?.tries, { timeout: 10_000 }).toBe(1);
+    const again = () =>
+      server.services.pool.query(`SELECT FROM graphile_worker.reschedule_jobs(
+        ARRAY(SELECT id FROM graphile_worker.jobs WHERE task_identifier = 'email.send'), run_at => now())`);
+    return { from, tried, contactId: contact?.id, outgoing, again };
+  }
+
+  test('goes to the address that the contact has by then, under the same Message-ID', async () => {
+    const { from, tried, contactId, outgoing, again } = await waiting();
+    const email = somebody();
+    const update = 'mutation ($input: UpdateContactInput!) { result: updateContact(input: $input) { __typename } }';
+    await command(server, update, { contactId, email });
+    await again();
+    const [letter] = await mail.until(email, 1);
+    expect(tried[0]).toContain(`Message-ID: ${letter?.headers['message-id']}`);
+    await expect.poll(outgoing).toMatchObject({ status: 'DONE', recipient: email });
+    expect(mail.letters.filter(({ recipient }) => recipient === from)).toEqual([]);
+  });
+
+  test('is dropped if the contact is blocked by then', async () => {
+    const { from, contactId, outgoing, again } = await waiting();
+    await block(contactId);
+    await again();
+    await expect.poll(outgoing, { timeout: 10_000 }).toMatchObject({ status: 'DROPPED' });
+    expect(mail.letters.filter(({ recipient }) => recipient === from)).toEqual([]);
+  });
+
+  test('is dropped if the message is erased by then', async () => {
+    const { outgoing, again } = await waiting();
+    await server.services.pool.query('UPDATE message SET erased_at = now() WHERE id = $1', [
+      decodeId('Message', (await outgoing())?.messageId ?? ''),
+    ]);
+    await again();
+    await expect.poll(outgoing, { timeout: 10_000 }).toMatchObject({ status: 'DROPPED' });
   });
 });
 

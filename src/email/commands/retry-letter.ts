@@ -3,7 +3,7 @@ import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { addJobSql, receiveTask, sendTask } from '../model.ts';
 
-/** Tries a letter that failed or came back once more: the same bytes, if it goes out. */
+/** Tries a letter that failed or came back once more: the same bytes, if it goes out to the same address. */
 export async function retryLetter(
   { pool }: { pool: pg.Pool },
   { organizationId }: { organizationId: string },

@@ -88,8 +88,13 @@ export class Receiver {
     const { from } = letter;
     if (!from || !isEmailAddress(from.address)) return dropped('It names no sender, or not by one bare address.');
     if (from.address.toLowerCase() === inbox.address.toLowerCase()) return dropped('The inbox itself has sent it.');
-    if (await isBlocked(pool, organizationId, from.address)) return dropped('The sender is blocked.');
     const thread = await findThread(pool, inbox, letter, vouchedFor);
+    // The contact of a conversation is looked at with its message.
+    if (
+      thread?.contactAddress?.toLowerCase() !== from.address.toLowerCase() &&
+      (await isBlocked(pool, organizationId, { address: from.address, vouchedFor }))
+    )
+      return dropped('The sender is blocked.');
     const contactAddress = thread ? thread.contactAddress : from.address;
     const answers =
       letter.automatic === null &&
