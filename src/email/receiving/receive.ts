@@ -7,6 +7,7 @@ import { titleOf } from '../../conversations/commands/title.ts';
 import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
 import { isEmailAddress } from '../../email-address.ts';
+import { UserError } from '../../errors.ts';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
@@ -61,7 +62,7 @@ export class Receiver {
       await this.describe(letterId, letter, vouchedFor);
       await this.record(letterId, await this.take(letterId, { ...inbox, address: inbox.address }, letter, vouchedFor));
     } catch (error) {
-      const detail = 'It could not be read.';
+      const detail = error instanceof UserError ? error.message : 'It could not be read, or not be made a message.';
       if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
       throw error;
     }
