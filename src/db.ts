@@ -26,7 +26,7 @@ export const poolLimits = {
   /** For the text of running replies: one statement at a time, and a second connection in case the first is dead. */
   checkpoints: { size: 2, statementMs: 3_000, lockMs: 1_000, waitMs: 3_000, keep: true },
   /** For taking jobs from the queue: a connection that listens for each lane, and those that take and settle them. */
-  queue: { size: 6, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000 },
+  queue: { size: 7, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000 },
   /** For what jobs do, which may read and change a lot. */
   jobs: { size: 4, statementMs: 30_000, lockMs: 5_000, waitMs: 30_000 },
   /** For command-line programs, where a person can wait. */

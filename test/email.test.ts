@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
+import { decodeId } from '../src/ids.ts';
 import { addOperator, addOrganization, type Organization } from './harness/access.ts';
 import { ask, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
@@ -18,11 +20,31 @@ import {
 import { addAgent, addContact, command, ImmediateRuntime } from './harness/products.ts';
 import { useServer } from './harness/server.ts';
 
+/** Answers as long as it is not closed; then it waits to be opened. */
+class PatientRuntime extends ImmediateRuntime {
+  waiting = 0;
+  private gate = Promise.resolve();
+
+  /** Returns what opens it. */
+  close(): () => void {
+    let open: () => void = () => undefined;
+    this.gate = new Promise((resolve) => (open = resolve));
+    return open;
+  }
+
+  override async *reply(turn: Turn): AsyncGenerator<ReplyPart> {
+    this.waiting += 1;
+    await this.gate;
+    this.waiting -= 1;
+    yield* super.reply(turn);
+  }
+}
+
 const mail = await openMailServer();
-const runtime = new ImmediateRuntime('immediate');
+const patience = new PatientRuntime('patient');
 const server = useServer({
   config: { smtpUrl: mail.url, letterLimitPerInbox: 0, rateLimitPerKey: 0 },
-  runtimes: [runtime],
+  runtimes: [new ImmediateRuntime('immediate'), patience],
   resolveDns,
 });
 let agentId: string;
@@ -78,6 +100,11 @@ const end = (conversationId: string) =>
     'mutation ($input: EndConversationInput!) { result: endConversation(input: $input) { __typename } }',
     { conversationId },
   );
+
+const block = (contactId: string | undefined) =>
+  command(server, 'mutation ($input: BlockContactInput!) { result: blockContact(input: $input) { __typename } }', {
+    contactId,
+  });
 
 describe('a letter', () => {
   test('begins a conversation and is answered once, from the inbox, with its subject and its place in the thread', async () => {
@@ -254,19 +281,14 @@ describe('a letter', () => {
     expect(conversationOf(await theOneFrom(empty)).messages.nodes[0]?.text).toBe('(The letter is empty.)');
     const before = (await lettersOf(server, { status: 'DROPPED' })).length;
     await post(server, inbox, written({ From: null }));
+    await post(server, inbox, written({ From: '<1,victim@example.com>' }));
     await post(server, inbox, Buffer.from([0, 255, 10, 13, 0]));
-    await expect.poll(async () => (await lettersOf(server, { status: 'DROPPED' })).length).toBe(before + 2);
+    await expect.poll(async () => (await lettersOf(server, { status: 'DROPPED' })).length).toBe(before + 3);
   });
 
   test('of somebody who is blocked is dropped', async () => {
     const { from, conversation, answer } = await converse();
-    await command(
-      server,
-      'mutation ($input: BlockContactInput!) { result: blockContact(input: $input) { __typename } }',
-      {
-        contactId: conversation.contact?.id,
-      },
-    );
+    await block(conversation.contact?.id);
     await post(server, inbox, written({ From: from }));
     await post(server, inbox, written({ From: from, To: replyTo(answer) }));
     const [, ...later] = await received(from, 3);
@@ -275,6 +297,20 @@ describe('a letter', () => {
       { status: 'DROPPED', conversation: null },
     ]);
   });
+});
+
+test('that a forger is blocked blocks nobody whose domain vouches for them', async () => {
+  const from = somebody('vouching.example');
+  await post(server, inbox, written({ From: from, text: 'Forged' }));
+  await block(conversationOf(await theOneFrom(from)).contact?.id);
+  await post(server, inbox, written({ From: from, text: 'Forged again' }));
+  await post(server, inbox, await signed({ from, to: inbox.address, text: 'It is me' }));
+  const letters = await received(from, 3);
+  expect(letters.map(({ verified, status }) => [verified, status]).toSorted()).toEqual([
+    [false, 'DONE'],
+    [false, 'DROPPED'],
+    [true, 'DONE'],
+  ]);
 });
 
 describe('what a machine sends', () => {
@@ -322,6 +358,30 @@ describe('what a machine sends', () => {
     expect(roles?.filter((role) => role === 'USER')).toHaveLength(11);
     expect(roles?.filter((role) => role === 'AGENT')).toHaveLength(10);
     expect(await mail.until(from, 10)).toHaveLength(10);
+  });
+
+  test('stops no answer that is on its way, and comes in after it', async () => {
+    const patient = await addEmailInbox(server, 'patient@shop.example', {
+      agentId: await addAgent(server.services, { runtime: 'patient' }),
+    });
+    const from = somebody();
+    await post(server, patient, written({ From: from }));
+    const [first] = await mail.until(from, 1);
+    const open = patience.close();
+    const again = { From: from, To: first && replyTo(first) };
+    await post(server, patient, written(again));
+    await expect.poll(() => patience.waiting).toBe(1);
+    await post(server, patient, written({ ...again, 'Auto-Submitted': 'auto-replied' }));
+    const { pool } = server.services;
+    const tried = `FROM graphile_worker.jobs WHERE task_identifier = 'email.receive' AND attempts > 0 AND locked_at IS NULL`;
+    await expect.poll(async () => (await pool.query(`SELECT ${tried}`)).rowCount, { timeout: 10_000 }).toBe(1);
+    open();
+    expect(await mail.until(from, 2)).toHaveLength(2);
+    await pool.query(`SELECT FROM graphile_worker.reschedule_jobs(ARRAY(SELECT id ${tried}), run_at => now())`);
+    const letters = await received(from, 3);
+    expect(letters.map(({ status }) => status)).toEqual(['DONE', 'DONE', 'DONE']);
+    const said = letters[0]?.conversation?.messages.nodes.map(({ role }) => role);
+    expect(said).toEqual(['USER', 'AGENT', 'USER', 'AGENT', 'USER']);
   });
 
   test('from the inbox itself is dropped, and from another inbox of the organization not answered', async () => {
@@ -424,6 +484,53 @@ describe('what is said on the side of the agent', () => {
   });
 });
 
+describe('a letter that waits to be sent', () => {
+  /** Has the letter to a new contact refused for now, and lets the next ones go. */
+  async function waiting() {
+    const from = somebody();
+    const tried: string[] = [];
+    mail.decide = ({ recipient, raw }) =>
+      recipient === from && tried.push(raw) === 1 ? refusal(451, 'Try again later') : null;
+    await post(server, inbox, written({ From: from }));
+    const { id, contact } = conversationOf(await theOneFrom(from));
+    const outgoing = async () => (await lettersOf(server, { conversationId: id, direction: 'OUT' }))[0];
+    await expect.poll(async () => (await outgoing())?.tries, { timeout: 10_000 }).toBe(1);
+    const again = () =>
+      server.services.pool.query(`SELECT FROM graphile_worker.reschedule_jobs(
+        ARRAY(SELECT id FROM graphile_worker.jobs WHERE task_identifier = 'email.send'), run_at => now())`);
+    return { from, tried, contactId: contact?.id, outgoing, again };
+  }
+
+  test('goes to the address that the contact has by then, under the same Message-ID', async () => {
+    const { from, tried, contactId, outgoing, again } = await waiting();
+    const email = somebody();
+    const update = 'mutation ($input: UpdateContactInput!) { result: updateContact(input: $input) { __typename } }';
+    await command(server, update, { contactId, email });
+    await again();
+    const [letter] = await mail.until(email, 1);
+    expect(tried[0]).toContain(`Message-ID: ${letter?.headers['message-id']}`);
+    await expect.poll(outgoing).toMatchObject({ status: 'DONE', recipient: email });
+    expect(mail.letters.filter(({ recipient }) => recipient === from)).toEqual([]);
+  });
+
+  test('is dropped if the contact is blocked by then', async () => {
+    const { from, contactId, outgoing, again } = await waiting();
+    await block(contactId);
+    await again();
+    await expect.poll(outgoing, { timeout: 10_000 }).toMatchObject({ status: 'DROPPED' });
+    expect(mail.letters.filter(({ recipient }) => recipient === from)).toEqual([]);
+  });
+
+  test('is dropped if the message is erased by then', async () => {
+    const { outgoing, again } = await waiting();
+    await server.services.pool.query('UPDATE message SET erased_at = now() WHERE id = $1', [
+      decodeId('Message', (await outgoing())?.messageId ?? ''),
+    ]);
+    await again();
+    await expect.poll(outgoing, { timeout: 10_000 }).toMatchObject({ status: 'DROPPED' });
+  });
+});
+
 describe('startEmailConversation', () => {
   const start = (input: Record<string, unknown>, target: Target = server) =>
     command(
@@ -475,6 +582,7 @@ describe('startEmailConversation', () => {
     ],
     ['an empty text', () => ({ to: { address: 'a@b.example' }, text: '' }), ['text']],
     ['two addresses', () => ({ to: { address: 'a@b.example, c@d.example' } }), ['to', 'address']],
+    ['an address that mail programs take for two', () => ({ to: { address: '1,c@d.example' } }), ['to', 'address']],
   ])('refuses %s', async (_what, input, path) => {
     expect(await start(input())).toMatchObject({ issues: [{ path }] });
   });

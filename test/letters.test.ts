@@ -130,6 +130,27 @@ test.each([
   expect((await read(headers)).automatic).toBe(automatic);
 });
 
+const asPostmaster = (headers: string) =>
+  readLetter(Buffer.from(`From: postmaster@home.example\n${headers}Subject: Lamp\n\nHello`));
+
+test('who keeps a mail server may write like anybody, and their machine tells of bounces', async () => {
+  expect((await asPostmaster('')).automatic).toBeNull();
+  expect((await asPostmaster('Auto-Submitted: auto-replied\n')).automatic).toBe('BOUNCE');
+  expect((await asPostmaster('Return-Path: <>\n')).automatic).toBe('BOUNCE');
+});
+
+test.each([
+  ['failed', 'BOUNCE'],
+  ['delayed', 'AUTO_REPLY'],
+  ['delivered', 'AUTO_REPLY'],
+])('a report that a letter was %s is %s', async (action, automatic) => {
+  const { automatic: found } = await read(
+    'Return-Path: <>\nContent-Type: multipart/report; report-type=delivery-status; boundary=q',
+    `--q\n\nSee below\n--q\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; m.example\n\nFinal-Recipient: rfc822; a@b.example\nAction: ${action}\n--q--\n`,
+  );
+  expect(found).toBe(automatic);
+});
+
 test('the sender of the envelope counts for more than a header', async () => {
   const raw = letter('Return-Path: <ann@home.example>');
   expect((await readLetter(raw, { sender: '' })).automatic).toBe('BOUNCE');

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Bus } from '../bus/hints.ts';
+import { isEmailAddress } from '../email-address.ts';
 import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
 import { valueLimits, type ValueReader } from '../value-reader.ts';
@@ -49,7 +50,7 @@ export function readContact(reader: ValueReader, path: string[], input: ContactI
   if (displayName !== undefined) patch.displayName = reader.text([...path, 'displayName'], displayName) ?? null;
   if (email !== undefined) {
     patch.email = reader.text([...path, 'email'], email, 254) ?? null;
-    if (patch.email !== null && !/^[^\s@]+@[^\s@]+$/.test(patch.email)) {
+    if (patch.email !== null && !isEmailAddress(patch.email)) {
       reader.refuse([...path, 'email'], 'Must be one email address.', 'MALFORMED');
     }
   }

@@ -32,13 +32,20 @@ export async function contactAt(
   return rows[0];
 }
 
-/** Whether a person with this address, known or not, may not write. */
-export async function isBlocked(db: Queryable, organizationId: string, address: string): Promise<boolean> {
+/**
+ * Whether a person with this address, known or not, may not write. That somebody is blocked of whom only forged letters may tell
+ * blocks no letter that is vouched for.
+ */
+export async function isBlocked(
+  db: Queryable,
+  organizationId: string,
+  { address, vouchedFor }: { address: string; vouchedFor: boolean },
+): Promise<boolean> {
   const { rows } = await db.query<{ blocked: boolean }>({
     name: 'is-address-blocked',
     text: `SELECT EXISTS (SELECT FROM contact WHERE organization_id = $1 AND lower(email) = lower($2)
-      AND blocked_at IS NOT NULL) AS blocked`,
-    values: [organizationId, address],
+      AND blocked_at IS NOT NULL AND (NOT $3 OR letter_address IS NULL OR letter_verified)) AS blocked`,
+    values: [organizationId, address, vouchedFor],
   });
   return rows[0]?.blocked ?? false;
 }

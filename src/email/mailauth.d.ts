@@ -4,6 +4,8 @@ declare module 'mailauth/lib/dkim/verify.js' {
     id: string;
     signingDomain: string;
     selector: string;
+    /** As in the signature: `rsa-sha256`. */
+    algo?: string;
     status: { result: string; aligned?: string | false; underSized?: number | false };
     /** Whether the signature covers only the beginning of the body. */
     canonBodyLengthLimited?: boolean;
@@ -19,5 +21,5 @@ declare module 'mailauth/lib/dmarc/verify.js' {
     spfDomains: { domain: string }[];
     dkimDomains: { id: string; domain: string; aligned?: string | false; underSized?: number | false }[];
     resolver: (name: string, type: string) => Promise<unknown>;
-  }): Promise<false | { status: { result: string } }>;
+  }): Promise<false | { status: { result: string }; alignment?: { dkim: { strict: boolean } } }>;
 }

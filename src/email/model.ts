@@ -39,7 +39,7 @@ function readJob(payload: unknown): LetterJob {
 }
 
 /** A letter that came in becomes a message. */
-export const receiveTask: Task<LetterJob> = { name: 'email.receive', lane: 'mail', read: readJob };
+export const receiveTask: Task<LetterJob> = { name: 'email.receive', lane: 'post', read: readJob };
 
 /** A message goes out as a letter. */
 export const sendTask: Task<LetterJob> = { name: 'email.send', lane: 'mail', read: readJob };

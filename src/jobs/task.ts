@@ -1,8 +1,9 @@
 /** The lanes of the queue. */
-export const lanes = ['quick', 'mail', 'long'] as const;
+export const lanes = ['quick', 'post', 'mail', 'long'] as const;
 
 /**
- * `quick` for what takes seconds, such as an HTTP request; `mail` for letters, which wait for a mail server; `long` for what may take
+ * `quick` for what takes seconds, such as an HTTP request; `post` for letters that come in; `mail` for those that go out, which
+ * wait for a mail server; `long` for what may take
  * minutes. None waits for another.
  */
 export type Lane = (typeof lanes)[number];

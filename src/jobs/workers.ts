@@ -8,7 +8,7 @@ import { InterruptedError, LaneWorkers } from './lane-workers.ts';
 import { type Handler, type Lane, lanes } from './task.ts';
 
 /** How many jobs of each lane one server runs at a time. */
-const concurrency: Record<Lane, number> = { quick: 4, mail: 4, long: 2 };
+const concurrency: Record<Lane, number> = { quick: 4, post: 4, mail: 4, long: 2 };
 
 /** How long a worker waits before it tries again to be known, in milliseconds. */
 const RETRY_MS = 250;

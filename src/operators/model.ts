@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isEmailAddress } from '../email-address.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { OperatorRole } from '../generated/prisma/enums.ts';
 import type { NewId } from '../ids.ts';
@@ -38,7 +39,7 @@ export function readOperator(reader: ValueReader, { name, email, avatarUrl, role
   }
   if (email !== undefined) {
     patch.email = reader.text(['email'], email, 254) ?? null;
-    if (patch.email !== null && !/^[^\s@]+@[^\s@]+$/.test(patch.email)) {
+    if (patch.email !== null && !isEmailAddress(patch.email)) {
       reader.refuse(['email'], 'Must be one email address.', 'MALFORMED');
     }
   }

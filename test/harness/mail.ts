@@ -133,18 +133,21 @@ export const resolveDns: ResolveDns = (name, type) => {
 };
 
 /** A letter from an address of `SIGNING_DOMAIN`, signed by it. */
-export async function signed(letter: {
-  from: string;
-  to: string;
-  text: string;
-  subject?: string;
-  inReplyTo?: string;
-}): Promise<string> {
+export async function signed(
+  letter: {
+    from: string;
+    to: string;
+    text: string;
+    subject?: string;
+    inReplyTo?: string;
+  },
+  hashAlgo = 'sha256',
+): Promise<string> {
   const transport = createTransport({
     streamTransport: true,
     buffer: true,
     newline: 'windows',
-    dkim: { domainName: SIGNING_DOMAIN, keySelector: 'mail', privateKey },
+    dkim: { domainName: SIGNING_DOMAIN, keySelector: 'mail', privateKey, hashAlgo },
   });
   const { message } = await transport.sendMail({ subject: 'My order', ...letter });
   if (!Buffer.isBuffer(message)) throw new Error('The letter was not made whole.');

@@ -4,8 +4,8 @@ import { decodeId } from '../../ids.ts';
 import { addJobSql, receiveTask, sendTask } from '../model.ts';
 
 /**
- * Tries a letter that failed or came back once more: the same bytes, if it goes out. One that came in and whose bytes are not kept any
- * more cannot be tried.
+ * Tries a letter that failed or came back once more: the same bytes, if it goes out to the same address. One that came in and whose
+ * bytes are not kept any more cannot be tried.
  */
 export async function retryLetter(
   { pool }: { pool: pg.Pool },

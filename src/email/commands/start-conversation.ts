@@ -6,6 +6,7 @@ import { type AuthorInput, InputReader, limits } from '../../conversations/comma
 import { type Committed, commit } from '../../conversations/log/commit.ts';
 import { ruleFor } from '../../conversations/log/transitions.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
+import { isEmailAddress } from '../../email-address.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { contactAt } from '../contacts.ts';
@@ -41,7 +42,7 @@ export async function startEmailConversation(
   if (text.trim() === '') reader.refuse(['text'], 'Must not be empty.', 'REQUIRED');
   const metadata = reader.object(['metadata'], input.metadata) ?? {};
   const address = reader.text(['to', 'address'], input.to.address, 254);
-  if (address !== undefined && !/^[^\s@,;:<>"()[\]\\]+@[^\s@,;:<>"()[\]\\]+$/.test(address))
+  if (address !== undefined && !isEmailAddress(address))
     reader.refuse(['to', 'address'], 'Must be one email address.', 'MALFORMED');
   if (operatorId !== null && input.author) reader.refuse(['author'], 'Is yourself, for an operator.');
   const kind = input.author?.kind ?? 'AI_AGENT';

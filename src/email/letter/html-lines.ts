@@ -4,6 +4,8 @@ import { type LetterLine, linesOfMarked, MARK, MARKS } from './letter-lines.ts';
 
 /** Deeper elements are left out. */
 const MAX_DEPTH = 250;
+/** What comes after so many tags is left out. */
+const MAX_TAGS = 50_000;
 /** Further children of one element are left out. */
 const MAX_CHILDREN = 20_000;
 
@@ -167,5 +169,14 @@ const IS_DENSE = /\bp ?\{ ?margin-top: ?0(?:px)?; ?margin-bottom: ?0/i;
 /** The lines of a letter's HTML. It may throw when the HTML is out of all measure. */
 export function linesOfHtml(html: string): LetterLine[] {
   const isDense = IS_DENSE.test(html.slice(0, 20_000));
-  return linesOfMarked((isDense ? convertDense : convert)(html.replace(MARKS, '')));
+  return linesOfMarked((isDense ? convertDense : convert)(withFewTags(html).replace(MARKS, '')));
+}
+
+function withFewTags(html: string): string {
+  let at = -1;
+  for (let tags = 0; tags <= MAX_TAGS; tags += 1) {
+    at = html.indexOf('<', at + 1);
+    if (at < 0) return html;
+  }
+  return html.slice(0, at);
 }

@@ -4,6 +4,8 @@ import { oneLine } from './clean-text.ts';
 
 const MAX_FILES = 20;
 const MAX_NAME = 200;
+/** What is read of a name, in UTF-16 code units: its end. No file system has longer ones. */
+const MAX_READ_NAME = 255;
 /** How many of the files that were left out an issue names. */
 const MAX_NAMED = 20;
 
@@ -59,7 +61,7 @@ function fileOf(attachment: Attachment, index: number, shown: ReadonlySet<string
 
 /** A bare name, cut in its middle so that its ending stays. */
 function nameOf(written: string): string {
-  const name = oneLine(written.slice(-2000))
+  const name = oneLine(written.slice(-MAX_READ_NAME))
     .replace(DIRECTION, '')
     .replace(/^.*[/\\]/, '')
     .replace(/^[\s.]+|[\s.]+$/g, '');

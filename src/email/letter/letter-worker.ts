@@ -27,8 +27,10 @@ if (!port) throw new Error('This module runs as a worker.');
 
 async function read({ id, raw, records }: LetterRequest): Promise<LetterAnswer> {
   const letter = await readLetter(raw);
+  if (letter.from === null) return { id, letter, vouchedFor: false };
   const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
-  return { id, letter, vouchedFor: letter.from !== null && (await isVouchedFor(bytes, letter.from.address, records)) };
+  const { vouchedFor, issue } = await isVouchedFor(bytes, letter.from.address, records);
+  return { id, letter: issue ? { ...letter, issues: [...letter.issues, issue] } : letter, vouchedFor };
 }
 
 port.on('message', (request: LetterRequest) => {

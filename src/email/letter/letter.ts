@@ -30,6 +30,7 @@ export type LetterIssueCode =
   | 'BROKEN'
   | 'CHARACTERS_LOST'
   | 'ENCRYPTED'
+  | 'NOT_VERIFIED'
   | 'TEXT_CUT'
   | 'TOO_DEEP'
   | 'TOO_MANY_FILES'

@@ -32,7 +32,8 @@ const dashed = (words: readonly string[]) =>
 const DASHED_ORIGINAL = dashed(ORIGINAL_MESSAGE);
 const DASHED_FORWARDED = new RegExp(`^[-_=*—─\\s]{2,60}(?:${anyOf(FORWARDED_MESSAGE)})`, 'u');
 const COLON_FORWARDED = new RegExp(`^(?:${anyOf(FORWARDED_MESSAGE)})\\s?[:：]$`, 'u');
-const RULE = /^[-_=*—─\s]{5,}(?:[^-_=*—─]{0,60}[-_=*—─\s]{5,})?$/u;
+/** The words in it begin and end with no space, so that there are not many ways to read a line that is none. */
+const RULE = /^[-_=*—─\s]{5,}(?:[^-_=*—─\s](?:[^-_=*—─]{0,58}[^-_=*—─\s])?[-_=*—─\s]{5,})?$/u;
 
 const plain = (text: string) => text.trim().toLowerCase().replaceAll('’', "'").replaceAll('\u00A0', ' ');
 

@@ -23,26 +23,29 @@ function decoderOf(label: string): TextDecoder | null {
   }
 }
 
+const japanese = new TextDecoder('iso-2022-jp');
+
 /**
  * Headers in UTF-8. Some programs write them as bytes of another charset and do not say which: a line that is no UTF-8 is read as
  * `charset`. Returns the same buffer when nothing is to be done.
  */
 export function utf8Headers(head: Buffer, charset: string): Buffer {
   if (!head.some((byte) => byte >= 0x80 || byte === ESCAPE)) return head;
+  const decoder = new TextDecoder(charset);
   return Buffer.from(
     head
       .toString('latin1')
       .split('\n')
-      .map((line) => readable(Buffer.from(line, 'latin1'), charset))
+      .map((line) => readable(Buffer.from(line, 'latin1'), decoder))
       .join('\n'),
   );
 }
 
-function readable(line: Buffer, charset: string): string {
-  if (ISO_2022_JP.test(line.toString('latin1'))) return new TextDecoder('iso-2022-jp').decode(line);
+function readable(line: Buffer, decoder: TextDecoder): string {
+  if (ISO_2022_JP.test(line.toString('latin1'))) return japanese.decode(line);
   try {
     return strictUtf8.decode(line);
   } catch {
-    return new TextDecoder(charset).decode(line);
+    return decoder.decode(line);
   }
 }

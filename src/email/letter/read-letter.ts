@@ -38,6 +38,7 @@ export async function readLetter(raw: Uint8Array, envelope: LetterEnvelope = {})
     header,
     from: from?.address ?? null,
     sender: envelope.sender ?? nullSender(values.get('return-path')),
+    actions: reportedActions(email),
   });
   const attached = automatic === null ? await attachedTexts(email) : [];
   const { text, newText, issues: ofText } = withAttached(letterText(bodies, kind), attached);
@@ -87,6 +88,20 @@ async function parse(raw: Buffer): Promise<{ email: Email; flow: Flow; issues: L
     const email = await PostalMime.parse(onlyHead(bounded.raw), options);
     return { ...bounded, email, issues: [...bounded.issues, onlyHeaders] };
   }
+}
+
+/** What the parts of a report say of each recipient (RFC 3464). */
+function reportedActions({ attachments }: Email): string[] {
+  return attachments
+    .filter(({ mimeType }) => mimeType === 'message/delivery-status')
+    .slice(0, 1)
+    .flatMap(({ content }) => {
+      const bytes = typeof content === 'string' ? Buffer.from(content) : Buffer.from(new Uint8Array(content));
+      const text = bytes.toString('latin1', 0, MAX_ONLY_HEAD);
+      return Array.from(text.matchAll(/^action:[ \t]{0,20}([a-z]{1,20})/gim), ([, action = '']) =>
+        action.toLowerCase(),
+      );
+    });
 }
 
 const nullSender = (returnPath: string | undefined) => (returnPath?.trim() === '<>' ? '' : null);

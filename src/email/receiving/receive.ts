@@ -6,6 +6,8 @@ import { sendMessage } from '../../conversations/commands/send.ts';
 import { titleOf } from '../../conversations/commands/title.ts';
 import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
+import { isEmailAddress } from '../../email-address.ts';
+import { UserError } from '../../errors.ts';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
@@ -62,7 +64,7 @@ export class Receiver {
       const came = { letterId, inbox: { ...inbox, address: inbox.address }, letter, vouchedFor };
       await this.record(letterId, await this.take(came, signal));
     } catch (error) {
-      const detail = 'It could not be read.';
+      const detail = error instanceof UserError ? error.message : 'It could not be read, or not be made a message.';
       if (isLast && !signal.aborted) await this.record(letterId, { status: 'FAILED', detail });
       throw error;
     }
@@ -87,10 +89,15 @@ export class Receiver {
     const { organizationId } = inbox;
     if (letter.automatic === 'BOUNCE') return dropped(await recordBounce(pool, inbox, letter));
     const { from } = letter;
-    if (!from || !/^[^\s@]+@[^\s@]+$/.test(from.address)) return dropped('It names no sender.');
+    if (!from || !isEmailAddress(from.address)) return dropped('It names no sender, or not by one bare address.');
     if (from.address.toLowerCase() === inbox.address.toLowerCase()) return dropped('The inbox itself has sent it.');
-    if (await isBlocked(pool, organizationId, from.address)) return dropped('The sender is blocked.');
     const thread = await findThread(pool, inbox, letter, vouchedFor);
+    // The contact of a conversation is looked at with its message.
+    if (
+      thread?.contactAddress?.toLowerCase() !== from.address.toLowerCase() &&
+      (await isBlocked(pool, organizationId, { address: from.address, vouchedFor }))
+    )
+      return dropped('The sender is blocked.');
     const contactAddress = thread ? thread.contactAddress : from.address;
     const answers =
       letter.automatic === null &&
@@ -219,8 +226,8 @@ async function goOn(services: ConversationServices, said: Said, thread: Thread) 
       ...(!isContact && { author: authorOf(letter) }),
       action,
       awaitReply: false,
-      // Who writes again does not wait for an answer to the letter before.
-      onBusy: 'INTERRUPT',
+      // Who writes again does not wait for an answer to the letter before. What is not answered stops none, and comes in after it.
+      onBusy: action === 'NONE' ? 'REJECT' : 'INTERRUPT',
       idempotencyKey: keysOf(letterId).goesOn,
     });
   } catch (error) {

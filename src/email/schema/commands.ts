@@ -85,7 +85,8 @@ builder.mutationField('retryLetter', (t) =>
     type: RetryLetterPayload,
     nullable: true,
     authScopes: { $all: { read: true, write: true } },
-    description: 'Tries a letter that has failed or come back once more: the same bytes under the same `Message-ID`.',
+    description:
+      'Tries a letter that has failed or come back once more: the same bytes under the same `Message-ID`, or made anew if the contact has another address now.',
     errors: {
       types: [NotFoundError, InvalidInputError],
       union: { name: 'RetryLetterResult', description: 'The result of `retryLetter`.' },

@@ -50,7 +50,10 @@ export const LetterRef = builder.prismaNode('Letter', {
       description:
         'Why it was dropped, failed or came back, what the last try came to, or what of it could not be read. Null if all went well.',
     }),
-    tries: t.exposeInt('tries', { description: 'How often it was read, or given to the mail server.' }),
+    tries: t.exposeInt('tries', {
+      description:
+        'How often it was given to the mail server; of one that came in, how often its reading came to an end.',
+    }),
     mailId: t.exposeString('mailId', {
       nullable: true,
       description: 'Its `Message-ID`, without angle brackets. Null if it has none, or none yet.',
@@ -73,7 +76,7 @@ export const LetterRef = builder.prismaNode('Letter', {
     wholeText: t.exposeString('wholeText', {
       nullable: true,
       description:
-        'Of one that came in: its whole text, with what it quotes, HTML made text. The message has only the new part. At most 1 MiB.',
+        'Of one that came in: its whole text, with what it quotes, HTML made text. The message has only the new part. At most 200,000 characters.',
     }),
     inbox: t.relation('inbox', { nullable: true, description: 'The email inbox. Null if it was deleted.' }),
     conversation: t.relation('conversation', {

@@ -42,11 +42,11 @@ said AS MATERIALIZED (
   INSERT INTO letter (id, organization_id, inbox_id, conversation_id, message_id, direction, key, automatic)
   SELECT said.id, c.organization_id, mail.id, c.id, m.id, 'OUT', 'out:' || m.id,
     CASE WHEN m.author->>'kind' = 'AI_AGENT' THEN 'AGENT' END
-  FROM said JOIN message m ON m.id = said.message_id AND m.role = 'AGENT' AND m.status = 'DONE'
+  FROM said JOIN message m ON m.id = said.message_id AND m.role = 'AGENT' AND m.status = 'DONE' AND m.erased_at IS NULL
     JOIN conversation c ON c.id = m.conversation_id
     JOIN inbox i ON i.id = c.inbox_id
     JOIN inbox mail ON mail.id = CASE WHEN i.channel = 'EMAIL' THEN i.id ELSE i.email_inbox_id END AND mail.address IS NOT NULL
-    JOIN contact k ON k.id = c.contact_id AND k.email IS NOT NULL
+    JOIN contact k ON k.id = c.contact_id AND k.email IS NOT NULL AND k.erasing_since IS NULL
   WHERE EXISTS (SELECT FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' AND f.text <> '')
     OR EXISTS (SELECT FROM attachment a WHERE a.message_id = m.id AND a.deleted_at IS NULL)
   ON CONFLICT (organization_id, key) DO NOTHING RETURNING *

@@ -53,8 +53,8 @@ export class LetterSender {
   }
 
   /**
-   * Sends a letter. It is made once and stored before it is sent, so each try is the same, byte for byte: should this end between
-   * sending and recording, a receiver knows the second one by its Message-ID.
+   * Sends a letter. It is made once for an address and stored before it is sent, so each try is the same, byte for byte: should this
+   * end between sending and recording, a receiver knows the second one by its Message-ID.
    */
   async send({ letterId }: LetterJob, { signal, isLast }: JobContext): Promise<void> {
     const letter = (await this.readMade(letterId)) ?? (await this.tryMake(letterId, { signal, isLast }));
@@ -73,11 +73,11 @@ export class LetterSender {
     await this.record(letterId, 'DONE', null);
   }
 
-  /** The letter as an earlier try made it. Null if none has. */
+  /** The letter as an earlier try made it, if it may still go where that one wanted it to. Null if none has. */
   private async readMade(letterId: string): Promise<Ready | null> {
     const { rows } = await this.options.pool.query<Ready>({
-      text: `SELECT s.raw, l.sender, l.recipient FROM letter l JOIN letter_source s ON s.letter_id = l.id
-        WHERE l.id = $1 AND l.status = 'WAITING'`,
+      text: `SELECT s.raw, l.sender, l.recipient FROM letter l JOIN letter_source s ON s.letter_id = l.id ${toWhomSql}
+        WHERE l.id = $1 AND l.status = 'WAITING' AND lower(k.email) = lower(l.recipient)`,
       values: [letterId],
     });
     return rows[0] ?? null;
@@ -102,7 +102,11 @@ export class LetterSender {
   private async make(letterId: string, signal: AbortSignal): Promise<Ready | null> {
     const row = await this.readFacts(letterId);
     if (!row) {
-      await this.record(letterId, 'DROPPED', 'The contact has no address any more, or the inbox none.');
+      await this.record(
+        letterId,
+        'DROPPED',
+        'The contact has no address any more, or may not be written to; or the message or the address of the inbox is gone.',
+      );
       return null;
     }
     if (row.ofWebChat && (row.hasRead || (await this.options.isContactThere(row.conversationId, signal)))) {
@@ -154,6 +158,11 @@ export class LetterSender {
   }
 }
 
+/** The message and the contact of a letter, if it may be sent. */
+const toWhomSql = /* sql */ `JOIN message m ON m.id = l.message_id AND m.erased_at IS NULL
+  JOIN conversation c ON c.id = l.conversation_id
+  JOIN contact k ON k.id = c.contact_id AND k.email IS NOT NULL AND k.blocked_at IS NULL AND k.erasing_since IS NULL`;
+
 const factsSql = /* sql */ `
 SELECT c.id AS "conversationId", m.id AS "messageId", m.completed_at AS "completedAt", m.author,
   coalesce((SELECT string_agg(f.text, '' ORDER BY f.index) FROM fragment f
@@ -166,23 +175,23 @@ SELECT c.id AS "conversationId", m.id AS "messageId", m.completed_at AS "complet
   coalesce((SELECT json_agg(json_build_object('mailId', b.mail_id, 'cameIn', b.direction = 'IN') ORDER BY b.id) FROM (
     SELECT * FROM letter WHERE conversation_id = c.id AND id < l.id AND mail_id IS NOT NULL AND status IN ('DONE', 'BOUNCED', 'WAITING')
     ORDER BY id DESC LIMIT ${letterLimits.references}) b), '[]') AS before
-FROM letter l JOIN message m ON m.id = l.message_id JOIN conversation c ON c.id = l.conversation_id
+FROM letter l ${toWhomSql}
   JOIN inbox mail ON mail.id = l.inbox_id AND mail.address IS NOT NULL
-  JOIN contact k ON k.id = c.contact_id AND k.email IS NOT NULL
 WHERE l.id = $1 AND l.status = 'WAITING'`;
 
-/** Stores the bytes once. What an agent says by itself takes one of the automatic answers that the address gets in an hour. */
+/** Stores the bytes once for an address. What an agent says by itself takes one of the automatic answers that the address gets in an hour. */
 const storeSql = /* sql */ `
 WITH mine AS MATERIALIZED (
-  SELECT l.id, l.organization_id, l.automatic, $6::text AS address FROM letter l WHERE l.id = $1 AND l.status = 'WAITING' FOR UPDATE
+  SELECT l.id, l.organization_id, l.automatic, l.recipient, $6::text AS address FROM letter l WHERE l.id = $1 AND l.status = 'WAITING' FOR UPDATE
 ), fresh AS MATERIALIZED (
-  SELECT * FROM mine WHERE NOT EXISTS (SELECT FROM letter_source s WHERE s.letter_id = mine.id)
+  SELECT * FROM mine WHERE lower(recipient) IS DISTINCT FROM lower(address)
+    OR NOT EXISTS (SELECT FROM letter_source s WHERE s.letter_id = mine.id)
 ), automatic AS (SELECT * FROM fresh WHERE automatic IS NOT NULL),
 taken AS (${takeAllowanceSql('automatic')}),
 allowed AS (SELECT * FROM fresh WHERE automatic IS NULL OR EXISTS (SELECT FROM taken)),
 stored AS (
   INSERT INTO letter_source (letter_id, organization_id, raw) SELECT id, organization_id, $2 FROM allowed
-  ON CONFLICT (letter_id) DO NOTHING RETURNING letter_id
+  ON CONFLICT (letter_id) DO UPDATE SET raw = excluded.raw RETURNING letter_id
 ), described AS (
   UPDATE letter SET mail_id = $3, subject = $4, sender = $5, recipient = $6 FROM stored WHERE letter.id = stored.letter_id
 )

@@ -1,7 +1,10 @@
 import { createTransport } from 'nodemailer';
 
-/** How long each step may take, and how long a letter may take in all, in milliseconds. */
-const [CONNECT_MS, IDLE_MS, LETTER_MS] = [10_000, 30_000, 90_000];
+/**
+ * How long connecting may take, how long the server may be silent, and how long a letter may take in all, in milliseconds. A server may
+ * think about a letter for ten minutes (RFC 5321, 4.5.3.2.6): who gives up before sends it twice.
+ */
+const [CONNECT_MS, SILENCE_MS, LETTER_MS] = [10_000, 600_000, 720_000];
 
 /** How many connections a server keeps, and how many letters one carries. */
 const [CONNECTIONS, LETTERS] = [4, 100];
@@ -35,7 +38,9 @@ export function openSmtp(url: string): Smtp {
     connectionTimeout: CONNECT_MS,
     greetingTimeout: CONNECT_MS,
     dnsTimeout: CONNECT_MS,
-    socketTimeout: IDLE_MS,
+    socketTimeout: SILENCE_MS,
+    // A letter is tried again by the queue alone, which counts.
+    maxRequeues: 0,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
@@ -43,24 +48,19 @@ export function openSmtp(url: string): Smtp {
     async send({ raw, sender, recipient }, signal) {
       signal.throwIfAborted();
       const limit = AbortSignal.any([signal, AbortSignal.timeout(LETTER_MS)]);
-      const sent = transport.sendMail({ raw, envelope: { from: sender, to: [recipient] } });
-      const given = new Promise<never>((_resolve, reject) => {
-        limit.addEventListener(
-          'abort',
-          () => reject(new SmtpFailure(signal.aborted ? 'This server ends.' : 'It took too long.', false)),
-          { once: true },
-        );
-      });
-      // Whichever comes second is of no interest.
-      given.catch(() => undefined);
-      sent.catch(() => undefined);
       try {
-        await Promise.race([sent, given]);
+        await transport.sendMail({
+          raw,
+          envelope: { from: sender, to: [{ name: '', address: recipient }] },
+          // Closes the connection that carries the letter.
+          signal: limit,
+        });
       } catch (error) {
-        throw error instanceof SmtpFailure ? error : failureOf(error);
+        if (!limit.aborted) throw failureOf(error);
+        throw new SmtpFailure(signal.aborted ? 'This server ends.' : 'It took too long.', false);
       }
     },
-    close: () => transport.close(),
+    close: () => transport.close({ force: true }),
   };
 }
 

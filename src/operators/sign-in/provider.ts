@@ -1,5 +1,6 @@
 import * as oidc from 'openid-client';
 import { z } from 'zod';
+import { isEmailAddress } from '../../email-address.ts';
 import type { Identity } from './identity.ts';
 import { SignInRefused } from './refused.ts';
 
@@ -88,7 +89,7 @@ export class Provider {
       throw new SignInRefused('The provider has not verified your email address.');
     }
     const domain = email.slice(email.lastIndexOf('@') + 1).toLowerCase();
-    if (!/^[^\s@\0]+@[^\s@\0]+$/.test(email) || !this.settings.allowedDomains.includes(domain)) {
+    if (!isEmailAddress(email) || !this.settings.allowedDomains.includes(domain)) {
       throw new SignInRefused('People with your email address may not sign in here.');
     }
     const isPicture = picture !== undefined && URL.canParse(picture) && /^https?:$/.test(new URL(picture).protocol);
