@@ -220,11 +220,11 @@ function keepsTheContract(carrier: Carrier): void {
     const [a, b] = [await open(), await open()];
     for (let i = 0; i < 50; i += 1) {
       const id = `conv_joined_${i}`;
-      const { joined: isJoined, leave } = b.bus.join(ofConversation(id));
-      await isJoined;
+      const membership = b.bus.join(ofConversation(id));
+      await membership.joined;
       a.bus.publish(logHint(i, id));
       await b.until(() => b.heard.some((hint) => nameOf(hint) === id));
-      leave();
+      membership.leave();
     }
   });
 

@@ -121,7 +121,7 @@ function files(folder: string): string[] {
 
 /** Where one of the words still is, in any case, forwards or backwards, or among bytes. */
 function tracesOf(words: readonly string[], texts: readonly string[]): string[] {
-  const known = words.flatMap((word) => [word, [...word].reverse().join(''), Buffer.from(word).toString('hex')]);
+  const known = words.flatMap((word) => [word, Array.from(word).reverse().join(''), Buffer.from(word).toString('hex')]);
   return texts.filter((text) => known.some((word) => text.toLowerCase().includes(word)));
 }
 
@@ -424,7 +424,9 @@ describe('who is erased', () => {
   test('is not too many of one email address', async () => {
     const { pool, newId } = server.services;
     const ids = Array.from({ length: 2001 }, () => newId());
-    onTestFinished(async () => void (await pool.query(`DELETE FROM contact WHERE id = ANY($1::uuid[])`, [ids])));
+    onTestFinished(async () => {
+      await pool.query(`DELETE FROM contact WHERE id = ANY($1::uuid[])`, [ids]);
+    });
     await pool.query(
       `INSERT INTO contact (id, organization_id, email) SELECT unnest($2::uuid[]), $1, 'crowd@example.org'`,
       [organizationId, ids],

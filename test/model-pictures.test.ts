@@ -77,7 +77,7 @@ describe('a model', () => {
 test('a runtime is given the attachments of the messages, and reads a picture only if it wants to', async () => {
   const agentId = await createAgent(server.services, 'scripted');
   const [photo, text] = [await uploadFile(server, png(2, 2)), await uploadFile(server, Buffer.from('a'), 'a.txt')];
-    await begin(server, [{ id: photo }, { id: text }], { agentId, action: 'GENERATE_REPLY' });
+  await begin(server, [{ id: photo }, { id: text }], { agentId, action: 'GENERATE_REPLY' });
   const script = await scripted.replyTo('Look.');
   const { turn } = script;
   const [first, second] = turn.history.at(-1)?.attachments ?? [];

@@ -90,7 +90,7 @@ test('a page of the log that takes too long is tried again by halves until it is
           Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }),
         );
       }
-      return Reflect.apply(pool.query, pool, [statement]);
+      return pool.query({ text: '', ...statement });
     },
   });
   await pool.query('DELETE FROM webhook_delivery');

@@ -84,7 +84,6 @@ function sizeOf(beginning: Uint8Array): { width: number | null; height: number |
 function isText(bytes: Uint8Array): boolean {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true });
-    // eslint-disable-next-line no-control-regex -- these are what is looked for
     return !/[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]/.test(text);
   } catch {
     return false;

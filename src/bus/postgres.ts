@@ -79,7 +79,9 @@ async function openLink(
   let last = Promise.resolve();
   /** One statement at a time, in the order of the calls. */
   const query = (statement: pg.QueryConfig | string): Promise<void> => {
-    const done = last.then(async () => void (await client.query(statement)));
+    const done = last.then(async () => {
+      await client.query(statement);
+    });
     last = done.catch(() => undefined);
     return done;
   };

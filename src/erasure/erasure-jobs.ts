@@ -22,16 +22,16 @@ export function erasureJobs(services: ErasingServices & { logger: Logger }): Tra
   const { pool, logger } = services;
   return {
     keepSeconds: 0,
-    async run({ id, organizationId, input }, { signal, progress }) {
+    async run({ id, organizationId, input }, context) {
       const { actor } = erasureOf(input);
       await removeExports(services, organizationId);
       const people = await peopleOf(pool, id);
       for (const [index, { contactId, isPending }] of people.entries()) {
         if (isPending) {
-          await erasePerson(services, { contactId, organizationId, actor }, signal);
+          await erasePerson(services, { contactId, organizationId, actor }, context.signal);
           logger.info({ jobId: id, contactId }, 'a person was erased');
         }
-        progress((index + 1) / people.length);
+        context.progress((index + 1) / people.length);
       }
       await removeExports(services, organizationId);
       return {};

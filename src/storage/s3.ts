@@ -48,12 +48,8 @@ export class BucketDriver extends S3Driver implements FileDriver {
     const object = { Bucket: this.bucket, Key: name, Body: content, ContentType: 'application/octet-stream' };
     const length = options?.contentLength;
     const abort = new AbortController();
-    let failure = content.errored;
-    if (failure) throw failure;
-    content.once('error', (error) => {
-      failure = error;
-      abort.abort(error);
-    });
+    if (content.errored) throw content.errored;
+    content.once('error', (error) => abort.abort(error));
     try {
       if (length === undefined) {
         await new Upload({ client: this.client, params: object, queueSize: 1, abortController: abort }).done();
@@ -63,7 +59,7 @@ export class BucketDriver extends S3Driver implements FileDriver {
       }
     } catch (error) {
       content.destroy();
-      throw failure ?? error;
+      throw abort.signal.aborted ? abort.signal.reason : error;
     }
   }
 

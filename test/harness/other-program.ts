@@ -8,7 +8,7 @@ export async function startProgram(
   program: string,
   args: string[],
   ready: RegExp,
-): Promise<{ stop(): Promise<void> } | undefined> {
+): Promise<{ stop: () => Promise<void> } | undefined> {
   const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = new Promise<void>((resolve) => {
     server.once('exit', () => resolve());
@@ -23,9 +23,9 @@ export async function startProgram(
   server.stdout.resume();
   server.stderr.resume();
   return {
-    async stop() {
+    stop: () => {
       server.kill();
-      await ended;
+      return ended;
     },
   };
 }
