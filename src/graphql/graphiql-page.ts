@@ -54,8 +54,10 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
   }
 
   const startAsVisitor =
-    'mutation { createConversation(input: { message: { content: { text: "My order has not arrived." } }, action: NONE }) ' +
-    '{ ... on CreateConversationPayload { conversation { id } cursor } } }';
+    'mutation { createConversation(input: { action: NONE }) { ... on CreateConversationPayload { conversation { id } cursor } } }';
+  const sayAsVisitor =
+    'mutation ($id: ID!) { sendMessage(input: { conversationId: $id, action: NONE, ' +
+    'content: { text: "My order has not arrived." } }) { __typename } }';
 
   const start =
     'mutation { createConversation(input: { message: { content: { text: "What is Parley?" } }, ' +
@@ -138,7 +140,11 @@ const script = /* js */ `async function ({ signsIn, signInPath, apiPath }) {
       (name) => body.query?.includes('$' + name) && body.variables?.[name] == null,
     );
     if (wanted.length > 0) {
-      if (!subject?.conversationId) await post(json, { query: asVisitor ? startAsVisitor : start });
+      if (!subject?.conversationId && asVisitor) {
+        await post(json, { query: startAsVisitor });
+        // After the cursor from which the visitor follows, so that there is something to see.
+        await post(json, { query: sayAsVisitor, variables: { id: subject?.conversationId } });
+      } else if (!subject?.conversationId) await post(json, { query: start });
       const given = wanted.filter((name) => subject?.[name]).map((name) => [name, subject[name]]);
       body.variables = { ...body.variables, ...Object.fromEntries(given) };
     }
