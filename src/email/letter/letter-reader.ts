@@ -17,6 +17,9 @@ export const readingLimits = {
   waitingBytes: 128 * 1024 * 1024,
 } as const;
 
+/** How long the worker may take to start, in milliseconds. */
+const START_MS = 30_000;
+
 interface Reading {
   request: LetterRequest;
   resolve: (read: ReadLetter) => void;
@@ -94,9 +97,14 @@ export class LetterReader {
     const reading = this.waiting.shift();
     if (!reading) return;
     this.worker ??= this.start();
-    const timer = setTimeout(() => void this.drop('took too long'), this.limits.milliseconds);
-    this.running = { reading, timer };
+    this.running = { reading, timer: this.limited() };
     this.worker.postMessage(reading.request);
+  }
+
+  /** The limit of the letter that is read now, or of the start of the worker before it. */
+  private limited(): NodeJS.Timeout {
+    const milliseconds = this.isReady ? this.limits.milliseconds : START_MS;
+    return setTimeout(() => void this.drop('took too long'), milliseconds);
   }
 
   private start(): Worker {
@@ -107,7 +115,8 @@ export class LetterReader {
       if (worker !== this.worker || !this.running) return;
       if (message === 'ready') {
         this.isReady = true;
-        this.running.timer.refresh();
+        clearTimeout(this.running.timer);
+        this.running.timer = this.limited();
         return;
       }
       if (this.running.reading.request.id !== message.id) return;
