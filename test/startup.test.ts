@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createDatabase, useDatabase } from './harness/database.ts';
 import { usePrograms } from './harness/process.ts';
+import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const database = useDatabase();
 const programs = usePrograms();
@@ -73,7 +75,10 @@ describe('a start that cannot succeed says why in a few lines, without a stack t
 test('a start that succeeds says where it listens, and the key once', { timeout: 60_000 }, async () => {
   const empty = await createDatabase();
   onTestFinished(() => empty.drop());
-  const env = { DATABASE_URL: empty.url, LOG_LEVEL: 'warn' };
+  const folder = createTemporaryFolder();
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // Files of another database would be told of.
+  const env = { DATABASE_URL: empty.url, LOG_LEVEL: 'warn', DATA_DIR: folder };
   const first = await programs.start(env);
   expect(first.stdout).toContain(`${first.url}/graphql`);
   const key = /parley_\S{20,}/.exec(first.stdout)?.[0];
