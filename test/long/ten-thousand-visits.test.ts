@@ -25,7 +25,7 @@ async function countRows(): Promise<Record<string, number>> {
 
 test('ten thousand visitors who write nothing are a row each, and none a day later', { timeout: 900_000 }, async () => {
   const { publicKey } = await addWebChat(server);
-  const before = await countRows();
+  const { rate_window: _before, ...before } = await countRows();
   const began = performance.now();
   let next = 0;
   const visitor = async () => {
