@@ -9,31 +9,13 @@ import { inTransaction } from '../src/db.ts';
 import { JobQueue } from '../src/jobs/queue.ts';
 import { createLogger } from '../src/logger.ts';
 import { createDatabase, execute, useDatabase } from './harness/database.ts';
+import { watchJobs } from './harness/job-steps.ts';
 import { STEPS_TABLE, stumble, testHandlers, wait, walk } from './harness/job-tasks.ts';
 
 const database = useDatabase();
 const { pool } = database;
 const queue = new JobQueue(pool);
-interface Step {
-  number: number;
-  pid: number;
-  attempt: number;
-}
-
-async function stepsOf(name: string): Promise<Step[]> {
-  const sql = 'SELECT number, pid, attempt FROM step WHERE name = $1 ORDER BY number, attempt';
-  return (await pool.query<Step>(sql, [name])).rows;
-}
-
-const waiting = { timeout: 30_000, interval: 50 };
-/** What waits or runs of the tests, not of the server itself. */
-const jobs = async () =>
-  (
-    await pool.query<{ key: string | null; attempts: number; locked_by: string | null }>(
-      `SELECT key, attempts, locked_by FROM graphile_worker.jobs WHERE task_identifier LIKE 'test.%' AND (attempts < max_attempts OR locked_by IS NOT NULL) ORDER BY id`,
-    )
-  ).rows;
-const nothingLeft = () => expect.poll(jobs, waiting).toEqual([]);
+const { jobs, nothingLeft, stepsOf } = watchJobs(pool);
 
 describe('the schema of the queue', () => {
   test('is the one that the installed graphile-worker makes', async () => {

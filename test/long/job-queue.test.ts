@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { JobQueue } from '../../src/jobs/queue.ts';
 import { type Bundle, bundle } from '../harness/bundle.ts';
 import { execute, useDatabase } from '../harness/database.ts';
+import { watchJobs } from '../harness/job-steps.ts';
 import { STEPS_TABLE, stumble, wait, walk } from '../harness/job-tasks.ts';
 import { type Program, usePrograms } from '../harness/process.ts';
 
@@ -27,26 +28,7 @@ const start = (): Promise<Program> =>
     LOG_LEVEL: 'warn',
   });
 
-interface Step {
-  number: number;
-  pid: number;
-  attempt: number;
-}
-
-async function stepsOf(name: string): Promise<Step[]> {
-  const sql = 'SELECT number, pid, attempt FROM step WHERE name = $1 ORDER BY number, attempt';
-  return (await pool.query<Step>(sql, [name])).rows;
-}
-
-const waiting = { timeout: 30_000, interval: 50 };
-/** What waits or runs of the tests, not of the server itself. */
-const jobs = async () =>
-  (
-    await pool.query<{ key: string | null; attempts: number; locked_by: string | null }>(
-      `SELECT key, attempts, locked_by FROM graphile_worker.jobs WHERE task_identifier LIKE 'test.%' AND (attempts < max_attempts OR locked_by IS NOT NULL) ORDER BY id`,
-    )
-  ).rows;
-const nothingLeft = () => expect.poll(jobs, waiting).toEqual([]);
+const { waiting, nothingLeft, stepsOf } = watchJobs(pool);
 
 describe('servers that work the queue', { timeout: 60_000 }, () => {
   let running: Program[] = [];
