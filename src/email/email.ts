@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Bus } from '../bus/hints.ts';
 import type { SharedTail } from '../conversations/log/shared-tail.ts';
+import { advanceOnHints, passOn } from '../conversations/log/tail-hints.ts';
 import type { Presences } from '../conversations/presence/presences.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { NewId } from '../ids.ts';
@@ -8,7 +9,6 @@ import { type Handler, handle } from '../jobs/task.ts';
 import type { Logger } from '../logger.ts';
 import { Pulse } from '../pulse.ts';
 import type { Storage } from '../storage/storage.ts';
-import { outsideOperations } from '../work-clock.ts';
 import { cleanLetters } from './cleaning.ts';
 import { LetterReader } from './letter/letter-reader.ts';
 import { receiveTask, type ResolveDns, sendTask } from './model.ts';
@@ -63,7 +63,7 @@ export class Email {
     this.distributing = new Pulse(HINT_MS, () =>
       this.quietly(async () => {
         await this.tail.advance();
-        if (!this.tail.isInTurn) this.options.bus.publish({ kind: 'log-moved' }, 'ELSEWHERE');
+        passOn(this.options.bus, this.tail);
       }),
     );
     this.cleaning = new Pulse(0, () => this.quietly(() => cleanLetters(pool)));
@@ -77,13 +77,7 @@ export class Email {
   }
 
   start(): void {
-    this.unsubscribe = this.options.bus.subscribe({
-      onHint: ({ kind }) => {
-        const isForMe = kind === 'log' || (kind === 'log-moved' && this.tail.isInTurn);
-        if (isForMe) outsideOperations(() => this.distributing.ask());
-      },
-      onReconnect: () => this.distributing.ask(),
-    });
+    this.unsubscribe = advanceOnHints(this.options.bus, this.tail, this.distributing);
     this.timers = [
       setInterval(() => this.distributing.ask(), LOOK_MS),
       setInterval(() => this.cleaning.ask(), CLEAN_MS),

@@ -5,6 +5,7 @@ import { outsideOperations } from '../work-clock.ts';
 import type { PayloadMaker } from './model.ts';
 import { removeDeleted, removeErased, removeOld } from './sending/cleaning.ts';
 import type { SharedTail } from '../conversations/log/shared-tail.ts';
+import { advanceOnHints, passOn } from '../conversations/log/tail-hints.ts';
 import { type Distributed, webhookTail } from './sending/distributor.ts';
 import type { Endpoints } from './sending/endpoint.ts';
 import { Pulse } from '../pulse.ts';
@@ -60,13 +61,7 @@ export class Webhooks {
   }
 
   start(): void {
-    this.unsubscribe = this.options.bus.subscribe({
-      onHint: ({ kind }) => {
-        const isForMe = kind === 'log' || (kind === 'log-moved' && this.tail.isInTurn);
-        if (isForMe) outsideOperations(() => this.distributing.ask());
-      },
-      onReconnect: () => this.distributing.ask(),
-    });
+    this.unsubscribe = advanceOnHints(this.options.bus, this.tail, this.distributing);
     this.timers = [
       setInterval(() => {
         this.distributing.ask();
@@ -101,7 +96,7 @@ export class Webhooks {
     if (done.some(({ made }) => made > 0)) this.wake();
     if (done.some(({ erasures }) => erasures > 0)) this.cleaning.ask();
     if (this.tail.isInTurn) this.replaying.ask();
-    else this.options.bus.publish({ kind: 'log-moved' }, 'ELSEWHERE');
+    passOn(this.options.bus, this.tail);
   }
 
   private async replay(): Promise<void> {
