@@ -1,10 +1,14 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { openRateWindows } from '../src/access/rate-limits.ts';
 import { hasAllowance, takeAllowanceSql } from '../src/email/allowance.ts';
+import { LetterPost } from '../src/email/receiving/post.ts';
 import { readReplyAddress, replyAddress } from '../src/email/reply-address.ts';
+import { createLogger } from '../src/logger.ts';
 import { addOrganization, firstOrganization } from './harness/access.ts';
 import { ask } from './harness/client.ts';
 import { addEmailInbox, type EmailInbox, lettersOf, post, written } from './harness/mail.ts';
@@ -87,6 +91,30 @@ describe('POST /email/<secret>', () => {
     expect(statuses.filter((status) => status === 429)).toHaveLength(5);
     expect(statuses.filter((status) => status === 202)).toHaveLength(LIMIT);
     expect(await post(server, await addEmailInbox(server, 'calm@shop.example'), written())).toBe(202);
+  });
+
+  test('takes so many bytes in a minute, and leaves other inboxes theirs', async () => {
+    const { pool, newId } = server.services;
+    const windows = await openRateWindows({
+      databaseUrl: server.databaseUrl,
+      redisUrl: null,
+      logger: createLogger({ level: 'silent' }),
+    });
+    const letters = new LetterPost({ pool, newId, windows, limitPerInbox: 0, kibPerMinute: 100 });
+    const listening = createServer((req, res) => void letters.handle(req, res, () => undefined)).listen(0, '127.0.0.1');
+    onTestFinished(async () => {
+      listening.close();
+      await windows.close();
+    });
+    await once(listening, 'listening');
+    const { port } = listening.address() as AddressInfo;
+    const [full, calm] = [
+      await addEmailInbox(server, 'full@shop.example'),
+      await addEmailInbox(server, 'empty@shop.example'),
+    ];
+    const sent = (to: EmailInbox) =>
+      post({ url: `http://127.0.0.1:${port}` }, to, written({ text: 'x'.repeat(40_000) }));
+    expect([await sent(full), await sent(full), await sent(full), await sent(calm)]).toEqual([202, 202, 429, 202]);
   });
 
   test('shows the letters of an organization to no other', async () => {

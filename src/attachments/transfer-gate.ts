@@ -33,8 +33,6 @@ export class TransferGate {
   private readonly persons: KeyedGate;
   private readonly programs: KeyedGate;
   private total = 0;
-  /** The most that have run at the same time. */
-  peak = 0;
 
   constructor(limits: TransferLimits) {
     this.limits = limits;
@@ -70,7 +68,6 @@ export class TransferGate {
 
   private begin(organizationId: string): void {
     this.total += 1;
-    this.peak = Math.max(this.peak, this.total);
     count(this.running, organizationId, 1);
   }
 

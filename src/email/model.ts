@@ -1,4 +1,3 @@
-import type { Logger } from '../logger.ts';
 import type { Task } from '../jobs/task.ts';
 import { isJsonObject } from '../json.ts';
 import { isUuid } from '../ids.ts';
@@ -7,6 +6,8 @@ import { isUuid } from '../ids.ts';
 export const letterLimits = {
   /** Bytes of one that comes in. */
   raw: 30 * 1024 * 1024,
+  /** KiB that an inbox takes in a minute, all letters together. */
+  kibPerMinute: 100 * 1024,
   /** Bytes of what is kept of its whole text, beside its source. */
   wholeText: 1024 * 1024,
   /** Bytes of the files that go with one, all together. */
@@ -52,6 +53,3 @@ export const addJobSql = (task: Task<LetterJob>, letter: string, after = 'now()'
   '${task.name}', json_build_object('letterId', ${letter}.id), run_at => ${after}, job_key => 'letter:' || ${letter}.id,
   queue_name => '${task.name}:' || ${letter}.organization_id || ':'
     || get_byte(uuid_send(coalesce(${letter}.conversation_id, ${letter}.id)), 15) % ${LINES})`;
-
-/** What parts of email write to the log. */
-export type LetterLogger = Pick<Logger, 'info' | 'warn' | 'error'>;

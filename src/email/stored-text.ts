@@ -1,5 +1,5 @@
 /** A text of at most so many bytes that can be stored: cut at a whole character, with a mark. */
-export function cutText(given: string, maxBytes: number): string {
+export function storedText(given: string, maxBytes: number): string {
   const text = given.toWellFormed().replaceAll('\0', '');
   if (Buffer.byteLength(text) <= maxBytes) return text;
   const mark = '…';

@@ -2,7 +2,7 @@ import type { Queryable } from '../../db.ts';
 import { decodeId } from '../../ids.ts';
 import type { Letter } from '../letter/letter.ts';
 import { readReplyAddress } from '../reply-address.ts';
-import { cutText } from './cut-text.ts';
+import { storedText } from '../stored-text.ts';
 import type { ReceivingInbox } from './thread.ts';
 
 /**
@@ -24,7 +24,7 @@ export async function recordBounce(db: Queryable, inbox: ReceivingInbox, letter:
     text: `UPDATE letter SET status = 'BOUNCED', detail = $4 WHERE id = (
         SELECT id FROM letter WHERE organization_id = $1 AND conversation_id = $2 AND direction = 'OUT'
           AND status IN ('DONE', 'BOUNCED') AND ($3::uuid IS NULL OR message_id = $3) ORDER BY id DESC LIMIT 1)`,
-    values: [inbox.organizationId, conversationId, messageId ?? null, cutText(letter.text.trim(), 2000)],
+    values: [inbox.organizationId, conversationId, messageId ?? null, storedText(letter.text.trim(), 2000)],
   });
   return rowCount === 1 ? 'A letter of this inbox came back.' : 'A letter came back; which one cannot be said.';
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type pg from 'pg';
-import type { RateWindows } from '../../access/rate-windows.ts';
+import type { Allowance, RateWindows } from '../../access/rate-windows.ts';
 import { UnavailableError } from '../../errors.ts';
 import type { NewId } from '../../ids.ts';
 import { findLetterInbox, type LetterInbox } from '../../inboxes/letter-secrets.ts';
@@ -36,6 +36,8 @@ export interface LetterPostOptions {
   windows: Pick<RateWindows, 'take'>;
   /** Letters per minute that an inbox takes. 0: any number. */
   limitPerInbox: number;
+  /** KiB per minute that an inbox takes. Default: `letterLimits.kibPerMinute`. */
+  kibPerMinute?: number;
 }
 
 /** Takes the letters that a provider or a mail server posts, as they are: `POST /email/<secret>` with `message/rfc822`. */
@@ -80,10 +82,7 @@ export class LetterPost {
     if (Number.isFinite(length) && length > letterLimits.raw) return tooLarge(res);
     const { windows, limitPerInbox: limit } = this.options;
     const allowance = limit === 0 ? null : await windows.take(`letters:${inbox.inboxId}`, limit, 1);
-    if (allowance?.allowed === false) {
-      res.setHeader('Retry-After', String(allowance.resetSeconds));
-      return answer(res, 429, 'The inbox takes no more letters in this minute. Send it again later.');
-    }
+    if (allowance?.allowed === false) return tooMany(res, allowance);
     const { ofOrganization, inAll } = this.gates[length <= SMALL ? 'small' : 'large'];
     const take = () => this.take(inbox, req, res);
     await ofOrganization.run(inbox.organizationId, () => inAll.run('', take));
@@ -95,6 +94,10 @@ export class LetterPost {
     if (raw === null) return;
     if (raw === 'TOO_LARGE') return tooLarge(res);
     if (raw.length === 0) return answer(res, 400, 'The letter is empty.');
+    const { windows, kibPerMinute = letterLimits.kibPerMinute } = this.options;
+    const size = Math.ceil(raw.length / 1024);
+    const allowance = await windows.take(`letter-kib:${inbox.inboxId}`, kibPerMinute, size);
+    if (!allowance.allowed) return tooMany(res, allowance);
     const isNew = await storeLetter(this.options, inbox, raw);
     res.writeHead(isNew ? 202 : 200, { 'Content-Type': 'application/json' });
     res.end(JSON.stringify({ letter: isNew ? 'stored' : 'known' }));
@@ -116,6 +119,11 @@ async function readBody(req: IncomingMessage): Promise<Buffer | 'TOO_LARGE' | nu
     return null;
   }
   return Buffer.concat(chunks, bytes);
+}
+
+function tooMany(res: ServerResponse, { resetSeconds }: Allowance): void {
+  res.setHeader('Retry-After', String(resetSeconds));
+  answer(res, 429, 'The inbox takes no more letters in this minute. Send it again later.');
 }
 
 function tooLarge(res: ServerResponse): void {

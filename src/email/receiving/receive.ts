@@ -1,27 +1,22 @@
 import type pg from 'pg';
-import type { Caller } from '../../access/caller.ts';
 import { ContactBlockedError } from '../../contacts/failures.ts';
-import { createConversation } from '../../conversations/commands/create.ts';
-import { sendMessage } from '../../conversations/commands/send.ts';
-import { titleOf } from '../../conversations/commands/title.ts';
-import { ConversationEndedError } from '../../conversations/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
 import { isEmailAddress } from '../../email-address.ts';
 import { UserError } from '../../errors.ts';
 import { FairGate } from '../../fair-gate.ts';
-import { encodeId } from '../../ids.ts';
 import type { JobContext } from '../../jobs/task.ts';
 import { hasAllowance } from '../allowance.ts';
-import { contactAt, isBlocked } from '../contacts.ts';
+import { isBlocked } from '../contacts.ts';
 import { HEAD_BYTES, lookUpRecords } from '../letter/dmarc.ts';
 import type { LetterReader } from '../letter/letter-reader.ts';
 import type { Letter, LetterIssue } from '../letter/letter.ts';
 import type { ReadLetter } from '../letter/letter-worker.ts';
 import { letterLimits, type LetterJob, type ResolveDns } from '../model.ts';
 import { recordBounce } from './bounce.ts';
-import { cutText } from './cut-text.ts';
+import { storedText } from '../stored-text.ts';
 import { chooseFiles, withKeptFiles } from './keep-files.ts';
-import { findThread, type ReceivingInbox, type Thread } from './thread.ts';
+import { begin, type Came, callerIdOf, callerOf, goOn, keysOf, plain } from './put-in.ts';
+import { findThread, type ReceivingInbox } from './thread.ts';
 
 export interface ReceiverOptions {
   /** For what jobs do. */
@@ -163,7 +158,7 @@ export class Receiver {
         plain(letter.from?.address),
         plain(letter.to[0]?.address),
         plain(letter.subject),
-        cutText(letter.text, letterLimits.wholeText),
+        storedText(letter.text, letterLimits.wholeText),
         letter.automatic,
         vouchedFor,
       ],
@@ -189,114 +184,9 @@ export class Receiver {
 
 /** What of a letter could not be read or was left out, for operators. */
 const issuesOf = (issues: readonly Pick<LetterIssue, 'text'>[]) =>
-  issues.length > 0 && { detail: cutText(issues.map(({ text }) => text).join(' '), 2000) };
+  issues.length > 0 && { detail: storedText(issues.map(({ text }) => text).join(' '), 2000) };
 
 const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
-
-/** What cannot be stored is left out. */
-const plain = (text: string | undefined) => text?.toWellFormed().replaceAll('\0', '') ?? null;
-
-const callerIdOf = (inboxId: string) => `inbox:${inboxId}`;
-
-/** The idempotency keys of the commands that a letter may come to. */
-const keysOf = (letterId: string) => ({ goesOn: `letter ${letterId}`, begins: `letter ${letterId} begins` });
-
-/** A letter that was read. */
-interface Came {
-  letterId: string;
-  inbox: ReceivingInbox;
-  letter: Letter;
-  vouchedFor: boolean;
-}
-
-interface Said extends Omit<Came, 'vouchedFor'> {
-  attachments: { id: string }[];
-  action: 'GENERATE_REPLY' | 'NONE';
-}
-
-/** Sends the letter to its conversation. One that has ended meanwhile is continued. */
-async function goOn(services: ConversationServices, said: Said, thread: Thread) {
-  const { letterId, inbox, letter, action, attachments } = said;
-  const isContact = letter.from?.address.toLowerCase() === thread.contactAddress?.toLowerCase();
-  try {
-    return await sendMessage(services, callerOf(inbox, thread.contactId), {
-      conversationId: encodeId('Conversation', thread.conversationId),
-      content: { text: textOf(services, letter) },
-      attachments,
-      ...(!isContact && { author: authorOf(letter) }),
-      action,
-      awaitReply: false,
-      // Who writes again does not wait for an answer to the letter before. What is not answered stops none, and comes in after it.
-      onBusy: action === 'NONE' ? 'REJECT' : 'INTERRUPT',
-      idempotencyKey: keysOf(letterId).goesOn,
-    });
-  } catch (error) {
-    if (!(error instanceof ConversationEndedError)) throw error;
-    return begin(services, said, { thread, vouchedFor: true });
-  }
-}
-
-/** Begins a conversation with the letter: one that continues the thread, if it has one. */
-async function begin(
-  services: ConversationServices,
-  said: Said,
-  { thread, vouchedFor }: { thread: Thread | null; vouchedFor: boolean },
-) {
-  const { letterId, inbox, letter, action, attachments } = said;
-  const address = letter.from?.address ?? '';
-  const name = plain(letter.from?.name ?? undefined) || null;
-  const at = { db: services.pool, newId: services.newId };
-  const contactId =
-    thread?.contactId ?? (await contactAt(at, inbox.organizationId, { address, name, vouchedFor })).contactId;
-  const isContact = !thread || address.toLowerCase() === thread.contactAddress?.toLowerCase();
-  const subject = titleOf([{ kind: 'TEXT', text: plain(letter.subject) ?? '', metadata: {} }]);
-  return createConversation(services, callerOf(inbox, contactId), {
-    inboxId: encodeId('Inbox', inbox.id),
-    contactId: encodeId('Contact', contactId),
-    ...(thread && {
-      continues: encodeId('Conversation', thread.conversationId),
-      agentId: encodeId('Agent', thread.agentId),
-    }),
-    title: subject,
-    message: {
-      content: { text: textOf(services, letter) },
-      attachments,
-      ...(!isContact && { author: authorOf(letter) }),
-    },
-    action,
-    awaitReply: false,
-    idempotencyKey: keysOf(letterId).begins,
-  });
-}
-
-/** The inbox, in whose name a letter is put in. */
-function callerOf(
-  { id, organizationId }: Pick<ReceivingInbox, 'id' | 'organizationId'>,
-  contactId: string | null,
-): Caller {
-  return {
-    organizationId,
-    confinedTo: null,
-    contactId: null,
-    tokenGeneration: 0,
-    operatorId: null,
-    endsWith: [],
-    id: callerIdOf(id),
-    actor: { kind: 'END_USER', ...(contactId !== null && { contactId }) },
-    keyId: null,
-    expiresAt: null,
-  };
-}
-
-/** Somebody else than the contact, who was sent the letter on. */
-function authorOf({ from }: Letter) {
-  return { displayName: plain(from?.name || from?.address) };
-}
-
-function textOf({ maxEndUserMessageBytes }: ConversationServices, { newText, text, subject }: Letter): string {
-  const said = [newText, text, subject].find((part) => part.trim() !== '') ?? '(The letter is empty.)';
-  return cutText(said, maxEndUserMessageBytes);
-}
 
 /** The bytes of a letter, or the first of them. */
 async function readSource(pool: pg.Pool, letterId: string, most: number = letterLimits.raw): Promise<Buffer> {

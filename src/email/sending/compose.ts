@@ -44,15 +44,15 @@ export async function composeLetter(facts: LetterFacts): Promise<ComposedLetter>
   const { inbox, to, author, before } = facts;
   const sender = replyAddress(inbox, facts.conversationId);
   const mailId = `${encodeId('Message', facts.messageId)}@${inbox.address.slice(inbox.address.lastIndexOf('@') + 1)}`;
-  const said = oneLine(facts.subject ?? '') || oneLine(inbox.name);
+  const said = headerText(facts.subject ?? '') || headerText(inbox.name);
   const subject = before.length > 0 && !/^(re|aw|sv|antw|r[eé]f?)\s*:/i.test(said) ? `Re: ${said}` : said;
   const known = before.map(({ mailId: id }) => id).filter(isMailId);
   const answered = before.findLast(({ cameIn, mailId: id }) => cameIn && isMailId(id))?.mailId ?? known.at(-1);
-  const who = oneLine(author.displayName ?? '');
+  const who = headerText(author.displayName ?? '');
   const composer = new MailComposer({
-    from: { name: who ? `${who} (${oneLine(inbox.name)})` : oneLine(inbox.name), address: inbox.address },
-    to: { name: oneLine(to.name ?? ''), address: to.address },
-    replyTo: { name: oneLine(inbox.name), address: sender },
+    from: { name: who ? `${who} (${headerText(inbox.name)})` : headerText(inbox.name), address: inbox.address },
+    to: { name: headerText(to.name ?? ''), address: to.address },
+    replyTo: { name: headerText(inbox.name), address: sender },
     subject,
     messageId: `<${mailId}>`,
     date: facts.completedAt,
@@ -85,7 +85,7 @@ export async function composeLetter(facts: LetterFacts): Promise<ComposedLetter>
 }
 
 /** Without line breaks and other control characters, which could begin another header. */
-function oneLine(text: string): string {
+function headerText(text: string): string {
   return text
     .toWellFormed()
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')

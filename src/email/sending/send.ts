@@ -3,7 +3,7 @@ import type { Author } from '../../access/caller.ts';
 import type { JobContext } from '../../jobs/task.ts';
 import { takeAllowanceSql } from '../allowance.ts';
 import { letterLimits, type LetterJob } from '../model.ts';
-import { cutText } from '../receiving/cut-text.ts';
+import { storedText } from '../stored-text.ts';
 import { signingSecret } from '../reply-address.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { composeLetter, type LetterFacts } from './compose.ts';
@@ -66,7 +66,7 @@ export class LetterSender {
       if (signal.aborted) throw error;
       const failure = error instanceof SmtpFailure ? error : new SmtpFailure('It could not be sent.', false);
       const status = failure.forGood || isLast ? 'FAILED' : 'WAITING';
-      await this.record(letterId, status, cutText(failure.message, 2000));
+      await this.record(letterId, status, storedText(failure.message, 2000));
       if (failure.forGood) return;
       throw error;
     }
