@@ -370,6 +370,15 @@ describe('an Excel file', () => {
   test('whose rows cannot be read, or that cannot be stored, fails', async () => {
     const unreadable = { columns: ['n'], page: () => Promise.reject(new Error('no rows')) };
     await expect(written(unreadable)).rejects.toThrow('no rows');
+    // Opens its file only after the rows have failed.
+    const slow = {
+      write: async (_name: string, content: Readable) => {
+        await new Promise((resolve) => content.on('close', resolve));
+        throw new Error('nothing to store');
+      },
+    };
+    const unreadableTo = { storage: Object.assign(await openStorage({ dataDir }), slow), folder, claim, context };
+    await expect(exportSheet({ source: unreadable, ...unreadableTo })).rejects.toThrow('no rows');
     const many = { columns: ['n'], page: () => pageOf([['x'.repeat(30_000)]], 'more') };
     const full = {
       write: async (_name: string, content: Readable) => {

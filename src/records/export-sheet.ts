@@ -8,6 +8,8 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
   const book = new Workbook();
   let [bytes, rows] = [0, 0];
   book.output.on('data', (piece: Buffer) => (bytes += piece.length)).pause();
+  // Rows may fail before the storage listens. Its promise and that of `fill` tell of the error.
+  book.output.on('error', () => undefined);
   /** Rows that are read and on no sheet yet. */
   let waiting: Cell[][] = [];
   let next: string | null | undefined;

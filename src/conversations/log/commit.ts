@@ -32,8 +32,8 @@ export interface CommitServices {
 /** Limits commands of one conversation on one server. They wait for the same row, and each that waits there holds a connection. */
 export const conversationGate: GateLimits = {
   atOnce: 2,
-  waiting: 100,
-  waitMs: 5_000,
+  waiting: 500,
+  waitMs: 10_000,
   refusal: 'Too many commands wait for this conversation. Nothing was done. Try again.',
 };
 
