@@ -2,15 +2,18 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, inject } from 'vitest';
 
+/** The key of the organization that the first server on a database makes. */
+export const FIRST_KEY = 'test-key-of-the-first-organization';
+
 export interface TestDatabase {
   readonly url: string;
   /** Opens connections as they are needed. */
   readonly pool: pg.Pool;
 }
 
-/** A migrated database without rows for the tests of this file. It is there while they and their hooks run. */
-export function useDatabase(): TestDatabase {
-  const { url, create, drop } = nameDatabase(inject('template'));
+/** A database for the tests of this file: a clone of `template`, migrated and without rows. It is there while they and their hooks run. */
+export function useDatabase(template = inject('template')): TestDatabase {
+  const { url, create, drop } = nameDatabase(template);
   const pool = new pg.Pool({ connectionString: url });
   beforeAll(create);
   afterAll(async () => {
@@ -45,9 +48,14 @@ function nameDatabase(template: string) {
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    create: () => execute(server, `CREATE DATABASE ${name} TEMPLATE ${template}`),
+    create: () => execute(server, cloneDatabase(name, template)),
     drop: () => execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
+}
+
+/** The statement that makes a database. Copying files takes less than half of what it takes to log each page. */
+export function cloneDatabase(name: string, template: string): string {
+  return `CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`;
 }
 
 /** Runs one statement on a connection of its own. */

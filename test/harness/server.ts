@@ -1,13 +1,10 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, inject } from 'vitest';
 import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import type { ResolveDns } from '../../src/email/model.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
-import { useDatabase } from './database.ts';
-
-/** The key of the organization that the first server on a database makes. */
-const KEY = 'test-key-of-the-first-organization';
+import { FIRST_KEY, useDatabase } from './database.ts';
 
 export interface ServerOptions {
   /** Beside the runtimes that every server has. */
@@ -28,7 +25,7 @@ export interface TestServer {
 
 /** A server in this process, on a free port and a database of its own, for the tests of this file. */
 export function useServer(options: ServerOptions = {}): TestServer {
-  const database = useDatabase();
+  const database = useDatabase(inject('bootstrapped'));
   let app: App | undefined;
   const started = () => {
     if (!app) throw new Error('The server of useServer() exists only while tests and their hooks run.');
@@ -39,7 +36,7 @@ export function useServer(options: ServerOptions = {}): TestServer {
   });
   afterAll(() => app?.close());
   return {
-    key: KEY,
+    key: FIRST_KEY,
     get url() {
       return started().url;
     },
@@ -54,9 +51,14 @@ export function useServer(options: ServerOptions = {}): TestServer {
 
 /** A further server in this process, which the caller closes. All servers on one database have one first organization. */
 export async function startServer(databaseUrl: string, options: ServerOptions = {}): Promise<App & { key: string }> {
-  const defaults = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, BOOTSTRAP_API_KEY: KEY, GRACE_SECONDS: '0' });
+  const defaults = readConfig({
+    PORT: '0',
+    DATABASE_URL: databaseUrl,
+    BOOTSTRAP_API_KEY: FIRST_KEY,
+    GRACE_SECONDS: '0',
+  });
   const config = { ...defaults, ...options.config };
   const logger = options.logger ?? createLogger({ level: 'silent' });
   const app = await startApp(config, logger, options.runtimes, undefined, undefined, options.resolveDns);
-  return { ...app, key: KEY };
+  return { ...app, key: FIRST_KEY };
 }
