@@ -445,12 +445,14 @@ function scopesOf({ pothosOptions }: Readonly<Record<string, unknown>>): object 
 }
 
 let credentials: Record<Exclude<Who, 'guest'>, string | null>;
+let organization: string;
 let contact: string;
 let foreign: Organization;
 
 beforeAll(async () => {
   const { services } = server;
   const organizationId = await firstOrganization(services);
+  organization = organizationId;
   contact = await addContact(services, organizationId);
   foreign = await addOrganization(services);
   await createConversation({ url: server.url, key: foreign.key }, { action: 'NONE' });
@@ -482,32 +484,51 @@ beforeAll(async () => {
   };
 });
 
-/** Things that nobody has changed yet. */
-async function makeThings(): Promise<Things> {
-  const { services } = server;
-  const { prisma, newId } = services;
-  const organizationId = await firstOrganization(services);
-  const [corpusId, agentId] = [newId(), newId()];
-  await prisma.corpus.create({ data: { id: corpusId, organizationId, name: 'Facts' } });
-  await prisma.agent.create({ data: { id: agentId, organizationId, name: 'Ada', runtime: 'knowledge' } });
-  const corpus = encodeId('Corpus', corpusId);
-  const job = newId();
-  await server.services.pool.query(
-    `INSERT INTO job (id, organization_id, kind, input, secret, status)
-      SELECT $1, id, 'EXPORT', '{"kind": "EVENTS", "format": "CSV"}', '', 'DONE' FROM organization ORDER BY created_at LIMIT 1`,
-    [job],
-  );
-  const { upserted } = await ask<{ upserted: { article: { id: string } } }>(
-    server,
-    `mutation {
-      upserted: upsertArticle(input: { corpusId: "${corpus}", slug: "one", title: "One", body: "One conversation." }) {
-        ... on UpsertArticlePayload { article { id } }
-      }
-    }`,
-  );
-  const text = `Where is ${newId()}?`;
-  await keepUnanswered({ pool: services.pool, newId }, { corpusId, text });
-  const unanswered = await prisma.unansweredQuestion.findFirst({ where: { corpusId, text } });
+/** Who makes each thing, some of them together. */
+const makers: Record<keyof Things, () => Promise<Partial<Things>>> = {
+  conversation: makeConversation,
+  message: makeConversation,
+  reply: makeConversation,
+  after: makeConversation,
+  agent: makeConversation,
+  inbox: makeConversation,
+  inboxKey: makeConversation,
+  contact: () => Promise.resolve({ contact }),
+  visitor: async () => ({ visitor: await addContact(server.services, organization, { anonymous: true }) }),
+  corpus: makeCorpus,
+  article: makeCorpus,
+  unanswered: makeCorpus,
+  job: makeJob,
+  key: async () => ({ key: (await addKey(server.services, { organizationId: organization })).id }),
+  operator: async () => ({ operator: (await addOperator(server)).id }),
+  webhook: makeWebhook,
+  delivery: makeWebhook,
+  emailInbox: makeLetter,
+  letter: makeLetter,
+};
+
+const allNames = Object.keys(makers) as (keyof Things)[];
+/** Stand for things that an operation does not name. */
+const marks = Object.fromEntries(allNames.map((name) => [name, `<${name}>`])) as unknown as Things;
+
+/** The things that an operation is asked with. */
+function namedIn(operation: (things: Things) => string): (keyof Things)[] {
+  const text = operation(marks);
+  return allNames.filter((name) => text.includes(marks[name]));
+}
+
+/** Things that nobody has changed yet, at least those of these names. */
+async function makeThings(names: readonly (keyof Things)[]): Promise<Things> {
+  let things = marks;
+  for (const make of new Set(names.map((name) => makers[name]))) things = { ...things, ...(await make()) };
+  return things;
+}
+
+/** A conversation with a reply. */
+async function makeConversation(): Promise<Partial<Things>> {
+  const { prisma, newId } = server.services;
+  const agentId = newId();
+  await prisma.agent.create({ data: { id: agentId, organizationId: organization, name: 'Ada', runtime: 'knowledge' } });
   const agent = encodeId('Agent', agentId);
   const { id: inbox, publicKey: inboxKey } = await addWebChat(server);
   const { conversation } = await createConversation(server, {
@@ -523,30 +544,48 @@ async function makeThings(): Promise<Things> {
     runtimeParameters: { wordsPerSecond: 0 },
     awaitReply: true,
   });
+  const after = encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, running: null });
+  return { conversation: id, message: message.id, reply: reply?.id ?? '', after, agent, inbox, inboxKey };
+}
+
+/** A corpus with an article, and a question that it left unanswered. */
+async function makeCorpus(): Promise<Partial<Things>> {
+  const { prisma, pool, newId } = server.services;
+  const corpusId = newId();
+  await prisma.corpus.create({ data: { id: corpusId, organizationId: organization, name: 'Facts' } });
+  const corpus = encodeId('Corpus', corpusId);
+  const { upserted } = await ask<{ upserted: { article: { id: string } } }>(
+    server,
+    `mutation {
+      upserted: upsertArticle(input: { corpusId: "${corpus}", slug: "one", title: "One", body: "One conversation." }) {
+        ... on UpsertArticlePayload { article { id } }
+      }
+    }`,
+  );
+  const text = `Where is ${newId()}?`;
+  await keepUnanswered({ pool, newId }, { corpusId, text });
+  const unanswered = await prisma.unansweredQuestion.findFirst({ where: { corpusId, text } });
   return {
-    conversation: id,
-    message: message.id,
-    reply: reply?.id ?? '',
-    after: encodeCursor(decodeId('Conversation', id) ?? '', { version: 0, running: null }),
-    contact,
-    visitor: await addContact(services, organizationId, { anonymous: true }),
-    agent,
-    inbox,
-    inboxKey,
     corpus,
     article: upserted.article.id,
-    job: encodeId('Export', job),
     unanswered: encodeId('UnansweredQuestion', unanswered?.id ?? ''),
-    key: (await addKey(services, { organizationId })).id,
-    operator: (await addOperator(server)).id,
-    ...(await makeWebhook(organizationId)),
-    ...(await makeLetter(organizationId)),
   };
 }
 
+async function makeJob(): Promise<Partial<Things>> {
+  const job = server.services.newId();
+  await server.services.pool.query(
+    `INSERT INTO job (id, organization_id, kind, input, secret, status)
+      VALUES ($1, $2, 'EXPORT', '{"kind": "EVENTS", "format": "CSV"}', '', 'DONE')`,
+    [job, organization],
+  );
+  return { job: encodeId('Export', job) };
+}
+
 /** An email inbox, and a letter to it that is dealt with. */
-async function makeLetter(organizationId: string): Promise<Pick<Things, 'emailInbox' | 'letter'>> {
+async function makeLetter(): Promise<Partial<Things>> {
   const { prisma, newId } = server.services;
+  const organizationId = organization;
   const [inboxId, id] = [newId(), newId()];
   const address = `help-${inboxId.slice(-12)}@shop.example`;
   await prisma.inbox.create({ data: { id: inboxId, organizationId, name: 'Help', channel: 'EMAIL', address } });
@@ -555,8 +594,9 @@ async function makeLetter(organizationId: string): Promise<Pick<Things, 'emailIn
 }
 
 /** A webhook that is switched off, and one of its deliveries. */
-async function makeWebhook(organizationId: string): Promise<Pick<Things, 'webhook' | 'delivery'>> {
+async function makeWebhook(): Promise<Partial<Things>> {
   const { prisma, newId } = server.services;
+  const organizationId = organization;
   const [id, deliveryId] = [newId(), newId()];
   const webhook = { id, organizationId, url: 'https://example.com/hook', selection: '{ __typename }' };
   await prisma.webhook.create({ data: { ...webhook, status: 'OFF' } });
@@ -647,11 +687,12 @@ describe.each(transports)('over %s', (transport, perform) => {
   test.each(rows)('%s', async (name, row) => {
     const [operation, outcomes] = row;
     const changes = name.startsWith('Mutation');
-    const things = await (changes ? makeThings() : (unchanged ??= makeThings()));
+    const names = namedIn(operation);
+    const things = await (changes ? makeThings(['conversation', ...names]) : (unchanged ??= makeThings(allNames)));
     const guest = await mintToken(server, { conversationId: things.conversation });
     const attempt = async (who: Who): Promise<string> => {
       const isOne = who === 'admin' || who === 'agent';
-      const own = (who === 'writer' || isOne) && once.test(name) ? await makeThings() : things;
+      const own = (who === 'writer' || isOne) && once.test(name) ? await makeThings(names) : things;
       const answer = await perform(operation(own), who === 'guest' ? guest : credentials[who]);
       const { data, errors } = answer as Result<Answer>;
       // Nothing of the first organization's is in an answer to those whose it is not.
@@ -690,7 +731,7 @@ describe('a key with `write` and without `read`', () => {
   } ${fragments}`;
 
   test('gets ids, version, cursor and failures from a mutation', async () => {
-    const { conversation } = await makeThings();
+    const { conversation } = await makeThings(['conversation']);
     const target = await writer();
     const { data } = await graphql<Answer>(
       target,
@@ -706,7 +747,7 @@ describe('a key with `write` and without `read`', () => {
     ['conversation { title }', ''],
     ['... on ConversationPayload { conversation { ...All } }', 'fragment All on Conversation { state { phase } }'],
   ])('gets nothing that it has not written, and nothing is written: %s', async (selection, fragments) => {
-    const { conversation } = await makeThings();
+    const { conversation } = await makeThings(['conversation']);
     const operation = update(conversation, selection, fragments);
     const { status, data, errors } = await graphql<Answer>(await writer(), operation);
     expect([status, data]).toEqual([403, undefined]);
@@ -721,7 +762,7 @@ describe('a key with `write` and without `read`', () => {
   });
 
   test('reads nothing of a job that it cancels', async () => {
-    const { job } = await makeThings();
+    const { job } = await makeThings(['job']);
     const operation = `mutation { result: cancelJob(input: { jobId: ${q(job)} }) { ... on CancelJobPayload { job { id progress } } } }`;
     const { status, errors } = await graphql<Answer>(await writer(), operation);
     expect([status, errors?.[0]?.extensions?.code]).toEqual([403, 'FORBIDDEN']);
