@@ -390,9 +390,9 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
   it('holds nothing open after it was closed, in health or while cut: the process ends by itself', async () => {
     const script = new URL('harness/close-buses.ts', import.meta.url).pathname;
     const args = ['--import', 'tsx', script, carrier.url()];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 8_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 50_000 });
     expect(stdout).toBe('closed');
-  }, 10_000);
+  });
 
   it('hears what it joined while it was cut', async () => {
     const proxy = await openProxy();

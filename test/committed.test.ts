@@ -58,7 +58,8 @@ async function openConversation(): Promise<{ id: string; uuid: string }> {
 
 describe('a change that was committed, while nothing can be read', () => {
   test('is answered with what it wrote, each of a hundred sends', async () => {
-    const conversations = await Promise.all(Array.from({ length: 100 }, openConversation));
+    const conversations: Awaited<ReturnType<typeof openConversation>>[] = [];
+    while (conversations.length < 100) conversations.push(await openConversation());
     refuse(reads);
     const answers = await Promise.all(
       conversations.map(({ id }, index) =>

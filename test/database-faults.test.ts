@@ -93,7 +93,7 @@ describe('one locked row', () => {
   });
 });
 
-describe('database connections that are open and silent', { timeout: 60_000 }, () => {
+describe('database connections that are open and silent', () => {
   const database = useDatabase();
   const runtime = new ScriptedRuntime();
   let proxy: TcpProxy;

@@ -519,7 +519,7 @@ test('from the moment of the mark, nothing is written by or for the person', asy
   expect(again.contact.id).not.toBe(contactId);
 });
 
-test('what a person writes while they are erased is refused or erased', { timeout: 60_000 }, async () => {
+test('what a person writes while they are erased is refused or erased', async () => {
   const { pool } = server.services;
   const { contact } = await upsert({ externalId: 'busy', displayName: 'zqbusyname' });
   const contactId = contact.id;
@@ -554,7 +554,7 @@ test('what a person writes while they are erased is refused or erased', { timeou
   expect(tracesOf(['zqbusy'], await dump(pool))).toEqual([]);
 });
 
-test('a reply that runs is stopped, and what it says after that is not kept', { timeout: 60_000 }, async () => {
+test('a reply that runs is stopped, and what it says after that is not kept', async () => {
   const { pool } = server.services;
   const contactId = await addContact(server.services, organizationId);
   const { conversation } = await createConversation(server, { agentId, contactId, action: 'NONE' });

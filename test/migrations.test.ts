@@ -11,7 +11,7 @@ describe("Parley's own migrations", () => {
   const database = useDatabase();
 
   // Each comparison starts the Prisma CLI.
-  test('lead to prisma/schema.prisma', { timeout: 60_000 }, async () => {
+  test('lead to prisma/schema.prisma', async () => {
     expect(await diffWithSchema(database.url)).toBeUndefined();
     await execute(database.url, 'ALTER TABLE message DROP COLUMN error_detail');
     expect(await diffWithSchema(database.url)).toContain('ADD COLUMN     "error_detail"');

@@ -72,7 +72,7 @@ test('the real program answers by the runtime of a module', { timeout: 90_000 },
   expect(service.requests[0]?.body).not.toHaveProperty('tools');
 });
 
-test('the real program says which module it cannot use, in one line', { timeout: 60_000 }, async () => {
+test('the real program says which module it cannot use, in one line', async () => {
   const program = programs.spawn({
     DATABASE_URL: database.url,
     RUNTIME_MODULES: './no-such-runtime.ts',

@@ -62,7 +62,7 @@ describe('a start that cannot succeed says why in a few lines, without a stack t
       () => ({ DATABASE_URL: database.url, EVENTS_URL: 'redis://:hunter2@127.0.0.1:1' }),
       [/127\.0\.0\.1:1/, /EVENTS_URL/],
     ],
-  ])('%s', { timeout: 40_000 }, async (_case, env, lines) => {
+  ])('%s', async (_case, env, lines) => {
     const program = programs.spawn({ LOG_LEVEL: 'error', ...env() });
     expect(await program.exited).toBe(1);
     for (const line of lines) expect(program.stderr).toMatch(line);
@@ -72,7 +72,7 @@ describe('a start that cannot succeed says why in a few lines, without a stack t
   });
 });
 
-test('a start that succeeds says where it listens, and the key once', { timeout: 60_000 }, async () => {
+test('a start that succeeds says where it listens, and the key once', async () => {
   const empty = await createDatabase();
   onTestFinished(() => empty.drop());
   const folder = createTemporaryFolder();
