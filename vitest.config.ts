@@ -21,7 +21,7 @@ export default defineConfig({
     isolate: false,
     maxWorkers: 2,
     // Several times what the slowest takes, for slow machines.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
   },
 });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { readConfig, SettingsError } from '../src/config.ts';
 import { openDatabase, poolLimits, type PrismaClient } from '../src/db.ts';
@@ -27,7 +28,7 @@ export async function runWithDatabase(
     try {
       const url = config.databaseUrl ?? embedded?.url('parley') ?? '';
       if (embedded) await ensureDatabase(url);
-      await migrate(url, join(import.meta.dirname, '..', 'prisma', 'migrations'));
+      await migrate(url, fileURLToPath(new URL('../prisma/migrations', import.meta.url)));
       const database = openDatabase(url, poolLimits.patient, () => undefined);
       try {
         console.log(await command(database.pool, database.prisma));

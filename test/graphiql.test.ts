@@ -30,7 +30,7 @@ afterAll(async () => {
 
 if (!hasChromium) console.log('The GraphiQL page is not tried out: there is no Chromium here.');
 
-describe.skipIf(!hasChromium)('the GraphiQL page', { timeout: 120_000 }, () => {
+describe.skipIf(!hasChromium)('the GraphiQL page', () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await startBrowser();

@@ -431,7 +431,7 @@ test('who finishes has room while too many begin at a provider that does not ans
 
 if (!hasChromium) console.log('Signing in is not tried out in a browser: there is no Chromium here.');
 
-describe.skipIf(!hasChromium)('a real browser', { timeout: 120_000 }, () => {
+describe.skipIf(!hasChromium)('a real browser', () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await startBrowser();

@@ -87,7 +87,8 @@ test('a start that succeeds says where it listens, and the key once', async () =
   const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${key ?? ''}` };
   expect((await fetch(`${first.url}/graphql`, { ...query, headers })).status).toBe(200);
   expect(await (await fetch(`${first.url}/ready`)).json()).toEqual({ status: 'ready' });
-  expect(first.stderr).toBe('');
+  // A slow machine may be told of.
+  expect(first.stderr.replace(/^.*the event loop was busy.*\n/gm, '')).toBe('');
   expect(await first.kill('SIGTERM')).toBe(0);
 
   const second = await programs.start(env);

@@ -25,7 +25,7 @@ async function servePage(inboxKey: () => string): Promise<{ site: Server; origin
   return { site, origin: `http://127.0.0.1:${(site.address() as AddressInfo).port}` };
 }
 
-describe.skipIf(!hasChromium)('the page of docs/web-chat.md', { timeout: 120_000 }, () => {
+describe.skipIf(!hasChromium)('the page of docs/web-chat.md', () => {
   let browser: Browser;
   let site: Server;
   let origin: string;
