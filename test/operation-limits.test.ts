@@ -87,7 +87,7 @@ describe('a response', () => {
       );
       return rowCount;
     };
-    await expect.poll(waiting).toBe(5);
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(5);
     // Whatever more were asked for would be there by now.
     for (let look = 0; look < 50; look += 1) expect(await waiting()).toBe(5);
     await blocker.query('ROLLBACK');
