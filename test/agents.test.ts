@@ -487,6 +487,14 @@ describe('tools', () => {
   test('of one name are refused', async () => {
     expect(await create({ name: 'Robin', tools: [tool, tool] })).toEqual(invalid(['tools', '1', 'name']));
   });
+
+  test('are at most 256 KiB, with their schemas', async () => {
+    const withSchema = (characters: number) => [
+      { ...tool, parametersSchema: { type: 'object', description: 'x'.repeat(characters) } },
+    ];
+    made(await create({ name: 'Robin', tools: withSchema(255 * 1024) }));
+    expect(await create({ name: 'Robin', tools: withSchema(256 * 1024) })).toEqual(invalid(['tools']));
+  });
 });
 
 const createConversation = `mutation ($input: CreateConversationInput!) {

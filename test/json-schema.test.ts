@@ -94,6 +94,19 @@ describe('a schema that an operator writes', () => {
     });
   });
 
+  test('tells the first of a great many faults, and gathers none of the others', async () => {
+    const checker = checkerWith({ megabytes: 32 });
+    const fault = await checker.check(null, { items: { type: 'string' } }, Array<Json>(500_000).fill(0));
+    expect(fault).toMatchObject({ path: ['0'], message: 'must be string' });
+  });
+
+  test('is asked of values of at most 1 MiB of JSON', async () => {
+    const text = (bytes: number) => 'x'.repeat(bytes - 2);
+    expect(await schemas.check(null, { type: 'string' }, text(1024 * 1024))).toBeNull();
+    const refused = schemas.check(null, { type: 'string' }, text(1024 * 1024 + 1));
+    await expect(refused).rejects.toThrow(/^Cannot be checked against a value of more than 1048576 bytes/);
+  });
+
   test('that was stored before and is asynchronous or too large is not run', async () => {
     await expect(schemas.check(null, { $async: true }, {})).rejects.toThrow('$async');
     await expect(schemas.check(null, doubling(40), {})).rejects.toThrow('too large');

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
+import { mintToken } from './harness/access.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
 import { conversationEvents } from './harness/events.ts';
@@ -96,6 +97,13 @@ function typeOf({ __typename }: { __typename: string }): string {
   return __typename;
 }
 
+/** What a message holds, without what is empty. */
+function shown({ fragments }: Awaited<ReturnType<typeof readMessage>>): unknown[][] {
+  return fragments.map(({ __typename, text, name, args, response, failed }) =>
+    Object.values({ __typename, text, name, args, response, failed }).filter((value) => value != null),
+  );
+}
+
 test('an agent goes through its playbook, calls a tool and hands over to a human, for all to see', async () => {
   const created = await createConversation(server, { agentId, state: { playbook: 'returns', phase: 'ask' } });
   const conversationId = created.conversation.id;
@@ -124,10 +132,7 @@ test('an agent goes through its playbook, calls a tool and hands over to a human
 
   const message = await readMessage(server, replyId);
   expect(message).toMatchObject({ status: 'DONE', errorDetail: null });
-  const fragments = message.fragments.map(({ __typename, text, name, args, response, failed }) =>
-    Object.values({ __typename, text, name, args, response, failed }).filter((value) => value != null),
-  );
-  expect(fragments).toEqual([
+  expect(shown(message)).toEqual([
     ['TextFragment', 'Let me look.'],
     ['FunctionCallFragment', 'findOrder', { id: 'o1' }],
     ['FunctionResponseFragment', 'findOrder', { state: 'lost' }, false],
@@ -135,6 +140,14 @@ test('an agent goes through its playbook, calls a tool and hands over to a human
     ['FunctionResponseFragment', 'changePhase', { phase: 'solve' }, false],
     ['FunctionCallFragment', 'requestHandoff', { reason: 'A refund for o1.' }],
     ['FunctionResponseFragment', 'requestHandoff', { requested: true }, false],
+    ['TextFragment', 'A colleague will refund you.'],
+  ]);
+  // Of a tool of the operator's, an end user sees the name; of those that every agent has, nothing.
+  const guest = { url: server.url, key: await mintToken(server, { conversationId }) };
+  expect(shown(await readMessage(guest, replyId))).toEqual([
+    ['TextFragment', 'Let me look.'],
+    ['FunctionCallFragment', 'findOrder'],
+    ['FunctionResponseFragment', 'findOrder', false],
     ['TextFragment', 'A colleague will refund you.'],
   ]);
   // Each answer names its call.

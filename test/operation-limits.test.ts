@@ -29,7 +29,7 @@ const aliases = (count: number, field: string, prefix = 'a') =>
 const canvasOf = (content: string) => ({ name: 'plan', type: 'markdown', title: 'A plan', content });
 
 interface Page {
-  conversation: { messages: { nodes: object[] } };
+  conversation: { messages: { nodes: { id: string }[] } };
 }
 
 const isBadInput = { errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] };
@@ -66,8 +66,32 @@ describe('a response', () => {
     for (let i = 0; i < 17; i += 1) {
       await send(server, { conversationId: conversation.id, content: { text: 'y'.repeat(MiB) }, action: 'NONE' });
     }
-    const query = 'query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { text } } } }';
-    expect(await graphql(server, query, { id: conversation.id })).toMatchObject(isTooLarge);
+    const page = (fields: string) =>
+      `query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { ${fields} } } } }`;
+    expect(await graphql(server, page('text'), { id: conversation.id })).toMatchObject(isTooLarge);
+    const { data } = await graphql<Page>(server, page('id'), { id: conversation.id });
+    const ids = data?.conversation.messages.nodes.map(({ id }) => id);
+    const nodes = 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { fragments { id } } } }';
+    expect(await graphql(server, nodes, { ids })).toMatchObject(isTooLarge);
+  });
+
+  test('is read from the database five pages at a time', async () => {
+    const { pool } = server.services;
+    const blocker = await pool.connect();
+    onTestFinished(() => blocker.release(true));
+    await blocker.query('BEGIN; LOCK TABLE conversation IN ACCESS EXCLUSIVE MODE');
+    const answer = graphql<object>(server, `{ ${aliases(20, 'conversations(first: 1) { nodes { id } }')} }`);
+    const waiting = async () => {
+      const { rowCount } = await blocker.query(
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM conversation c%'",
+      );
+      return rowCount;
+    };
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(5);
+    // Whatever more were asked for would be there by now.
+    for (let look = 0; look < 50; look += 1) expect(await waiting()).toBe(5);
+    await blocker.query('ROLLBACK');
+    expect((await answer).errors).toBeUndefined();
   });
 
   test.each([
@@ -113,6 +137,11 @@ describe('is refused before anything runs:', () => {
       'a list of a million roles',
       'query ($v: [MessageRole!]) { agents { nodes { id } } conversation(id: "") { messages(roles: $v) { nodes { id } } } }',
       { v: roles },
+    ],
+    [
+      'a list of 2,001 roles',
+      'query ($v: [MessageRole!]) { conversation(id: "") { messages(roles: $v) { nodes { id } } } }',
+      { v: roles.slice(0, 2001) },
     ],
     [
       'two million values of JSON',

@@ -29,9 +29,9 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-function openTcp(): Socket {
+function openTcp(localAddress?: string): Socket {
   const { hostname, port } = new URL(server.url);
-  const socket = connect(Number(port), hostname);
+  const socket = connect({ port: Number(port), host: hostname, ...(localAddress !== undefined && { localAddress }) });
   socket.on('error', () => undefined);
   onTestFinished(() => void socket.destroy());
   return socket;
@@ -92,7 +92,7 @@ describe('who has shown no credential', () => {
     const known = await openWebSocket();
     known.send(init());
     await once(known, 'message');
-    const held = Array.from({ length: 5 }, openTcp);
+    const held = Array.from({ length: 5 }, () => openTcp());
     await Promise.all(held.map((socket) => once(socket, 'connect')));
     expect(await heard(openTcp())).toMatch(/^HTTP\/1\.1 503 [^]*Retry-After: 1/);
     known.send('{"type":"ping"}');
@@ -100,6 +100,18 @@ describe('who has shown no credential', () => {
     held[0]?.destroy();
     await expect.poll(async () => (await graphql(server, '{ viewer { kind } }').catch(() => null))?.status).toBe(200);
   });
+
+  // Other systems have one address of the machine itself.
+  test.skipIf(process.platform !== 'linux')(
+    'finds no more places than there are, from however many addresses',
+    async () => {
+      const held = ['127.0.0.2', '127.0.0.3'].flatMap((address) => Array.from({ length: 5 }, () => openTcp(address)));
+      await Promise.all(held.map((socket) => once(socket, 'connect')));
+      expect(await heard(openTcp())).toMatch(/^HTTP\/1\.1 503 /);
+      for (const socket of held) socket.destroy();
+      await expect.poll(async () => (await graphql(server, '{ viewer { kind } }').catch(() => null))?.status).toBe(200);
+    },
+  );
 
   test('has twenty requests of one connection answered at a time, and is cut off with more', async () => {
     const ask = (count: number) => {

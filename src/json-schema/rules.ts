@@ -3,8 +3,6 @@ import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 
 /** Limits of a schema, so that it can be compiled and checked quickly. */
 export const schemaLimits = {
-  /** In bytes of JSON. */
-  bytes: 256 * 1024,
   /** Number of objects and lists. The target of a `$ref` counts at each place that refers to it. */
   nodes: 20_000,
   /** Number of `pattern` and `patternProperties` together. */

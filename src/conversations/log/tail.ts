@@ -95,8 +95,12 @@ export function encodeEventPosition({ epoch, told, telling, seq }: EventPosition
   return Buffer.from([epoch, told, telling ?? '', seq].join('/')).toString('base64url');
 }
 
+/** No position has this many characters, though it names the transactions that were open at it. A longer one is not decoded. */
+const MAX_POSITION = 65_536;
+
 /** Decodes a position. Null if it is malformed. */
 export function decodeEventPosition(text: string): EventPosition | null {
+  if (text.length > MAX_POSITION) return null;
   const fields = Buffer.from(text, 'base64url').toString('latin1').split('/');
   const [epoch, told, telling, seq] = fields;
   if (fields.length !== 4 || epoch === undefined || told === undefined || telling === undefined || seq === undefined) {

@@ -1,0 +1,23 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { expect, test } from 'vitest';
+import { useServer } from '../harness/server.ts';
+
+const server = useServer();
+
+test('a connection whose headers never end is cut off with 408, though it goes on', async () => {
+  const { hostname, port } = new URL(server.url);
+  const socket = connect({ port: Number(port), host: hostname });
+  let heard = '';
+  socket.on('error', () => undefined);
+  socket.on('data', (chunk) => (heard += chunk.toString()));
+  const ended = once(socket, 'close');
+  socket.write('GET /health HTTP/1.1\r\nX: ');
+  const dripping = setInterval(() => socket.write('x'), 200);
+  try {
+    await ended;
+  } finally {
+    clearInterval(dripping);
+  }
+  expect(heard).toMatch(/^HTTP\/1\.1 408 /);
+});
