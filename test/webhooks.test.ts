@@ -303,6 +303,23 @@ test('a payload that is too large is not sent, and its delivery says so', async 
   expect(receiver.received).toEqual([]);
 });
 
+test('events whose rows are too large to be read together arrive in order like others', async () => {
+  const receiver = await open();
+  const { webhook } = await createWebhook(server, {
+    url: receiver.url,
+    events: ['message.created'],
+    selection: '{ conversationId ... on MessageCreated { message { position } } }',
+  });
+  const began = new Date();
+  const id = await begin();
+  const texts = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(400 * 1024));
+  for (const text of texts) await send(server, { conversationId: id, content: { text }, action: 'NONE' });
+  await receiver.until(4);
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: began } });
+  const again = (await receiver.until(8)).slice(4);
+  expect(again.map(({ payload }) => payload.data.message)).toEqual([0, 1, 2, 3].map((position) => ({ position })));
+});
+
 test('what fails is tried again with the same id and the same bytes', async () => {
   const receiver = await open();
   const { webhook, secret } = await createWebhook(server, { url: receiver.url, events: ['conversation.created'] });

@@ -1,5 +1,5 @@
 import { execute, type ExecutionResult, GraphQLError, Kind } from 'graphql';
-import { rowsOf } from '../conversations/schema/event-rows.ts';
+import { rowsOf, rowsOfAll } from '../conversations/schema/event-rows.ts';
 import { inPlace } from '../conversations/schema/events.ts';
 import { FairGate } from '../fair-gate.ts';
 import { isJsonObject } from '../json.ts';
@@ -39,27 +39,26 @@ export function payloadMaker(services: () => Services): PayloadMaker {
       if (outdated) {
         return events.map(() => ({ fault: `The selection is not of the schema any more: ${outdated.message}` }));
       }
-      // Reads the fragments of all of them together.
+      const rowsOfEach = await rowsOfAll(services(), 'OPERATORS', events);
+      // Reads what the selection has of other messages together.
       const { fragments } = createContext(services(), viewer);
-      const dataOf = async (event: PlacedEvent) => {
-        const rows = await rowsOf(services(), 'OPERATORS', event.conversationId, event.event);
+      const dataOf = async ({ conversationId, event }: PlacedEvent, index: number) => {
+        const together = rowsOfEach[index] ?? null;
+        const rows = together === 'TOO_LARGE' ? await rowsOf(services(), 'OPERATORS', conversationId, event) : together;
         if (!rows) return null;
-        const placed = { ...inPlace(services(), event.conversationId, event.event), ...rows };
-        const rootValue = { position: '', event: placed };
+        const rootValue = { position: '', event: { ...inPlace(services(), conversationId, event), ...rows } };
         const contextValue = { ...createContext(services(), viewer), fragments };
         return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
       };
-      return Promise.all(events.map((event) => gate.run(viewer.organizationId, () => dataOf(event))));
+      return Promise.all(events.map((event, index) => gate.run(viewer.organizationId, () => dataOf(event, index))));
     },
   };
 }
 
-/** As it will be sent: dates and the like are strings then. */
 function shown({ data, errors }: ExecutionResult, logger: Logger): EventData {
   if (errors?.[0]) return { fault: `The event cannot be read: ${maskError(errors[0], logger).message}` };
-  const whole: unknown = JSON.parse(JSON.stringify(data));
-  const event = isJsonObject(whole) && isJsonObject(whole.organizationEvents) ? whole.organizationEvents.event : null;
-  return isJsonObject(event) ? { data: event } : { fault: 'The event cannot be read.' };
+  const { event } = isJsonObject(data?.organizationEvents) ? data.organizationEvents : { event: null };
+  return isJsonObject(event) ? { json: JSON.stringify(event) } : { fault: 'The event cannot be read.' };
 }
 
 const FRAGMENT = 'OfEvent';

@@ -3,7 +3,6 @@ import type { Viewer } from '../access/viewer.ts';
 import type { LogEventInPlace } from '../conversations/log/read.ts';
 import type { Logger } from '../logger.ts';
 import type { NewId } from '../ids.ts';
-import type { JsonObject } from '../json.ts';
 
 /** Limits of webhooks. */
 export const webhookLimits = {
@@ -34,8 +33,11 @@ export interface PlacedEvent {
   event: LogEventInPlace;
 }
 
-/** Null if the event's conversation was deleted meanwhile. `fault` says in a sentence why it cannot be read. */
-export type EventData = { data: JsonObject } | { fault: string } | null;
+/**
+ * The selection of an event, as JSON. Null if the event's conversation was deleted meanwhile. `fault` says in a sentence why it
+ * cannot be read.
+ */
+export type EventData = { json: string } | { fault: string } | null;
 
 /** Makes what webhooks are sent. */
 export interface PayloadMaker {

@@ -77,10 +77,11 @@ export async function readLogPage(
 
 /** The rows of the log with these `seq`, by their `seq`. Those of a conversation that was deleted meanwhile are missing. */
 export async function readEventsBySeq(pool: pg.Pool, seqs: readonly string[]): Promise<Map<string, LogEventInPlace>> {
-  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'> & { seq: string }>(
-    `${inPlaceSql} WHERE e.seq = ANY($1::bigint[])`,
-    [seqs],
-  );
+  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'> & { seq: string }>({
+    name: 'read-events-by-seq',
+    text: `${inPlaceSql} WHERE e.seq = ANY($1::bigint[])`,
+    values: [seqs],
+  });
   return new Map(rows.map(({ seq, ...row }) => [seq, withMeaning(row)]));
 }
 

@@ -3,7 +3,8 @@ import { fragmentFor } from '../../access/visible-calls.ts';
 import type { StreamEvent } from '../stream/stream-event.ts';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
 import type { LogEvent } from '../log/read.ts';
-import { type MessageRow, readRows } from '../log/rows.ts';
+import { readRowsTogether } from '../log/rows-together.ts';
+import { type MessageRow, readRows, type RowIds, type Rows } from '../log/rows.ts';
 import { retry } from '../../retry.ts';
 import type { ConversationServices } from '../services.ts';
 
@@ -106,12 +107,36 @@ export async function rowsOf(
   conversationId: string,
   event: LogEvent,
 ): Promise<EventRows | null> {
-  const { type, messageId, handoffId, beginsReply } = event;
-  if (type === 'ConversationDeleted') return {};
-  const rows = await retry(
-    () => readRows(pool, { conversationId, messageId, handoffId, bare: beginsReply }),
-    passingFault,
-  );
+  if (event.type === 'ConversationDeleted') return {};
+  return shownTo(audience, await retry(() => readRows(pool, idsOf(conversationId, event)), passingFault));
+}
+
+/** Rows of events that are read together hold about this many bytes at most. */
+const TOGETHER_BYTES = 1024 * 1024;
+
+/**
+ * `rowsOf` for several events, in their order, in one statement. `TOO_LARGE` for those that are to be read alone, since the
+ * ones before hold a lot.
+ */
+export async function rowsOfAll(
+  { pool }: Services,
+  audience: Audience,
+  placed: readonly { conversationId: string; event: LogEvent }[],
+): Promise<(EventRows | null | 'TOO_LARGE')[]> {
+  const ids = placed.map(({ conversationId, event }) => idsOf(conversationId, event));
+  const read = await retry(() => readRowsTogether(pool, ids, TOGETHER_BYTES), passingFault);
+  return placed.map(({ event }, index) => {
+    if (event.type === 'ConversationDeleted') return {};
+    const rows = read[index] ?? null;
+    return rows === 'TOO_LARGE' ? rows : shownTo(audience, rows);
+  });
+}
+
+function idsOf(conversationId: string, { messageId, handoffId, beginsReply }: LogEvent): RowIds {
+  return { conversationId, messageId, handoffId, bare: beginsReply };
+}
+
+function shownTo(audience: Audience, rows: Rows | null): EventRows | null {
   if (!rows) return null;
   const { conversation, message, handoff } = rows;
   if (message && !isShownTo(audience, message.role)) return null;

@@ -1,6 +1,6 @@
 import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { type OutboundRules, post } from '../../outbound/post.ts';
+import { type OutboundRules, post, PostTimeoutError } from '../../outbound/post.ts';
 import { PrivateAddressError } from '../../outbound/public-address.ts';
 import { readRetryAfter } from './schedule.ts';
 
@@ -45,18 +45,18 @@ export class Endpoints {
 
   /** One try. Never rejects. What is aborted by `signal` counts as failed. */
   async send(url: string, body: string, headers: Record<string, string>, signal: AbortSignal): Promise<Outcome> {
-    const timeout = AbortSignal.timeout(this.timeoutMs);
     try {
       const target = new URL(url);
       const answer = await post(target, body, {
         ...this.rules,
         headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers },
-        signal: AbortSignal.any([signal, timeout]),
+        signal,
+        timeoutMs: this.timeoutMs,
         agent: this.agents[target.protocol === 'http:' ? 'http:' : 'https:'],
       });
       return await outcomeOf(answer);
     } catch (error) {
-      return { delivered: false, statusCode: null, error: this.reason(error, timeout), retryAfter: null, gone: false };
+      return { delivered: false, statusCode: null, error: this.reason(error), retryAfter: null, gone: false };
     }
   }
 
@@ -65,8 +65,8 @@ export class Endpoints {
     for (const agent of Object.values(this.agents)) agent.destroy();
   }
 
-  private reason(error: unknown, timeout: AbortSignal): string {
-    if (timeout.aborted) return `The endpoint did not answer within ${this.timeoutMs / 1000} s.`;
+  private reason(error: unknown): string {
+    if (error instanceof PostTimeoutError) return `The endpoint did not answer within ${this.timeoutMs / 1000} s.`;
     if (error instanceof PrivateAddressError) return 'The address of the endpoint is not public.';
     const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
     return `The endpoint could not be reached${code}.`;
@@ -87,20 +87,19 @@ async function outcomeOf(answer: IncomingMessage): Promise<Outcome> {
 }
 
 /** Reads an answer to its end, so that its connection can be kept, or up to the limit or the time. What it says is known by then. */
-async function beginningOf(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    // Leaving the loop early closes the connection.
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+function beginningOf(answer: IncomingMessage): Promise<string> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    answer.on('data', (chunk: Buffer) => {
       length += chunk.byteLength;
-      if (length > MAX_ANSWER) break;
-      chunks.push(chunk);
-    }
-  } catch {
+      if (length <= MAX_ANSWER) chunks.push(chunk);
+      else answer.destroy();
+    });
     // Broken off. The status counts.
-  }
-  return Buffer.concat(chunks).toString('utf8');
+    answer.on('error', () => undefined);
+    answer.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')));
+  });
 }
 
 function refusal(statusCode: number, text: string): string {

@@ -47,12 +47,13 @@ export async function bodiesOf(
   const dataOf = new Map(placed.map(({ id }, index) => [id, read[index] ?? null]));
   const made = fresh.map((delivery): [DueDelivery, Body | null] => {
     if (delivery.event === TEST_EVENT) {
-      return [delivery, payloadOf(delivery, delivery.createdAt, { webhookId: encodeId('Webhook', lane.webhookId) })];
+      const data = JSON.stringify({ webhookId: encodeId('Webhook', lane.webhookId) });
+      return [delivery, payloadOf(delivery, delivery.createdAt, data)];
     }
     const [event, data] = [events.get(delivery.seq ?? ''), dataOf.get(delivery.id)];
     if (!event || !data) return [delivery, null];
     if ('fault' in data) return [delivery, { ...data, forGood: false }];
-    return [delivery, payloadOf(delivery, event.occurredAt, data.data)];
+    return [delivery, payloadOf(delivery, event.occurredAt, data.json)];
   });
   const gone: string[] = [];
   const whole: [string, string, number][] = [];
@@ -92,8 +93,9 @@ export async function readBody(pool: pg.Pool, id: string): Promise<Body | null> 
   return body === null ? null : { body };
 }
 
-function payloadOf({ event }: DueDelivery, at: Date, data: object): Body {
-  const body = JSON.stringify({ type: nameOfEvent(event), timestamp: at.toISOString(), data });
+/** `data` is JSON. */
+function payloadOf({ event }: DueDelivery, at: Date, data: string): Body {
+  const body = `{"type":"${nameOfEvent(event)}","timestamp":"${at.toISOString()}","data":${data}}`;
   const bytes = Buffer.byteLength(body);
   if (bytes <= webhookLimits.payload) return { body };
   return {

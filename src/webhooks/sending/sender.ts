@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type pg from 'pg';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
@@ -5,7 +6,7 @@ import type { Logger } from '../../logger.ts';
 import type { PayloadMaker } from '../model.ts';
 import { type Batch, type DueDelivery, readBatch } from './batch.ts';
 import type { Endpoints } from './endpoint.ts';
-import { claimLanes, type Lane, releaseLane } from './lanes.ts';
+import { claimLanes, type Lane, LANES_OF_SERVER, releaseLane } from './lanes.ts';
 import { bodiesOf, type Body, readBody } from './payloads.ts';
 import { Recorder, switchOff } from './recorder.ts';
 import { delayAfter } from './schedule.ts';
@@ -54,6 +55,8 @@ export class Sender {
   constructor(options: Options) {
     this.options = options;
     this.recorder = new Recorder(options.pool, options.logger);
+    // Each try that is under way listens.
+    setMaxListeners(LANES_OF_SERVER, this.ending.signal);
   }
 
   /** Takes on what is due, as far as there is room. */
