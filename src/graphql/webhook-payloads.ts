@@ -39,14 +39,14 @@ export function payloadMaker(services: () => Services): PayloadMaker {
       if (outdated) {
         return events.map(() => ({ fault: `The selection is not of the schema any more: ${outdated.message}` }));
       }
-      // Reads the fragments of all of them together.
-      const { fragments } = createContext(services(), viewer);
+      // Looks up what belongs to all of them together.
+      const { loaders } = createContext(services(), viewer);
       const dataOf = async (event: PlacedEvent) => {
         const rows = await rowsOf(services(), 'OPERATORS', event.conversationId, event.event);
         if (!rows) return null;
         const placed = { ...inPlace(services(), event.conversationId, event.event), ...rows };
         const rootValue = { position: '', event: placed };
-        const contextValue = { ...createContext(services(), viewer), fragments };
+        const contextValue = { ...createContext(services(), viewer), loaders };
         return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
       };
       return Promise.all(events.map((event) => gate.run(viewer.organizationId, () => dataOf(event))));
