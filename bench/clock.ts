@@ -11,6 +11,7 @@ const OVERDUE_MS = 200;
 /** Paces any number of voices, which it can hold up. */
 export class Metronome {
   private perSecond: number;
+  private together = 1;
   private since = now();
   private isOver = false;
   private readonly waiting = new Set<() => void>();
@@ -20,8 +21,10 @@ export class Metronome {
     this.perSecond = perSecond;
   }
 
-  setPace(perSecond: number): void {
+  /** That many beats come `together`, each time all of them are due. */
+  setPace(perSecond: number, together = 1): void {
     this.perSecond = perSecond;
+    this.together = together;
     this.since = now();
     this.wake();
   }
@@ -45,11 +48,10 @@ export class Metronome {
         await new Promise<void>((resolve) => this.waiting.add(resolve));
       } else if (since !== this.since) {
         since = this.since;
-        due = since + (Math.random() * 1000) / this.perSecond;
+        due = since + (Math.random() * 1000 * this.together) / this.perSecond;
       } else if (due <= heard) {
-        due += 1000 / this.perSecond;
-        yield count;
-        count += 1;
+        due += (1000 * this.together) / this.perSecond;
+        for (const end = count + this.together; count < end; count += 1) yield count;
       } else {
         const wait = due - now();
         await (wait > 0 ? sleep(wait) : immediate());

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench } from './bench.ts';
 import type { Program } from './process.ts';
-import type { ClientCommands, Received } from './programs/clients.ts';
+import type { ClientCommands, Received, Transport } from './programs/clients.ts';
 import type { Spot } from './programs/profiler.ts';
-import type { ServerCommands } from './programs/server.ts';
+import type { Pace, ServerCommands } from './programs/server.ts';
 import type { Usage } from './programs/usage.ts';
 import type { Script } from './words.ts';
 
@@ -20,16 +20,30 @@ export interface Seen extends Received {
 /** A new pace is given this long to become steady, in milliseconds. */
 const LEAD_MS = 300;
 
+interface SideOptions {
+  env?: Record<string, string>;
+  /** How the subscribers follow. Default: by WebSocket. */
+  transport?: Transport;
+  /** The server that generates the replies, if it is another than the one that they are followed on. */
+  generator?: Program<ServerCommands>;
+}
+
 /** A server and its subscribers, each in a process of its own. */
 export class Side {
+  /** The server that generates the replies. */
   readonly server: Program<ServerCommands>;
+  private readonly followed: Program<ServerCommands>;
   private readonly clients: Program<ClientCommands>;
   private conversationIds: string[] = [];
   private subscribersEach = 0;
   private stamped = false;
 
-  constructor(bench: Bench, server: 'parley' | 'by-hand', env: Record<string, string> = {}) {
-    this.server = bench.start(server, env);
+  private readonly transport: Transport;
+
+  constructor(bench: Bench, server: 'parley' | 'by-hand', options: SideOptions = {}) {
+    this.transport = options.transport ?? 'WebSocket';
+    this.followed = bench.start(server, options.env);
+    this.server = options.generator ?? this.followed;
     this.clients = bench.start('clients');
   }
 
@@ -41,12 +55,12 @@ export class Side {
 
   /** Has new conversations followed beside those that are. */
   async follow(conversations: number, subscribersEach: number): Promise<void> {
-    const address = await this.server.call('address', null);
+    const address = await this.followed.call('address', null);
     const opened = await this.server.call('open', { conversations });
     this.subscribersEach = subscribersEach;
     this.conversationIds = opened.map(({ conversationId }) => conversationId);
     const places = opened.flatMap((place) => Array.from({ length: subscribersEach }, () => place));
-    await this.clients.call('subscribe', { ...address, places });
+    await this.clients.call('subscribe', { ...address, transport: this.transport, places });
   }
 
   /** Has a reply begin in each conversation, which stands still once each subscriber has had a delta. */
@@ -57,8 +71,8 @@ export class Side {
   }
 
   /** Has those replies go on for a while. */
-  watch(perSecond: number, seconds: number): Promise<Seen> {
-    return this.during(perSecond, async () => {
+  watch(pace: Pace, seconds: number): Promise<Seen> {
+    return this.during(pace, async () => {
       await this.clients.call('forget', { stamped: this.stamped });
       const before = await this.usage();
       await sleep(seconds * 1000);
@@ -75,8 +89,8 @@ export class Side {
   }
 
   /** As `watch`; returns where the time of the server goes meanwhile, the most first. */
-  profile(perSecond: number, seconds: number): Promise<Spot[]> {
-    return this.during(perSecond, async () => {
+  profile(pace: Pace, seconds: number): Promise<Spot[]> {
+    return this.during(pace, async () => {
       await this.server.call('startProfile', null);
       await sleep(seconds * 1000);
       return this.server.call('stopProfile', null);
@@ -120,8 +134,8 @@ export class Side {
     await this.server.call('reply', { conversationIds: this.conversationIds, script });
   }
 
-  private async during<T>(perSecond: number, look: () => Promise<T>): Promise<T> {
-    await this.server.call('setPace', { perSecond });
+  private async during<T>(pace: Pace, look: () => Promise<T>): Promise<T> {
+    await this.server.call('setPace', pace);
     await sleep(LEAD_MS);
     const result = await look();
     await this.server.call('setPace', { perSecond: 0 });
@@ -149,8 +163,8 @@ export interface Sides {
 }
 
 /** Parley, and the server that is written by hand. */
-export function startSides(bench: Bench): Sides {
-  return { ours: new Side(bench, 'parley'), limit: new Side(bench, 'by-hand') };
+export function startSides(bench: Bench, options: SideOptions = {}): Sides {
+  return { ours: new Side(bench, 'parley', options), limit: new Side(bench, 'by-hand', options) };
 }
 
 /** Does the same on both sides, at once. */

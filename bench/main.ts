@@ -12,6 +12,7 @@ import { model } from './rows/model.ts';
 import { profile } from './rows/profile.ts';
 import { requests } from './rows/requests.ts';
 import { search } from './rows/search.ts';
+import { servers } from './rows/servers.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { webhooks } from './rows/webhooks.ts';
@@ -20,6 +21,7 @@ import { tableOf } from './table.ts';
 const rows: readonly Row[] = [
   delivery,
   latency,
+  servers,
   model,
   wal,
   memory,

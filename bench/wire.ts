@@ -55,3 +55,27 @@ export class FrameReader {
     this.rest = at < data.length ? Buffer.from(data.subarray(at)) : null;
   }
 }
+
+const blank = Buffer.from('\n\n');
+const named = Buffer.from('event: next\n');
+
+/** Finds the results in a stream of server-sent events. */
+export class EventReader {
+  private rest: Buffer | null = null;
+  private readonly onResult: (event: Buffer) => void;
+
+  constructor(onResult: (event: Buffer) => void) {
+    this.onResult = onResult;
+  }
+
+  read(chunk: Buffer): void {
+    const data = this.rest ? Buffer.concat([this.rest, chunk]) : chunk;
+    let at = 0;
+    for (let end = data.indexOf(blank); end >= 0; end = data.indexOf(blank, at)) {
+      const event = data.subarray(at, end);
+      if (event.indexOf(named) === 0) this.onResult(event);
+      at = end + blank.length;
+    }
+    this.rest = at < data.length ? Buffer.from(data.subarray(at)) : null;
+  }
+}

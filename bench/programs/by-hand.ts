@@ -1,5 +1,5 @@
-// The limit for delivery: a server that does nothing but splice frames by hand and write them to the raw sockets. What it
-// sends is what Parley would, to the byte.
+// The limit for delivery: a server that does nothing but splice frames by hand and write them to the raw sockets, as WebSocket frames
+// or as server-sent events. What it sends is what Parley would, to the byte.
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,8 +16,27 @@ import { usage } from './usage.ts';
 
 interface Subscriber {
   socket: Duplex;
-  /** What a frame begins with, which differs between subscribers. */
-  head: Buffer;
+  /** What a frame begins with, which differs between subscribers. Null for server-sent events, which are the same for all. */
+  head: Buffer | null;
+}
+
+/** What all subscribers are told. */
+class Told {
+  /** What follows the head of a frame. */
+  readonly tail: Buffer;
+  private readonly json: string;
+  private asChunk: Buffer | null = null;
+
+  constructor(event: object) {
+    this.json = JSON.stringify(event);
+    this.tail = Buffer.from(`${this.json}}}}`);
+  }
+
+  /** A chunk of HTTP/1.1 that holds a server-sent event. */
+  get chunk(): Buffer {
+    const event = () => `event: next\ndata: {"data":{"event":${this.json}}}\n\n`;
+    return (this.asChunk ??= Buffer.from(`${Buffer.byteLength(event()).toString(16)}\r\n${event()}\r\n`));
+  }
 }
 
 const subscribers = new Map<string, Set<Subscriber>>();
@@ -44,7 +63,7 @@ server.on('upgrade', (req, socket) => {
     following = subscribers.get(conversationId ?? '');
     subscriber = { socket, head: Buffer.from(`{"id":"${id ?? ''}","type":"next","payload":{"data":{"event":`) };
     following?.add(subscriber);
-    write(subscriber, tail({ __typename: 'ConversationCreated' }));
+    write(subscriber, new Told({ __typename: 'ConversationCreated' }));
   });
   const leave = () => {
     if (subscriber) following?.delete(subscriber);
@@ -54,6 +73,19 @@ server.on('upgrade', (req, socket) => {
   socket.on('error', leave);
 });
 
+server.on('request', (req, res) => {
+  let text = '';
+  req.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  req.once('end', () => {
+    res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Transfer-Encoding': 'chunked' }).flushHeaders();
+    const following = subscribers.get(/"conversationId":"([^"]*)"/.exec(text)?.[1] ?? '');
+    const subscriber = { socket: req.socket, head: null };
+    following?.add(subscriber);
+    req.socket.once('close', () => following?.delete(subscriber));
+    write(subscriber, new Told({ __typename: 'ConversationCreated' }));
+  });
+});
+
 const listening = new Promise<string>((resolve) => {
   server.listen(0, '127.0.0.1', () => {
     const address = server.address() as AddressInfo;
@@ -61,12 +93,8 @@ const listening = new Promise<string>((resolve) => {
   });
 });
 
-function write({ socket, head }: Subscriber, rest: Buffer): void {
-  socket.write(encodeFrame(opcodes.text, head, rest));
-}
-
-function tail(event: object): Buffer {
-  return Buffer.from(`${JSON.stringify(event)}}}}`);
+function write({ socket, head }: Subscriber, told: Told): void {
+  socket.write(head ? encodeFrame(opcodes.text, head, told.tail) : told.chunk);
 }
 
 /** Of the replies that are being spoken. */
@@ -80,7 +108,7 @@ async function generate(id: string, script: Script): Promise<void> {
   for await (const index of metronome.beats()) {
     const text = produce(index, script);
     const place = { version: 3, fragment: 0, started: true, units: offset + text.length };
-    const event = tail({
+    const event = new Told({
       __typename: 'FragmentDelta',
       cursor: encodeCursor(conversationId, { version: 3, running: place }),
       conversationId: id,
@@ -94,7 +122,7 @@ async function generate(id: string, script: Script): Promise<void> {
     for (const subscriber of subscribers.get(id) ?? []) write(subscriber, event);
     if (index + 1 === script.tokens) break;
   }
-  for (const subscriber of subscribers.get(id) ?? []) write(subscriber, tail({ __typename: 'MessageCompleted' }));
+  for (const subscriber of subscribers.get(id) ?? []) write(subscriber, new Told({ __typename: 'MessageCompleted' }));
 }
 
 const commands: ServerCommands = {
@@ -109,8 +137,8 @@ const commands: ServerCommands = {
     for (const id of conversationIds) void generate(id, script);
     return Promise.resolve();
   },
-  setPace({ perSecond }) {
-    metronome.setPace(perSecond);
+  setPace({ perSecond, together }) {
+    metronome.setPace(perSecond, together);
     return Promise.resolve();
   },
   finish() {

@@ -1,13 +1,13 @@
-// Any number of subscribers by WebSocket, each on a socket of its own. They do as little as they can: the machine is to be
+// Any number of subscribers by WebSocket or server-sent events, each on a socket of its own. They do as little as they can: the machine is to be
 // left to the server.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { get } from 'node:http';
+import { get, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { conversationEventsDocument } from '../../client/documents.ts';
 import { now } from '../clock.ts';
 import { obey } from '../process.ts';
-import { encodeClientFrame, FrameReader, opcodes } from '../wire.ts';
+import { encodeClientFrame, EventReader, FrameReader, opcodes } from '../wire.ts';
 import { stampsIn } from '../words.ts';
 import type { Place } from './server.ts';
 
@@ -20,10 +20,13 @@ export interface Received {
   firstDelays: number[];
 }
 
+/** How a subscriber follows. */
+export type Transport = 'WebSocket' | 'SSE';
+
 /** All of them that wait for something or tell what was received reject once a subscription has broken. */
 export type ClientCommands = {
   /** Opens one subscription for each place; resolves when each has received its first event. */
-  subscribe(argument: { url: string; key: string; places: Place[] }): Promise<void>;
+  subscribe(argument: { url: string; key: string; transport: Transport; places: Place[] }): Promise<void>;
   forget(argument: { stamped: boolean }): Promise<void>;
   received(argument: null): Promise<Received>;
   /** How many deltas that are. */
@@ -71,8 +74,9 @@ async function check(): Promise<void> {
 }
 
 const commands: ClientCommands = {
-  async subscribe({ url, key, places }) {
+  async subscribe({ url, key, transport, places }) {
     const waiting = [...places];
+    const subscribe = transport === 'SSE' ? subscribeByEvents : subscribeBySocket;
     const open = async () => {
       for (let place = waiting.pop(); place; place = waiting.pop()) await subscribe(url, key, place);
     };
@@ -102,7 +106,37 @@ const commands: ClientCommands = {
 };
 
 /** Resolves with the first event. */
-function subscribe(url: string, key: string, place: Place): Promise<void> {
+function subscribeByEvents(url: string, key: string, place: Place): Promise<void> {
+  const headers = {
+    authorization: `Bearer ${key}`,
+    'content-type': 'application/json',
+    accept: 'text/event-stream',
+  };
+  return new Promise((resolve, reject) => {
+    const asked = request(`${url}/graphql`, { method: 'POST', headers, agent: false }, (response) => {
+      const { socket, statusCode } = response;
+      if (statusCode !== 200) return reject(new Error(`A subscription was refused: ${statusCode}`));
+      sockets.add(socket);
+      let isOpen = false;
+      const lose = (why: string) => {
+        if (sockets.delete(socket)) addFault(why);
+      };
+      response.on('error', ({ message }) => lose(message));
+      response.on('close', () => lose('the server has ended the response'));
+      const events = new EventReader((event) => {
+        if (isOpen) return take(socket, event);
+        isOpen = true;
+        resolve();
+      });
+      response.on('data', (chunk: Buffer) => events.read(chunk));
+    });
+    asked.on('error', reject);
+    asked.end(JSON.stringify({ query: conversationEventsDocument, variables: place }));
+  });
+}
+
+/** Resolves with the first event. */
+function subscribeBySocket(url: string, key: string, place: Place): Promise<void> {
   const headers = {
     Connection: 'Upgrade',
     Upgrade: 'websocket',
@@ -112,10 +146,10 @@ function subscribe(url: string, key: string, place: Place): Promise<void> {
   };
   return new Promise((resolve, reject) => {
     const refuse = (why: string) => reject(new Error(`A subscription was refused: ${why}`));
-    const request = get(`${url}/graphql`, { headers, agent: false });
-    request.on('error', reject);
-    request.on('response', ({ statusCode }) => refuse(String(statusCode)));
-    request.on('upgrade', (_response, socket: Socket, head) => {
+    const asked = get(`${url}/graphql`, { headers, agent: false });
+    asked.on('error', reject);
+    asked.on('response', ({ statusCode }) => refuse(String(statusCode)));
+    asked.on('upgrade', (_response, socket: Socket, head) => {
       sockets.add(socket);
       let isOpen = false;
       const lose = (why: string) => {

@@ -119,8 +119,8 @@ const commands: ParleyCommands = {
     produced.clear();
     await Promise.all(argument.conversationIds.map((id) => send(id, 'GENERATE_REPLY')));
   },
-  setPace({ perSecond }) {
-    metronome.setPace(perSecond);
+  setPace({ perSecond, together }) {
+    metronome.setPace(perSecond, together);
     return Promise.resolve();
   },
   finish() {

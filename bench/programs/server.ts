@@ -9,6 +9,12 @@ export interface Place {
   after: string;
 }
 
+/** How fast words come, and how many of them at once. */
+export interface Pace {
+  perSecond: number;
+  together?: number;
+}
+
 /** What a server can be told, be it Parley or the one that is written by hand. */
 export type ServerCommands = {
   /** Where it listens. */
@@ -18,7 +24,7 @@ export type ServerCommands = {
   /** Begins a reply in each of these conversations. */
   reply(argument: { conversationIds: string[]; script: Script }): Promise<void>;
   /** Changes how fast the replies go on that are being spoken; at 0 they stand still. */
-  setPace(argument: { perSecond: number }): Promise<void>;
+  setPace(argument: Pace): Promise<void>;
   /** Has them end. */
   finish(argument: null): Promise<void>;
   usage(argument: { collect: boolean }): Promise<Usage>;

@@ -1,18 +1,29 @@
 import { type Bench, type Figure, quantile, type Row } from '../bench.ts';
 import { onBoth, type Seen, type Sides, startSides } from '../delivery.ts';
+import type { Pace } from '../programs/server.ts';
 
-/** What the CPU of a server is spent on when replies are delivered by WebSocket. */
+/** What the CPU of a server is spent on when replies are delivered. */
 export const delivery: Row = {
   name: 'delivery',
   async run(bench) {
     const sides = startSides(bench);
+    const byEvents = startSides(bench, { transport: 'SSE' });
     const [many, few, replies] = bench.quick ? [200, 50, 20] : [1000, 100, 100];
+    const oneByOne = [{ perSecond: 10 }, { perSecond: 50 }];
+    const waiting = { perSecond: 80, together: 8 };
     return {
-      title: 'CPU of the server, delivery by WebSocket',
+      title: 'CPU of the server, delivery by WebSocket, and by server-sent events where it says so',
       figures: [
-        ...(await midAir(bench, sides, { conversations: 1, subscribersEach: many, paces: [10, 50] })),
-        ...(await midAir(bench, sides, { conversations: replies, subscribersEach: 1, paces: [50] })),
+        ...(await midAir(bench, sides, { conversations: 1, subscribersEach: many, paces: [...oneByOne, waiting] })),
+        ...(await midAir(bench, sides, { conversations: replies, subscribersEach: 1, paces: [{ perSecond: 50 }] })),
+        ...(await midAir(bench, sides, { conversations: 5 * replies, subscribersEach: 1, paces: [{ perSecond: 10 }] })),
         await wholeReply(bench, sides, few),
+        ...(await midAir(bench, byEvents, {
+          conversations: 1,
+          subscribersEach: many,
+          paces: [{ perSecond: 10 }, waiting],
+          how: 'by SSE, ',
+        })),
       ],
       notes: [
         'Limit: a server that only splices frames by hand and writes them to the raw sockets, the same text at the same pace.',
@@ -26,24 +37,25 @@ export const delivery: Row = {
 interface Scenario {
   conversations: number;
   subscribersEach: number;
-  /** In tokens a second. */
-  paces: number[];
+  paces: Pace[];
+  how?: string;
 }
 
 async function midAir(bench: Bench, sides: Sides, scenario: Scenario): Promise<Figure[]> {
-  const { conversations, subscribersEach, paces } = scenario;
-  const who = `${count(conversations, 'reply', 'replies')}, ${count(subscribersEach, 'subscriber')} each`;
+  const { conversations, subscribersEach, paces, how = '' } = scenario;
+  const who = `${how}${count(conversations, 'reply', 'replies')}, ${count(subscribersEach, 'subscriber')} each`;
   bench.progress(`delivery: ${who}`);
   await onBoth(sides, (side) => side.subscribe(conversations, subscribersEach));
   await onBoth(sides, (side) => side.begin());
   const figures: Figure[] = [];
-  for (const perSecond of paces) {
-    const what = `${who}, ${perSecond} tokens/s`;
+  for (const pace of paces) {
+    const { perSecond, together = 1 } = pace;
+    const what = `${who}, ${perSecond} tokens/s${together > 1 ? `, ${together} at a time` : ''}`;
     bench.progress(`delivery: ${what}`);
     const seconds = bench.quick ? 1 : 3;
     const { ours, limit } = await bench.alternate(bench.quick ? 1 : 3, {
-      ours: () => sides.ours.watch(perSecond, seconds),
-      limit: () => sides.limit.watch(perSecond, seconds),
+      ours: () => sides.ours.watch(pace, seconds),
+      limit: () => sides.limit.watch(pace, seconds),
     });
     const figure = (what: string, unit: string, of: (seen: Seen) => number): Figure => ({
       what,

@@ -10,16 +10,16 @@ export const latency: Row = {
     bench.progress(`latency: ${replies} replies, 1 subscriber each`);
     await onBoth(sides, (side) => side.subscribe(replies, 1));
     await onBoth(sides, (side) => side.begin({ stamped: true }));
-    const perSecond = 50;
+    const pace = { perSecond: 50 };
     const seconds = bench.quick ? 1 : 3;
     const { ours, limit } = await bench.alternate(bench.quick ? 1 : 3, {
-      ours: () => sides.ours.watch(perSecond, seconds),
-      limit: () => sides.limit.watch(perSecond, seconds),
+      ours: () => sides.ours.watch(pace, seconds),
+      limit: () => sides.limit.watch(pace, seconds),
     });
     await onBoth(sides, (side) => side.finish());
     const part = (seen: Seen[], p: number) => quantile(seen.map(({ delays }) => quantile(delays, p)));
     return {
-      title: `Latency of a delta, ${replies} replies, 1 subscriber each, ${perSecond} tokens/s`,
+      title: `Latency of a delta, ${replies} replies, 1 subscriber each, ${pace.perSecond} tokens/s`,
       figures: [0.5, 0.99].map((p) => ({
         what: `p${p * 100}`,
         unit: 'ms',

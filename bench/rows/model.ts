@@ -14,7 +14,7 @@ export const model: Row = {
     const url = await bench.start<ModelServerCommands>('model-server').call('address', null);
     const env = { BENCH_RUNTIME: 'model', PARLEY_MODEL_URL: url, PARLEY_MODEL: 'bench' };
     const sides = {
-      ours: new Side(bench, 'parley', env),
+      ours: new Side(bench, 'parley', { env }),
       limit: bench.start<ModelClientCommands>('model-client'),
     };
     const alone = await measure(bench, url, sides, { atOnce: 1, rounds: bench.quick ? 3 : 10, replies: 20 });

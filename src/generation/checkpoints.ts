@@ -207,12 +207,12 @@ export class Checkpoints {
   private arm(): void {
     if (this.storing || this.stopped) return;
     if (this.urgent) this.immediate ??= setImmediate(() => this.storeQuietly());
-    else {
+    else if (!this.timer) {
       this.waitingSince ??= performance.now();
       // If all remaining runs are locked, trying sooner is useless.
       const locked = Math.min(...[...this.dirty].map((run) => this.lockedFor(run)));
       const wait = Math.max(0, locked, this.waitingSince + STORE_MS - performance.now());
-      this.timer ??= setTimeout(() => this.storeQuietly(), wait);
+      this.timer = setTimeout(() => this.storeQuietly(), wait);
     }
   }
 

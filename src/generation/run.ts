@@ -28,6 +28,7 @@ export class Run {
   readonly draft = new Draft();
   readonly abort = new AbortController();
   private readonly lost = new AbortController();
+  private isFenced = false;
   pending: Snapshot | null = null;
   private readonly stored: Stored[] = [];
   private gate: { opened: Promise<void>; open: () => void } | null = null;
@@ -114,7 +115,7 @@ export class Run {
 
   /** Whether the reply no longer belongs to this run. */
   get fenced(): boolean {
-    return this.fencing.aborted;
+    return this.isFenced;
   }
 
   /** Aborts once the reply no longer belongs to this run. */
@@ -123,9 +124,15 @@ export class Run {
   }
 
   fence(): void {
+    this.isFenced = true;
     this.lost.abort();
     this.resume();
     this.abort.abort();
+  }
+
+  /** Whether the run waits before its next part. */
+  get isHeld(): boolean {
+    return this.gate !== null;
   }
 
   /** Pauses the run before its next part. */

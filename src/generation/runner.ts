@@ -1,7 +1,6 @@
 import type { Author } from '../access/caller.ts';
-import { setImmediate as immediate } from 'node:timers/promises';
 import { nextPhases } from '../agents/playbook.ts';
-import { type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
+import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
 import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { type Ending, settleReply } from '../conversations/log/settle.ts';
@@ -16,6 +15,7 @@ import type { Storage } from '../storage/storage.ts';
 import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
+import { PartReader, SilenceError } from './part-reader.ts';
 import { Run } from './run.ts';
 import { loadTurn } from './turn.ts';
 
@@ -126,6 +126,7 @@ export class Runner implements ReplyRunner, HintListener {
     let ending: Ending;
     let actor: Author = { kind: 'AI_AGENT' };
     let operation: RunningOperation | undefined;
+    let parts: PartReader<ReplyPart> | undefined;
     const end = this.checkpoints.begin(run);
     try {
       // An outage of the database only delays the reply: no other server may end it while this one is alive.
@@ -142,10 +143,11 @@ export class Runner implements ReplyRunner, HintListener {
       if (!runtime) throw new BadPartError(`This server has no runtime named ${loaded.runtime}.`);
       operation = this.options.runningOperations?.begin(`a reply of the runtime ${loaded.runtime}`);
       const turn = turnOf(loaded);
-      const parts = runtime.reply(turn, run.abort.signal);
       let { phase } = turn.state;
-      for await (const part of untilAborted(parts, run.abort, this.options.silenceSeconds * 1000)) {
-        await run.mayGoOn();
+      parts = new PartReader(runtime.reply(turn, run.abort.signal), run.abort, this.options.silenceSeconds * 1000);
+      for (let next = await parts.next(); !next.done; next = await parts.next()) {
+        const part = next.value;
+        if (run.isHeld) await run.mayGoOn();
         run.abort.signal.throwIfAborted();
         const urgency = run.take(part);
         if (urgency !== 'not') this.checkpoints.add(run, urgency);
@@ -158,6 +160,7 @@ export class Runner implements ReplyRunner, HintListener {
       ending = { status: 'ERROR', errorDetail: safeDetail(error) };
       logger.warn({ err: error, conversationId, replyId }, 'a reply ended in an error');
     } finally {
+      parts?.leave();
       operation?.end();
       end();
     }
@@ -218,56 +221,9 @@ export class Runner implements ReplyRunner, HintListener {
   }
 }
 
-/**
- * Ends with the abort's reason even if the source ignores it, and aborts a source that is silent for too long.
- * Yields to other work if the source never waits.
- */
-async function* untilAborted<T>(
-  source: AsyncIterable<T>,
-  abort: AbortController,
-  silenceMs: number,
-): AsyncGenerator<T, void, undefined> {
-  const { signal } = abort;
-  const iterator = source[Symbol.asyncIterator]();
-  let giveUp: ((reason: unknown) => void) | undefined;
-  signal.addEventListener('abort', () => giveUp?.(signal.reason), { once: true });
-  let waiting = false;
-  const timer = setTimeout(() => {
-    if (waiting) abort.abort(new SilenceError());
-  }, silenceMs);
-  let breath = performance.now();
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      waiting = true;
-      timer.refresh();
-      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
-        giveUp = reject;
-        iterator.next().then(resolve, reject);
-      });
-      waiting = false;
-      if (next.done) return;
-      yield next.value;
-      if (performance.now() - breath > 10) {
-        await immediate();
-        breath = performance.now();
-      }
-    }
-  } finally {
-    clearTimeout(timer);
-    // Not awaited: a source that hangs would block its own end.
-    iterator.return?.().then(undefined, () => undefined);
-  }
-}
-
 /** The server is shutting down. */
 class ShutdownError extends Error {
   override name = 'ShutdownError';
-}
-
-/** The runtime has sent no part for too long. */
-class SilenceError extends Error {
-  override name = 'SilenceError';
 }
 
 function safeDetail(error: unknown): string {

@@ -18,16 +18,11 @@ export const arrivalLimits = {
 
 type Limits = { [name in keyof typeof arrivalLimits]: number };
 
-/** A request whose bytes are counted while they arrive. */
-export interface Arrival {
-  /** Counts bytes before they are kept. Returns why they must not be kept, and then has not counted them. */
-  add(bytes: number): GraphQLError | null;
-  /** Takes back bytes that were not kept. */
-  remove(bytes: number): void;
-  /** Runs what needs the request: its bytes count until that is done, even after `end`. */
-  during<T>(work: () => Promise<T>): Promise<T>;
-  /** The request is gone, and its bytes no longer count. Harmless to repeat. */
-  readonly end: () => void;
+interface Bound {
+  /** Who sends. */
+  key: string;
+  limit: number;
+  refusal: (limit: number) => GraphQLError;
 }
 
 /** The requests that have arrived in part or whole and are not answered yet, limited in bytes. */
@@ -41,56 +36,90 @@ export class Arrivals {
   }
 
   begin(viewer: Viewer): Arrival {
-    const { limits } = this;
-    const own = viewer.kind === 'CLIENT_TOKEN' || viewer.kind === 'STRANGER' ? limits.person : limits.key;
-    const bounds = [
-      { key: `viewer:${limitKeyOf(viewer)}`, limit: own, refusal: ownTooMuch },
-      { key: `organization:${viewer.organizationId}`, limit: limits.organization, refusal: ownTooMuch },
-      { key: 'server', limit: limits.server, refusal: tooMuch },
-    ];
-    let bytes = 0;
-    let users = 1;
-    const count = (by: number) => {
-      bytes += by;
-      for (const { key } of bounds) {
-        const held = (this.held.get(key) ?? 0) + by;
-        if (held > 0) this.held.set(key, held);
-        else this.held.delete(key);
-      }
-    };
-    const leave = () => {
-      users -= 1;
-      if (users === 0) count(-bytes);
-    };
-    let ended = false;
-    return {
-      add: (more) => {
-        const full = bounds.find(({ key, limit }) => (this.held.get(key) ?? 0) + more > limit);
-        if (full) return full.refusal(full.limit);
-        // What still arrives after the end is thrown away.
-        if (!ended) count(more);
-        return null;
-      },
-      remove: (fewer) => count(-Math.min(fewer, bytes)),
-      async during(work) {
-        if (ended) return work();
-        users += 1;
-        try {
-          return await work();
-        } finally {
-          leave();
-        }
-      },
-      end() {
-        if (!ended) leave();
-        ended = true;
-      },
-    };
+    return new Arrival(this, viewer);
   }
 
   /** How many bytes are held. */
   get bytes(): number {
     return this.held.get('server') ?? 0;
+  }
+
+  /** Why a viewer may not send so many bytes more. Null if it may. */
+  refusalOf(viewer: Viewer, more: number): GraphQLError | null {
+    const full = this.boundsOf(viewer).find(({ key, limit }) => (this.held.get(key) ?? 0) + more > limit);
+    return full ? full.refusal(full.limit) : null;
+  }
+
+  count(viewer: Viewer, bytes: number): void {
+    for (const { key } of this.boundsOf(viewer)) {
+      const held = (this.held.get(key) ?? 0) + bytes;
+      if (held > 0) this.held.set(key, held);
+      else this.held.delete(key);
+    }
+  }
+
+  private boundsOf(viewer: Viewer): Bound[] {
+    const { limits } = this;
+    const own = viewer.kind === 'CLIENT_TOKEN' || viewer.kind === 'STRANGER' ? limits.person : limits.key;
+    return [
+      { key: `viewer:${limitKeyOf(viewer)}`, limit: own, refusal: ownTooMuch },
+      { key: `organization:${viewer.organizationId}`, limit: limits.organization, refusal: ownTooMuch },
+      { key: 'server', limit: limits.server, refusal: tooMuch },
+    ];
+  }
+}
+
+/** A request whose bytes are counted while they arrive. */
+export class Arrival {
+  private readonly arrivals: Arrivals;
+  private readonly viewer: Viewer;
+  private bytes = 0;
+  private users = 1;
+  private ended = false;
+
+  constructor(arrivals: Arrivals, viewer: Viewer) {
+    this.arrivals = arrivals;
+    this.viewer = viewer;
+  }
+
+  /** Counts bytes before they are kept. Returns why they must not be kept, and then has not counted them. */
+  add(bytes: number): GraphQLError | null {
+    const refusal = this.arrivals.refusalOf(this.viewer, bytes);
+    // What still arrives after the end is thrown away.
+    if (!refusal && !this.ended) this.count(bytes);
+    return refusal;
+  }
+
+  /** Takes back bytes that were not kept. */
+  remove(bytes: number): void {
+    this.count(-Math.min(bytes, this.bytes));
+  }
+
+  /** Runs what needs the request: its bytes count until that is done, even after `end`. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.ended) return work();
+    this.users += 1;
+    try {
+      return await work();
+    } finally {
+      this.leave();
+    }
+  }
+
+  /** The request is gone, and its bytes no longer count. Harmless to repeat. */
+  end(): void {
+    if (!this.ended) this.leave();
+    this.ended = true;
+  }
+
+  private count(bytes: number): void {
+    this.bytes += bytes;
+    this.arrivals.count(this.viewer, bytes);
+  }
+
+  private leave(): void {
+    this.users -= 1;
+    if (this.users === 0) this.count(-this.bytes);
   }
 }
 

@@ -32,7 +32,7 @@ export function requireViewer(
       const arrival = arrivals.begin(viewer);
       serverContext.arrival = arrival;
       if (serverContext.req.socket.destroyed) arrival.end();
-      else serverContext.res.once('close', arrival.end);
+      else serverContext.res.once('close', () => arrival.end());
       if (requestParser && serverContext.req.method === 'POST') {
         setRequestParser(async (request) => {
           try {

@@ -40,14 +40,14 @@ export function payloadMaker(services: () => Services): PayloadMaker {
         return events.map(() => ({ fault: `The selection is not of the schema any more: ${outdated.message}` }));
       }
       const rowsOfEach = await rowsOfAll(services(), 'OPERATORS', events);
-      // Reads what the selection has of other messages together.
-      const { fragments } = createContext(services(), viewer);
+      // Looks up what the selection has of other messages together.
+      const { loaders } = createContext(services(), viewer);
       const dataOf = async ({ conversationId, event }: PlacedEvent, index: number) => {
         const together = rowsOfEach[index] ?? null;
         const rows = together === 'TOO_LARGE' ? await rowsOf(services(), 'OPERATORS', conversationId, event) : together;
         if (!rows) return null;
         const rootValue = { position: '', event: { ...inPlace(services(), conversationId, event), ...rows } };
-        const contextValue = { ...createContext(services(), viewer), fragments };
+        const contextValue = { ...createContext(services(), viewer), loaders };
         return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
       };
       return Promise.all(events.map((event, index) => gate.run(viewer.organizationId, () => dataOf(event, index))));

@@ -5,7 +5,6 @@ import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
 import type { Expiry } from '../access/standing.ts';
-import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import { admit } from './admission.ts';
 import type { Arrivals } from './arrivals.ts';
@@ -14,6 +13,7 @@ import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type Services } from './context.ts';
 import type { Groups } from './delivery/groups.ts';
 import { subscribe } from './delivery/subscribe.ts';
+import { Subscriber } from './delivery/subscriber.ts';
 import { documentReader } from './documents.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './operation-limits.ts';
@@ -24,19 +24,14 @@ import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
 import { limitWork } from './work-limit.ts';
 import { SocketWire } from './websocket-wire.ts';
-import { openSockets, type SocketExtra, type Sockets } from './websocket-frames.ts';
+import { openSockets, type Sockets } from './websocket-frames.ts';
 import { CLOSE_TRY_LATER } from './websocket-incoming.ts';
+import type { Peer } from './websocket-peer.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
 /** Closes a socket whose credential has expired. A client continues from its cursor with a new one. */
 const CLOSE_EXPIRED = 4440;
-
-type Extra = SocketExtra & {
-  viewer?: Viewer;
-  /** Stops counting the connection. */
-  release?: () => void;
-};
 
 /** The API over WebSocket, in the `graphql-transport-ws` protocol. */
 export function createWebSockets(options: {
@@ -70,21 +65,26 @@ export function createWebSockets(options: {
   const readDocument = documentReader(options.introspection);
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
-  const protocol = makeServer<Record<string, unknown>, Extra>({
+  const protocol = makeServer<Record<string, unknown>, Peer>({
     execute: limitWork((args: ExecutionArgs) =>
       accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
     ),
-    subscribe: limitWork((args: ExecutionArgs) =>
-      services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args)),
-    ),
+    subscribe: limitWork(async (args: ExecutionArgs) => {
+      const results = await services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args));
+      // The protocol keeps the arguments for as long as the subscription lives. This one does not need them to go on.
+      if (results instanceof Subscriber) args.contextValue = undefined;
+      return results;
+    }),
     async onConnect({ connectionParams, extra }) {
       const { socket, request } = extra;
+      if (!request) return false;
+      extra.request = null;
       try {
         const identity = await authenticate(request, authorizationIn(connectionParams));
         const viewer = typeof identity === 'object' ? identity : null;
         const drop = (why: Expiry) => {
           // A peer that ignores the close frame is no longer served.
-          delete extra.viewer;
+          extra.viewer = undefined;
           socket.close(why === 'EXPIRED' ? CLOSE_EXPIRED : CLOSE_UNAUTHENTICATED, why);
         };
         const release = viewer && connections.add(viewer, drop);
@@ -95,7 +95,7 @@ export function createWebSockets(options: {
         else {
           Object.assign(extra, { viewer, release });
           if (viewer.kind === 'CLIENT_TOKEN') extra.maxMessageBytes = requestBytes.clientToken;
-          extra.trust(() => arrivals.begin(viewer));
+          extra.incoming.trust(() => arrivals.begin(viewer));
           return true;
         }
       } catch (error) {
@@ -123,6 +123,8 @@ export function createWebSockets(options: {
         const contextValue = createContext(services, viewer, new SocketWire(extra, id));
         const operation = { document, operationName, variableValues, contextValue };
         const { errors } = await admit({ ...operation, params: { id, ...params } }, rateLimits);
+        // The protocol keeps what was sent for as long as the operation runs. The text was read.
+        Object.assign(params, { query: '' });
         return errors.length > 0 ? errors.map(masked) : { schema, ...operation };
       } catch (error) {
         // A syntax error thrown here would close the whole socket.

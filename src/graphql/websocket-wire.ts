@@ -20,7 +20,10 @@ export class SocketWire implements Wire {
   constructor({ socket, raw }: { socket: WebSocket; raw: Duplex }, id: string) {
     this.socket = socket;
     this.raw = raw;
-    this.head = Buffer.from(`{"id":${JSON.stringify(id)},"type":"next","payload":`);
+    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`;
+    // Memory of its own: a slice of the pool would keep all of its block for as long as the subscription lives.
+    this.head = Buffer.allocUnsafeSlow(Buffer.byteLength(head));
+    this.head.write(head);
   }
 
   get isOpen(): boolean {

@@ -12,7 +12,7 @@ builder.prismaObjectField(MessageRef, 'attachments', (t) =>
     type: [AttachmentRef],
     description: 'Its files, in the order in which they were given.',
     extensions: { weight: 5, entries: 10 },
-    resolve: ({ id }, _args, { attachments }) => attachments.load(id),
+    resolve: ({ id }, _args, { loaders }) => loaders.attachments.load(id),
   }),
 );
 

@@ -21,9 +21,9 @@ export function asBegun(row: MessageRow): MessageRow {
 }
 
 /** Came with the row, or read now. The fragments of an ended message are read once for all who share its row. */
-export function fragmentsOf(row: MessageRow, _args: object, { fragments }: GraphQLContext) {
+export function fragmentsOf(row: MessageRow, _args: object, { loaders }: GraphQLContext) {
   if (row.fragments) return row.fragments;
-  const loaded = fragments.load(row.id);
+  const loaded = loaders.fragments.load(row.id);
   if (row.status === 'IN_PROGRESS') return loaded;
   row.fragments = loaded;
   loaded.catch(() => delete row.fragments);

@@ -12,11 +12,11 @@ builder.prismaObjectFields(ConversationRef, (t) => ({
     nullable: true,
     description:
       'Messages of the other side after your own mark, of the latest 1000, counted to 100. Null for an API key, which has no mark.',
-    resolve: ({ id }, _args, { readMarks }) => readMarks.unread.load(id),
+    resolve: ({ id }, _args, { loaders }) => loaders.readMarks.unread.load(id),
   }),
   contactReadPosition: t.int({
     ...operatorsOnly('Up to which position the end user has read. Null when unknown.'),
-    resolve: ({ id }, _args, { readMarks }) => readMarks.ofContact.load(id),
+    resolve: ({ id }, _args, { loaders }) => loaders.readMarks.ofContact.load(id),
   }),
 }));
 

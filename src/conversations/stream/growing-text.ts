@@ -24,8 +24,10 @@ export class GrowingText {
     const first = this.pieceAt(from);
     const start = this.starts[first];
     if (start === undefined || from >= to) return '';
+    const last = this.pieceAt(to - 1);
+    if (first === last) return (this.pieces[first] ?? '').slice(from - start, to - start);
     return this.pieces
-      .slice(first, this.pieceAt(to - 1) + 1)
+      .slice(first, last + 1)
       .join('')
       .slice(from - start, to - start);
   }

@@ -5,7 +5,8 @@ import type { FeedWatcher } from '../../conversations/stream/feed-watcher.ts';
 import { Follower, type ReaderState } from '../../conversations/stream/follower.ts';
 import type { StreamEvent } from '../../conversations/stream/stream-event.ts';
 import type { EventStream } from '../../conversations/stream/stream.ts';
-import type { GraphQLContext } from '../context.ts';
+import type { Viewer } from '../../access/viewer.ts';
+import type { Services } from '../context.ts';
 import { Executor, type Operation } from './executor.ts';
 import type { LiveSource } from './live-source.ts';
 import { ResultReader } from './result-reader.ts';
@@ -31,9 +32,12 @@ export interface Member {
 export class Group implements FeedWatcher {
   /** How many subscribers it has, members or not. */
   subscribers = 0;
+  /** What its subscribers have in common, as text. */
+  readonly key: string;
   readonly feed: EventStream['feed'];
   private readonly selection: EventStream['selection'];
-  private readonly context: GraphQLContext;
+  private readonly services: Services;
+  private readonly viewer: Viewer;
   private readonly executor: Executor;
   private readonly members = new Set<Member>();
   /** Null while it has no members. */
@@ -47,18 +51,21 @@ export class Group implements FeedWatcher {
     void this.pump();
   };
 
-  constructor({ stream, context }: LiveSource, operation: Operation) {
+  constructor(key: string, { stream, context }: LiveSource, operation: Operation) {
+    this.key = key;
     this.feed = stream.feed;
     this.selection = stream.selection;
-    this.context = context;
-    this.executor = new Executor(operation, context.services, context.viewer);
+    // Not the context, which leads to the connection of the first subscriber.
+    this.services = context.services;
+    this.viewer = context.viewer;
+    this.executor = new Executor(operation, this.services, this.viewer);
   }
 
   /** A reader of its own for one of the subscribers. */
   readerAt(place: ReaderState, first: StreamEvent | null = null): ResultReader {
-    const { executor, selection, context } = this;
+    const { executor, selection, services, viewer } = this;
     const follower = new Follower(this.feed, place, selection.fragments);
-    const rows = new EventRowsReader(context.services, audienceOf(context.viewer));
+    const rows = new EventRowsReader(services, audienceOf(viewer));
     return new ResultReader({ follower, rows, executor, selection, first });
   }
 

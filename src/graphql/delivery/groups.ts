@@ -19,14 +19,14 @@ export class Groups {
     const groups = this.ofFeed.get(feed) ?? new Map<string, Group>();
     this.ofFeed.set(feed, groups);
     const key = JSON.stringify([selection.key, this.keyOfOperation(operation), keyOfViewer(source.context.viewer)]);
-    const group = groups.get(key) ?? new Group(source, operation);
-    groups.set(key, group);
+    const group = groups.get(key) ?? new Group(key, source, operation);
+    groups.set(group.key, group);
     group.subscribers += 1;
     return {
       group,
       leave() {
         group.subscribers -= 1;
-        if (group.subscribers === 0) groups.delete(key);
+        if (group.subscribers === 0) groups.delete(group.key);
       },
     };
   }

@@ -33,12 +33,13 @@ export class Subscriber implements Member, AsyncIterableIterator<ExecutionResult
     const { wire } = source.context;
     if (!wire) throw new Error('A subscription needs a wire.');
     const { group, leave } = groups.enter(source, operation);
-    const { start, first } = source.stream;
+    const { release, stream } = source;
+    const { start, first } = stream;
     this.wire = wire;
     this.group = group;
     this.release = () => {
       leave();
-      source.release();
+      release();
     };
     this.reader = start && group.readerAt(start, first);
   }
