@@ -26,6 +26,15 @@ function upload(url: string): Promise<number> {
   });
 }
 
+/** Whoever still writes when it is refused sees the connection end. */
+async function uploadAtLast(url: string): Promise<number> {
+  const status = await upload(url).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || error.code === 'ECONNRESET') return 503;
+    throw error;
+  });
+  return status === 503 ? uploadAtLast(url) : status;
+}
+
 process.on(
   'message',
   (urls: string[]) => void Promise.all(urls.map(uploadAtLast)).then((statuses) => process.send?.(statuses)),
