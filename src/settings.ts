@@ -111,7 +111,8 @@ export const environment = z.object({
       secret: true,
     }),
   LEASE_SECONDS: whole(1, 300).prefault('5').register(about, {
-    description: 'How many seconds a server may show no sign of life before other servers end its replies.',
+    description:
+      'How many seconds a server may show no sign of life before other servers end its replies and go on with its jobs.',
     allowed: 'a whole number from 1 to 300',
   }),
   GRACE_SECONDS: whole(0, 300).prefault('10').register(about, {

@@ -9,12 +9,12 @@ import { createLogger } from '../src/logger.ts';
 import { download } from '../src/records/download.ts';
 import { exportSheet } from '../src/records/export-sheet.ts';
 import { csv } from '../src/records/line-formats.ts';
-import type { Cell, Page, Source } from '../src/records/sources.ts';
+import { type Cell, type Page, type Source, sourceOf } from '../src/records/sources.ts';
 import { openStorage, type Storage } from '../src/storage/storage.ts';
 import { addOrganization, firstOrganization, type Organization } from './harness/access.ts';
 import { createConversation } from './harness/commands.ts';
 import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
-import { addQuestions } from './harness/questions.ts';
+import { addManyQuestions, addQuestions } from './harness/questions.ts';
 import { useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
@@ -308,6 +308,39 @@ describe('an export', () => {
     await open();
     expect((await finished(id)).map(({ status }) => status)).toEqual(['CANCELLED']);
   });
+});
+
+test('a page is chosen from a bounded number of rows of its days, however few of them the filter lets through', async () => {
+  const { services } = server;
+  const { id: organizationId } = await addOrganization(services);
+  await addManyQuestions(services.pool, organizationId, 1500);
+  const pages = async (endDate: string, userMessage: string | null) => {
+    const source = sourceOf(services.pool, organizationId, 'RECORDS', {
+      startDate: '2026-01-01',
+      endDate,
+      userMessage,
+    });
+    const first = await source.page(null);
+    return [first, ...(first.next === null ? [] : [await source.page(first.next)])];
+  };
+  const outline = (found: Page[]) => found.map(({ rows, next, part }) => [rows.length, next === null, part < 1]);
+  const whole = [
+    [1000, false, true],
+    [500, true, false],
+  ];
+  expect(outline(await pages('2026-01-01', null))).toEqual(whole);
+  expect((await pages('2026-01-01', null)).flatMap(({ rows }) => rows.map(([, question]) => question))).toEqual(
+    Array.from({ length: 1500 }, (_, n) => `=${n} plus what, "exactly"?`),
+  );
+  expect(outline(await pages('2026-01-01', '=1234 '))).toEqual([
+    [0, false, true],
+    [1, true, false],
+  ]);
+  await services.pool.query(
+    `UPDATE message SET created_at = created_at + interval '1 day' WHERE organization_id = $1 AND position >= 20`,
+    [organizationId],
+  );
+  expect(outline(await pages('2026-01-01', null))).toEqual([[10, true, false]]);
 });
 
 describe('an Excel file', () => {

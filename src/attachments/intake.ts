@@ -1,5 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { SNIFFED_BYTES } from './sniff.ts';
+import { intakeTurns } from './turns.ts';
 
 /** Why a file was not taken. The message is shown to whoever sent it. */
 export class IntakeError extends Error {
@@ -64,7 +65,8 @@ export class Intake extends Transform {
       this.kept.push(part);
       this.keptBytes += part.byteLength;
     }
-    done(null, chunk);
+    // Until then nothing more is read from the peer.
+    intakeTurns.wait(() => done(null, chunk));
   }
 
   override _flush(done: TransformCallback): void {

@@ -56,7 +56,9 @@ builder.subscriptionField('jobProgress', (t) =>
     type: JobRef,
     authScopes: { read: true },
     description:
-      'A job as it is, then after each change until it has ended; then the stream completes. An unknown job is `NOT_FOUND`.',
+      'A job as it is, then after each change, and at least every second while a server works on it, until it has ended; then the ' +
+      'stream completes. Silence means that its server has stopped: another goes on when the lease of that one, `LEASE_SECONDS`, has ' +
+      'run out. An unknown job is `NOT_FOUND`.',
     args: { id: t.arg.id({ required: true, description: 'ID of the job, such as `export_…`.' }) },
     subscribe: async (_root, { id }, { services, viewer: { organizationId } }) => {
       const jobId = decodeJobId(id);

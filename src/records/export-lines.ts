@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../json.ts';
 import { HopelessError, type TrackedContext } from '../jobs/tracked.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { LineFormat } from './line-formats.ts';
+import { inTurns, readAhead } from './read-ahead.ts';
 import type { Source } from './sources.ts';
 
 /** Rows and bytes after which a part ends. A part is what is lost at most when a server dies. */
@@ -50,6 +51,7 @@ export interface ExportRun {
 /** Writes a file of lines in parts, going on after the parts that there are. Returns what it has come to. */
 export async function exportLines(run: ExportRun, format: LineFormat, begun: ExportState): Promise<ExportState> {
   const { source, storage, folder, claim, context } = run;
+  const nextPage = readAhead(source, begun.next, context);
   let state = begun;
   for (;;) {
     const part = { rows: 0, bytes: 0, next: state.next, isLast: false };
@@ -62,13 +64,13 @@ export async function exportLines(run: ExportRun, format: LineFormat, begun: Exp
     const pieces = async function* () {
       if (isFirst) yield counted(format.head(source.columns));
       while (part.rows < PART_ROWS && part.bytes < PART_BYTES && !part.isLast) {
-        context.signal.throwIfAborted();
-        const page = await source.page(part.next);
+        const page = await nextPage();
         part.rows += page.rows.length;
         part.next = page.next;
         part.isLast = page.next === null;
-        yield counted(page.rows.map((row) => format.line(source.columns, row)).join(''));
-        context.progress(page.part);
+        for await (const rows of inTurns(page.rows)) {
+          yield counted(rows.map((row) => format.line(source.columns, row)).join(''));
+        }
       }
     };
     const name = `${folder}/${String(state.parts.length).padStart(6, '0')}-${claim}`;

@@ -1,4 +1,5 @@
 import { checkSize, type ExportRun, type ExportState } from './export-lines.ts';
+import { inTurns, readAhead } from './read-ahead.ts';
 import type { Cell } from './sources.ts';
 import { SHEET_ROWS, Workbook } from './workbook.ts';
 
@@ -10,17 +11,17 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
   book.output.on('data', (piece: Buffer) => (bytes += piece.length)).pause();
   // Rows may fail before the storage listens. Its promise and that of `fill` tell of the error.
   book.output.on('error', () => undefined);
+  const nextPage = readAhead(source, null, context);
   /** Rows that are read and on no sheet yet. */
   let waiting: Cell[][] = [];
-  let next: string | null | undefined;
+  let isLast = false;
   const hasRows = async () => {
-    while (waiting.length === 0 && next !== null) {
-      context.signal.throwIfAborted();
+    while (waiting.length === 0 && !isLast) {
       checkSize(bytes);
-      const page = await source.page(next ?? null);
-      ({ rows: waiting, next } = page);
+      const page = await nextPage();
+      waiting = page.rows;
+      isLast = page.next === null;
       rows += waiting.length;
-      context.progress(page.part);
     }
     return waiting.length > 0;
   };
@@ -28,7 +29,7 @@ export async function exportSheet(run: ExportRun, sheetRows = SHEET_ROWS): Promi
     for (let room = sheetRows; room > 0 && (await hasRows());) {
       const fitting = waiting.splice(0, room);
       room -= fitting.length;
-      yield fitting;
+      yield* inTurns(fitting);
     }
   };
   const fill = async () => {

@@ -19,23 +19,18 @@ export interface RecordQuery {
   inverted: boolean;
 }
 
-/** The time of a range of days in the organization's time zone. */
-export const withinDays = (time: string, start: string, end: string) =>
-  `${time} >= (${start}::date)::timestamp AT TIME ZONE o.time_zone AND ${time} < (${end}::date + 1)::timestamp AT TIME ZONE o.time_zone`;
+/** When a day begins in the time zone of the organization `o`. */
+export const beginOf = (day: string) => `(${day})::timestamp AT TIME ZONE o.time_zone`;
 
 /** The reply that answers the question `m`. */
 export const answer = `SELECT * FROM message r WHERE r.in_reply_to_id = m.id AND r.role = 'AGENT' AND r.status <> 'IN_PROGRESS'
   ORDER BY r.position DESC LIMIT 1`;
 
-/** Joins it as `a`. */
-export const answerOf = `LEFT JOIN LATERAL (${answer}) a ON true`;
-
 /**
- * `$1` the organization, `$2` and `$3` the days, `$4` the agent, `$5` the inbox, `$6` and `$7` what the texts contain, `$8` the rating.
- * Needs no answer that is joined: most questions are found without theirs.
+ * `$4` the agent, `$5` the inbox, `$6` and `$7` what the texts contain, `$8` the rating. Needs no answer that is joined: most questions
+ * are found without theirs.
  */
-export const recordConditions = `m.organization_id = $1 AND m.role = 'USER' AND ${withinDays('m.created_at', '$2', '$3')}
-  AND ($4::uuid IS NULL OR c.agent_id = $4) AND ($5::uuid IS NULL OR c.inbox_id = $5)
+export const recordFilter = `($4::uuid IS NULL OR c.agent_id = $4) AND ($5::uuid IS NULL OR c.inbox_id = $5)
   AND ($6::text IS NULL OR EXISTS (SELECT FROM fragment f WHERE f.message_id = m.id AND f.kind = 'TEXT' AND f.text ILIKE $6))
   AND ($7::text IS NULL OR EXISTS (
     SELECT FROM (${answer}) a JOIN fragment f ON f.message_id = a.id WHERE f.kind = 'TEXT' AND f.text ILIKE $7))
@@ -43,11 +38,8 @@ export const recordConditions = `m.organization_id = $1 AND m.role = 'USER' AND 
 
 const containing = (text: string | null) => text && `%${text.replace(/[\\%_]/g, '\\$&')}%`;
 
-/** The values of `recordConditions`. */
-export const recordValues = (organizationId: string, filter: RecordFilter) => [
-  organizationId,
-  filter.startDate,
-  filter.endDate,
+/** The values of `recordFilter`. */
+export const filterValues = (filter: RecordFilter) => [
   filter.agentId,
   filter.inboxId,
   containing(filter.userMessage),
@@ -63,13 +55,18 @@ export async function listRecords(db: Queryable, query: RecordQuery): Promise<Qu
     text: `SELECT m.id, m.created_at AS "createdAt", m.conversation_id AS "conversationId", a.id AS "answerId",
         a.completed_at AS "answeredAt"
       FROM message m JOIN organization o ON o.id = m.organization_id
-      JOIN conversation c ON c.organization_id = m.organization_id AND c.id = m.conversation_id ${answerOf}
-      WHERE ${recordConditions}
+      JOIN conversation c ON c.organization_id = m.organization_id AND c.id = m.conversation_id
+      LEFT JOIN LATERAL (${answer}) a ON true
+      WHERE m.organization_id = $1 AND m.role = 'USER' AND ${recordFilter}
+        AND m.created_at >= ${beginOf('$2::date')} AND m.created_at < ${beginOf('$3::date + 1')}
         AND ($9::timestamptz IS NULL OR (m.created_at, m.id) > ($9, $10::uuid))
         AND ($11::timestamptz IS NULL OR (m.created_at, m.id) < ($11, $12::uuid))
       ORDER BY m.created_at ${way}, m.id ${way} LIMIT $13`,
     values: [
-      ...recordValues(query.organizationId, query.filter),
+      query.organizationId,
+      query.filter.startDate,
+      query.filter.endDate,
+      ...filterValues(query.filter),
       after?.createdAt ?? null,
       after?.id ?? null,
       before?.createdAt ?? null,

@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { Intake } from '../src/attachments/intake.ts';
+
+test('pieces of files that come in at the same time are taken one after the other, and other work in between', async () => {
+  const order: string[] = [];
+  const ended = ['first', 'second', 'third'].map((name) => {
+    const intake = new Intake({ exactly: 1 });
+    intake.on('data', () => order.push(name));
+    intake.end(Buffer.from('x'));
+    return new Promise((resolve) => intake.once('end', resolve));
+  });
+  const others = (left: number) => {
+    order.push('another');
+    if (left > 1) setImmediate(others, left - 1);
+  };
+  setImmediate(others, 2);
+  await Promise.all(ended);
+  expect(order).toEqual(['first', 'another', 'second', 'another', 'third']);
+});
