@@ -57,16 +57,18 @@ const bus = open(url, (text) => {
 
 const commands: PlainBusCommands = {
   async measure({ streams, perSecond, seconds }) {
-    const { tell } = await bus;
+    const opened = await bus;
     heard = [];
     const metronome = new Metronome(perSecond);
     const end = setTimeout(() => metronome.end(), seconds * 1000);
     const speak = async () => {
-      for await (const index of metronome.beats()) await tell(produce(index, { perSecond, stamped: true }));
+      for await (const index of metronome.beats()) await opened.tell(produce(index, { perSecond, stamped: true }));
     };
     await Promise.all(Array.from({ length: streams }, speak));
     clearTimeout(end);
     return heard;
   },
 };
-obey(commands, async () => void (await (await bus).close()));
+obey(commands, async () => {
+  await (await bus).close();
+});

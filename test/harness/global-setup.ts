@@ -62,11 +62,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** Does what the first start of a server does to a database. */
 async function bootstrapDatabase(url: string, corpusDirectory: string): Promise<void> {
-  const { pool, prisma, close } = openDatabase(url, poolLimits.patient, () => undefined);
+  const database = openDatabase(url, poolLimits.patient, () => undefined);
   try {
-    await bootstrap({ pool, prisma }, { apiKey: FIRST_KEY, newId, corpusDirectory });
+    await bootstrap(database, { apiKey: FIRST_KEY, newId, corpusDirectory });
   } finally {
-    await close();
+    await database.close();
   }
 }
 

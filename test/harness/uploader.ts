@@ -28,8 +28,8 @@ function upload(url: string): Promise<number> {
 
 /** Whoever still writes when it is refused sees the connection end. */
 async function uploadAtLast(url: string): Promise<number> {
-  const status = await upload(url).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || error.code === 'ECONNRESET') return 503;
+  const status = await upload(url).catch((error: unknown) => {
+    if (error instanceof Error && /EPIPE|ECONNRESET/.test(error.message)) return 503;
     throw error;
   });
   return status === 503 ? uploadAtLast(url) : status;
