@@ -19,6 +19,7 @@ import type { WebChatOrigins } from './inboxes/origins.ts';
 import type { Logger } from './logger.ts';
 import { download, EXPORTS_PATH } from './records/download.ts';
 import { attachmentRoute, isUpload } from './server/attachment-route.ts';
+import { Entrance } from './server/entrance.ts';
 import { Listener, refuse } from './server/listener.ts';
 import { isSignInRoute, signInRoute, type SignInRoutesOptions } from './server/sign-in-routes.ts';
 import { Strangers } from './server/strangers.ts';
@@ -74,6 +75,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   const { allowedOrigins, trustedProxies, keepAliveSeconds, logger } = options;
   const strangers = new Strangers(options.maxUnauthenticatedConnections);
   const accepted = new AcceptedOperations();
+  const entrance = new Entrance();
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
 
@@ -141,6 +143,11 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       if (api.signIn) return signInRoute(api.signIn, path, req, res);
       return respond(res, 404, { error: 'Nobody signs in with a provider here: OIDC_ISSUER is not set.' });
     }
+    if (!(await entrance.enter(networkOf(req, trustedProxies)))) {
+      return unavailable(res, serviceUnavailable('The server has too much to do. Nothing was done. Try again.', 1));
+    }
+    if (res.destroyed) return;
+    if (accepted.isClosed) return unavailable(res, shuttingDown());
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
     await api.yoga(req, res, { req, res, operation });
@@ -171,6 +178,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
 
   const listener = new Listener(
     {
+      connection: () => entrance.connected(),
       request(req, res) {
         handle(req, res).catch((error: unknown) => {
           logger.error({ err: error }, 'could not answer a request');

@@ -20,6 +20,7 @@ const BACKLOG = 4096;
 const CLOSING_MS = 1000;
 
 export interface Handlers {
+  connection(): void;
   request(req: IncomingMessage, res: ServerResponse): void;
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
@@ -56,6 +57,7 @@ export class Listener {
       handlers.request(req, res);
     });
     this.server.on('connection', (socket: Socket) => {
+      handlers.connection();
       if (strangers.admit(socket)) return this.watch(socket);
       socket.on('error', () => undefined);
       refuse(socket, '503 Service Unavailable', 'Retry-After: 1\r\n');

@@ -1,0 +1,65 @@
+import { FairQueue } from '../fair-queue.ts';
+
+/** How long a request waits to be begun, in milliseconds. Whoever came later would wait longer. */
+const WAIT_MS = 3000;
+/** How many turns of the event loop in a row begin nothing because peers are connecting. */
+const CONNECTING_TURNS = 50;
+
+interface Waiting {
+  begin(mayBegin: boolean): void;
+}
+
+/**
+ * Begins one request in a turn of the event loop. Node accepts one connection in a turn: were all that has arrived begun at once, turns
+ * would take so long that those who only just connect would wait for minutes. Networks take turns, and who waits too long is refused.
+ */
+export class Entrance {
+  private readonly waitMs: number;
+  private readonly queue = new FairQueue<Waiting>();
+  private isScheduled = false;
+  private isConnecting = false;
+  private connectingTurns = 0;
+
+  constructor(waitMs = WAIT_MS) {
+    this.waitMs = waitMs;
+  }
+
+  /** Tells that a peer has connected: others may be about to. */
+  connected(): void {
+    this.isConnecting = true;
+  }
+
+  /** True when a request of this network may begin, at once if nothing else does. False if it has waited for too long. */
+  enter(network: string): boolean | Promise<boolean> {
+    if (!this.isScheduled && !this.isConnecting) {
+      this.schedule();
+      return true;
+    }
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        begin(mayBegin) {
+          clearTimeout(giveUp);
+          resolve(mayBegin);
+        },
+      };
+      const giveUp = setTimeout(() => {
+        if (this.queue.remove([network], waiting)) waiting.begin(false);
+      }, this.waitMs);
+      this.queue.add([network], waiting);
+      this.schedule();
+    });
+  }
+
+  private schedule(): void {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    setImmediate(() => {
+      this.isScheduled = false;
+      const waits = this.isConnecting && this.connectingTurns < CONNECTING_TURNS;
+      this.isConnecting = false;
+      this.connectingTurns = waits ? this.connectingTurns + 1 : 0;
+      if (!waits) this.queue.take()?.begin(true);
+      if (this.queue.size > 0) this.schedule();
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { Entrance } from '../src/server/entrance.ts';
+
+/** What has begun, in order. */
+function enterAll(entrance: Entrance, networks: readonly string[]): string[] {
+  const begun: string[] = [];
+  for (const network of networks) {
+    void Promise.resolve(entrance.enter(network)).then((mayBegin) => begun.push(mayBegin ? network : `not ${network}`));
+  }
+  return begun;
+}
+
+describe('requests that have arrived together', () => {
+  test('begin one in a turn, and networks take turns', async () => {
+    const begun = enterAll(new Entrance(), ['a', 'a', 'a', 'b']);
+    const seen: string[][] = [];
+    for (let i = 0; i < 5; i += 1) {
+      await turn();
+      seen.push([...begun]);
+    }
+    expect(seen.map(({ length }) => length)).toEqual([2, 3, 4, 4, 4]);
+    expect(begun).toEqual(['a', 'a', 'b', 'a']);
+  });
+
+  test('wait while peers connect, but not for ever', async () => {
+    const entrance = new Entrance();
+    entrance.connected();
+    const begun = enterAll(entrance, ['a', 'b']);
+    const connecting = async (turns: number) => {
+      for (let i = 0; i < turns; i += 1) {
+        entrance.connected();
+        await turn();
+      }
+    };
+    await connecting(40);
+    expect(begun).toEqual([]);
+    await connecting(40);
+    expect(begun).toEqual(['a']);
+    await turn();
+    await turn();
+    expect(begun).toEqual(['a', 'b']);
+  });
+
+  test('are refused when they have waited for too long, and those that come then begin', async () => {
+    const entrance = new Entrance(1);
+    const begun = enterAll(
+      entrance,
+      Array.from({ length: 20 }, () => 'a'),
+    );
+    // A turn that takes longer than they may wait.
+    for (const end = performance.now() + 5; performance.now() < end;);
+    while (begun.length < 20) await turn();
+    expect(begun.filter((what) => what === 'a').length).toBeLessThan(5);
+    expect(begun.filter((what) => what === 'not a').length).toBeGreaterThan(15);
+    await turn();
+    expect(await entrance.enter('b')).toBe(true);
+  });
+});
