@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { execute, type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import {
   createYoga,
   isAsyncIterable,
@@ -25,6 +25,7 @@ import type { Groups } from './delivery/groups.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import { noLongerServed, rateLimited, shuttingDown, unauthenticated } from './errors.ts';
 import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
+import { execute } from './execution/execute.ts';
 import { graphiqlOptions, graphiqlRenderer } from './graphiql.ts';
 import { withLastWord } from './last-word.ts';
 import { checkParameters } from './request-parameters.ts';
@@ -128,7 +129,7 @@ const sharing = {
   maxAge: 7200,
 };
 
-/** Queries and mutations are executed by graphql-js, as over WebSocket. */
+/** Queries and mutations are executed as over WebSocket. */
 const executeAsOverWebSocket: Plugin = {
   onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
 };
