@@ -98,7 +98,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     };
     return {
       services,
-      yoga: createGraphQLServer({ ...common, allowsOrigin, trustedProxies, graphiqlSignsIn: localSignIn !== null }),
+      answer: createGraphQLServer({ ...common, allowsOrigin, trustedProxies, graphiqlSignsIn: localSignIn !== null }),
       sockets: createWebSockets({ ...common, maxSubscriptions: rest.maxSubscriptionsPerConnection }),
       localSignIn,
       signIn: signIn && {
@@ -150,7 +150,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
     if (accepted.isClosed) return unavailable(res, shuttingDown());
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
-    await api.yoga(req, res, { req, res, operation });
+    await api.answer(req, res, operation);
   }
 
   async function ready(res: ServerResponse): Promise<void> {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { useCSRFPrevention } from '@graphql-yoga/plugin-csrf-prevention';
-import { execute, type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
+import { type ExecutionResult, type GraphQLError, NoSchemaIntrospectionCustomRule } from 'graphql';
 import {
   createYoga,
   isAsyncIterable,
@@ -8,7 +8,6 @@ import {
   type YogaInitialContext,
   type YogaServerInstance,
 } from 'graphql-yoga';
-import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
 import { SIGN_IN_PATH } from '../access/local-sign-in.ts';
 import type { RateLimits } from '../access/rate-limits.ts';
@@ -17,11 +16,12 @@ import type { Viewer } from '../access/viewer.ts';
 import type { Logger } from '../logger.ts';
 import type { RunningOperation } from '../running-operations.ts';
 import { admit, type Operation } from './admission.ts';
-import type { Arrival, Arrivals } from './arrivals.ts';
+import type { Arrival } from './arrivals.ts';
 import { tellCommitted } from './committed.ts';
 import { asksForCost, withCost } from './cost-report.ts';
 import { createContext, type GraphQLContext, type Services } from './context.ts';
 import type { Groups } from './delivery/groups.ts';
+import { execute } from './execution/execute.ts';
 import { documentCache, parseDocument, validateDocument } from './documents.ts';
 import { noLongerServed, rateLimited, shuttingDown, unauthenticated } from './errors.ts';
 import { deliverEventStreams, EventStreamWire } from './event-stream.ts';
@@ -33,7 +33,9 @@ import { nameOfOperation } from './operation-name.ts';
 import { idParameters, type PersistedOperations, persistedOperations } from './persisted-operations.ts';
 import type { AcceptedOperations } from './accepted-operations.ts';
 import { schema } from './schema.ts';
-import { requireViewer, tell } from './request-viewer.ts';
+import { Reception, type ReceptionOptions, tell } from './reception.ts';
+import { requireViewer } from './request-viewer.ts';
+import { ShortPath } from './short-path.ts';
 import { admitStrangers } from './strangers.ts';
 import { limitedWork } from './work-limit.ts';
 
@@ -45,21 +47,22 @@ export interface ServerContext {
   req: IncomingMessage;
   res: ServerResponse;
   /** The request's entry among the running operations. */
-  operation?: RunningOperation;
+  operation: RunningOperation;
+  reception: Reception;
+  /** What the short path has come to, for Yoga to tell. */
+  result?: ExecutionResult;
   /** Both are set once the request is authenticated. */
   viewer?: Viewer;
   arrival?: Arrival;
 }
 
-export type GraphQLServer = YogaServerInstance<ServerContext, GraphQLContext>;
+/** Answers a request to the API. */
+export type GraphQLServer = (req: IncomingMessage, res: ServerResponse, operation: RunningOperation) => Promise<void>;
 
-/** The API over HTTP and SSE. Requests are authenticated before anything else. */
-export function createGraphQLServer(options: {
+interface GraphQLServerOptions extends ReceptionOptions {
   services: Services;
   logger: Logger;
   connections: Connections;
-  rateLimits: RateLimits;
-  arrivals: Arrivals;
   introspection: boolean;
   persisted: PersistedOperations | null;
   keepAliveSeconds: number;
@@ -70,9 +73,23 @@ export function createGraphQLServer(options: {
   groups: Groups;
   /** Whether a link can sign in to the GraphiQL page. */
   graphiqlSignsIn: boolean;
-  authenticate: (req: IncomingMessage) => Promise<Identity>;
-}): GraphQLServer {
-  const { services, logger, connections, rateLimits, arrivals, persisted, authenticate } = options;
+}
+
+/** The API over HTTP and SSE. Requests are authenticated before anything else. */
+export function createGraphQLServer(options: GraphQLServerOptions): GraphQLServer {
+  const shortPath = new ShortPath(options);
+  const yoga = createServer(options, shortPath);
+  return async (req, res, operation) => {
+    const context: ServerContext = { req, res, operation, reception: new Reception(req, res, options) };
+    if (!(await shortPath.answer(context))) await yoga(req, res, context);
+  };
+}
+
+function createServer(
+  options: GraphQLServerOptions,
+  shortPath: ShortPath,
+): YogaServerInstance<ServerContext, GraphQLContext> {
+  const { services, logger, connections, rateLimits, persisted } = options;
   return createYoga<ServerContext, GraphQLContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
@@ -99,9 +116,10 @@ export function createGraphQLServer(options: {
       executeAsOverWebSocket,
       // Requires a header or a content type that a page of another origin can send only after a preflight.
       useCSRFPrevention({ requestHeaders: ['authorization', 'x-parley-csrf'] }),
-      requireViewer(authenticate, rateLimits, arrivals, options.trustedProxies),
+      requireViewer(options.trustedProxies),
       admitStrangers({ persisted, rateLimits, trustedProxies: options.trustedProxies }),
       ...(persisted ? [persistedOperations(persisted)] : []),
+      shortPath.plugin,
       nameOperations,
       checkParameters,
       reportCost,
@@ -128,7 +146,7 @@ const sharing = {
   maxAge: 7200,
 };
 
-/** Queries and mutations are executed by graphql-js, as over WebSocket. */
+/** Queries and mutations are executed as over WebSocket. */
 const executeAsOverWebSocket: Plugin = {
   onExecute: ({ setExecuteFn }) => setExecuteFn(execute),
 };
@@ -136,13 +154,12 @@ const executeAsOverWebSocket: Plugin = {
 /** Names the operation of a request. A stream, once open, no longer counts as work. */
 const nameOperations: Plugin<ServerContext> = {
   onExecute({ args }) {
-    const { operation } = args.contextValue;
-    if (operation) operation.name = nameOfOperation(args);
+    args.contextValue.operation.name = nameOfOperation(args);
   },
   onSubscribe({ args }) {
     const { operation } = args.contextValue;
-    if (operation) operation.name = nameOfOperation(args);
-    return { onSubscribeResult: () => operation?.end() };
+    operation.name = nameOfOperation(args);
+    return { onSubscribeResult: operation.end };
   },
 };
 

@@ -1,32 +1,22 @@
 import type { IncomingMessage } from 'node:http';
-import type { FetchAPI } from 'graphql-yoga';
 import type { Viewer } from '../access/viewer.ts';
 import type { Arrival } from './arrivals.ts';
 import { badUserInput, requestTooLarge } from './errors.ts';
 import { requestBytes } from './operation-limits.ts';
-
-/**
- * The request with its body, read to the end from the connection itself: streams of the web cost more than all else that is done
- * to receive it. Throws if the body is larger than its viewer may send, whatever length it declared, or if too much is in the air.
- */
-export async function withBody(
-  request: Request,
-  incoming: IncomingMessage,
-  { viewer, arrival, fetchAPI }: { viewer: Viewer; arrival: Arrival; fetchAPI: Pick<FetchAPI, 'Request'> },
-): Promise<Request> {
-  const limit = bytesFor(viewer);
-  if (Number(incoming.headers['content-length']) > limit) throw requestTooLarge();
-  const { url, method, headers } = request;
-  return new fetchAPI.Request(url, { method, headers, body: await readBody(incoming, limit, arrival) });
-}
 
 function bytesFor({ kind }: Viewer): number {
   if (kind === 'STRANGER') return requestBytes.stranger;
   return kind === 'CLIENT_TOKEN' ? requestBytes.clientToken : requestBytes.key;
 }
 
-function readBody(incoming: IncomingMessage, limit: number, arrival: Arrival): Promise<Buffer<ArrayBuffer>> {
+/**
+ * The body of a request, read to the end from the connection itself: streams of the web cost more than all else that is done to
+ * receive it. Rejects if it is larger than its viewer may send, whatever length it declared, or if too much is in the air.
+ */
+export function readBody(incoming: IncomingMessage, viewer: Viewer, arrival: Arrival): Promise<Buffer<ArrayBuffer>> {
+  const limit = bytesFor(viewer);
   return new Promise((resolve, reject) => {
+    if (Number(incoming.headers['content-length']) > limit) return reject(requestTooLarge());
     const chunks: Buffer[] = [];
     let bytes = 0;
     let fault: Error | null | undefined = null;

@@ -7,7 +7,7 @@ import { parseDocument } from './documents.ts';
 import { tooManyOperations, unauthenticated } from './errors.ts';
 import type { ServerContext } from './http.ts';
 import { type PersistedOperations, textOf } from './persisted-operations.ts';
-import { tell } from './request-viewer.ts';
+import { tell } from './reception.ts';
 
 /** The longest document that starts a visit, in characters. */
 const MAX_DOCUMENT = 4096;

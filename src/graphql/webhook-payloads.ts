@@ -1,4 +1,4 @@
-import { execute, type ExecutionResult, GraphQLError, Kind } from 'graphql';
+import { type ExecutionResult, GraphQLError, Kind } from 'graphql';
 import { rowsOf, rowsOfAll } from '../conversations/schema/event-rows.ts';
 import { inPlace } from '../conversations/schema/events.ts';
 import { FairGate } from '../fair-gate.ts';
@@ -7,6 +7,7 @@ import type { Logger } from '../logger.ts';
 import { type EventData, type PayloadMaker, type PlacedEvent, webhookLimits } from '../webhooks/model.ts';
 import { createContext, type Services } from './context.ts';
 import { documentReader, parseDocument } from './documents.ts';
+import { execute } from './execution/execute.ts';
 import { maskError } from './masking.ts';
 import { faultsOfOperation } from './operation-limits.ts';
 import { schema } from './schema.ts';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { execute, type ExecutionArgs, GraphQLError } from 'graphql';
+import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { makeServer } from 'graphql-ws';
 import type { Identity } from '../access/authenticate.ts';
 import type { Connections } from '../access/connections.ts';
@@ -15,6 +15,7 @@ import type { Groups } from './delivery/groups.ts';
 import { subscribe } from './delivery/subscribe.ts';
 import { Subscriber } from './delivery/subscriber.ts';
 import { documentReader } from './documents.ts';
+import { execute } from './execution/execute.ts';
 import { rateLimited, shuttingDown, tooManyOperations } from './errors.ts';
 import { requestBytes } from './operation-limits.ts';
 import { fewErrors, maskError, withoutHttp } from './masking.ts';

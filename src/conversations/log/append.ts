@@ -301,8 +301,8 @@ SELECT
   done.conversation_id AS "conversationId", done.message_id AS "messageId", done.reply_id AS "replyId",
   CASE WHEN c.id IS NOT NULL THEN ${conversationJson('c')}
     WHEN p.outcome = 'OK' THEN ${conversationJson('p')} END AS "conversation",
-  CASE WHEN said.id IS NOT NULL THEN ${messageJson('said', fragmentsWritten)} END AS "message",
-  CASE WHEN begun.id IS NOT NULL THEN ${messageJson('begun', "'[]'::json")} END AS "reply",
+  CASE WHEN said.id IS NOT NULL THEN ${messageJson('said', { fragments: fragmentsWritten })} END AS "message",
+  CASE WHEN begun.id IS NOT NULL THEN ${messageJson('begun', { fragments: "'[]'::json" })} END AS "reply",
   CASE WHEN handed.id IS NOT NULL THEN ${handoffJson('handed')} END AS "handoff"
 FROM input LEFT JOIN done ON true LEFT JOIN planned p ON true LEFT JOIN changed c ON true
   LEFT JOIN said ON true LEFT JOIN begun ON true LEFT JOIN handed ON true`;

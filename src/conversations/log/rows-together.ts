@@ -62,7 +62,7 @@ WITH asked AS (
 SELECT w.place::int AS place, shown.*
 FROM weighed w LEFT JOIN LATERAL (
   SELECT ${conversationJson('c')} AS conversation,
-    (SELECT ${messageJson('m', `CASE WHEN w.whole THEN ${fragmentsJson('m')} END`)} FROM message m
+    (SELECT ${messageJson('m', { fragments: `CASE WHEN w.whole THEN ${fragmentsJson('m')} END` })} FROM message m
       WHERE m.id = w.message_id) AS message,
     (SELECT ${handoffJson('h')} FROM handoff h WHERE h.id = w.handoff_id) AS handoff
   FROM conversation c WHERE c.id = w.conversation_id AND w.bytes <= $5

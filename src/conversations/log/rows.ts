@@ -25,11 +25,14 @@ export type AsJson<Row> = {
   [K in keyof Row]: Row[K] extends Date ? string : Row[K] extends Date | null ? string | null : Row[K];
 };
 
+/** A message as returned by a statement. */
+export type MessageAsJson = AsJson<Message> & Pick<MessageRow, 'isCut'> & { fragments?: FragmentRow[] | null };
+
 /** `Rows` as returned by a statement. */
 export interface RowsAsJson {
   conversation: AsJson<Conversation>;
-  message: (AsJson<Message> & { fragments: FragmentRow[] | null }) | null;
-  reply: (AsJson<Message> & { fragments: FragmentRow[] | null }) | null;
+  message: MessageAsJson | null;
+  reply: MessageAsJson | null;
   handoff: AsJson<Handoff> | null;
 }
 
@@ -134,19 +137,13 @@ function jsonOf(columns: Record<string, string>, row: string, values: Record<str
 /** SQL for a conversation as JSON. `row` is the name of a row in scope. */
 export const conversationJson = (row: string) => jsonOf(conversationColumns, row);
 
-/** SQL for a message as JSON. `fragments` is SQL for its fragments, or null to leave them out. */
-export const messageJson = (row: string, fragments: string) => jsonOf(messageColumns, row, { fragments });
+/** SQL for a message as JSON. `values` is SQL for what it holds beside its columns, or in place of them. */
+export const messageJson = (row: string, values: Record<string, string>) => jsonOf(messageColumns, row, values);
 
 export const handoffJson = (row: string) => jsonOf(handoffColumns, row);
 
 /** SQL for a fragment as JSON. `text` is SQL for its text, if its own row does not hold all of it. */
 export const fragmentJson = (row: string, text = `${row}.text`) => jsonOf(fragmentColumns, row, { text });
-
-/** SQL for the columns of a message, each under the name of its field. `as` may read a column in another way. */
-export const messageSelection = (row: string, as = (_field: string, column: string) => column) =>
-  Object.entries(messageColumns)
-    .map(([field, column]) => `${as(field, `${row}.${column}`)} AS "${field}"`)
-    .join(', ');
 
 /** SQL for the column of a message that a field is stored in. */
 export const messageColumn = (row: string, field: keyof Message) => `${row}.${messageColumns[field]}`;
@@ -196,7 +193,7 @@ export function conversationOf(row: AsJson<Conversation>): Conversation {
   };
 }
 
-function messageOf({ fragments, ...message }: NonNullable<RowsAsJson['message']>): MessageRow {
+export function messageOf({ fragments, ...message }: MessageAsJson): MessageRow {
   return {
     ...message,
     createdAt: new Date(message.createdAt),
@@ -237,7 +234,7 @@ export async function readRows(db: Queryable, ids: RowIds): Promise<Rows | null>
 }
 
 const messageById = (id: string) =>
-  `(SELECT ${messageJson('m', `CASE WHEN $5::boolean THEN ${fragmentsJson('m')} END`)} FROM message m WHERE m.id = ${id}::uuid)`;
+  `(SELECT ${messageJson('m', { fragments: `CASE WHEN $5::boolean THEN ${fragmentsJson('m')} END` })} FROM message m WHERE m.id = ${id}::uuid)`;
 
 const readRowsSql = /* sql */ `
 SELECT ${conversationJson('c')} AS conversation, ${messageById('$2')} AS message, ${messageById('$3')} AS reply,

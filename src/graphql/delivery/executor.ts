@@ -1,7 +1,8 @@
-import { execute, type ExecutionArgs, type GraphQLError } from 'graphql';
+import type { ExecutionArgs, GraphQLError } from 'graphql';
 import type { Viewer } from '../../access/viewer.ts';
 import type { DeliveredEvent } from '../../conversations/schema/event-rows.ts';
 import { createContext, type Services } from '../context.ts';
+import { execute } from '../execution/execute.ts';
 import { fewErrors, maskError, withoutHttp } from '../masking.ts';
 import { type Delta, DeltaTemplate } from './template.ts';
 

@@ -1,7 +1,8 @@
-import { type DocumentNode, execute, type ExecutionArgs, type ExecutionResult, Kind, visit } from 'graphql';
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, Kind, visit } from 'graphql';
 import type { Viewer } from '../../access/viewer.ts';
 import type { Feed } from '../../conversations/stream/feed.ts';
 import { createContext, type GraphQLContext } from '../context.ts';
+import { execute } from '../execution/execute.ts';
 import type { Operation } from './executor.ts';
 import { Group } from './group.ts';
 import type { LiveSource } from './live-source.ts';

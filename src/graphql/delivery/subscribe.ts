@@ -1,4 +1,5 @@
-import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult } from 'graphql';
+import { execute } from '../execution/execute.ts';
 import type { Groups } from './groups.ts';
 import { LiveSource } from './live-source.ts';
 import { SharedSource } from './shared-source.ts';

@@ -1,0 +1,77 @@
+import type { FieldNode, GraphQLField, GraphQLObjectType } from 'graphql';
+import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
+import { type ExecutionContext, getFieldDef } from 'graphql/execution/execute.js';
+import type { Output, Outputs } from './output.ts';
+
+/** A field of a selection: all that is known of it before it is resolved. */
+export interface FieldPlan {
+  /** Its name in the response. */
+  key: string;
+  nodes: readonly FieldNode[];
+  parentType: GraphQLObjectType;
+  definition: GraphQLField<unknown, unknown>;
+  output: Output;
+  /** What is selected of its value, by the type that the value turns out to be. */
+  selections: Map<GraphQLObjectType, Selection>;
+}
+
+/** The fields that are selected of an object of one type, in the order of the response. */
+export interface Selection {
+  fields: readonly FieldPlan[];
+  /** Whether one of them has a name by which no property of an ordinary object can be set. */
+  isBare: boolean;
+}
+
+/** What an operation is planned from. Of the variables only those count that decide which fields are included. */
+export type Planned = Pick<ExecutionContext, 'schema' | 'fragments' | 'operation' | 'variableValues'>;
+
+/**
+ * One operation of a document, for certain values of the variables that decide which fields are included. It grows while it is
+ * executed: which types a selection meets is known only then.
+ */
+export class Plan {
+  private readonly outputs: Outputs;
+  private readonly grow: (fields: number) => void;
+  private rootSelection: Selection | undefined;
+
+  /** `grow` is told of fields that the plan holds from now on. */
+  constructor(outputs: Outputs, grow: (fields: number) => void) {
+    this.outputs = outputs;
+    this.grow = grow;
+  }
+
+  root({ schema, fragments, variableValues, operation }: Planned, type: GraphQLObjectType): Selection {
+    this.rootSelection ??= this.selection(
+      schema,
+      type,
+      collectFields(schema, fragments, variableValues, type, operation.selectionSet),
+    );
+    return this.rootSelection;
+  }
+
+  /** What is selected of a field's value, which is of that type. */
+  below({ schema, fragments, variableValues }: Planned, field: FieldPlan, type: GraphQLObjectType): Selection {
+    const known = field.selections.get(type);
+    if (known) return known;
+    const collected = collectSubfields(schema, fragments, variableValues, type, field.nodes);
+    const selection = this.selection(schema, type, collected);
+    field.selections.set(type, selection);
+    return selection;
+  }
+
+  private selection(
+    schema: Planned['schema'],
+    parentType: GraphQLObjectType,
+    collected: ReadonlyMap<string, readonly FieldNode[]>,
+  ): Selection {
+    const fields: FieldPlan[] = [];
+    for (const [key, nodes] of collected) {
+      const definition = nodes[0] && getFieldDef(schema, parentType, nodes[0]);
+      if (!definition) continue;
+      const output = this.outputs.of(definition.type);
+      fields.push({ key, nodes, parentType, definition, output, selections: new Map() });
+    }
+    this.grow(fields.length);
+    return { fields, isBare: collected.has('__proto__') };
+  }
+}

@@ -1,0 +1,64 @@
+import { buildSchema, parse } from 'graphql';
+import { buildExecutionContext } from 'graphql/execution/execute.js';
+import { expect, test } from 'vitest';
+import { Plans } from '../src/graphql/execution/plans.ts';
+import { compareRandomExecutions, seedsFrom } from './harness/random-executions.ts';
+
+test('random operations are answered as graphql-js does, to the byte, and call the same in the same order', async () => {
+  const { differences, executions, failed, waited } = await compareRandomExecutions(seedsFrom(1, 150));
+  expect(differences.slice(0, 1)).toEqual([]);
+  // Otherwise there was little to compare.
+  expect(Math.min(failed, executions - failed, waited)).toBeGreaterThan(executions / 6);
+});
+
+const schema = buildSchema('type Query { a: String b: String }');
+
+function operation(text: string, variableValues = {}) {
+  const document = parse(text);
+  const context = buildExecutionContext({ schema, document, variableValues });
+  if (!('schema' in context)) throw new Error('This cannot be executed.');
+  return { document, context };
+}
+
+test('an operation keeps its plan for each choice of the fields that are included', () => {
+  const plans = new Plans();
+  const text = 'query ($yes: Boolean!, $other: String) { a @include(if: $yes) b }';
+  const { document, context } = operation(text, { yes: true });
+  const plan = plans.of(document, context);
+  expect(plans.of(document, { ...context, variableValues: { yes: true, other: 'x' } })).toBe(plan);
+  expect(plans.of(document, { ...context, variableValues: { yes: false } })).not.toBe(plan);
+});
+
+test('plans of documents that came long ago are forgotten', () => {
+  const plans = new Plans();
+  const first = operation('{ a }');
+  const plan = plans.of(first.document, first.context);
+  for (let count = 0; count < 100; count += 1) {
+    const { document, context } = operation(`{ a } # ${'x'.repeat(10_000)}`);
+    plans.of(document, context);
+  }
+  expect(plans.of(first.document, first.context)).not.toBe(plan);
+});
+
+test('a plan that grows beyond what one may take is not kept', () => {
+  const plans = new Plans();
+  const { document, context } = operation(
+    `query (${choices('$v: Boolean = false')}) { b ${choices('v: a @include(if: $v)')} }`,
+  );
+  const planFor = (chosen: number) => {
+    const variableValues = Object.fromEntries(numbers.map((n) => [`v${n}`, (chosen & (1 << n)) !== 0]));
+    const plan = plans.of(document, { ...context, variableValues });
+    plan.root({ ...context, variableValues }, schema.getQueryType() ?? never());
+    return plan;
+  };
+  const plan = planFor(1);
+  expect(planFor(1)).toBe(plan);
+  for (let chosen = 0; chosen < 2 ** numbers.length; chosen += 1) planFor(chosen);
+  expect(planFor(1)).not.toBe(plan);
+});
+
+const numbers = Array.from({ length: 11 }, (_, n) => n);
+const choices = (text: string) => numbers.map((n) => text.replaceAll(/v\b/g, `v${n}`)).join(' ');
+const never = () => {
+  throw new Error('The schema has no queries.');
+};
