@@ -147,7 +147,6 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
       return unavailable(res, serviceUnavailable('The server has too much to do. Nothing was done. Try again.', 1));
     }
     if (res.destroyed) return;
-    if (accepted.isClosed) return unavailable(res, shuttingDown());
     const operation = api.services.runningOperations.begin(`reading a request (${req.method ?? 'GET'})`);
     res.once('close', operation.end);
     await api.answer(req, res, operation);

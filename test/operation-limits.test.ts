@@ -75,25 +75,6 @@ describe('a response', () => {
     expect(await graphql(server, nodes, { ids })).toMatchObject(isTooLarge);
   });
 
-  test('is read from the database five pages at a time', async () => {
-    const { pool } = server.services;
-    const blocker = await pool.connect();
-    onTestFinished(() => blocker.release(true));
-    await blocker.query('BEGIN; LOCK TABLE conversation IN ACCESS EXCLUSIVE MODE');
-    const answer = graphql<object>(server, `{ ${aliases(20, 'conversations(first: 1) { nodes { id } }')} }`);
-    const waiting = async () => {
-      const { rowCount } = await blocker.query(
-        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM conversation c%'",
-      );
-      return rowCount;
-    };
-    await expect.poll(waiting, { timeout: 10_000 }).toBe(5);
-    // Whatever more were asked for would be there by now.
-    for (let look = 0; look < 50; look += 1) expect(await waiting()).toBe(5);
-    await blocker.query('ROLLBACK');
-    expect((await answer).errors).toBeUndefined();
-  });
-
   test.each([
     ['texts', 'text', { content: { text: 'y'.repeat(MiB) } }],
     ['canvases', 'canvas { content }', { content: { text: 'Look.' }, canvas: canvasOf('y'.repeat(MiB)) }],

