@@ -1,13 +1,17 @@
+import { rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { decodeId } from '../../src/ids.ts';
 import { useDatabase } from '../harness/database.ts';
 import { type Program, usePrograms } from '../harness/process.ts';
 import { Random } from '../harness/random.ts';
+import { createTemporaryFolder } from '../harness/temporary-folder.ts';
 
 const { url: DATABASE_URL, pool } = useDatabase();
 const programs = usePrograms();
+const DATA_DIR = createTemporaryFolder();
+afterAll(() => rmSync(DATA_DIR, { recursive: true, force: true }));
 const key = 'key-of-the-tests-of-rolling-restarts';
 const CLIENTS = 8;
 
@@ -49,7 +53,7 @@ test(
   'while three servers are replaced one after another, nobody is refused over a kept connection, and no reply is lost',
   { timeout: 240_000 },
   async () => {
-    const env = { DATABASE_URL, BOOTSTRAP_API_KEY: key, RATE_LIMIT_PER_KEY: '0', LOG_LEVEL: 'warn' };
+    const env = { DATABASE_URL, DATA_DIR, BOOTSTRAP_API_KEY: key, RATE_LIMIT_PER_KEY: '0', LOG_LEVEL: 'warn' };
     const servers = new Set(await Promise.all([0, 1, 2].map(() => programs.start(env))));
     const random = new Random(20_261_129);
 
@@ -95,7 +99,9 @@ test(
         const exited = server.kill('SIGTERM');
         await expect.poll(async () => (await fetch(`${server.url}/ready`)).status).toBe(503);
         servers.delete(server);
-        expect([await exited, server.stderr]).toEqual([0, '']);
+        expect(await exited).toBe(0);
+        // A slow machine may be told of.
+        expect(server.stderr.replace(/^.*the event loop was busy.*\n/gm, '')).toBe('');
       }
     })();
     await Promise.race([replacing, clients]).finally(() => (over = true));
