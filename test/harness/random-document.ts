@@ -23,13 +23,15 @@ export function randomDocument(dice: Dice, schema: GraphQLSchema): RandomDocumen
     (type): type is GraphQLCompositeType => isCompositeType(type) && !type.name.startsWith('__'),
   );
   const fragmentNames = ['F0', 'F1', 'F2'];
+  /** A fragment leads only to later ones: what leads back to itself would have no end. */
+  let spreadable: readonly string[] = fragmentNames;
 
   function selection(type: GraphQLCompositeType, depth: number): string {
     const count = 1 + dice.below(4);
     return `{ ${Array.from({ length: count }, () => one(type, depth)).join(' ')} }`;
   }
   function one(type: GraphQLCompositeType, depth: number): string {
-    if (dice.chance(0.15)) return `...${dice.of(fragmentNames)} ${directives()}`;
+    if (spreadable.length > 0 && dice.chance(0.15)) return `...${dice.of(spreadable)} ${directives()}`;
     if (dice.chance(0.2) || isUnionType(type)) {
       const [condition, on] = dice.chance(0.7) ? conditionFor(type) : ['', type];
       return `...${condition} ${directives()} ${depth > 0 ? selection(on, depth - 1) : '{ __typename }'}`;
@@ -59,10 +61,12 @@ export function randomDocument(dice: Dice, schema: GraphQLSchema): RandomDocumen
     const root = kind === 'query' ? schema.getQueryType() : schema.getMutationType();
     return `${kind} ${name}($yes: Boolean! = true, $maybe: Boolean, $n: Int, $text: String = "given") ${root ? selection(root, 4) : ''}`;
   };
-  const fragments = fragmentNames.map((name) => {
+  const fragments = fragmentNames.map((name, index) => {
+    spreadable = fragmentNames.slice(index + 1);
     const type = dice.of(composites);
     return `fragment ${name} on ${type.name} ${selection(type, 2)}`;
   });
+  spreadable = fragmentNames;
   const kinds = [dice.of(['query', 'query', 'mutation']), ...(dice.chance(0.2) ? ['query'] : [])];
   const text = [...kinds.map((kind, index) => operation(kind, `Op${index}`)), ...fragments].join('\n');
   const operationNames = kinds.length === 1 && dice.chance(0.9) ? [null] : ['Op0', 'Op1', null];
