@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Browser, Page, Response } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SIGN_IN_PATH, signInFile } from '../src/access/local-sign-in.ts';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
@@ -141,14 +141,19 @@ describe.skipIf(!hasChromium)('the GraphiQL page', () => {
     const { page, requests } = await open();
     const { conversation, cursor } = await createConversation(app, { action: 'NONE' });
     await page.getByRole('button', { name: 'New tab' }).click();
-    await page.locator('.graphiql-query-editor .view-lines').click();
-    await page.keyboard.press('ControlOrMeta+A');
-    // In one line: the editor would help with more.
     const events = `conversationEvents(conversationId: "${conversation.id}", after: "${cursor}")`;
-    await page.keyboard.insertText(`subscription { ${events} { __typename ... on FragmentDelta { text } } }`);
-    const subscribed = page.waitForResponse((answer) => answer.headers()['content-type'] === 'text/event-stream');
-    await page.keyboard.press('ControlOrMeta+Enter');
-    await subscribed;
+    const typed = async () => {
+      await page.locator('.graphiql-query-editor .view-lines').click();
+      await page.keyboard.press('ControlOrMeta+A');
+      // In one line: the editor would help with more.
+      await page.keyboard.insertText(`subscription { ${events} { __typename ... on FragmentDelta { text } } }`);
+      const isStream = (answer: Response) => answer.headers()['content-type'] === 'text/event-stream';
+      const subscribed = page.waitForResponse(isStream, { timeout: 3000 });
+      await page.keyboard.press('ControlOrMeta+Enter');
+      await subscribed;
+    };
+    // What is typed before the editor of the tab is there is lost.
+    await vi.waitFor(typed, { timeout: 60_000, interval: 500 });
 
     const content = { text: 'How do I stop a reply?' };
     await send(app, { conversationId: conversation.id, content, runtimeParameters: { wordsPerSecond: 2 } });
