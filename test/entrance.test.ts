@@ -1,6 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { Entrance } from '../src/server/entrance.ts';
+import { countRows } from './harness/rows.ts';
+import { useServer } from './harness/server.ts';
+
+const server = useServer();
 
 /** What has begun, in order. */
 function enterAll(entrance: Entrance, networks: readonly string[]): string[] {
@@ -36,10 +40,14 @@ describe('requests that have arrived together', () => {
     await connecting(40);
     expect(begun).toEqual([]);
     await connecting(40);
-    expect(begun).toEqual(['a']);
-    await turn();
-    await turn();
     expect(begun).toEqual(['a', 'b']);
+    // From now on those who keep connecting have every other turn.
+    const later = enterAll(
+      entrance,
+      Array.from({ length: 20 }, () => 'c'),
+    );
+    await connecting(20);
+    expect(later.length).toBeGreaterThanOrEqual(9);
   });
 
   test('are refused when they have waited for too long, and those that come then begin', async () => {
@@ -56,4 +64,18 @@ describe('requests that have arrived together', () => {
     await turn();
     expect(await entrance.enter('b')).toBe(true);
   });
+});
+
+test('a request that has waited for too long is refused over HTTP, with nothing done', async () => {
+  const rows = await countRows(server.services.pool);
+  const entering = vi.spyOn(Entrance.prototype, 'enter').mockResolvedValue(false);
+  const answer = await fetch(`${server.url}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${server.key}` },
+    body: JSON.stringify({ query: 'mutation { createConversation(input: { action: NONE }) { __typename } }' }),
+  });
+  entering.mockRestore();
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+  expect(await answer.json()).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE' } }] });
+  expect(await countRows(server.services.pool)).toEqual(rows);
 });

@@ -1,4 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
+import { AcceptedOperations } from '../src/graphql/accepted-operations.ts';
+import { Arrival } from '../src/graphql/arrivals.ts';
 import { createConversation } from './harness/commands.ts';
 import { countRows } from './harness/rows.ts';
 import { useServer } from './harness/server.ts';
@@ -113,6 +115,17 @@ describe('a request that fails', () => {
     expect(query).toHaveBeenCalledTimes(1);
     query.mockRestore();
   });
+});
+
+test('is among the operations that a shutdown waits for, and holds its bytes until it is done', async () => {
+  const query = '{ waitedFor: __typename }';
+  await post({ query });
+  const spies = [vi.spyOn(AcceptedOperations.prototype, 'run'), vi.spyOn(Arrival.prototype, 'during')];
+  await post({ query });
+  for (const spy of spies) {
+    expect(spy).toHaveBeenCalledTimes(1);
+    spy.mockRestore();
+  }
 });
 
 test('who starts a visit is a stranger, though the document has come before with a credential', async () => {

@@ -22,7 +22,8 @@ export class SilenceError extends Error {
 
 /**
  * Reads the parts of a reply one after the other. Rejects with the abort's reason even if the source ignores it, and aborts a source
- * that is silent for too long. Written without a generator: one around another doubles the price of a word.
+ * that is silent for too long. It is no generator, since each one that a word
+ * passes through makes promises of its own.
  */
 export class PartReader<T> {
   private readonly iterator: AsyncIterator<T>;

@@ -34,7 +34,7 @@ export function readBody(incoming: IncomingMessage, viewer: Viewer, arrival: Arr
     incoming.once('end', () => resolve(Buffer.concat(chunks)));
     for (const event of ['error', 'close']) {
       incoming.once(event, () => {
-        // Every request closes; making an error takes a tenth of a small one's time.
+        // Every request closes; an error is made only for those that broke off.
         if (!incoming.readableEnded) reject(badUserInput('The request broke off.'));
       });
     }

@@ -2,7 +2,10 @@ import { FairQueue } from '../fair-queue.ts';
 
 /** How long a request waits to be begun, in milliseconds. Whoever came later would wait longer. */
 const WAIT_MS = 3000;
-/** How many turns of the event loop in a row begin nothing because peers are connecting. */
+/**
+ * How many turns of the event loop may be left to those who connect. Each request that begins gives one back: whoever connects again and
+ * again takes every other turn at most.
+ */
 const CONNECTING_TURNS = 50;
 
 interface Waiting {
@@ -18,7 +21,7 @@ export class Entrance {
   private readonly queue = new FairQueue<Waiting>();
   private isScheduled = false;
   private isConnecting = false;
-  private connectingTurns = 0;
+  private connectingTurns = CONNECTING_TURNS;
 
   constructor(waitMs = WAIT_MS) {
     this.waitMs = waitMs;
@@ -55,9 +58,9 @@ export class Entrance {
     this.isScheduled = true;
     setImmediate(() => {
       this.isScheduled = false;
-      const waits = this.isConnecting && this.connectingTurns < CONNECTING_TURNS;
+      const waits = this.isConnecting && this.connectingTurns > 0;
       this.isConnecting = false;
-      this.connectingTurns = waits ? this.connectingTurns + 1 : 0;
+      this.connectingTurns = waits ? this.connectingTurns - 1 : Math.min(this.connectingTurns + 1, CONNECTING_TURNS);
       if (!waits) this.queue.take()?.begin(true);
       if (this.queue.size > 0) this.schedule();
     });

@@ -93,17 +93,14 @@ export class Execution {
       operation: context.operation,
       variableValues: context.variableValues,
     };
+    let value: unknown;
     try {
       const { resolve = context.fieldResolver } = definition;
-      const value: unknown = resolve(source, this.argumentsOf(field), context.contextValue, info);
-      const completed = isPromise(value)
-        ? value.then((settled) => this.complete(output, field, info, path, settled))
-        : this.complete(output, field, info, path, value);
-      if (!isPromise(completed)) return completed;
-      return completed.then(undefined, (error: unknown) => this.failed(error, output, field, path));
+      value = resolve(source, this.argumentsOf(field), context.contextValue, info);
     } catch (error) {
       return this.failed(error, output, field, path);
     }
+    return this.settle(output, field, info, path, value);
   }
 
   private argumentsOf({ definition, nodes: [node] }: FieldPlan): Record<string, unknown> {
@@ -146,7 +143,7 @@ export class Execution {
     let isPending = false;
     try {
       for (const entry of value) {
-        const completed = this.item(item, field, info, { prev: path, key: items.length, typename: undefined }, entry);
+        const completed = this.settle(item, field, info, { prev: path, key: items.length, typename: undefined }, entry);
         items.push(completed);
         if (isPromise(completed)) isPending = true;
       }
@@ -158,7 +155,8 @@ export class Execution {
     return isPending ? Promise.all(items) : items;
   }
 
-  private item(output: Output, field: FieldPlan, info: GraphQLResolveInfo, path: Path, value: unknown): unknown {
+  /** The completed value, or null if it fails where null is allowed. */
+  private settle(output: Output, field: FieldPlan, info: GraphQLResolveInfo, path: Path, value: unknown): unknown {
     try {
       const completed = isPromise(value)
         ? value.then((settled) => this.complete(output, field, info, path, settled))
