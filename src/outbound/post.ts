@@ -15,7 +15,7 @@ export interface PostOptions extends OutboundRules {
   signal: AbortSignal;
   /**
    * Ends it with a `PostTimeoutError` when it has not ended, its answer included, after so many milliseconds. Without one `signal` alone
-   * ends it. A signal of its own for each request costs as much as the request.
+   * ends it.
    */
   timeoutMs?: number;
   /**
