@@ -280,6 +280,28 @@ describe('the window of the model', () => {
     expect(systemText().length).toBeGreaterThan(5000);
   });
 
+  test("takes of the user's last message what fits, and says that it was cut", async () => {
+    const pages = '漢字 '.repeat(150_000);
+    const history = [said('USER', 'first'), said('USER', pages), said('CONTROL', 'hint')];
+    await kept({ contextTokens: 8000, maxOutputTokens: 1000 }, { history });
+    const [[, question], hint, ...more] = shown() as [[string, string], ...unknown[]];
+    expect([hint, more]).toEqual([['system', 'hint'], []]);
+    const [start = '', mark] = question.split('\n');
+    expect(pages.startsWith(start)).toBe(true);
+    expect(mark).toBe('[Cut here: the rest is not shown.]');
+    const bytes = Buffer.byteLength(`${systemText()}${question}`);
+    expect(bytes).toBeGreaterThan(20_000);
+    expect(bytes).toBeLessThan(3 * 7000);
+  });
+
+  test("keeps a quarter for the user's last message, however long the instructions are", async () => {
+    const history = [said('USER', long('last').repeat(10))];
+    await kept({ contextTokens: 2000, maxOutputTokens: 1000 }, { history, systemPrompt: long('s').repeat(5) });
+    const [[, question]] = shown() as [[string, string]];
+    expect(question.length).toBeGreaterThanOrEqual(750);
+    expect(question.length).toBeLessThan(800);
+  });
+
   test('counts a character of a script without an alphabet as a token', async () => {
     server.answer(says('Hi.'));
     const chinese = [said('USER', '漢'.repeat(700)), said('AGENT', '字'.repeat(700)), said('USER', 'last')];

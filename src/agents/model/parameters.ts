@@ -31,7 +31,7 @@ const parametersSchemaSource = z
     contextTokens: z.int().min(1000).max(10_000_000).default(32_768).meta({
       title: 'Context window',
       description:
-        "The model's context window, in tokens. The instructions and everything from the user's last message on are always sent. Of the earlier messages the oldest are left out, whole, until the rest fits beside the output. `maxOutputTokens` is kept free for the output, but at most half of the window, or a quarter if it is unset. A token is estimated as three bytes of text.",
+        "The model's context window, in tokens. The instructions and everything from the user's last message on are always sent. Of the earlier messages the oldest are left out, whole, until the rest fits beside the output; if it does not fit without them either, the user's last message is cut at its end, with a mark. `maxOutputTokens` is kept free for the output, but at most half of the window, or a quarter if it is unset. A token is estimated as three bytes of text.",
     }),
     images: z.boolean().optional().meta({
       title: 'Pictures',

@@ -9,6 +9,12 @@ import { type Pictures, withFiles } from './pictures.ts';
 /** What a picture is taken for, in tokens: about the most that models make of one. */
 const PICTURE_TOKENS = 1600;
 
+/** How many bytes of UTF-8 are taken for a token. */
+const BYTES_OF_TOKEN = 3;
+
+/** What stands where a text was cut. */
+const CUT = '\n[Cut here: the rest is not shown.]';
+
 /** What changes between the steps of a reply. */
 export interface Moment {
   phase: string | null;
@@ -31,7 +37,8 @@ interface PromptOptions {
 /**
  * Builds the prompts of a reply: the system text, then as much of the history as fits, then the exchange so far. The system
  * text, everything from the user's last message on and the exchange are always included. Of the earlier messages the oldest are
- * left out, whole, until the estimate fits into the prompt's tokens.
+ * left out, whole, until the estimate fits into the prompt's tokens. If it does not fit without them either, the text of the
+ * user's last message is cut at its end, to not less than a quarter of those tokens.
  *
  * Control messages become system messages if the provider accepts those anywhere. Otherwise they become user messages that
  * begin with a mark. The mark is random for each reply, so that no user can know it.
@@ -55,8 +62,14 @@ export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens, pic
 
   return ({ phase, tools, exchange }) => {
     const system = systemText(turn, phase, tools, isMarked ? mark : null);
-    const fixed = [...rest, ...exchange];
-    const used = fixed.reduce((sum, message) => sum + estimateMessage(message), estimate(system) + estimate(tools));
+    const whole = [...rest, ...exchange];
+    const tokensOf = (all: typeof whole) =>
+      all.reduce((sum, message) => sum + estimateMessage(message), estimate(system) + estimate(tools));
+    const excess = tokensOf(whole) - promptTokens;
+    const question = spoken[lastQuestion];
+    const cut = question && excess > 0 ? cutBy(excess, question, promptTokens / 4) : null;
+    const fixed = cut ? [messageOf(cut, instruct, pictures?.get(question)), ...whole.slice(1)] : whole;
+    const used = tokensOf(fixed);
     const shown = [...newest(older, promptTokens - used), ...fixed];
     // These providers require that the user speaks first, but here the agent did.
     if (!takesSystemMessages && shown[0]?.role === 'assistant') shown.unshift(userMessage('…'));
@@ -69,9 +82,10 @@ export function fixedGreeting({ greeting, history }: Turn): string | null {
   return history.length === 0 && greeting !== null && greeting.trim() !== '' ? greeting : null;
 }
 
-/** Estimates tokens as one for every three bytes of UTF-8, which is too high rather than too low for most texts. */
+/** Estimates tokens by bytes of UTF-8, which is too high rather than too low for most texts. */
 function estimate(value: unknown): number {
-  return Math.ceil(Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value)) / 3) + 4;
+  const bytes = Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+  return Math.ceil(bytes / BYTES_OF_TOKEN) + 4;
 }
 
 function estimateMessage(message: LanguageModelV3Message): number {
@@ -103,6 +117,15 @@ function systemText(
   ]
     .filter(Boolean)
     .join('\n\n');
+}
+
+/** The message without so many tokens at the end of its text, of which so many are kept. Null if it is not longer than those. */
+function cutBy(excess: number, message: TurnMessage, atLeast: number): TurnMessage | null {
+  const text = Buffer.from(message.text);
+  const bytes = Math.max(text.byteLength - BYTES_OF_TOKEN * excess - CUT.length, BYTES_OF_TOKEN * atLeast);
+  if (text.byteLength <= bytes) return null;
+  // Drops a character that was cut in two.
+  return { ...message, text: new TextDecoder().decode(text.subarray(0, bytes), { stream: true }) + CUT };
 }
 
 function isEmpty(context: Turn['state']['context']): boolean {
