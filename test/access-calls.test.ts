@@ -22,16 +22,13 @@ const fragments = `fragments {
   ... on FunctionResponseFragment { name response failed }
 }`;
 
-const call = (name: string, visibility: string | null, index: number): object[] =>
-  visibility === 'FULL'
-    ? [
-        { __typename: 'FunctionCallFragment', index, name, args: { secret: name } },
-        { __typename: 'FunctionResponseFragment', index: index + 1, name, response: { secret: name }, failed: false },
-      ]
-    : [
-        { __typename: 'FunctionCallFragment', index, name, args: null },
-        { __typename: 'FunctionResponseFragment', index: index + 1, name, response: null, failed: false },
-      ];
+const call = (name: string, visibility: string | null, index: number): object[] => {
+  const said = visibility === 'FULL' ? { secret: name } : null;
+  return [
+    { __typename: 'FunctionCallFragment', index, name, args: said },
+    { __typename: 'FunctionResponseFragment', index: index + 1, name, response: said, failed: false },
+  ];
+};
 
 /** What is seen of calls of each visibility, in this order, and a text after them. */
 const forOperators = [
@@ -127,9 +124,14 @@ describe('what an end user sees of a function call', () => {
   test('is decided for calls that operators give, too', async () => {
     const { id, endUser } = await conversationWithToken();
     const given = (name: string, visibility: string | null, callIndex: number) => [
-      { functionCall: { name, args: { secret: name }, ...(visibility && { visibility }) } },
-      { functionResponse: { name, callIndex, response: { secret: name } } },
+      { functionCall: { name, args: { secret: name }, metadata: { secret: name }, ...(visibility && { visibility }) } },
+      { functionResponse: { name, callIndex, response: { secret: name }, metadata: { secret: name } } },
     ];
+    const withMetadata = (name: string, visibility: string | null, index: number) =>
+      call(name, visibility, index).map((fragment) => ({
+        ...fragment,
+        metadata: visibility === 'FULL' ? { secret: name } : {},
+      }));
     const content = {
       fragments: [
         ...given('hidden', 'HIDDEN', 0),
@@ -145,14 +147,18 @@ describe('what an end user sees of a function call', () => {
       }`,
       { input: { conversationId: id, content } },
     );
-    const all = ['hidden', 'named', 'unsaid', 'full'].flatMap((name, i) => call(name, 'FULL', 2 * i));
+    const all = ['hidden', 'named', 'unsaid', 'full'].flatMap((name, i) => withMetadata(name, 'FULL', 2 * i));
     expect(result).toMatchObject({ message: { fragments: all } });
     const shown = await ask<{ conversation: { lastMessage: { fragments: object[] } } }>(
       endUser,
       `query ($id: ID!) { conversation(id: $id) { lastMessage { ${fragments} } } }`,
       { id },
     );
-    const expected = [...call('named', 'NAME', 2), ...call('unsaid', 'NAME', 4), ...call('full', 'FULL', 6)];
+    const expected = [
+      ...withMetadata('named', 'NAME', 2),
+      ...withMetadata('unsaid', 'NAME', 4),
+      ...withMetadata('full', 'FULL', 6),
+    ];
     expect(shown.conversation.lastMessage.fragments).toMatchObject(expected);
     expect(shown.conversation.lastMessage.fragments).toHaveLength(expected.length);
   });

@@ -1,11 +1,13 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Caller } from '../src/access/caller.ts';
 import { SearchTurns } from '../src/search-turns.ts';
 import { ConversationSearch } from '../src/conversations/lists/search.ts';
 import { startSearchBackfill } from '../src/conversations/lists/search-backfill.ts';
 import { UnavailableError } from '../src/errors.ts';
+import { decodeId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { addOrganization, firstOrganization, mintToken } from './harness/access.ts';
-import { ask, graphql, type Target } from './harness/client.ts';
+import { ask, graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send, stop } from './harness/commands.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
@@ -87,6 +89,9 @@ describe('a keyword finds', () => {
   test('what is older than the table of the words, once a server has gone through it', async () => {
     const { pool } = server.services;
     const id = await saying(server, 'An axolotl smiled.', { title: 'A quokka' });
+    const whisper =
+      'mutation ($id: ID!) { sendControl(input: { conversationId: $id, content: { text: "A narwhal." }, action: NONE }) { __typename } }';
+    await ask(server, whisper, { id });
     await pool.query('DELETE FROM search_text');
     await pool.query('UPDATE search_backfill SET done_to = NULL, finished_at = NULL');
     expect(await find(server, 'axolotl')).toEqual([]);
@@ -97,6 +102,8 @@ describe('a keyword finds', () => {
       .poll(async () => (await pool.query('SELECT FROM search_backfill WHERE finished_at IS NULL')).rowCount)
       .toBe(0);
     await stopFilling();
+    // What end users do not see is not found by anybody.
+    expect(await find(server, 'narwhal')).toEqual([]);
   });
 });
 
@@ -200,6 +207,102 @@ test('searches that hang take only their own part of the server, and more than a
   expect(await find(server, 'wombat')).toEqual([id]);
 });
 
+test('two searches run at a time, of however many organizations; twenty wait, and everything else is served', async () => {
+  const turns = new SearchTurns(server.services.pool);
+  let running = 0;
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  onTestFinished(() => end());
+  const search = (organization: number) =>
+    turns.run(String(organization), async () => {
+      running += 1;
+      await ended;
+    });
+  const searches = Array.from({ length: 22 }, (_, organization) => search(organization));
+  await expect.poll(() => running).toBe(2);
+  await expect(search(22)).rejects.toThrow(UnavailableError);
+  expect((await graphql(server, '{ conversations { nodes { id } } }')).errors).toBeUndefined();
+  expect(running).toBe(2);
+  end();
+  await Promise.all(searches);
+  expect(running).toBe(22);
+});
+
+test('a phrase is looked for in words that are stored, and no text is read for it', async () => {
+  const organization = await addOrganization(server.services);
+  const { contactId } = organization;
+  const target = { url: server.url, key: organization.key };
+  const id = await saying(target, `${'Un long texte. '.repeat(5000)} entrée-principale`, { contactId });
+  const token = await mintToken(target, { contactId });
+  const blocker = await server.services.pool.connect();
+  try {
+    await blocker.query('BEGIN; LOCK TABLE fragment, message IN ACCESS EXCLUSIVE MODE');
+    for (const key of [target.key, token]) {
+      expect(await find({ url: server.url, key }, 'entrée-principale')).toEqual([id]);
+    }
+  } finally {
+    await blocker.query('ROLLBACK');
+    blocker.release();
+  }
+});
+
+test.each(['x'.repeat(1025), 'a\0', 'a\ud83d'])(
+  'a keyword that is too long or cannot be stored is refused (%#)',
+  async (keyword) => {
+    for (const query of [
+      'query ($keyword: String) { conversations(filter: { keyword: $keyword }) { nodes { id } } }',
+      'query ($keyword: String) { conversationCount(filter: { keyword: $keyword }) }',
+      'subscription ($keyword: String) { conversationChanges(filter: { keyword: $keyword }) { kind } }',
+    ]) {
+      await expect(subscribeWs(server, query, { keyword }).next()).rejects.toThrow('BAD_USER_INPUT');
+    }
+  },
+);
+
+test('no more than twenty words of a keyword count', async () => {
+  const words = Array.from({ length: 20 }, (_, i) => `word${i}`).join(' ');
+  const id = await saying(server, words);
+  expect(await find(server, `${words} missing`)).toEqual([id]);
+  expect(await find(server, `missing ${words}`)).toEqual([]);
+});
+
+describe('the time that a search takes does not tell', () => {
+  const search = () => new ConversationSearch(server.services.pool, new SearchTurns(server.services.pool));
+  const foundBy = (caller: Pick<Caller, 'organizationId' | 'confinedTo'>, keyword: string) =>
+    search().run(caller, keyword, async (_client, found) => found);
+
+  test('what another organization holds: its entries are not read', async () => {
+    const [ours, theirs] = [await addOrganization(server.services), await addOrganization(server.services)];
+    await saying({ url: server.url, key: theirs.key }, 'A pangolin.');
+    const id = await saying({ url: server.url, key: ours.key }, 'A tapir.');
+    const caller = { organizationId: ours.id, confinedTo: null };
+    expect(await foundBy(caller, 'pangolin')).toEqual({ conversationIds: [] });
+    expect(await foundBy(caller, 'tapir')).toEqual({ conversationIds: [decodeId('Conversation', id)] });
+  });
+
+  test("what others' conversations hold: an end user's own are asked, and no index that all share", async () => {
+    const { id, key, contactId } = await addOrganization(server.services);
+    await saying({ url: server.url, key }, 'A pangolin.');
+    const caller = { organizationId: id, confinedTo: { contactId: decodeId('Contact', contactId) ?? '' } };
+    expect(await foundBy(caller, 'pangolin')).toEqual({ query: "'pangolin'" });
+  });
+
+  test('what all of them hold: texts are found by their conversation, and never by reading all', async () => {
+    const { rows } = await search().run(
+      { organizationId: await firstOrganization(server.services), confinedTo: null },
+      'anything',
+      (client) =>
+        client.query<{ 'QUERY PLAN': string }>(
+          `EXPLAIN SELECT FROM conversation c WHERE EXISTS (
+            SELECT FROM search_text s WHERE s.conversation_id = c.id AND s.words @@ 'anything'::tsquery)`,
+        ),
+    );
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain('search_text');
+    expect(plan).not.toContain('Seq Scan on search_text');
+  });
+});
+
 test('a search that takes too long is ended, and says so', async () => {
   const { pool } = server.services;
   const search = new ConversationSearch(pool, new SearchTurns(pool, { statementMs: 20 }));
@@ -207,5 +310,10 @@ test('a search that takes too long is ended, and says so', async () => {
   const caller = { organizationId: organization.id, confinedTo: null };
   const slow = search.run(caller, 'anything', (client) => client.query('SELECT pg_sleep(10)'));
   await expect(slow).rejects.toThrow(UnavailableError);
+  // The pool's own limit would end it too, but later.
+  const limit = await search.run(caller, 'anything', (client) =>
+    client.query<{ limit: string }>("SELECT current_setting('statement_timeout') AS limit"),
+  );
+  expect(limit.rows).toEqual([{ limit: '20ms' }]);
   expect(await search.run(caller, 'anything', async (_client, found) => found)).toEqual({ conversationIds: [] });
 });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
-import { graphql, type Target } from './harness/client.ts';
+import { graphql, RefusedError, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
@@ -28,10 +28,10 @@ interface Person {
   converse(): Promise<string>;
 }
 
-async function newPerson(): Promise<Person> {
+async function newPerson(grants: readonly string[] = []): Promise<Person> {
   const contactId = await addContact(server.services, await firstOrganization(server.services));
   return {
-    target: { url: server.url, key: await mintToken(server, { contactId }) },
+    target: { url: server.url, key: await mintToken(server, { contactId, grants }) },
     converse: async () => (await createConversation(server, { agentId, contactId, action: 'NONE' })).conversation.id,
   };
 }
@@ -84,6 +84,28 @@ describe('with a client token', () => {
     await send(server, { conversationId, content: { text: 'An answer, please.' }, onBusy: 'INTERRUPT' });
   });
 
+  test('a reply counts, however it would begin, and over WebSocket too', async () => {
+    const person = await newPerson(['START_CONVERSATION', 'REGENERATE']);
+    const id = await person.converse();
+    for (let reply = 0; reply < 5; reply += 1) expect((await say(person, id)).outcome).toEqual(taken);
+    const { data } = await graphql<{ conversation: { runningReply: { id: string } } }>(
+      person.target,
+      `{ conversation(id: "${id}") { runningReply { id } } }`,
+    );
+    for (const [field, code] of [
+      [`sendMessage(input: { conversationId: "${id}", content: { text: "And now?" } })`, 'RATE_LIMITED'],
+      ['createConversation(input: { message: { content: { text: "Hello?" } } })', 'RATE_LIMITED'],
+      ['createConversation(input: {})', 'RATE_LIMITED'],
+      [`regenerateReply(input: { replyId: "${data?.conversation.runningReply.id}" })`, 'RATE_LIMITED'],
+      ['createConversation(input: { action: NONE })', undefined],
+    ] as const) {
+      const operation = `mutation { ${field} { __typename } }`;
+      const { errors } = await graphql<unknown>(person.target, operation);
+      expect([field, errors?.[0]?.extensions?.code]).toEqual([field, code]);
+      expect([field, await codeOverWebSocket(person.target, operation)]).toEqual([field, code]);
+    }
+  });
+
   test('no reply begins once those before it have used up the tokens of the minute', async () => {
     const person = await newPerson();
     const conversationId = await person.converse();
@@ -101,6 +123,16 @@ describe('with a client token', () => {
     expect([key?.startsWith('tokens:contact:'), spent]).toEqual([true, 1000]);
   });
 });
+
+async function codeOverWebSocket(target: Target, operation: string): Promise<unknown> {
+  try {
+    await subscribeWs<unknown>(target, operation).next();
+    return undefined;
+  } catch (error) {
+    if (error instanceof RefusedError) return error.errors[0]?.extensions?.code;
+    throw error;
+  }
+}
 
 async function isRunning(conversationId: string): Promise<boolean> {
   const { data } = await graphql<{ conversation: { runningReply: unknown } }>(
