@@ -25,7 +25,7 @@ export class ConversationSearch {
    * What a keyword finds, for asking it of a few conversations. Takes no turn, since it reads no texts.
    * @throws {InvalidInputError} if the keyword is not a valid text, or too long.
    */
-  queryOf(keyword: string): Promise<Found> {
+  async queryOf(keyword: string): Promise<Found> {
     return find(this.pool, null, readPhrases(keyword));
   }
 
