@@ -159,8 +159,7 @@ describe('what an end user sees of a function call', () => {
       ...withMetadata('unsaid', 'NAME', 4),
       ...withMetadata('full', 'FULL', 6),
     ];
-    expect(shown.conversation.lastMessage.fragments).toMatchObject(expected);
-    expect(shown.conversation.lastMessage.fragments).toHaveLength(expected.length);
+    expect(shown.conversation.lastMessage.fragments).toEqual(expected);
   });
 
   test('never includes citations that somebody has given', async () => {

@@ -22,25 +22,45 @@ async function codeOf(asked: Promise<unknown>): Promise<unknown> {
   }
 }
 
+/** How a cursor stands in an operation. */
+type Given = (after: string) => {
+  definition: (type: string) => string;
+  value: string;
+  variables: Record<string, unknown>;
+};
+const asVariable: Given = (after) => ({
+  definition: (type) => `($after: ${type})`,
+  value: '$after',
+  variables: { after },
+});
+const inDocument: Given = (after) => ({ definition: () => '', value: JSON.stringify(after), variables: {} });
+
 /** A list of which pages are read after a cursor. */
 const listOf = (name: string) => ({
   given: async () => {
     const query = `{ page: ${name}(first: 1) { pageInfo { endCursor } } }`;
     return (await ask<{ page: { pageInfo: { endCursor: string } } }>(server, query)).page.pageInfo.endCursor;
   },
-  use: (after: string) =>
-    codeOf(
-      ask(server, `query ($after: String) { ${name}(first: 1, after: $after) { pageInfo { endCursor } } }`, { after }),
-    ),
+  use: (after: string, given: Given) => {
+    const { definition, value, variables } = given(after);
+    return codeOf(
+      ask(
+        server,
+        `query ${definition('String')} { ${name}(first: 1, after: ${value}) { pageInfo { endCursor } } }`,
+        variables,
+      ),
+    );
+  },
 });
 
 const stream = {
   given: () => encodeCursor(decodeId('Conversation', conversationId) ?? '', { version: 0, running: null }),
-  use: async (after: string) => {
-    const query = `subscription ($id: ID!, $after: EventCursor) {
-      conversationEvents(conversationId: $id, after: $after) { cursor }
+  use: async (after: string, given: Given) => {
+    const { definition, value, variables } = given(after);
+    const query = `subscription ${definition('EventCursor')} {
+      conversationEvents(conversationId: "${conversationId}", after: ${value}) { cursor }
     }`;
-    const events = subscribeWs<unknown>(server, query, { id: conversationId, after });
+    const events = subscribeWs<unknown>(server, query, variables);
     const code = await codeOf(events.next());
     await events.return();
     return code;
@@ -55,7 +75,9 @@ describe('a cursor that is longer than any that was given is not decoded, whatev
   ])('%s', async (_of, { given, use }, limit) => {
     // Base64 is read past blanks: it stays the same place.
     const cursor = (await given()).padEnd(limit);
-    expect(await use(cursor)).toBeUndefined();
-    expect(await use(`${cursor} `)).toBe('BAD_USER_INPUT');
+    for (const way of [asVariable, inDocument]) {
+      expect(await use(cursor, way)).toBeUndefined();
+      expect(await use(`${cursor} `, way)).toBe('BAD_USER_INPUT');
+    }
   });
 });

@@ -174,6 +174,9 @@ describe.each([
       const aliases = repeat(61, (i) => `...on Query { a${i}: ${reads[i % 4]} }`).join(' ');
       const read = await graphql({ url: first().url, key: token }, `{ ${aliases} }`);
       expect(read.status).toBe(429);
+      const named = repeat(61, (i) => `a${i}: ${reads[i % 4]}`).join(' ');
+      const spread = `{ ...Reads } fragment Reads on Query { ${named} }`;
+      expect((await graphql({ url: first().url, key: token }, spread)).status).toBe(429);
       const skipped = repeat(61, (i) => `...on Query @skip(if: true) { a${i}: ${reads[i % 4]} }`).join(' ');
       expect((await graphql({ url: first().url, key: token }, `{ viewer { kind } ${skipped} }`)).status).toBe(200);
     });

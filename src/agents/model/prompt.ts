@@ -65,10 +65,9 @@ export function prompterFor(turn: Turn, { takesSystemMessages, promptTokens, pic
     const whole = [...rest, ...exchange];
     const tokensOf = (all: typeof whole) =>
       all.reduce((sum, message) => sum + estimateMessage(message), estimate(system) + estimate(tools));
-    const excess = tokensOf(whole) - promptTokens;
     const question = spoken[lastQuestion];
-    const cut = question && excess > 0 ? cutBy(excess, question, promptTokens / 4) : null;
-    const fixed = cut ? [messageOf(cut, instruct, pictures?.get(question)), ...whole.slice(1)] : whole;
+    const cut = question && cutBy(tokensOf(whole) - promptTokens, question, promptTokens / 4);
+    const fixed = question && cut ? [messageOf(cut, instruct, pictures?.get(question)), ...whole.slice(1)] : whole;
     const used = tokensOf(fixed);
     const shown = [...newest(older, promptTokens - used), ...fixed];
     // These providers require that the user speaks first, but here the agent did.
@@ -119,8 +118,9 @@ function systemText(
     .join('\n\n');
 }
 
-/** The message without so many tokens at the end of its text, of which so many are kept. Null if it is not longer than those. */
+/** The message without so many tokens at the end of its text, of which so many are kept. Null if nothing is to be cut. */
 function cutBy(excess: number, message: TurnMessage, atLeast: number): TurnMessage | null {
+  if (excess <= 0) return null;
   const text = Buffer.from(message.text);
   const bytes = Math.max(text.byteLength - BYTES_OF_TOKEN * excess - CUT.length, BYTES_OF_TOKEN * atLeast);
   if (text.byteLength <= bytes) return null;
