@@ -333,6 +333,35 @@ describe('what is for operators only', () => {
     await contact.update({ where, data: { blockedAt: null } });
   });
 
+  // By their names, since what else is tried is whatever the schema calls the operators'.
+  test('is who takes a conversation, in which queue and why, and what the search is given', async () => {
+    const read = (who: Target) =>
+      ask<{ conversation: Record<'handoffs' | 'messages', { nodes: Record<string, unknown>[] }> }>(
+        who,
+        `query ($id: ID!) {
+          conversation(id: $id) {
+            handoffs { nodes { assignee queue reason metadata } }
+            messages(first: 100) { nodes { queryMetadata conversation { searchMetadata } } }
+          }
+        }`,
+        { id: conversationId },
+      );
+    const of = {
+      handoff: { assignee: null, queue: null, reason: null, metadata: null },
+      message: { queryMetadata: null, conversation: { searchMetadata: null } },
+    };
+    const shown = JSON.stringify(await read(operator));
+    for (const name of ['assignee', 'queue', 'reason', 'metadata', 'queryMetadata', 'searchMetadata']) {
+      expect(shown).toMatch(new RegExp(`"${name}":["{]`));
+    }
+    for (const who of [owner, guest]) {
+      const { handoffs, messages } = (await read(who)).conversation;
+      expect(handoffs.nodes).toEqual(handoffs.nodes.map(() => of.handoff));
+      expect(messages.nodes).toEqual(messages.nodes.map(() => of.message));
+      expect(Math.min(handoffs.nodes.length, messages.nodes.length)).toBeGreaterThan(0);
+    }
+  });
+
   test('is in nothing that a client token reads or follows', async () => {
     expect(JSON.stringify(await readEverything(server))).toContain(HUSH);
     for (const who of [owner, guest]) {

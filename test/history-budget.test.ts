@@ -1,4 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { loadTurn } from '../src/generation/turn.ts';
+import { decodeId } from '../src/ids.ts';
 import { ask } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
@@ -60,6 +62,20 @@ describe('what a reply is generated from', () => {
     const script = await runtime.replyTo(shown);
     expect(script.turn.history).toHaveLength(1);
   });
+});
+
+test('no more than the budget is read from the database, whatever the messages hold', async () => {
+  const { pool, storage } = server.services;
+  const id = await conversationWith(...Array.from({ length: 5 }, () => 'v'.repeat(1024 * 1024)));
+  const { reply } = await send(server, { conversationId: id, content: { text: 'How much?' } });
+  const read = vi.spyOn(pool, 'query');
+  onTestFinished(() => read.mockRestore());
+  const turn = await loadTurn({ pool, storage }, decodeId('Message', reply?.id ?? '') ?? '', BUDGET);
+  expect(turn?.history.map(({ text }) => text.slice(0, 3))).toEqual(['vvv', 'How']);
+  const results = await Promise.all(read.mock.results.map(({ value }: { value: unknown }) => value));
+  const bytes = results.reduce((sum: number, result) => sum + JSON.stringify(result).length, 0);
+  expect(bytes).toBeGreaterThan(BUDGET);
+  expect(bytes).toBeLessThan(BUDGET + 20_000);
 });
 
 test('twenty replies that interrupt each other over long messages are each given no more than the budget', async () => {

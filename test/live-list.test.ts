@@ -70,6 +70,31 @@ async function holdOpen(): Promise<() => Promise<void>> {
   return () => client.end();
 }
 
+test('each change may return as much as any other answer, however much those before it did', async () => {
+  const contactId = await addContact(server.services, await firstOrganization(server.services));
+  const id = await begin(server, { contactId });
+  const MiB = 1024 * 1024;
+  for (let i = 0; i < 5; i += 1) {
+    await send(server, { conversationId: id, content: { text: 'x'.repeat(MiB) }, action: 'NONE' });
+  }
+  const changes = subscribeWs<{ change: { conversation: { messages: { nodes: { text: string }[] } } | null } }>(
+    server,
+    `subscription ($contactId: ID) {
+      change: conversationChanges(filter: { contactId: $contactId }) {
+        conversation { messages(last: 5) { nodes { text } } }
+      }
+    }`,
+    { contactId },
+  );
+  expect((await changes.next()).value).toEqual({ change: { conversation: null } });
+  for (const title of ['One', 'Two', 'Three', 'Four']) {
+    await rename(server, id, title);
+    const { value } = await changes.next();
+    expect(value?.change.conversation?.messages.nodes.map(({ text }) => text.length)).toEqual(Array(5).fill(MiB));
+  }
+  await changes.return();
+});
+
 // On its own, this file prints how long a handoff takes to a list on another server.
 test('a handoff reaches a list on another server by the bus, while a transaction is open elsewhere', async () => {
   const letGo = await holdOpen();

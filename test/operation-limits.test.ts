@@ -2,6 +2,7 @@ import { getIntrospectionQuery } from 'graphql';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { once } from 'node:events';
+import { responseLimits } from '../src/graphql/budget.ts';
 import { decodeId } from '../src/ids.ts';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
 import { graphql, subscribeWs, type Target } from './harness/client.ts';
@@ -45,12 +46,55 @@ async function overWebSocket(target: Target, query: string, variables?: Record<s
   return null;
 }
 
+/** Begins to watch what statements return. Then tells the sizes of that as JSON, and ends. */
+function sizesOfStatements(): () => Promise<number[]> {
+  const read = vi.spyOn(server.services.pool, 'query');
+  onTestFinished(() => read.mockRestore());
+  return async () => {
+    const results = await Promise.all(read.mock.results.map(({ value }: { value: unknown }) => value));
+    read.mockRestore();
+    return results.map((result) => JSON.stringify(result).length);
+  };
+}
+
 describe('a response', () => {
   test('is at most 8 MiB, whatever names a text is asked for by', async () => {
     const query = (count: number) => `query ($id: ID!) { message(id: $id) { ${aliases(count, 'text')} } }`;
     expect(await graphql(guest, query(7), { id: messageId })).toMatchObject({ data: { message: {} } });
     expect(await graphql(guest, query(9), { id: messageId })).toMatchObject(isTooLarge);
     expect(await overWebSocket(guest, query(9), { id: messageId })).toMatchObject(isTooLarge);
+  });
+
+  test('is at most 8 MiB of JSON, however deep its texts stand in there', async () => {
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    for (let i = 0; i < 7; i += 1) {
+      const metadata = { list: [{ note: 'z'.repeat(65_000) }] };
+      await send(server, { conversationId: conversation.id, content: { text: 'Hi.' }, metadata, action: 'NONE' });
+    }
+    const query = (first: number) =>
+      `query ($id: ID!) { conversation(id: $id) { messages(first: ${first}) { nodes { ${aliases(20, 'metadata')} } } } }`;
+    expect((await graphql(server, query(6), { id: conversation.id })).errors).toBeUndefined();
+    expect(await graphql(server, query(7), { id: conversation.id })).toMatchObject(isTooLarge);
+  });
+
+  test('is at most 8 MiB as it is sent, where some characters take six bytes', async () => {
+    const { conversation } = await createConversation(server, { action: 'NONE' });
+    const content = { text: '\u0001'.repeat(400_000) };
+    const { message } = await send(server, { conversationId: conversation.id, content, action: 'NONE' });
+    const query = (count: number) => `query ($id: ID!) { message(id: $id) { ${aliases(count, 'text')} } }`;
+    expect((await graphql(server, query(3), { id: message.id })).errors).toBeUndefined();
+    expect(await graphql(server, query(4), { id: message.id })).toMatchObject(isTooLarge);
+  });
+
+  test('tells of at most a hundred errors', async () => {
+    const id = 'conversationId: ""';
+    const changes = ['updateConversation', 'deleteConversation', 'endHandoff', 'sendControl', 'takeOver'];
+    const fields = [...changes.map((name) => [name, id]), ['acceptHandoff', `${id}, assignee: "Kim"`]].map(
+      ([name, input]) => aliases(20, `${name}(input: { ${input} }) { __typename }`, name),
+    );
+    const forbidden = `mutation { ${fields.join(' ')} }`;
+    expect((await graphql(guest, forbidden)).errors).toHaveLength(100);
+    expect(await overWebSocket(guest, forbidden)).toMatchObject({ errors: { length: 100 } });
   });
 
   test('says once that it is too large', async () => {
@@ -72,7 +116,9 @@ describe('a response', () => {
     const { data } = await graphql<Page>(server, page('id'), { id: conversation.id });
     const ids = data?.conversation.messages.nodes.map(({ id }) => id);
     const nodes = 'query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { fragments { id } } } }';
+    const sizes = sizesOfStatements();
     expect(await graphql(server, nodes, { ids })).toMatchObject(isTooLarge);
+    expect(Math.max(...(await sizes()))).toBeLessThan(MiB);
   });
 
   test.each([
@@ -83,13 +129,11 @@ describe('a response', () => {
     for (let i = 0; i < 20; i += 1) {
       await send(server, { conversationId: conversation.id, ...message, action: 'NONE' });
     }
-    const read = vi.spyOn(server.services.pool, 'query');
+    const sizesOf = sizesOfStatements();
     const query = (fields: string) =>
       `query ($id: ID!) { conversation(id: $id) { messages(first: 20) { nodes { position ${fields} } } } }`;
     expect(await graphql(server, query(field), { id: conversation.id })).toMatchObject(isTooLarge);
-    const results = await Promise.all(read.mock.results.map(({ value }: { value: unknown }) => value));
-    read.mockRestore();
-    const sizes = results.map((result) => JSON.stringify(result).length);
+    const sizes = await sizesOf();
     expect(Math.max(...sizes)).toBeGreaterThan(MiB);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(17 * MiB);
     const skipped = await graphql<Page>(server, query(`... @include(if: false) { ${field} }`), { id: conversation.id });
@@ -129,6 +173,11 @@ describe('is refused before anything runs:', () => {
       'mutation ($v: JSONObject) { createConversation(input: { metadata: $v }) { __typename } }',
       { v: { a: Array.from({ length: 2_000_000 }, () => 1) } },
     ],
+    [
+      'JSON of more than 100 levels',
+      'mutation ($v: JSONObject) { createConversation(input: { metadata: $v }) { __typename } }',
+      { v: JSON.parse(`${'{"a":'.repeat(100)}1${'}'.repeat(100)}`) as unknown },
+    ],
     ['a field under 21 names', `{ ${aliases(21, 'viewer { kind }')} }`, {}],
     [
       'a field under 21 names in fragments',
@@ -152,6 +201,13 @@ describe('is refused before anything runs:', () => {
       'query { conversations(first: 20) { nodes { messages(first: 100) { nodes { fragments { id } } } } } }',
       {},
     ],
+    ...['text', 'canvas { name }', 'attachments { filename }'].map(
+      (field): [string, string, Record<string, unknown>] => [
+        `${field} of many messages`,
+        `query { conversations(first: 40) { nodes { messages(first: 100) { nodes { ${field} } } } } }`,
+        {},
+      ],
+    ),
     [
       'an introspection that goes in circles',
       `{ __schema { types { fields { type { fields { ${aliases(20, 'name')} ${aliases(20, 'description', 'b')} ${aliases(20, 'isDeprecated', 'c')} } } } } } }`,
@@ -227,6 +283,12 @@ test('what is wrong with a value is not quoted whole', async () => {
   const query = 'query ($v: [MessageRole!]) { conversation(id: "") { messages(roles: $v) { nodes { id } } } }';
   const result = await graphql(server, query, { v: Array.from({ length: 2000 }, () => value) });
   expect(JSON.stringify(result).length).toBeLessThan(200_000);
+  const send =
+    'mutation ($v: ContentInput!) { sendMessage(input: { conversationId: "", content: $v }) { __typename } }';
+  const { errors } = await graphql(server, send, { v: ['x'.repeat(MiB)] });
+  expect(errors?.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^Variable "\$v" got invalid.{900,1000}…$/),
+  ]);
 });
 
 test('input with many unknown fields is refused without quoting what stands beside them', async () => {
@@ -258,6 +320,24 @@ test('a hundred nodes take one statement for each of their types', async () => {
   const { data } = await graphql<{ nodes: { id: string }[] }>(guest, query, { ids });
   expect(data?.nodes.map(({ id }) => id)).toEqual(ids);
   expect(asked.mock.calls.length).toBeLessThan(10);
+});
+
+test('a request has five pages read at a time, and others are served meanwhile', async () => {
+  const { pool } = server.services;
+  const blocker = await pool.connect();
+  let held = 0;
+  const [take, give] = [() => (held += 1), () => (held -= 1)];
+  pool.on('acquire', take).on('release', give);
+  onTestFinished(() => void pool.off('acquire', take).off('release', give));
+  await blocker.query('BEGIN; LOCK TABLE message IN ACCESS EXCLUSIVE MODE');
+  const pages = aliases(20, `conversation(id: "${conversationId}") { messages(first: 1) { nodes { id } } }`);
+  const asked = graphql(server, `{ ${pages} }`);
+  await expect.poll(() => held).toBe(responseLimits.pages);
+  expect((await graphql(server, '{ agents { nodes { id } } }')).errors).toBeUndefined();
+  expect(held).toBe(responseLimits.pages);
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  expect((await asked).errors).toBeUndefined();
 });
 
 test('a subscription is begun with at most 64 Ki characters: they are held for as long as it runs', async () => {

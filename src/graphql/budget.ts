@@ -69,8 +69,10 @@ export class OperationBudget {
 
 /** About how many bytes a value takes in a response. Stops counting beyond `most`. */
 function weigh(value: unknown, most: number): number {
-  // A UTF-16 unit takes one to three bytes. For short strings an exact count costs more than it is worth.
-  if (typeof value === 'string') return value.length > 1024 ? Buffer.byteLength(value) : value.length + 2;
+  // A UTF-16 unit takes one to six bytes. For short strings an exact count costs more than it is worth.
+  if (typeof value === 'string') {
+    return value.length > 1024 ? Buffer.byteLength(JSON.stringify(value)) : value.length + 2;
+  }
   if (typeof value !== 'object' || value === null || value instanceof Date || value instanceof URL) return 8;
   let bytes = 2;
   const entries = Array.isArray(value) ? value.entries() : Object.entries(value);
