@@ -1,3 +1,3 @@
 import { testInterleavedWriters } from './harness/commands-model.ts';
 
-testInterleavedWriters(15);
+testInterleavedWriters(10);

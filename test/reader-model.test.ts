@@ -31,7 +31,7 @@ import {
 } from './harness/readers.ts';
 
 useReaders();
-testReadersOfHistories(30);
+testReadersOfHistories(20);
 
 /** A pool that does something between each question's answer and whoever asked it. */
 function poolWith(between: (config: pg.QueryConfig) => Promise<void> | void): pg.Pool {
