@@ -681,14 +681,19 @@ describe.each(transports)('over %s', (transport, perform) => {
     transport === 'HTTP' ? !name.startsWith('Subscription') : name.startsWith('Subscription') || sample.includes(name),
   );
 
-  // What only reads leaves them as they are for the next.
+  // What only reads leaves them as they are for the next, and what names nothing of a conversation leaves that.
   let unchanged: Promise<Things> | undefined;
+  let bystander: Promise<Partial<Things>> | undefined;
+  const makeForMutation = async (names: readonly (keyof Things)[]): Promise<Things> =>
+    names.some((name) => makers[name] === makeConversation)
+      ? makeThings(['conversation', ...names])
+      : { ...(await makeThings(names)), ...(await (bystander ??= makeConversation())) };
 
   test.each(rows)('%s', async (name, row) => {
     const [operation, outcomes] = row;
     const changes = name.startsWith('Mutation');
     const names = namedIn(operation);
-    const things = await (changes ? makeThings(['conversation', ...names]) : (unchanged ??= makeThings(allNames)));
+    const things = await (changes ? makeForMutation(names) : (unchanged ??= makeThings(allNames)));
     const guest = await mintToken(server, { conversationId: things.conversation });
     const attempt = async (who: Who): Promise<string> => {
       const isOne = who === 'admin' || who === 'agent';

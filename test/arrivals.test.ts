@@ -1,126 +1,28 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { WebSocket } from 'ws';
+import type { Socket } from 'node:net';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Viewer } from '../src/access/viewer.ts';
-import { arrivalLimits, Arrivals } from '../src/graphql/arrivals.ts';
-import { addContact, addKey, addOrganization, mintToken, type Organization } from './harness/access.ts';
-import { graphql } from './harness/client.ts';
+import { Arrivals } from '../src/graphql/arrivals.ts';
+import { addContact, addOrganization, mintToken, type Organization } from './harness/access.ts';
 import { useServer } from './harness/server.ts';
+import { MiB, useUnfinished } from './harness/unfinished.ts';
 
 const server = useServer({ config: { rateLimitPerKey: 0 } });
+const { openTcp, head, offer, refusedOver, isServed } = useUnfinished(server);
 let others: Organization;
 beforeAll(async () => {
   others = await addOrganization(server.services);
 });
 
-const MiB = 1024 * 1024;
-const BODY = 9 * MiB;
-const blanks = Buffer.alloc(BODY, ' ');
-
-const opened: Socket[] = [];
-const closeAll = () => opened.splice(0).forEach((socket) => socket.destroy());
-afterEach(closeAll);
-
-function openTcp(): Socket {
-  const { hostname, port } = new URL(server.url);
-  const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
-  socket.on('error', () => undefined);
-  opened.push(socket);
-  return socket;
-}
-
-const head = (key: string, length: string) =>
-  `POST /graphql HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nAuthorization: Bearer ${key}\r\n` +
-  `Content-Type: application/json\r\n${length}\r\n\r\n`;
-
-interface Refusal {
-  /** The status over HTTP, the code of the close over WebSocket. */
-  code: number;
-  text: string;
-}
-
-/** Sends a request all but its last byte. Resolves with the answer. */
-async function answerToUnfinished(key: string, bytes: number): Promise<Refusal> {
-  const socket = openTcp();
-  const answered = once(socket, 'data');
-  socket.write(head(key, `Content-Length: ${bytes + 1}`));
-  socket.write(blanks.subarray(0, bytes));
-  const text = String((await answered)[0]);
-  return { code: Number(text.split(' ')[1]), text };
-}
-
-/** Sends a message all but its last frame. Resolves when the socket is closed. */
-async function closeOfUnfinished(key: string, bytes: number): Promise<Refusal> {
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
-    // A mask of zeroes saves the work of masking.
-    generateMask: (mask) => void mask.fill(0),
-  });
-  socket.on('error', () => undefined);
-  onTestFinished(() => socket.terminate());
-  await once(socket, 'open');
-  const acknowledged = once(socket, 'message');
-  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${key}` } }));
-  await acknowledged;
-  const closed = once(socket, 'close');
-  socket.send(blanks.subarray(0, bytes), { fin: false });
-  const [code, reason] = (await closed) as [number, Buffer];
-  return { code, text: reason.toString() };
-}
-
-const ways = [
-  ['HTTP', answerToUnfinished],
-  ['WebSocket', closeOfUnfinished],
-] as const;
-
-describe.each(ways)('requests that never end, over %s', (way, unfinished) => {
-  const refusedFor = (code: number, text: RegExp) =>
-    way === 'HTTP'
-      ? { code, text: expect.stringMatching(text) }
-      : { code: 1013, text: expect.stringContaining('TOO_MUCH_AT_A_TIME') };
-  /** The first refusal of so many requests of each key. */
-  const offer = (keys: readonly string[], requests: number, bytes = BODY) =>
-    Promise.race(keys.flatMap((key) => Array.from({ length: requests }, () => unfinished(key, bytes))));
-  const isServed = async (key: string) => (await graphql({ ...server, key }, '{ viewer { kind } }')).status === 200;
-  const keysOf = async (organizationId: string, count: number) => {
-    const keys = Array.from({ length: count }, () => addKey(server.services, { organizationId }));
-    return (await Promise.all(keys)).map(({ secret }) => secret);
-  };
-
+describe.each(['HTTP', 'WebSocket'] as const)('requests that never end, over %s', (way) => {
   test('hold 8 MiB of one person, with whatever tokens', async () => {
     const { contactId, key } = others;
     const target = { ...server, key };
     const tokens = await Promise.all([mintToken(target, { contactId }), mintToken(target, { contactId })]);
-    expect(await offer(tokens, 5, MiB - 1000)).toMatchObject(refusedFor(429, /Retry-After: 1\r\n[^]* 8388608 bytes/i));
+    const told = refusedOver(way, 429, /Retry-After: 1\r\n[^]* 8388608 bytes/i);
+    expect(await offer(way, tokens, 5, MiB - 1000)).toMatchObject(told);
     const another = await mintToken(target, { contactId: await addContact(server.services, others.id) });
     expect(await isServed(another)).toBe(true);
-  });
-
-  test('hold 64 MiB of one key, which is served again once they are gone', async () => {
-    const requests = Math.ceil(arrivalLimits.key / BODY);
-    const told = refusedFor(429, /Retry-After: 1\r\n[^]* 67108864 bytes/i);
-    expect(await offer([server.key], requests)).toMatchObject(told);
-    expect(await isServed(others.key)).toBe(true);
-    closeAll();
-    await expect.poll(() => isServed(server.key)).toBe(true);
-    // As much again is taken, and refused only beyond it.
-    expect(await offer([server.key], requests)).toMatchObject(told);
-  });
-
-  test('hold 128 MiB of one organization, with whatever keys', async () => {
-    const { id, key } = await addOrganization(server.services);
-    const keys = [key, ...(await keysOf(id, 2))];
-    expect(await offer(keys, 5)).toMatchObject(refusedFor(429, /Retry-After: 1\r\n[^]* 134217728 bytes/i));
-    expect(await isServed(others.key)).toBe(true);
-  });
-
-  test('hold 256 MiB of the server, of whomever', async () => {
-    // No organization and no key sends more than it may.
-    const organizations = await Promise.all(Array.from({ length: 3 }, () => addOrganization(server.services)));
-    const keys = await Promise.all(organizations.map(async ({ id, key }) => [key, ...(await keysOf(id, 1))]));
-    expect(await offer(keys.flat(), 7)).toMatchObject(refusedFor(503, /Retry-After: 1\r\n[^]*Too much is being sent/i));
-    closeAll();
-    await expect.poll(() => isServed(others.key)).toBe(true);
   });
 });
 

@@ -51,6 +51,7 @@ async function write(email: string): Promise<{ conversationId: string; visitor: 
   const { reply } = await send(server, {
     conversationId: conversation.id,
     content: { text: 'Hello' },
+    runtimeParameters: { wordsPerSecond: 0 },
     awaitReply: true,
   });
   const visitor = { url: server.url, key: await mintToken(server, { contactId }) };

@@ -11,7 +11,12 @@ let replyId: string;
 let messageId: string;
 beforeEach(async () => {
   const contactId = await addContact(server.services, await firstOrganization(server.services));
-  const input = { contactId, awaitReply: true, message: { content: { text: 'What is Parley?' } } };
+  const input = {
+    contactId,
+    awaitReply: true,
+    message: { content: { text: 'What is Parley?' } },
+    runtimeParameters: { wordsPerSecond: 0 },
+  };
   const { reply, message } = await createConversation(server, input);
   [replyId, messageId] = [reply?.id ?? '', message?.id ?? ''];
   person = { url: server.url, key: await mintToken(server, { contactId, grants: ['RATE'] }) };

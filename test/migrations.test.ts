@@ -10,11 +10,14 @@ import { createDatabase, execute, useDatabase } from './harness/database.ts';
 describe("Parley's own migrations", () => {
   const database = useDatabase();
 
-  // Each comparison starts the Prisma CLI.
+  // A comparison starts the Prisma CLI, which takes seconds: that one tells whether it sees what is missing, too.
   test('lead to prisma/schema.prisma', async () => {
-    expect(await diffWithSchema(database.url)).toBeUndefined();
     await execute(database.url, 'ALTER TABLE message DROP COLUMN error_detail');
-    expect(await diffWithSchema(database.url)).toContain('ADD COLUMN     "error_detail"');
+    const statements = (await diffWithSchema(database.url))
+      ?.replace(/^--.*$/gm, '')
+      .replace(/\s+/g, ' ')
+      .trim();
+    expect(statements).toBe('ALTER TABLE "message" ADD COLUMN "error_detail" TEXT;');
   });
 
   test('only add, so that servers of the last release go on working beside the new ones', () => {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLogger } from '../src/logger.ts';
-import { modelRuntime } from '../src/agents/model/runtime.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import {
@@ -23,8 +22,7 @@ import { record } from './harness/recording.ts';
 import { createAgent } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
 import { useDatabase } from './harness/database.ts';
-import { replyOf, turnOf } from './harness/turn.ts';
-import { schemas } from './harness/schemas.ts';
+import { flooded, MB, replyOfModel } from './harness/flooded-model.ts';
 
 const key = 'sk-planted-secret';
 const secret = { error: { message: `The key ${key} of internal-host is no good.` } };
@@ -32,27 +30,46 @@ const secret = { error: { message: `The key ${key} of internal-host is no good.`
 const model = new ModelServer();
 const database = useDatabase();
 let server: Awaited<ReturnType<typeof startServer>>;
+/** It waits a second for a silent model. */
+let impatient: Awaited<ReturnType<typeof startServer>>;
 let agentId: string;
 
 beforeAll(async () => {
   await model.start();
-  server = await startServer(database.url, {
-    config: { modelUrl: `${model.url}/v1`, modelApiKey: key, model: 'fake', runtimeSilenceSeconds: 4 },
-  });
+  const config = { modelUrl: `${model.url}/v1`, modelApiKey: key, model: 'fake' };
+  [server, impatient] = await Promise.all([
+    startServer(database.url, { config: { ...config, runtimeSilenceSeconds: 20 } }),
+    startServer(database.url, { config: { ...config, runtimeSilenceSeconds: 1 } }),
+  ]);
   agentId = await createAgent(server.services, 'model');
 });
 afterAll(async () => {
-  await server.close();
+  await Promise.all([server.close(), impatient.close()]);
   await model.close();
 });
 
 /** How the agent replies to one message. */
-async function replied() {
-  const { conversation } = await createConversation(server, { agentId, action: 'NONE' });
-  const { reply } = await send(server, { conversationId: conversation.id, content: { text: 'Hello?' } });
+async function replied(target: typeof server) {
+  const { conversation } = await createConversation(target, { agentId, action: 'NONE' });
+  const { reply } = await send(target, { conversationId: conversation.id, content: { text: 'Hello?' } });
   const replyId = reply?.id ?? '';
-  await record(replyEvents(server, { replyId })).ended();
-  return readMessage(server, replyId);
+  await record(replyEvents(target, { replyId })).ended();
+  return readMessage(target, replyId);
+}
+
+async function expectFault(
+  target: typeof server,
+  scripts: Script[],
+  { text, reason, requests }: { text: string; reason: RegExp; requests: number },
+): Promise<void> {
+  model.answer(...scripts);
+  const reply = await replied(target);
+  expect(reply).toMatchObject({ status: 'ERROR', text, errorDetail: expect.stringMatching(reason) });
+  expect(JSON.stringify(reply)).not.toMatch(/planted-secret|internal-host|127\.0\.0\.1/);
+  expect(model.requests).toHaveLength(requests);
+  // The server goes on.
+  model.answer(says('Still here.'));
+  expect(await replied(server)).toMatchObject({ status: 'DONE', text: 'Still here.' });
 }
 
 /** The fault may come a few times before it is given up. */
@@ -103,8 +120,6 @@ describe('when the server of the model', () => {
     ],
     ['cuts the connection', [begins(textChunks('So far'), cuts)], 'So far', /broke off/, 1],
     ['ends too early', [begins(textChunks('So far'), (response) => response.end())], 'So far', /broke off/, 1],
-    ['hangs before it answers', [hangs], '', /took too long/, 1],
-    ['hangs in the middle', [begins(textChunks('So far'))], 'So far', /took too long/, 1],
     [
       'sends 100 MB in one piece',
       [floods(100_000_000, { start: event(textChunks('So far')[0]) })],
@@ -123,29 +138,20 @@ describe('when the server of the model', () => {
   ])(
     '%s, the reply is an error with what was said so far, and tells no secret',
     async (_case, scripts, text, reason, requests) => {
-      model.answer(...scripts);
-      const reply = await replied();
-      expect(reply).toMatchObject({ status: 'ERROR', text, errorDetail: expect.stringMatching(reason) });
-      expect(JSON.stringify(reply)).not.toMatch(/planted-secret|internal-host|127\.0\.0\.1/);
-      expect(model.requests).toHaveLength(requests);
-      // The server goes on.
-      model.answer(says('Still here.'));
-      expect(await replied()).toMatchObject({ status: 'DONE', text: 'Still here.' });
+      await expectFault(server, scripts, { text, reason, requests });
     },
   );
+
+  test.each<[string, Script[], string]>([
+    ['before it answers', [hangs], ''],
+    ['in the middle', [begins(textChunks('So far'))], 'So far'],
+  ])('hangs %s, the reply is an error with what was said so far', async (_case, scripts, text) => {
+    await expectFault(impatient, scripts, { text, reason: /took too long/, requests: 1 });
+  });
 });
 
 /** How the runtime alone replies. */
-function reply(url = model.url) {
-  const runtime = modelRuntime({
-    search: async () => ({ passages: [], near: [] }),
-    schemas,
-    logger: createLogger({ level: 'silent' }),
-    allowPrivateAddresses: false,
-    settings: { url: `${url}/v1`, apiKey: key, model: 'fake' },
-  });
-  return replyOf(runtime, turnOf({ systemPrompt: 'hidden-prompt' }));
-}
+const reply = (url = model.url) => replyOfModel(url, key);
 
 describe('a fault that passes is not seen', () => {
   test.each<[string, Script]>([
@@ -214,30 +220,6 @@ test.each<[string, Script]>([
 });
 
 describe('a server that sends 100 MB', () => {
-  const MB = 1_000_000;
-
-  /** What the process holds at most meanwhile, beyond what it held before; and how much it let the server send. */
-  async function flooded(script: Script) {
-    let sent = () => 0;
-    model.answer((response, request) => {
-      const { socket } = response;
-      sent = () => socket?.bytesWritten ?? 0;
-      script(response, request);
-    });
-    const held = () => {
-      const { heapUsed, external } = process.memoryUsage();
-      return heapUsed + external;
-    };
-    const before = held();
-    let peak = 0;
-    const watch = setInterval(() => (peak = Math.max(peak, held() - before)), 5);
-    const outcome = await reply();
-    clearInterval(watch);
-    await model.requests[0]?.closed;
-    console.log(`sent ${(sent() / MB).toFixed(1)} MB, held ${(peak / MB).toFixed(1)} MB more`);
-    return { ...outcome, sent: sent(), peak };
-  }
-
   const delta = (call: Record<string, unknown>) => event({ choices: [{ delta: { tool_calls: [call] } }] });
   const begun = delta({ index: 0, id: 'c', function: { name: 'requestHandoff' } });
   const manyCalls = Array.from({ length: 500 }, (_, index) =>
@@ -255,17 +237,10 @@ describe('a server that sends 100 MB', () => {
     ['of calls', floods(100 * MB, { piece: manyCalls.join('') })],
     ['of a refusal', floods(100 * MB, { start: '{', status: 400 })],
   ])('%s is cut off early', async (_case, script) => {
-    const { error, sent, peak } = await flooded(script);
+    const { error, sent, peak } = await flooded(model, key, script);
     expect(error).toMatchObject({ name: 'RuntimeError' });
     // Most of it stands in the buffers of the two sockets.
     expect(sent).toBeLessThan(40 * MB);
     expect(peak).toBeLessThan(80 * MB);
-  });
-
-  test('of text in proper pieces is cut off at its limit', async () => {
-    const { error, text, sent } = await flooded(floods(100 * MB, { piece: event(textChunks('x'.repeat(50_000))[0]) }));
-    expect(error).toMatchObject({ message: 'The model sent more at once than can be taken.' });
-    expect(text.length).toBeGreaterThan(60 * MB);
-    expect(sent).toBeLessThan(95 * MB);
   });
 });

@@ -220,7 +220,7 @@ const disorderly: Runtime = {
   },
 };
 
-const limit = 5;
+const limit = 3;
 const server = useServer({ runtimes: [...subjects, disorderly], config: { runtimeSilenceSeconds: limit } });
 const agents = new Map<string, string>();
 

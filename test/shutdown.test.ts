@@ -204,7 +204,7 @@ describe('a server that is told to terminate', () => {
     const proxy = await tcpProxy(server.databaseUrl);
     const brief = await startServer(proxy.url, {
       runtimes: [runtime],
-      config: { graceSeconds: 0, shutdownSeconds: 4 },
+      config: { graceSeconds: 0, shutdownSeconds: 2 },
     });
     await begin(brief, 'Nobody stores this.');
     proxy.silence();
@@ -218,7 +218,7 @@ describe('a server that is told to terminate', () => {
       BOOTSTRAP_API_KEY: server.key,
       GRACE_SECONDS: '0',
       DRAIN_SECONDS: '0',
-      SHUTDOWN_SECONDS: '8',
+      SHUTDOWN_SECONDS: '5',
     });
     const { conversation } = await createConversation(
       { url: program.url, key: server.key },

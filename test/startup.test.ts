@@ -2,6 +2,10 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { startApp } from '../src/app.ts';
+import { readConfig } from '../src/config.ts';
+import { StartupError } from '../src/errors.ts';
+import { createLogger } from '../src/logger.ts';
 import { createDatabase, useDatabase } from './harness/database.ts';
 import { usePrograms } from './harness/process.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
@@ -25,8 +29,16 @@ const missing = () => {
   return url.href;
 };
 
-describe('a start that cannot succeed says why in a few lines, without a stack trace or a secret, and exits with 1', () => {
-  test.each<[string, () => Record<string, string>, RegExp[]]>([
+type Case = [what: string, env: () => Record<string, string>, lines: RegExp[]];
+
+describe('a start that cannot succeed says why in a few lines, without a stack trace or a secret', () => {
+  function expectFewLines(said: string, lines: RegExp[]): void {
+    for (const line of lines) expect(said).toMatch(line);
+    expect(said.trimEnd().split('\n').length).toBeLessThanOrEqual(5);
+    expect(said).not.toMatch(/\n\s+at |node_modules|\.ts:\d|hunter2/);
+  }
+
+  test.each<Case>([
     [
       'settings that are wrong, all named together',
       () => ({
@@ -42,6 +54,15 @@ describe('a start that cannot succeed says why in a few lines, without a stack t
       () => ({ DATABASE_URL: database.url, PORT: String(takenPort) }),
       [/^Port \d+ on 127\.0\.0\.1 is in use\. .*PORT/],
     ],
+  ])('and exits with 1: %s', async (_case, env, lines) => {
+    const program = programs.spawn({ LOG_LEVEL: 'error', ...env() });
+    expect(await program.exited).toBe(1);
+    expectFewLines(program.stderr, lines);
+    expect(program.stdout).toBe('');
+  });
+
+  // Of such an error the program writes the message, and exits as above.
+  test.each<Case>([
     [
       'an address that is not of this machine',
       () => ({ DATABASE_URL: database.url, HOST: '192.0.2.1' }),
@@ -63,12 +84,13 @@ describe('a start that cannot succeed says why in a few lines, without a stack t
       [/127\.0\.0\.1:1/, /EVENTS_URL/],
     ],
   ])('%s', async (_case, env, lines) => {
-    const program = programs.spawn({ LOG_LEVEL: 'error', ...env() });
-    expect(await program.exited).toBe(1);
-    for (const line of lines) expect(program.stderr).toMatch(line);
-    expect(program.stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(5);
-    expect(program.stdout + program.stderr).not.toMatch(/\n\s+at |node_modules|\.ts:\d|hunter2/);
-    expect(program.stdout).toBe('');
+    const logged: string[] = [];
+    const logger = createLogger({ level: 'error', destination: { write: (line) => void logged.push(line) } });
+    const starting = startApp(readConfig({ PORT: '0', ...env() }), logger);
+    const error: unknown = await starting.catch((thrown: unknown) => thrown);
+    if (!(error instanceof StartupError)) throw new Error('It is no StartupError.');
+    expectFewLines(error.message, lines);
+    expect(logged).toEqual([]);
   });
 });
 

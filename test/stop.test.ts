@@ -20,10 +20,14 @@ import { startServer } from './harness/server.ts';
 const { server, runtime, idle } = useScriptedServer();
 /** It hears nothing of the other one but through the rows, and the other nothing of it. */
 let deaf: Awaited<ReturnType<typeof startServer>>;
+let hearing: Awaited<ReturnType<typeof startServer>>;
 beforeAll(async () => {
-  deaf = await startServer(server.databaseUrl, { config: { eventsUrl: 'memory:' } });
+  [deaf, hearing] = await Promise.all([
+    startServer(server.databaseUrl, { config: { eventsUrl: 'memory:' } }),
+    startServer(server.databaseUrl),
+  ]);
 });
-afterAll(() => deaf.close());
+afterAll(() => Promise.all([deaf.close(), hearing.close()]));
 
 async function begin(text: string) {
   const { id: conversationId, cursor } = await idle();
@@ -89,7 +93,7 @@ describe('stopping a reply', () => {
 
   test('in the middle of a flood of text settles on one text for everybody', async () => {
     await Promise.all(
-      Array.from({ length: 12 }, async (_, i) => {
+      Array.from({ length: 8 }, async (_, i) => {
         const { replyId, script } = await begin(`Flood ${i}.`);
         const followers = [server, deaf].map((target) => record(replyEvents(target, { replyId })));
         await Promise.all(followers.map((follower) => follower.until((events) => events.length > 0)));
@@ -130,6 +134,17 @@ describe('stopping a reply', () => {
     await script.write(', wherever you are');
     await script.aborted;
     for (const follower of followers) expect(textOf(await follower.ended(), replyId)).toBe('Near and far');
+    expect(await readMessage(server, replyId)).toEqual(reply);
+  });
+
+  test('on another server is heard of where it runs, though it says nothing more, and by those who follow on both', async () => {
+    const { replyId, script } = await begin('From nearby.');
+    const followers = [server, hearing].map((target) => record(replyEvents(target, { replyId })));
+    await script.begin('Near');
+    await Promise.all(followers.map((follower) => follower.until((events) => textOf(events, replyId) === 'Near')));
+    const { reply } = await stop(hearing, replyId);
+    await script.aborted;
+    for (const follower of followers) expect(textOf(await follower.ended(), replyId)).toBe(reply.text);
     expect(await readMessage(server, replyId)).toEqual(reply);
   });
 

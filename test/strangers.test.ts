@@ -12,7 +12,7 @@ import { startServer } from './harness/server.ts';
 
 const database = useDatabase();
 const lines: string[] = [];
-/** Ten strangers at a time, five of one address; idle connections end after 2 s. */
+/** Ten strangers at a time, five of one address. */
 let server: Target & Pick<App, 'services' | 'close'>;
 beforeAll(async () => {
   const first = await startServer(database.url);
@@ -133,12 +133,6 @@ describe('who has shown no credential', () => {
     expect(text).toBe('');
     // Nothing of what was cut off is left behind.
     expect(server.services.runningOperations.lately(0)).toEqual([]);
-  });
-
-  test('does not keep an idle connection', async () => {
-    const socket = openTcp();
-    socket.write(`GET /health HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\n\r\n`);
-    expect(await heard(socket)).toMatch(/^HTTP\/1\.1 200 /);
   });
 });
 

@@ -104,18 +104,23 @@ describe.each(transports)('by %s', (_name, subscribe) => {
     ];
     for (const query of bad) expect([query, await codeOf(subscribe(server, query))]).toEqual([query, 'BAD_USER_INPUT']);
   });
+});
 
-  test('a fault in its middle ends a stream with the id of a request and nothing of its cause', async () => {
-    const { id: conversationId, cursor: after } = await idle();
-    const follower = record(conversationEvents(server, { conversationId, after }, subscribe));
-    const say = (text: string) => send(server, { conversationId, content: { text }, action: 'NONE' });
-    await say('All is well.');
-    const [told] = await follower.until(({ length }) => length === 1);
-    const { pool } = server.services;
-    // Which only those look at who read a message.
-    await pool.query('ALTER TABLE chunk RENAME COLUMN reversed TO canary');
-    try {
-      await say('Is it?');
+test('a fault in its middle ends a stream with the id of a request and nothing of its cause', async () => {
+  const { id: conversationId, cursor: after } = await idle();
+  const followers = transports.map(([, subscribe]) => ({
+    subscribe,
+    follower: record(conversationEvents(server, { conversationId, after }, subscribe)),
+  }));
+  const say = (text: string) => send(server, { conversationId, content: { text }, action: 'NONE' });
+  await say('All is well.');
+  const told = await Promise.all(followers.map(({ follower }) => follower.until(({ length }) => length === 1)));
+  const { pool } = server.services;
+  // Which only those look at who read a message.
+  await pool.query('ALTER TABLE chunk RENAME COLUMN reversed TO canary');
+  try {
+    await say('Is it?');
+    for (const { follower } of followers) {
       const fault: unknown = await follower.ended().catch((error: unknown) => error);
       if (!(fault instanceof RefusedError)) throw new Error('The stream did not end in a fault.', { cause: fault });
       expect(fault.errors).toEqual([
@@ -125,13 +130,16 @@ describe.each(transports)('by %s', (_name, subscribe) => {
         }),
       ]);
       expect(JSON.stringify(fault.errors)).not.toMatch(/canary|reversed|chunk|prisma|stack|\.ts\b/i);
-    } finally {
-      await pool.query('ALTER TABLE chunk RENAME COLUMN canary TO reversed');
     }
-    const rest = record(conversationEvents(server, { conversationId, after: told?.cursor ?? '' }, subscribe));
+  } finally {
+    await pool.query('ALTER TABLE chunk RENAME COLUMN canary TO reversed');
+  }
+  for (const [n, { subscribe }] of followers.entries()) {
+    const last = told[n]?.[0]?.cursor ?? '';
+    const rest = record(conversationEvents(server, { conversationId, after: last }, subscribe));
     expect(await rest.until(({ length }) => length === 1)).toMatchObject([{ message: { text: 'Is it?' } }]);
     await rest.leave();
-  });
+  }
 });
 
 test.each([

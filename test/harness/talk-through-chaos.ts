@@ -70,7 +70,9 @@ export async function talkThroughChaos(
   const [talked] = await Promise.race([done, fleet.crash]).finally(() => left.abort());
 
   const ends = talked.map(async ({ conversationId, replies, told }) => {
-    const stored = await Promise.all(replies.map(({ id }) => readMessage(chaos.random.pick(fleet.servers), id)));
+    const stored = await Promise.all(
+      replies.map(({ id }) => fleet.ask(chaos.random, (server) => readMessage(server, id))),
+    );
     for (const [n, reply] of replies.entries()) expectEnd(fleet, reply, stored[n]);
     const truth = Object.fromEntries(stored.map(({ id, status, text }) => [id, { status, text }]));
     for (const followed of told) expect(Object.fromEntries(followed)).toEqual(truth);

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createConversation } from './harness/commands.ts';
-import { execute, useDatabase } from './harness/database.ts';
-import { usePrograms } from './harness/process.ts';
+import { createConversation } from '../harness/commands.ts';
+import { execute, useDatabase } from '../harness/database.ts';
+import { usePrograms } from '../harness/process.ts';
 
 const { url: DATABASE_URL } = useDatabase();
 const programs = usePrograms();

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { Asked } from '../scripts/evaluate/asked.ts';
-import { readArticles } from '../src/knowledge/import.ts';
-import { useDatabase } from './harness/database.ts';
-import moreQuestions from './fixtures/help-center-more-questions.json' with { type: 'json' };
-import questions from './fixtures/help-center-questions.json' with { type: 'json' };
+import { Asked } from '../../scripts/evaluate/asked.ts';
+import { readArticles } from '../../src/knowledge/import.ts';
+import { useDatabase } from '../harness/database.ts';
+import moreQuestions from '../fixtures/help-center-more-questions.json' with { type: 'json' };
+import questions from '../fixtures/help-center-questions.json' with { type: 'json' };
 
-const fixtures = join(import.meta.dirname, 'fixtures');
+const fixtures = join(import.meta.dirname, '..', 'fixtures');
 const { pool } = useDatabase();
 
 interface Question {

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { decodeId } from '../src/ids.ts';
-import { openSocket, subscribeWs } from './harness/client.ts';
-import { createConversation } from './harness/commands.ts';
-import { addAgent } from './harness/products.ts';
-import { type Recording, record } from './harness/recording.ts';
-import { ScriptedRuntime } from './harness/scripted-runtime.ts';
-import { useServer } from './harness/server.ts';
+import { decodeId } from '../../src/ids.ts';
+import { openSocket, subscribeWs } from '../harness/client.ts';
+import { createConversation } from '../harness/commands.ts';
+import { addAgent } from '../harness/products.ts';
+import { type Recording, record } from '../harness/recording.ts';
+import { ScriptedRuntime } from '../harness/scripted-runtime.ts';
+import { useServer } from '../harness/server.ts';
 
 const FOLLOWERS = 200;
 const ROUNDS = 11;

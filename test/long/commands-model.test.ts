@@ -1,0 +1,3 @@
+import { testInterleavedWriters } from '../harness/commands-model.ts';
+
+testInterleavedWriters(150);

@@ -1,0 +1,3 @@
+import { testBrokenLetters } from '../harness/broken-letters.ts';
+
+testBrokenLetters(2000);

@@ -1,0 +1,4 @@
+import { testReadersOfHistories, useReaders } from '../harness/readers.ts';
+
+useReaders();
+testReadersOfHistories(300);

@@ -1,3 +1,0 @@
-import { testStopsAcrossServers } from './harness/stops-across-servers.ts';
-
-testStopsAcrossServers(10);
