@@ -24,7 +24,7 @@ async function tryOnce(answer: (response: ServerResponse) => void, timeoutMs = 5
 async function tryUrl(url: string, rules: OutboundRules, timeoutMs = 5000) {
   const endpoints = new Endpoints(rules, timeoutMs);
   closing.push(() => endpoints.close());
-  return endpoints.send(url, '{}', {}, new AbortController().signal);
+  return endpoints.send(url, '{}', {});
 }
 
 const failed = (statusCode: number | null, error: string) => ({

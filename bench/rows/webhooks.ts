@@ -30,7 +30,7 @@ export const webhooks: Row = {
     }
     const quick = await createWebhook(ask, url);
     let bodies: string[] = [];
-    const costs = await bench.alternate(bench.quick ? 1 : 3, {
+    const costs = await bench.alternate(bench.quick ? 1 : 5, {
       async ours() {
         await receiver.call('begin', null);
         const idle = await idleCpu(parley);
@@ -62,7 +62,7 @@ export const webhooks: Row = {
         { what: 'p99 from event to arrival, beside one of 15 s', unit: 'ms', ours: p99.ours, limit: p99.limit },
       ],
       notes: [
-        `Ours: from the log to the record of the answer, as a replay. Limit: the same bodies, posted over ${CONNECTIONS} connections.`,
+        `Ours: from the log to the record of the answer, as a replay. Limit: the same bodies, posted by Node's HTTP client over ${CONNECTIONS} connections.`,
         'CPU is that of Node, less what the server takes in as long a time when nothing is asked of it.',
         'The p99: ours beside an endpoint that takes 15 s for each; limit without it.',
       ],

@@ -30,6 +30,7 @@ export function fragmentFor<T extends Visible>(audience: Audience, fragment: T):
 }
 
 /** The fragments of a message as an audience sees them. Their indexes do not change. */
-export function fragmentsFor<T extends Visible>(audience: Audience, fragments: readonly T[]): T[] {
+export function fragmentsFor<T extends Visible>(audience: Audience, fragments: readonly T[]): readonly T[] {
+  if (audience === 'OPERATORS' || fragments.every(({ kind }) => kind === 'TEXT')) return fragments;
   return fragments.flatMap((fragment) => fragmentFor(audience, fragment) ?? []);
 }

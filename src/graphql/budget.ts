@@ -10,6 +10,7 @@ import {
 import { Semaphore } from '../semaphore.ts';
 import type { GraphQLContext } from './context.ts';
 import { responseTooLarge } from './errors.ts';
+import { plainReadOf, readPlainly } from './plain-fields.ts';
 
 /** Limits on the response of one operation, or of each event of a subscription. */
 export const responseLimits = {
@@ -89,9 +90,17 @@ export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith('__')) continue;
     for (const field of Object.values(type.getFields())) {
-      const { resolve = defaultFieldResolver } = field;
+      const [{ resolve = defaultFieldResolver }, read] = [field, plainReadOf(field)];
       const isPage = field.args.some(({ name }) => name === 'first');
       const isLeaf = isLeafType(getNamedType(field.type));
+      if (read) {
+        readPlainly(field, (source, context, key) => {
+          context.budget.addField(key);
+          const value = read(source, context, key);
+          return isLeaf ? counted(context.budget, value) : value;
+        });
+        continue;
+      }
       field.resolve = (source, args, context: GraphQLContext, info): unknown => {
         const { budget } = context;
         if (isEvent(info)) budget.renew();

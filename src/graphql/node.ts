@@ -1,6 +1,5 @@
-import { defaultFieldResolver, type GraphQLSchema, isObjectType } from 'graphql';
 import { finders } from '../access/finders.ts';
-import { decodeAnyId, encodeId, idPrefixes, type IdType } from '../ids.ts';
+import { decodeAnyId, type IdType } from '../ids.ts';
 import { builder } from './builder.ts';
 import type { GraphQLContext } from './context.ts';
 import { badUserInput } from './errors.ts';
@@ -49,26 +48,3 @@ builder.queryField('nodes', (t) =>
     },
   }),
 );
-
-/**
- * Encodes the id of a row at once. The library does so in a promise for each, which makes a promise of every object of a page.
- */
-export function withReadyIds(schema: GraphQLSchema): GraphQLSchema {
-  for (const type of Object.values(schema.getTypeMap())) {
-    if (!isObjectType(type) || !isIdType(type.name)) continue;
-    const [name, { id }] = [type.name, type.getFields()];
-    if (!id) continue;
-    const { resolve = defaultFieldResolver } = id;
-    id.resolve = (row: unknown, args, context, info): unknown =>
-      isRow(row) ? encodeId(name, row.id) : resolve(row, args, context, info);
-  }
-  return schema;
-}
-
-function isIdType(name: string): name is IdType {
-  return Object.hasOwn(idPrefixes, name);
-}
-
-function isRow(source: unknown): source is { id: string } {
-  return typeof source === 'object' && source !== null && 'id' in source && typeof source.id === 'string';
-}

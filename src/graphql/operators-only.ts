@@ -9,6 +9,7 @@ import {
 import { endUserFields } from '../access/visible-fields.ts';
 import type { GraphQLContext } from './context.ts';
 import { graphqlError } from './errors.ts';
+import { plainReadOf, readPlainly } from './plain-fields.ts';
 
 /** Options of a field that end users may not see. It is null for a client token, and its description says so. */
 export function operatorsOnly(description = '') {
@@ -30,13 +31,20 @@ export function hideFromEndUsers(schema: GraphQLSchema): GraphQLSchema {
     for (const field of Object.values(type.getFields())) {
       const name = `${type.name}.${field.name}`;
       if (!isListed(type, field.name)) {
-        const { resolve = defaultFieldResolver } = field;
+        const [{ resolve = defaultFieldResolver }, read] = [field, plainReadOf(field)];
         const cannotBeNull = isNonNullType(field.type);
-        field.resolve = (source, args, context: GraphQLContext, info) => {
-          if (!context.viewer.confinedTo) return resolve(source, args, context, info);
+        const hidden = () => {
           if (cannotBeNull) throw graphqlError('FORBIDDEN', `\`${name}\` is for operators.`);
           return null;
         };
+        if (read) {
+          readPlainly(field, (source, context, key) =>
+            context.viewer.confinedTo ? hidden() : read(source, context, key),
+          );
+        } else {
+          field.resolve = (source, args, context: GraphQLContext, info): unknown =>
+            context.viewer.confinedTo ? hidden() : resolve(source, args, context, info);
+        }
       } else if (field.extensions.operatorsOnly === true) {
         throw new Error(`${name} is for operators, and listed among the fields of end users`);
       }

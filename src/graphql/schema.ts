@@ -5,7 +5,8 @@ import { hideFromEndUsers } from './operators-only.ts';
 import { enforceStanding } from './standing.ts';
 import './scalars.ts';
 import './user-errors.ts';
-import { withReadyIds } from './node.ts';
+import './node.ts';
+import { withPlainFields } from './plain-fields.ts';
 import '../access/schema.ts';
 import '../agents/schema.ts';
 import '../attachments/schema.ts';
@@ -37,5 +38,5 @@ builder.subscriptionType({
 });
 
 export const schema = withinBudget(
-  describeCredentials(enforceStanding(hideFromEndUsers(withReadyIds(builder.toSchema())))),
+  describeCredentials(enforceStanding(hideFromEndUsers(withPlainFields(builder.toSchema())))),
 );

@@ -13,12 +13,12 @@ import { faultsOfOperation } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
 /** How many events are read at the same time, so that clients find connections to the database free. */
-const AT_ONCE = 4;
+const TOGETHER = 4;
 
 /** Reads selections on `ConversationEvent` as part of a subscription that shows events, with its limits. */
 export function payloadMaker(services: () => Services): PayloadMaker {
   const read = documentReader(true);
-  const gate = new FairGate(AT_ONCE);
+  const gate = new FairGate(1);
   return {
     faultsOf(selection) {
       try {
@@ -51,7 +51,13 @@ export function payloadMaker(services: () => Services): PayloadMaker {
         const contextValue = { ...createContext(services(), viewer), loaders };
         return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
       };
-      return Promise.all(events.map((event, index) => gate.run(viewer.organizationId, () => dataOf(event, index))));
+      const data: EventData[] = [];
+      for (let start = 0; start < events.length; start += TOGETHER) {
+        const next = events.slice(start, start + TOGETHER);
+        const readNext = () => Promise.all(next.map((event, index) => dataOf(event, start + index)));
+        data.push(...(await gate.run(viewer.organizationId, readNext)));
+      }
+      return data;
     },
   };
 }

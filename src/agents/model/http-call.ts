@@ -45,7 +45,6 @@ export async function callHttpTool(
   }
 }
 
-/** On a connection of its own: a kept one could have been opened under other rules. */
 function call(tool: HttpTool, args: JsonObject, signal: AbortSignal, rules: HttpCallOptions): Promise<IncomingMessage> {
   const headers = new Headers({ 'content-type': 'application/json', accept: 'application/json, text/*;q=0.9' });
   for (const [name, value] of Object.entries(tool.headers)) headers.set(name, value);

@@ -1,3 +1,5 @@
+import { queryFromInfo } from '@pothos/plugin-prisma';
+import type { GraphQLResolveInfo } from 'graphql';
 import { builder } from '../../graphql/builder.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
@@ -8,6 +10,7 @@ import { isJsonObject, type Json } from '../../json.ts';
 import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { type LogEvent, type LogEventInPlace, readLogPage } from '../log/read.ts';
+import type { MessageRow } from '../log/rows.ts';
 import { ConversationRef } from './conversation.ts';
 import { FragmentRef, TextFragmentRef } from './fragment.ts';
 import type { DeliveredEvent } from './event-rows.ts';
@@ -56,12 +59,14 @@ VersionedEventRef.implement({
   resolveType: ({ event }) => event.type,
   fields: (t) => ({
     version: t.int({ description: 'The version that this event made.', resolve: ({ event }) => event.version }),
-    conversation: t.prismaField({
+    conversation: t.field({
       type: ConversationRef,
       description: 'As it is now.',
-      resolve: (query, { conversation, conversationId }, _args, { services }) =>
+      resolve: ({ conversation, conversationId: id }, _args, context, info) =>
         conversation ??
-        services.prisma.conversation.findUnique({ ...query, where: { id: conversationId } }).then(present),
+        context.services.prisma.conversation
+          .findUnique({ ...queryFromInfo({ context, info }), where: { id } })
+          .then(present),
     }),
     actor: t.field({
       type: ActorRef,
@@ -118,22 +123,27 @@ function loggedEvent(type: LogEvent['type'], description: string) {
 loggedEvent('ConversationCreated', 'The conversation was created. Always version 1.');
 
 builder.objectField(loggedEvent('MessageCreated', createdDescription()), 'message', (t) =>
-  t.prismaField({
+  t.field({
     type: MessageRef,
     description:
       'The message. A reply is shown as it began, in progress and without fragments, even if it has ended since.',
-    resolve: async (query, delivered, _args, context) => {
-      const message = await messageOf(query, delivered, context);
-      return delivered.event.beginsReply ? asBegun(message) : message;
+    resolve: (delivered, _args, context, info) => {
+      const message = messageOf(delivered, context, info);
+      if (!delivered.event.beginsReply) return message;
+      return message instanceof Promise ? message.then(asBegun) : asBegun(message);
     },
   }),
 );
 
-/** An event of a stream comes with its message; for a row of the log it is read now. */
-function messageOf(query: object, { message, event }: LoggedEvent, { services }: GraphQLContext) {
-  return (
-    message ?? services.prisma.message.findUnique({ ...query, where: { id: event.messageId ?? '' } }).then(present)
-  );
+/** An event of a stream comes with its message; for a row of the log it is read now, and only then planned how. */
+function messageOf(
+  { message, event }: LoggedEvent,
+  context: GraphQLContext,
+  info: GraphQLResolveInfo,
+): MessageRow | Promise<MessageRow> {
+  if (message) return message;
+  const where = { id: event.messageId ?? '' };
+  return context.services.prisma.message.findUnique({ ...queryFromInfo({ context, info }), where }).then(present);
 }
 
 function createdDescription(): string {
@@ -147,10 +157,10 @@ builder.objectField(
   ),
   'message',
   (t) =>
-    t.prismaField({
+    t.field({
       type: MessageRef,
       description: 'The message in its final form.',
-      resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
+      resolve: (delivered, _args, context, info) => messageOf(delivered, context, info),
     }),
 );
 
@@ -182,20 +192,23 @@ const handoffEvents = {
 } as const;
 for (const type of ['HandoffStarted', 'HandoffAccepted', 'HandoffEnded'] as const) {
   builder.objectField(loggedEvent(type, handoffEvents[type]), 'handoff', (t) =>
-    t.prismaField({
+    t.field({
       type: HandoffRef,
       description: 'As it is now.',
-      resolve: (query, { handoff, event }, _args, { services }) =>
-        handoff ?? services.prisma.handoff.findUnique({ ...query, where: { id: event.handoffId ?? '' } }).then(present),
+      resolve: ({ handoff, event }, _args, context, info) =>
+        handoff ??
+        context.services.prisma.handoff
+          .findUnique({ ...queryFromInfo({ context, info }), where: { id: event.handoffId ?? '' } })
+          .then(present),
     }),
   );
 }
 
 builder.objectField(loggedEvent('FeedbackGiven', 'A reply was rated, or its rating was taken back.'), 'message', (t) =>
-  t.prismaField({
+  t.field({
     type: MessageRef,
     description: 'The reply. `feedback` is as it is now.',
-    resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
+    resolve: (delivered, _args, context, info) => messageOf(delivered, context, info),
   }),
 );
 
@@ -206,10 +219,10 @@ builder.objectField(
   ),
   'message',
   (t) =>
-    t.prismaField({
+    t.field({
       type: MessageRef,
       description: 'What is left: its place, without texts.',
-      resolve: (query, delivered, _args, context) => messageOf(query, delivered, context),
+      resolve: (delivered, _args, context, info) => messageOf(delivered, context, info),
     }),
 );
 

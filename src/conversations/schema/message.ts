@@ -82,7 +82,7 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
   description: 'Who wrote a message, as known when it was written. It has no ID: caches must not normalise it.',
   fields: (t) => ({
     kind: t.expose('kind', { type: AuthorKindRef, description: 'The kind of author.' }),
-    displayName: t.string({ nullable: true, description: 'Name to show.', resolve: (author) => author.displayName }),
+    displayName: t.exposeString('displayName', { nullable: true, description: 'Name to show.' }),
     avatarUrl: t.field({
       type: 'URL',
       nullable: true,

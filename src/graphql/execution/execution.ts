@@ -13,7 +13,7 @@ import type { ExecutionContext } from 'graphql/execution/execute.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { isPromise } from './is-promise.ts';
 import type { AbstractOutput, ListOutput, Output } from './output.ts';
-import type { FieldPlan, Plan, Selection } from './plan.ts';
+import type { FieldPlan, PlainLeaf, Plan, Selection } from './plan.ts';
 
 type Path = GraphQLResolveInfo['path'];
 type Result = Record<string, unknown>;
@@ -63,9 +63,9 @@ export class Execution {
     let pending: FieldPlan[] | null = null;
     try {
       for (const field of fields) {
-        const value = this.field(field, source, path);
+        const value = field.plain ? this.plain(field, field.plain, source, path) : this.field(field, source, path);
         result[field.key] = value;
-        if (isPromise(value)) (pending ??= []).push(field);
+        if (typeof value === 'object' && isPromise(value)) (pending ??= []).push(field);
       }
     } catch (error) {
       if (!pending) throw error;
@@ -101,6 +101,20 @@ export class Execution {
       return this.failed(error, output, field, path);
     }
     return this.settle(output, field, info, path, value);
+  }
+
+  /** The same as `field`, for a plain one, without what only resolvers ask for. */
+  private plain(field: FieldPlan, leaf: PlainLeaf, source: unknown, prev: Path | undefined): unknown {
+    const { output, key, parentType, definition } = field;
+    try {
+      const value = leaf.read(source, this.context.contextValue, key);
+      if (value instanceof Error) throw value;
+      if (value != null) return serialized(leaf.type, value);
+      if (!output.isNonNull) return null;
+      throw new Error(`Cannot return null for non-nullable field ${parentType.name}.${definition.name}.`);
+    } catch (error) {
+      return this.failed(error, output, field, { prev, key, typename: parentType.name });
+    }
   }
 
   private argumentsOf({ definition, nodes: [node] }: FieldPlan): Record<string, unknown> {

@@ -1,6 +1,7 @@
-import type { FieldNode, GraphQLField, GraphQLObjectType } from 'graphql';
+import type { FieldNode, GraphQLField, GraphQLLeafType, GraphQLObjectType } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { type ExecutionContext, getFieldDef } from 'graphql/execution/execute.js';
+import { plainReadOf } from '../plain-fields.ts';
 import type { Output, Outputs } from './output.ts';
 
 /** A field of a selection: all that is known of it before it is resolved. */
@@ -11,8 +12,16 @@ export interface FieldPlan {
   parentType: GraphQLObjectType;
   definition: GraphQLField<unknown, unknown>;
   output: Output;
+  /** If that is all there is to it. */
+  plain: PlainLeaf | null;
   /** What is selected of its value, by the type that the value turns out to be. */
   selections: Map<GraphQLObjectType, Selection>;
+}
+
+/** A leaf whose field is plain. */
+export interface PlainLeaf {
+  read(source: unknown, context: unknown, key: string): unknown;
+  type: GraphQLLeafType;
 }
 
 /** The fields that are selected of an object of one type, in the order of the response. */
@@ -69,7 +78,9 @@ export class Plan {
       const definition = nodes[0] && getFieldDef(schema, parentType, nodes[0]);
       if (!definition) continue;
       const output = this.outputs.of(definition.type);
-      fields.push({ key, nodes, parentType, definition, output, selections: new Map() });
+      const read = plainReadOf(definition);
+      const plain = read && output.kind === 'LEAF' ? { read, type: output.type } : null;
+      fields.push({ key, nodes, parentType, definition, output, plain, selections: new Map() });
     }
     this.grow(fields.length);
     return { fields, isBare: collected.has('__proto__') };

@@ -4,7 +4,7 @@ import { viewerOf } from '../../access/api-keys.ts';
 import type { Lane } from './lanes.ts';
 
 /** First tries, and later ones, that are read of a lane at a time. */
-const [FIRST_TRIES, LATER_TRIES] = [32, 4];
+const [FIRST_TRIES, LATER_TRIES] = [256, 4];
 
 /** A delivery that is due. */
 export interface DueDelivery {

@@ -1,14 +1,14 @@
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import { type OutboundRules, post, PostTimeoutError } from '../../outbound/post.ts';
-import { PrivateAddressError } from '../../outbound/public-address.ts';
+import { Agent } from 'undici';
+import type { OutboundRules } from '../../outbound/post.ts';
+import { assertNotPrivate, PrivateAddressError, publicLookup } from '../../outbound/public-address.ts';
+import { Answer, type AnswerRead, TimeoutError } from './answer.ts';
 import { readRetryAfter } from './schedule.ts';
 
 /** How long a try may take in all, in milliseconds. */
 const TIMEOUT_MS = 15_000;
 
-/** How much of an answer is read, in bytes. */
-const MAX_ANSWER = 64 * 1024;
+/** How long a connection is kept that nothing is sent over, in milliseconds. */
+const KEPT_MS = 5000;
 
 /** How much of a refusal is remembered, in characters. */
 const QUOTED = 200;
@@ -25,81 +25,81 @@ export interface Outcome {
   gone: boolean;
 }
 
-/** Sends to endpoints, over connections that it keeps for a few seconds. */
+/** Sends to endpoints, over connections that it keeps for a few seconds. Follows no redirects. */
 export class Endpoints {
   private readonly rules: OutboundRules;
   private readonly timeoutMs: number;
-  private readonly agents = {
-    'http:': new HttpAgent({ keepAlive: true, maxFreeSockets: 64, timeout: 5000 }),
-    'https:': new HttpsAgent({ keepAlive: true, maxFreeSockets: 64, timeout: 5000 }),
-  };
+  private readonly agent: Agent;
 
   constructor(rules: OutboundRules, timeoutMs = TIMEOUT_MS) {
     this.rules = rules;
     this.timeoutMs = timeoutMs;
+    this.agent = new Agent({
+      // Connects only to the very addresses that were checked.
+      connect: { timeout: timeoutMs, ...(!rules.allowPrivateAddresses && { lookup: publicLookup(rules.resolve) }) },
+      keepAliveTimeout: KEPT_MS,
+      keepAliveMaxTimeout: KEPT_MS,
+      // Each try has one timer for all of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
   }
 
   get allowPrivateAddresses(): boolean {
     return this.rules.allowPrivateAddresses;
   }
 
-  /** One try. Never rejects. What is aborted by `signal` counts as failed. */
-  async send(url: string, body: string, headers: Record<string, string>, signal: AbortSignal): Promise<Outcome> {
+  /** One try. Never rejects. What is broken off counts as failed. */
+  async send(url: string, body: string, headers: Record<string, string>): Promise<Outcome> {
     try {
-      const target = new URL(url);
-      const answer = await post(target, body, {
-        ...this.rules,
-        headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers },
-        signal,
-        timeoutMs: this.timeoutMs,
-        agent: this.agents[target.protocol === 'http:' ? 'http:' : 'https:'],
-      });
-      return await outcomeOf(answer);
+      const { origin, pathname, search } = this.allowed(url);
+      const answer = new Answer(this.timeoutMs);
+      this.agent.dispatch(
+        {
+          origin,
+          path: pathname + search,
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers },
+          body,
+        },
+        answer,
+      );
+      return outcomeOf(await answer.read());
     } catch (error) {
       return { delivered: false, statusCode: null, error: this.reason(error), retryAfter: null, gone: false };
     }
   }
 
-  /** Closes the connections that are kept. */
-  close(): void {
-    for (const agent of Object.values(this.agents)) agent.destroy();
+  /** Breaks off what is being sent, and closes all connections. */
+  close(): Promise<void> {
+    return this.agent.destroy();
+  }
+
+  private allowed(url: string): URL {
+    const target = new URL(url);
+    if (!this.rules.allowPrivateAddresses) assertNotPrivate(target);
+    return target;
   }
 
   private reason(error: unknown): string {
-    if (error instanceof PostTimeoutError) return `The endpoint did not answer within ${this.timeoutMs / 1000} s.`;
     if (error instanceof PrivateAddressError) return 'The address of the endpoint is not public.';
-    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
-    return `The endpoint could not be reached${code}.`;
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+    if (error instanceof TimeoutError || code === 'UND_ERR_CONNECT_TIMEOUT') {
+      return `The endpoint did not answer within ${this.timeoutMs / 1000} s.`;
+    }
+    return `The endpoint could not be reached${code === null ? '' : ` (${code})`}.`;
   }
 }
 
-async function outcomeOf(answer: IncomingMessage): Promise<Outcome> {
-  const { statusCode = 0 } = answer;
+function outcomeOf({ statusCode, retryAfter, text }: AnswerRead): Outcome {
   const delivered = statusCode >= 200 && statusCode < 300;
-  const text = await beginningOf(answer);
   return {
     delivered,
     statusCode,
     error: delivered ? null : refusal(statusCode, text),
-    retryAfter: delivered ? null : readRetryAfter(answer.headers['retry-after']),
+    retryAfter: delivered ? null : readRetryAfter(retryAfter),
     gone: statusCode === 410,
   };
-}
-
-/** Reads an answer to its end, so that its connection can be kept, or up to the limit or the time. What it says is known by then. */
-function beginningOf(answer: IncomingMessage): Promise<string> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
-    answer.on('data', (chunk: Buffer) => {
-      length += chunk.byteLength;
-      if (length <= MAX_ANSWER) chunks.push(chunk);
-      else answer.destroy();
-    });
-    // Broken off. The status counts.
-    answer.on('error', () => undefined);
-    answer.on('close', () => resolve(Buffer.concat(chunks).toString('utf8')));
-  });
 }
 
 function refusal(statusCode: number, text: string): string {

@@ -19,13 +19,17 @@ export interface DeliveryRecord {
   gone: boolean;
 }
 
-/** Stores what tries came to. Those that end while a statement runs are stored together by the next one. */
+/** How long records are gathered that nobody waits for, in milliseconds. */
+const GATHER_MS = 50;
+
+/** Stores what tries came to, those of a moment in one statement, and one statement at a time. */
 export class Recorder {
   private readonly pool: pg.Pool;
   private readonly logger: Logger;
   private waiting: DeliveryRecord[] = [];
   private running: Promise<void> | null = null;
   private next: Promise<void> | null = null;
+  private onGathered: () => void = () => undefined;
 
   constructor(pool: pg.Pool, logger: Logger) {
     this.pool = pool;
@@ -35,18 +39,33 @@ export class Recorder {
   /** Resolves when the record is stored. */
   add(record: DeliveryRecord): Promise<void> {
     this.waiting.push(record);
-    this.next ??= (this.running ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        this.next = null;
-        const records = this.waiting.splice(0);
-        const storing = this.store(records).finally(() => {
-          if (this.running === storing) this.running = null;
-        });
-        this.running = storing;
-        return storing;
-      });
-    return this.next;
+    return (this.next ??= this.storeNext());
+  }
+
+  /** Stores as soon as it can what was added: somebody waits for it. */
+  flush(): void {
+    this.onGathered();
+  }
+
+  private async storeNext(): Promise<void> {
+    await this.gathered();
+    await this.running?.catch(() => undefined);
+    this.next = null;
+    const storing = this.store(this.waiting.splice(0)).finally(() => {
+      if (this.running === storing) this.running = null;
+    });
+    this.running = storing;
+    await storing;
+  }
+
+  private async gathered(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHER_MS);
+      this.onGathered = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async store(records: readonly DeliveryRecord[]): Promise<void> {

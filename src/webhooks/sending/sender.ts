@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type pg from 'pg';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
@@ -6,7 +5,7 @@ import type { Logger } from '../../logger.ts';
 import type { PayloadMaker } from '../model.ts';
 import { type Batch, type DueDelivery, readBatch } from './batch.ts';
 import type { Endpoints } from './endpoint.ts';
-import { claimLanes, type Lane, LANES_OF_SERVER, releaseLane } from './lanes.ts';
+import { claimLanes, type Lane, releaseLane } from './lanes.ts';
 import { bodiesOf, type Body, readBody } from './payloads.ts';
 import { Recorder, switchOff } from './recorder.ts';
 import { delayAfter } from './schedule.ts';
@@ -48,15 +47,13 @@ export class Sender {
   private readonly working = new Map<string, HeldLane>();
   /** Lanes that could not be given back because of a fault. */
   private readonly kept = new Map<string, HeldLane>();
-  private readonly ending = new AbortController();
   private closed = false;
+  private isBrokenOff = false;
   private onIdle: () => void = () => undefined;
 
   constructor(options: Options) {
     this.options = options;
     this.recorder = new Recorder(options.pool, options.logger);
-    // Each try that is under way listens.
-    setMaxListeners(LANES_OF_SERVER, this.ending.signal);
   }
 
   /** Takes on what is due, as far as there is room. */
@@ -76,11 +73,16 @@ export class Sender {
   async close(graceMs: number): Promise<void> {
     this.closed = true;
     if (this.working.size > 0) {
-      const timer = setTimeout(() => this.ending.abort(), graceMs);
+      const timer = setTimeout(() => void this.breakOff(), graceMs);
       await new Promise<void>((resolve) => (this.onIdle = resolve));
       clearTimeout(timer);
     }
-    this.options.endpoints.close();
+    await this.options.endpoints.close();
+  }
+
+  private breakOff(): Promise<void> {
+    this.isBrokenOff = true;
+    return this.options.endpoints.close();
   }
 
   /** Never rejects. */
@@ -135,6 +137,7 @@ export class Sender {
         if (now >= endsAt || now - began >= SLOW_MS) return true;
       }
     } finally {
+      this.recorder.flush();
       await Promise.all(records);
     }
     return true;
@@ -170,9 +173,9 @@ export class Sender {
       return false;
     }
     const headers = signedHeaders(encodeId('WebhookDelivery', id), Math.floor(at.getTime() / 1000), made.body, secrets);
-    const outcome = await this.options.endpoints.send(url, made.body, headers, this.ending.signal);
+    const outcome = await this.options.endpoints.send(url, made.body, headers);
     // Broken off by the end of this server: as if it had not been tried.
-    if (!outcome.delivered && this.ending.signal.aborted) return false;
+    if (!outcome.delivered && this.isBrokenOff) return false;
     const { statusCode, error, gone, retryAfter } = outcome;
     record(statusCode, error, { delayMs: gone ? null : delayAfter(tries + 1, retryAfter), wasAsked: true, gone });
     return gone;
