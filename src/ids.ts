@@ -69,6 +69,6 @@ export function isUuid(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }
 
-function isIdType(name: string): name is IdType {
-  return name in idPrefixes;
+export function isIdType(name: string): name is IdType {
+  return Object.hasOwn(idPrefixes, name);
 }

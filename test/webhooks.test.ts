@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test, vi } from 'vitest';
+import { findViewerByKey } from '../src/access/api-keys.ts';
+import { readLogPage } from '../src/conversations/log/read.ts';
+import { payloadMaker } from '../src/graphql/webhook-payloads.ts';
 import { decodeId } from '../src/ids.ts';
 import { addKey, firstOrganization } from './harness/access.ts';
 import { ask } from './harness/client.ts';
@@ -318,6 +321,34 @@ test('events whose rows are too large to be read together arrive in order like o
   await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: began } });
   const again = (await receiver.until(8)).slice(4);
   expect(again.map(({ payload }) => payload.data.message)).toEqual([0, 1, 2, 3].map((position) => ({ position })));
+});
+
+test('of payloads that are large no more are made at a time than are sent next, and all arrive, each once and in order', async () => {
+  const { pool } = server.services;
+  const receiver = await open();
+  const selection = '{ conversationId ... on MessageCreated { message { position text } } }';
+  const { webhook } = await createWebhook(server, { url: receiver.url, events: ['message.created'], selection });
+  const began = new Date();
+  const id = await begin();
+  for (let n = 0; n < 20; n += 1) {
+    await send(server, { conversationId: id, content: { text: 'x'.repeat(120 * 1024) }, action: 'NONE' });
+  }
+  await receiver.until(20);
+  await change(server, 'replayWebhook', { webhookId: webhook.id, from: { time: began } });
+  const again = (await receiver.until(40)).slice(20);
+  expect(again.map(({ payload }) => payload.data.message)).toMatchObject(
+    Array.from({ length: 20 }, (_, position) => ({ position })),
+  );
+
+  const conversationId = decodeId('Conversation', id) ?? '';
+  const events = await readLogPage(pool, conversationId, { after: 1, before: 2 ** 31 - 1, limit: 20, inverted: false });
+  const viewer = await findViewerByKey(pool, server.key);
+  if (!viewer) throw new Error('The key of the server is unknown.');
+  const placed = events.map((event) => ({ conversationId, event }));
+  const read = await payloadMaker(() => server.services).read(viewer, selection, placed, 512 * 1024);
+  expect(placed).toHaveLength(20);
+  // The first five hold more than that.
+  expect(read).toHaveLength(5);
 });
 
 test('what fails is tried again with the same id and the same bytes', async () => {

@@ -1,5 +1,5 @@
 import { type GraphQLFieldResolver, type GraphQLSchema, isIntrospectionType, isObjectType } from 'graphql';
-import { encodeId, idPrefixes, type IdType } from '../ids.ts';
+import { encodeId, type IdType, isIdType } from '../ids.ts';
 import type { GraphQLContext } from './context.ts';
 
 /** Gives a field its value at once, from its object and the context alone. `key` is the name of the field in the response. */
@@ -56,8 +56,4 @@ function propertyOf(source: unknown, name: string): unknown {
 
 function isRecord(source: unknown): source is Record<string, unknown> {
   return typeof source === 'object' && source !== null;
-}
-
-function isIdType(name: string): name is IdType {
-  return Object.hasOwn(idPrefixes, name);
 }

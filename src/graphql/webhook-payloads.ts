@@ -13,12 +13,15 @@ import { faultsOfOperation } from './operation-limits.ts';
 import { schema } from './schema.ts';
 
 /** How many events are read at the same time, so that clients find connections to the database free. */
-const TOGETHER = 4;
+const AT_ONCE = 4;
+
+/** How many events are read one after the other before others that wait have their turn. */
+const IN_TURN = 4;
 
 /** Reads selections on `ConversationEvent` as part of a subscription that shows events, with its limits. */
 export function payloadMaker(services: () => Services): PayloadMaker {
   const read = documentReader(true);
-  const gate = new FairGate(1);
+  const gate = new FairGate(AT_ONCE);
   return {
     faultsOf(selection) {
       try {
@@ -34,7 +37,7 @@ export function payloadMaker(services: () => Services): PayloadMaker {
       }
     },
 
-    async read(viewer, selection, events) {
+    async read(viewer, selection, events, most) {
       const { document, faults } = read(documentOf(selection));
       const [outdated] = faults;
       if (outdated) {
@@ -52,11 +55,16 @@ export function payloadMaker(services: () => Services): PayloadMaker {
         return shown(await execute({ schema, document, rootValue, contextValue }), services().logger);
       };
       const data: EventData[] = [];
-      for (let start = 0; start < events.length; start += TOGETHER) {
-        const next = events.slice(start, start + TOGETHER);
-        const readNext = () => Promise.all(next.map((event, index) => dataOf(event, start + index)));
-        data.push(...(await gate.run(viewer.organizationId, readNext)));
-      }
+      let length = 0;
+      const readSome = async () => {
+        for (const event of events.slice(data.length, data.length + IN_TURN)) {
+          if (length > most) return;
+          const read = await dataOf(event, data.length);
+          if (read && 'json' in read) length += read.json.length;
+          data.push(read);
+        }
+      };
+      while (data.length < events.length && length <= most) await gate.run(viewer.organizationId, readSome);
       return data;
     },
   };

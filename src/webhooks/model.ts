@@ -43,8 +43,11 @@ export type EventData = { json: string } | { fault: string } | null;
 export interface PayloadMaker {
   /** What is wrong with a selection on `ConversationEvent`, in sentences. */
   faultsOf(selection: string): string[];
-  /** What a selection reads of events with the rights of the viewer, for each in their order. */
-  read(viewer: Viewer, selection: string, events: readonly PlacedEvent[]): Promise<EventData[]>;
+  /**
+   * What a selection reads of events with the rights of the viewer, for each in their order. The last ones may be left out once those
+   * before hold `most` characters.
+   */
+  read(viewer: Viewer, selection: string, events: readonly PlacedEvent[], most: number): Promise<EventData[]>;
 }
 
 /** One try of a delivery. */

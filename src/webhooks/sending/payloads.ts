@@ -42,9 +42,10 @@ export async function bodiesOf(
   });
   const read =
     viewer && placed.length > 0
-      ? await gate.run(lane.organizationId, () => payloads.read(viewer, selection, placed))
+      ? await gate.run(lane.organizationId, () => payloads.read(viewer, selection, placed, BATCH_BYTES))
       : [];
   const dataOf = new Map(placed.map(({ id }, index) => [id, read[index] ?? null]));
+  const unread = new Set(placed.slice(read.length).map(({ id }) => id));
   const made = fresh.map((delivery): [DueDelivery, Body | null] => {
     if (delivery.event === TEST_EVENT) {
       const data = JSON.stringify({ webhookId: encodeId('Webhook', lane.webhookId) });
@@ -59,6 +60,7 @@ export async function bodiesOf(
   const whole: [string, string, number][] = [];
   let bytes = 0;
   for (const [{ id, discarded }, body] of made) {
+    if (unread.has(id)) break;
     if (body && 'body' in body) bytes += Buffer.byteLength(body.body);
     if (bytes > BATCH_BYTES && whole.length > 0) break;
     if (!body) gone.push(id);
