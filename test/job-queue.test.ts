@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runMigrations } from 'graphile-worker';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { inTransaction } from '../src/db.ts';
 import { JobQueue } from '../src/jobs/queue.ts';
+import { handle, lanes } from '../src/jobs/task.ts';
 import { createLogger } from '../src/logger.ts';
 import { createDatabase, execute, useDatabase } from './harness/database.ts';
 import { watchJobs } from './harness/job-steps.ts';
@@ -98,6 +99,53 @@ describe('a server that works the queue', () => {
     await queue.add(stumble, { name: 'stumbles', steps: 2 });
     await nothingLeft();
     expect(await stepsOf('stumbles')).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
+  });
+});
+
+describe('workers that cannot settle their jobs', () => {
+  const own = useDatabase();
+  const done: string[] = [];
+  const handlers = lanes.map((lane) =>
+    handle({ name: `test.unsettled.${lane}`, lane, read: String }, (name) => {
+      done.push(name);
+      return Promise.resolve();
+    }),
+  );
+
+  // graphile-worker traces each worker that it gives up.
+  beforeAll(() => void vi.spyOn(console, 'trace').mockReturnValue());
+  afterAll(() => vi.restoreAllMocks());
+
+  test('are replaced, and in each lane no more than one connection listens', async () => {
+    await execute(
+      own.url,
+      `CREATE FUNCTION fail_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF OLD.attempts = 1 THEN RAISE 'not now'; END IF; RETURN OLD;
+        END $$;
+        CREATE TRIGGER fail_first BEFORE DELETE ON graphile_worker._private_jobs FOR EACH ROW EXECUTE FUNCTION fail_first()`,
+    );
+    const config = readConfig({
+      PORT: '0',
+      DATABASE_URL: own.url,
+      EVENTS_URL: 'memory:',
+      GRACE_SECONDS: '0',
+      LEASE_SECONDS: '1',
+    });
+    const server = await startApp(config, createLogger({ level: 'silent' }), [], undefined, handlers);
+    try {
+      const ownQueue = new JobQueue(own.pool);
+      for (const { task } of handlers)
+        for (const n of [1, 2, 3]) await ownQueue.add({ ...task, read: String }, `${task.lane} ${n}`);
+      await watchJobs(own.pool).nothingLeft();
+      expect(new Set(done).size).toBe(3 * lanes.length);
+      expect(done.length).toBe(2 * 3 * lanes.length);
+      const { rows } = await own.pool.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN "jobs:insert"%'`,
+      );
+      expect(rows.length).toBeLessThanOrEqual(lanes.length);
+    } finally {
+      await server.close();
+    }
   });
 });
 

@@ -16,18 +16,27 @@ export interface LaneOptions {
   onStart: (workerId: string) => Promise<void>;
   /** Called when a job has been settled: removed, or left to be tried again because its task threw. */
   onSettled: (job: { id: string; attempts: number }, threw: boolean) => void;
+  /** Called when there is one worker less. */
+  onStop: () => void;
 }
 
-/** Workers of one lane, as graphile-worker runs them: each takes a job, runs its task, and takes the next. */
+/**
+ * Workers of one lane, as graphile-worker runs them: each takes a job, runs its task, and takes the next. Until they are ended, one
+ * connection of the pool listens for them.
+ */
 export class LaneWorkers {
   private readonly pool: WorkerPool;
   private readonly live = new Set<string>();
+  private ended: Promise<void> | null = null;
 
-  constructor({ pool, tasks, concurrency, logger, onStart, onSettled }: LaneOptions) {
+  constructor({ pool, tasks, concurrency, logger, onStart, onSettled, onStop }: LaneOptions) {
     const events = new EventEmitter();
     events.on('worker:create', ({ worker }: WorkerEvent) => this.live.add(worker.workerId));
     // Also when it could not give a job back: graphile-worker then gives the worker up, and its place stays empty.
-    events.on('worker:stop', ({ worker }: WorkerEvent) => this.live.delete(worker.workerId));
+    events.on('worker:stop', ({ worker }: WorkerEvent) => {
+      this.live.delete(worker.workerId);
+      onStop();
+    });
     events.on('job:complete', ({ job, error }: JobEvent) => onSettled(job, Boolean(error)));
     this.pool = runTaskList(
       {
@@ -57,9 +66,15 @@ export class LaneWorkers {
     return [...this.live];
   }
 
+  /** Whether they take no more jobs. */
+  get isEnding(): boolean {
+    return this.ended !== null;
+  }
+
   /** Takes no more jobs. Resolves when those that run have ended and are given back. */
-  async end(): Promise<void> {
-    await this.pool.gracefulShutdown('The server shuts down.');
+  end(): Promise<void> {
+    this.ended ??= this.pool.gracefulShutdown('No more jobs are taken here.');
+    return this.ended;
   }
 }
 

@@ -42,6 +42,7 @@ export class JobWorkers {
   private open: { lane: Lane; workers: LaneWorkers }[] = [];
   private timer: NodeJS.Timeout | null = null;
   private looking: Promise<void> | null = null;
+  private filling: NodeJS.Immediate | null = null;
   private isEnding = false;
 
   constructor(options: JobWorkersOptions) {
@@ -110,17 +111,23 @@ export class JobWorkers {
     return this.open.flatMap(({ workers }) => workers.workerIds);
   }
 
-  /** Opens as many workers as are missing. */
+  /**
+   * Opens as many workers as are missing. Those that were left of their lane end first, since only one set of workers of a lane may
+   * listen: however many workers are given up, connections are left to take jobs over.
+   */
   private fill(): void {
+    if (this.filling) clearImmediate(this.filling);
+    this.filling = null;
     if (!this.timer || this.isEnding) return;
     for (const lane of lanes) {
       const own = this.open.filter((each) => each.lane === lane);
-      const missing = concurrency[lane] - own.reduce((sum, { workers }) => sum + workers.workerIds.length, 0);
+      const count = own.reduce((sum, { workers }) => sum + workers.workerIds.length, 0);
       const tasks = this.tasksOf(lane);
-      if (missing > 0 && Object.keys(tasks).length > 0)
-        this.open.push({ lane, workers: this.openLane(tasks, missing) });
+      if (count >= concurrency[lane] || Object.keys(tasks).length === 0) continue;
+      const taking = own.filter(({ workers }) => !workers.isEnding);
+      for (const { workers } of taking) void this.close(workers);
+      if (taking.length === 0) this.open.push({ lane, workers: this.openLane(tasks, concurrency[lane] - count) });
     }
-    for (const { workers } of this.open.filter((each) => each.workers.workerIds.length === 0)) void this.close(workers);
     this.open = this.open.filter(({ workers }) => workers.workerIds.length > 0);
   }
 
@@ -137,6 +144,10 @@ export class JobWorkers {
         if (!this.interrupted.delete(job.id) || !threw) return;
         const given = this.giveBack(job).finally(() => this.givingBack.delete(given));
         this.givingBack.add(given);
+      },
+      // Once for all that stop together.
+      onStop: () => {
+        this.filling ??= setImmediate(() => this.fill());
       },
     });
     return workers;
