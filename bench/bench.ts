@@ -54,19 +54,20 @@ export class Bench {
   }
 
   /**
-   * Measures ours and the limit in turns, so that whatever else the machine does falls on both; returns what each gave. A
-   * first turn, which is not counted, warms up.
+   * Measures ours and the limit in turns, so that whatever else the machine does falls on both; returns what each gave. The
+   * first turns, which are not counted, warm up: programs that run for long have been compiled.
    */
   async alternate<T>(
     rounds: number,
     measure: { ours: () => Promise<T>; limit: () => Promise<T> },
+    warmUps = 1,
   ): Promise<{ ours: T[]; limit: T[] }> {
     const given: { ours: T[]; limit: T[] } = { ours: [], limit: [] };
-    for (let round = 0; round <= rounds; round += 1) {
+    for (let round = 1 - warmUps; round <= rounds; round += 1) {
       for (const side of ['ours', 'limit'] as const) {
-        this.progress(`  ${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}: ${side}`);
+        this.progress(`  ${round < 1 ? 'warming up' : `round ${round} of ${rounds}`}: ${side}`);
         const result = await measure[side]();
-        if (round > 0) given[side].push(result);
+        if (round >= 1) given[side].push(result);
       }
     }
     return given;

@@ -24,7 +24,7 @@ async function tryOnce(answer: (response: ServerResponse) => void, timeoutMs = 5
 async function tryUrl(url: string, rules: OutboundRules, timeoutMs = 5000) {
   const endpoints = new Endpoints(rules, timeoutMs);
   closing.push(() => endpoints.close());
-  return endpoints.send(url, '{}', {});
+  return endpoints.send(new URL(url), '{}', {});
 }
 
 const failed = (statusCode: number | null, error: string) => ({

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { newSecret, signedHeaders } from '../src/webhooks/sending/signature.ts';
+import { keyOf, newSecret, signedHeaders } from '../src/webhooks/sending/signature.ts';
 
 const root = join(import.meta.dirname, '..');
 const page = readFileSync(join(root, 'docs', 'webhooks.md'), 'utf8');
@@ -44,7 +44,7 @@ test.each([
   });
   const body = JSON.stringify({ type: 'message.created', timestamp: '2026-01-31T12:00:00.000Z', data: { version: 2 } });
   const headersOf = (id: string, age = 0) =>
-    signedHeaders(id, Math.floor(Date.now() / 1000) - age, body, [newSecret(), secret]);
+    signedHeaders(id, Math.floor(Date.now() / 1000) - age, body, [newSecret(), secret].map(keyOf));
   const post = async (headers: Record<string, string>, sent = body): Promise<number> => {
     for (;;) {
       try {

@@ -5,7 +5,7 @@ import type { Author } from '../../access/caller.ts';
 import type { CallVisibility } from '../../access/visible-calls.ts';
 import type pg from 'pg';
 import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
-import { isJsonObject, type Json, type JsonObject } from '../../json.ts';
+import type { Json, JsonObject } from '../../json.ts';
 
 /** One row of the log. */
 export interface LogEvent {
@@ -38,6 +38,11 @@ export interface FragmentRow {
   visibility: CallVisibility;
 }
 
+/** A `LogEvent`, of a row `e`. */
+const eventSql = /* sql */ `e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
+  e.handoff_id AS "handoffId", e.data, e.epoch,
+  e.type = 'MessageCreated' AND coalesce(e.data @> '{"reply": true}', false) AS "beginsReply"`;
+
 /** Events in `(after, upTo]`, oldest first, at most `limit`. */
 export async function readEvents(
   pool: pg.Pool,
@@ -46,13 +51,12 @@ export async function readEvents(
   upTo: number,
   limit: number,
 ): Promise<LogEvent[]> {
-  const { rows } = await pool.query<Omit<LogEvent, 'beginsReply'>>({
+  const { rows } = await pool.query<LogEvent>({
     name: 'read-events',
-    text: `SELECT type, version, occurred_at AS "occurredAt", actor, message_id AS "messageId", handoff_id AS "handoffId", data, epoch
-      FROM event WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
+    text: `SELECT ${eventSql} FROM event e WHERE conversation_id = $1 AND version > $2 AND version <= $3 ORDER BY version LIMIT $4`,
     values: [conversationId, after, upTo, limit],
   });
-  return rows.map(withMeaning);
+  return rows;
 }
 
 /** An event with the reply that is running right after it. */
@@ -66,38 +70,32 @@ export async function readLogPage(
   conversationId: string,
   page: { after: number; before: number; limit: number; inverted: boolean },
 ): Promise<LogEventInPlace[]> {
-  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'>>(
+  const { rows } = await pool.query<LogEventInPlace>(
     `${inPlaceSql}
       WHERE e.conversation_id = $1 AND e.version > $2 AND e.version < $3
       ORDER BY e.version ${page.inverted ? 'DESC' : 'ASC'} LIMIT $4`,
     [conversationId, page.after, page.before, page.limit],
   );
-  return rows.map(withMeaning);
+  return rows;
 }
 
 /** The rows of the log with these `seq`, by their `seq`. Those of a conversation that was deleted meanwhile are missing. */
 export async function readEventsBySeq(pool: pg.Pool, seqs: readonly string[]): Promise<Map<string, LogEventInPlace>> {
-  const { rows } = await pool.query<Omit<LogEventInPlace, 'beginsReply'> & { seq: string }>({
+  const { rows } = await pool.query<LogEventInPlace & { seq: string }>({
     name: 'read-events-by-seq',
     text: `${inPlaceSql} WHERE e.seq = ANY($1::bigint[])`,
     values: [seqs],
   });
-  return new Map(rows.map(({ seq, ...row }) => [seq, withMeaning(row)]));
+  return new Map(rows.map((row) => [row.seq, row]));
 }
 
-const inPlaceSql = /* sql */ `SELECT e.type, e.version, e.occurred_at AS "occurredAt", e.actor, e.message_id AS "messageId",
-    e.handoff_id AS "handoffId", e.data, e.epoch, e.seq::text AS seq, turn.version AS "runningReplyVersion"
+const inPlaceSql = /* sql */ `SELECT ${eventSql}, e.seq::text AS seq, turn.version AS "runningReplyVersion"
   FROM event e LEFT JOIN LATERAL (
     SELECT version, type FROM event
     WHERE conversation_id = e.conversation_id AND version <= e.version
       AND (type = 'MessageCompleted' OR (type = 'MessageCreated' AND data @> '{"reply": true}'))
     ORDER BY version DESC LIMIT 1
   ) turn ON turn.type = 'MessageCreated'`;
-
-function withMeaning<T extends Omit<LogEvent, 'beginsReply'>>(row: T): T & { beginsReply: boolean } {
-  const { type, data } = row;
-  return { ...row, beginsReply: type === 'MessageCreated' && isJsonObject(data) && data.reply === true };
-}
 
 /**
  * Fragments of messages with their text so far, ordered by message and index. In one statement, so that a reply that ends meanwhile has its

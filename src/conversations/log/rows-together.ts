@@ -34,8 +34,8 @@ export async function readRowsTogether(db: Queryable, ids: readonly Ids[], most:
     ],
   });
   const all = ids.map((): RowsOrSize => null);
-  for (const { place, ...found } of rows) {
-    all[place - 1] = found.conversation === null ? 'TOO_LARGE' : rowsOf({ ...found, reply: null });
+  for (const { place, conversation, message, handoff } of rows) {
+    all[place - 1] = conversation === null ? 'TOO_LARGE' : rowsOf({ conversation, message, reply: null, handoff });
   }
   return all;
 }

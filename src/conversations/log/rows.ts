@@ -184,16 +184,41 @@ export function rowsOf({ conversation, message, reply, handoff }: RowsAsJson): R
   };
 }
 
+/** Written out, like `messageOf`: copying an object of unknown shape takes several times as long. */
 export function conversationOf(row: AsJson<Conversation>): Conversation {
   return {
-    ...row,
+    id: row.id,
+    organizationId: row.organizationId,
+    agentId: row.agentId,
+    contactId: row.contactId,
+    inboxId: row.inboxId,
+    version: row.version,
+    status: row.status,
+    title: row.title,
+    playbook: row.playbook,
+    phase: row.phase,
+    systemMessage: row.systemMessage,
+    context: row.context,
+    systemPrompt: row.systemPrompt,
+    corpusId: row.corpusId,
+    runtimeParameters: row.runtimeParameters,
+    metadata: row.metadata,
+    searchMetadata: row.searchMetadata,
+    nextPosition: row.nextPosition,
+    messageCount: row.messageCount,
+    lastMessageId: row.lastMessageId,
+    runningReplyId: row.runningReplyId,
+    runningServerId: row.runningServerId,
+    runningReplyVersion: row.runningReplyVersion,
+    handoffId: row.handoffId,
+    labels: row.labels,
+    continuesId: row.continuesId,
     createdAt: new Date(row.createdAt),
     updatedAt: new Date(row.updatedAt),
     endedAt: time(row.endedAt),
   };
 }
 
-/** Written out, since copying an object of unknown shape takes several times as long. */
 export function messageOf(row: MessageAsJson): MessageRow {
   const message: MessageRow = {
     id: row.id,

@@ -1,7 +1,9 @@
+import type { KeyObject } from 'node:crypto';
 import type pg from 'pg';
 import { keyScopes, type Viewer } from '../../access/viewer.ts';
 import { viewerOf } from '../../access/api-keys.ts';
 import type { Lane } from './lanes.ts';
+import { keyOf } from './signature.ts';
 
 /** First tries, and later ones, that are read of a lane at a time. */
 const [FIRST_TRIES, LATER_TRIES] = [256, 4];
@@ -22,9 +24,10 @@ export interface DueDelivery {
 
 /** What is due in a lane, and how it is sent. */
 export interface Batch {
-  url: string;
+  url: URL;
   selection: string;
-  secrets: string[];
+  /** What tries are signed with. */
+  keys: KeyObject[];
   /** With whose rights the events are read. Null if the key is no longer valid. */
   viewer: Viewer | null;
   due: DueDelivery[];
@@ -50,7 +53,8 @@ export async function readBatch(pool: pg.Pool, { webhookId, lane }: Lane): Promi
   const [row] = rows;
   if (!row) return null;
   const due = row.due.map((delivery) => ({ ...delivery, createdAt: new Date(delivery.createdAt) }));
-  return { url: row.url, selection: row.selection, secrets: row.secrets, viewer: readerOf(row), due };
+  const { url, selection, secrets } = row;
+  return { url: new URL(url), selection, keys: secrets.map(keyOf), viewer: readerOf(row), due };
 }
 
 /** Without a key an operator made the webhook, who may do everything: it is off once they may not. */

@@ -50,14 +50,14 @@ export class Endpoints {
   }
 
   /** One try. Never rejects. What is broken off counts as failed. */
-  async send(url: string, body: string, headers: Record<string, string>): Promise<Outcome> {
+  async send(url: URL, body: string, headers: Record<string, string>): Promise<Outcome> {
     try {
-      const { origin, pathname, search } = this.allowed(url);
+      if (!this.rules.allowPrivateAddresses) assertNotPrivate(url);
       const answer = new Answer(this.timeoutMs);
       this.agent.dispatch(
         {
-          origin,
-          path: pathname + search,
+          origin: url.origin,
+          path: url.pathname + url.search,
           method: 'POST',
           headers: { 'content-type': 'application/json', 'user-agent': 'Parley-Webhooks', ...headers },
           body,
@@ -73,12 +73,6 @@ export class Endpoints {
   /** Breaks off what is being sent, and closes all connections. */
   close(): Promise<void> {
     return this.agent.destroy();
-  }
-
-  private allowed(url: string): URL {
-    const target = new URL(url);
-    if (!this.rules.allowPrivateAddresses) assertNotPrivate(target);
-    return target;
   }
 
   private reason(error: unknown): string {

@@ -57,14 +57,14 @@ export async function bodiesOf(
     return [delivery, payloadOf(delivery, event.occurredAt, data.json)];
   });
   const gone: string[] = [];
-  const whole: [string, string, number][] = [];
+  const whole: { id: string; payload: string; discarded: number }[] = [];
   let bytes = 0;
   for (const [{ id, discarded }, body] of made) {
     if (unread.has(id)) break;
     if (body && 'body' in body) bytes += Buffer.byteLength(body.body);
     if (bytes > BATCH_BYTES && whole.length > 0) break;
     if (!body) gone.push(id);
-    else if ('body' in body) whole.push([id, body.body, discarded]);
+    else if ('body' in body) whole.push({ id, payload: body.body, discarded });
     else bodies.set(id, body);
   }
   if (gone.length > 0) await pool.query('DELETE FROM webhook_delivery WHERE id = ANY($1::uuid[])', [gone]);
@@ -73,13 +73,13 @@ export async function bodiesOf(
       pool.query<{ id: string }>({
         name: 'store-webhook-payloads',
         text: `UPDATE webhook_delivery d SET payload = made.payload
-          FROM unnest($1::uuid[], $2::text[], $3::int[]) AS made(id, payload, discarded)
+          FROM json_to_recordset($1) AS made(id uuid, payload text, discarded int)
           WHERE d.id = made.id AND d.payload IS NULL AND d.discarded = made.discarded RETURNING d.id`,
-        values: [whole.map(([id]) => id), whole.map(([, body]) => body), whole.map(([, , discarded]) => discarded)],
+        values: [JSON.stringify(whole)],
       }),
     );
     const kept = new Set(rows.map(({ id }) => id));
-    for (const [id, body] of whole) if (kept.has(id)) bodies.set(id, { body });
+    for (const { id, payload } of whole) if (kept.has(id)) bodies.set(id, { body: payload });
   }
   return bodies;
 }

@@ -82,10 +82,10 @@ export class Recorder {
   }
 }
 
-function stored({ delayMs, attempt, ...record }: DeliveryRecord) {
+function stored({ id, webhookId, attempt, delayMs, wasAsked, gone }: DeliveryRecord) {
   const delivered = attempt.error === null;
   const status = delivered ? 'DELIVERED' : delayMs === null ? 'FAILED' : 'PENDING';
-  return { ...record, delivered, status, delayMs: status === 'PENDING' ? delayMs : null, attempt };
+  return { id, webhookId, attempt, delayMs: status === 'PENDING' ? delayMs : null, wasAsked, gone, delivered, status };
 }
 
 /** Switches a webhook off. What waits for it stays. */

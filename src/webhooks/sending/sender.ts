@@ -146,7 +146,7 @@ export class Sender {
   /** Returns whether the endpoint wants nothing more. */
   private async tryOnce(
     { webhookId }: Lane,
-    { url, secrets }: Batch,
+    { url, keys }: Batch,
     { id, tries }: DueDelivery,
     made: Body,
     records: Promise<void>[],
@@ -172,7 +172,7 @@ export class Sender {
       });
       return false;
     }
-    const headers = signedHeaders(encodeId('WebhookDelivery', id), Math.floor(at.getTime() / 1000), made.body, secrets);
+    const headers = signedHeaders(encodeId('WebhookDelivery', id), Math.floor(at.getTime() / 1000), made.body, keys);
     const outcome = await this.options.endpoints.send(url, made.body, headers);
     // Broken off by the end of this server: as if it had not been tried.
     if (!outcome.delivered && this.isBrokenOff) return false;
