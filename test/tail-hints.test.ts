@@ -9,7 +9,7 @@ test('what is committed on a server without the turn wakes the one that has it, 
   const group = new Set<Member>();
   const servers = [false, true, false].map((isInTurn) => {
     const bus = inProcessBus({ logger, group });
-    const tail = { isInTurn };
+    const tail = { isInTurn, isAwaited: true };
     const advance = vi.fn(() => {
       passOn(bus, tail);
       return Promise.resolve();
@@ -28,4 +28,20 @@ test('what is committed on a server without the turn wakes the one that has it, 
     await pulse.close();
     await bus.close();
   }
+});
+
+test('what nobody waits for wakes nobody', async () => {
+  const bus = inProcessBus({ logger: createLogger({ level: 'silent' }) });
+  const tail = { isInTurn: true, isAwaited: false };
+  const advancing = { ask: vi.fn() };
+  const end = advanceOnHints(bus, tail, advancing);
+  await bus.connect();
+  const commit = () => bus.publish({ kind: 'log', conversationId: 'conv_followed_by_nobody', version: 1 });
+  commit();
+  expect(advancing.ask).not.toHaveBeenCalled();
+  tail.isAwaited = true;
+  commit();
+  expect(advancing.ask).toHaveBeenCalledOnce();
+  end();
+  await bus.close();
 });

@@ -17,6 +17,7 @@ import { numberedId, randomNumber, type SendStatement } from '../send-statement.
 import { produce, type Script } from '../words.ts';
 import { startProfile, stopProfile } from './profiler.ts';
 import type { Place, ServerCommands } from './server.ts';
+import { countTransactions, transactions } from './transactions.ts';
 import { usage } from './usage.ts';
 
 export type ParleyCommands = ServerCommands & {
@@ -26,6 +27,8 @@ export type ParleyCommands = ServerCommands & {
   openNumbered(argument: { conversations: number }): Promise<void>;
   /** Sends messages for a time, each in one of those; returns how many a second. */
   send(argument: { conversations: number; connections: number; seconds: number }): Promise<number>;
+  /** How many transactions of the database it has begun. */
+  transactions(argument: null): Promise<number>;
   /** The statement that does it. */
   statement(argument: null): Promise<SendStatement>;
 };
@@ -65,6 +68,7 @@ const runtime: Runtime = {
   },
 };
 
+countTransactions();
 const started = start();
 
 async function start() {
@@ -128,6 +132,7 @@ const commands: ParleyCommands = {
     return Promise.resolve();
   },
   usage,
+  transactions,
   startProfile,
   stopProfile,
   produced: ({ conversationId }) => Promise.resolve(produced.get(questionIn(conversationId)) ?? []),

@@ -1,4 +1,3 @@
-import type pg from 'pg';
 import type { TurnAttachment } from '../agents/runtime.ts';
 import type { Storage } from '../storage/storage.ts';
 import { fileName } from './model.ts';
@@ -9,30 +8,25 @@ const pictures: ReadonlySet<string> = new Set(['image/png', 'image/jpeg', 'image
 /** The largest picture that a model is shown, in bytes. */
 const MAX_PICTURE = 4_000_000;
 
-interface Row {
-  messageId: string;
+export interface AttachmentRow {
   filename: string;
   contentType: string;
   bytes: number;
   fileId: string;
 }
 
-/** What an agent is told of the attachments of these messages, by the message's row id. No file is read before somebody asks for it. */
-export async function attachmentsOfTurn(
-  { pool, storage }: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
-  messageIds: readonly string[],
-): Promise<Map<string, TurnAttachment[]>> {
-  const { rows } = await pool.query<Row>({
-    name: 'attachments-of-turn',
-    text: `SELECT message_id AS "messageId", filename, content_type AS "contentType", bytes, file_id AS "fileId" FROM attachment
-      WHERE message_id = ANY($1::uuid[]) AND status = 'READY' AND deleted_at IS NULL ORDER BY place`,
-    values: [messageIds],
-  });
-  const byMessage = new Map<string, TurnAttachment[]>();
-  for (const { messageId, fileId, ...row } of rows) {
-    const canRead = pictures.has(row.contentType) && row.bytes <= MAX_PICTURE;
-    const attachment = { ...row, read: canRead ? () => readWhole(storage, fileName(fileId), row.bytes) : null };
-    byMessage.set(messageId, [...(byMessage.get(messageId) ?? []), attachment]);
-  }
-  return byMessage;
+/** SQL for the attachments of a message as JSON, in their order: rows for `attachmentOfTurn`. Null if there are none. */
+export const attachmentsJson = (
+  messageId: string,
+) => /* sql */ `(SELECT json_agg(json_build_object('filename', filename,
+    'contentType', content_type, 'bytes', bytes, 'fileId', file_id) ORDER BY place)
+  FROM attachment WHERE message_id = ${messageId} AND status = 'READY' AND deleted_at IS NULL)`;
+
+/** What an agent is told of an attachment. The file is not read before somebody asks for it. */
+export function attachmentOfTurn(
+  storage: Pick<Storage, 'read'>,
+  { fileId, filename, contentType, bytes }: AttachmentRow,
+): TurnAttachment {
+  const canRead = pictures.has(contentType) && bytes <= MAX_PICTURE;
+  return { filename, contentType, bytes, read: canRead ? () => readWhole(storage, fileName(fileId), bytes) : null };
 }

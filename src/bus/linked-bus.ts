@@ -176,11 +176,11 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     }
   }
 
-  /** Sends what was published in this step of the program, unless a send is under way, whose end sends it. */
+  /** Sends what was published in this turn of the event loop, unless a send is under way, whose end sends it. */
   function flushSoon(): void {
     if (state.is !== 'open' || sending || flushing || outbox.size === 0) return;
     flushing = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       flushing = false;
       flush();
     });

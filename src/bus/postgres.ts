@@ -23,6 +23,12 @@ const PAYLOAD_BYTES = 7_999;
 /** How many channels all conversations and organizations share: each server session keeps a list of those it listens to. */
 const PLACES = 128;
 
+/**
+ * How long a channel is listened to after nobody wants it, in milliseconds. There are so few that the next conversation is soon
+ * followed over one of them.
+ */
+const LINGER_MS = 30_000;
+
 /** The name of the connection in `pg_stat_activity`. */
 const APPLICATION_NAME = 'parley-events';
 
@@ -56,8 +62,11 @@ async function openLink(
     connectionTimeoutMillis: timeLimitMs,
     query_timeout: timeLimitMs,
   });
+  const lingering = new Map<string, NodeJS.Timeout>();
   /** `end` waits for the other side, which may have vanished. */
   const close = async () => {
+    for (const timer of lingering.values()) clearTimeout(timer);
+    lingering.clear();
     const giveUp = setTimeout(() => socket.destroy(), timeLimitMs);
     await client.end();
     clearTimeout(giveUp);
@@ -93,8 +102,21 @@ async function openLink(
         text: 'SELECT pg_notify(channel, payload) FROM unnest($1::text[], $2::text[]) AS message (channel, payload)',
         values: [messages.map(({ channel }) => channel), messages.map(({ payload }) => payload)],
       }),
-    listen: (channel) => query(`LISTEN "${channel}"`),
-    ignore: (channel) => query(`UNLISTEN "${channel}"`),
+    listen: (channel) => {
+      const timer = lingering.get(channel);
+      if (!timer) return query(`LISTEN "${channel}"`);
+      clearTimeout(timer);
+      lingering.delete(channel);
+      return Promise.resolve();
+    },
+    ignore: (channel) => {
+      const unlisten = () => {
+        lingering.delete(channel);
+        query(`UNLISTEN "${channel}"`).catch(events.onLost);
+      };
+      lingering.set(channel, setTimeout(unlisten, LINGER_MS));
+      return Promise.resolve();
+    },
     probe: () => query('SELECT 1'),
     close,
   };

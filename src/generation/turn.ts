@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
-import { attachmentsOfTurn } from '../attachments/of-turn.ts';
+import { attachmentOfTurn, type AttachmentRow, attachmentsJson } from '../attachments/of-turn.ts';
 import type { Storage } from '../storage/storage.ts';
 import { absenceAt, attendanceOf } from '../inboxes/attendance.ts';
 import type { JsonObject } from '../json.ts';
@@ -16,29 +16,32 @@ export interface LoadedTurn extends TurnSource {
   agentId: string;
 }
 
-/** Loads a turn whose history takes at most `historyBytes`. Null if the reply is no longer running. */
+/** Loads a turn whose history takes at most `historyBytes`, in one statement. Null if the reply is no longer running. */
 export async function loadTurn(
-  services: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
+  { pool, storage }: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
   replyId: string,
   historyBytes: number,
 ): Promise<LoadedTurn | null> {
-  const { pool } = services;
-  const { rows } = await pool.query<ReplyRow>({ name: 'load-turn', text: turnSql, values: [replyId] });
+  const { rows } = await pool.query<ReplyRow>({
+    name: 'load-turn',
+    text: turnSql,
+    values: [replyId, HISTORY, historyBytes, promptRoles],
+  });
   const [row] = rows;
   if (!row) return null;
-  const { timeZone, hours, awayMessage, ...reply } = row;
+  const { timeZone, hours, awayMessage, history, searchMetadata, ...reply } = row;
   const absence = absenceAt(attendanceOf({ timeZone, hours, awayMessage }), new Date());
-  return { ...reply, absence, history: await loadHistory(services, row, historyBytes) };
+  return { ...reply, absence, history: history.map((message) => messageOf(storage, message, searchMetadata)) };
 }
 
 interface ReplyRow extends Omit<LoadedTurn, 'history' | 'absence'> {
-  conversationId: string;
-  position: number;
   searchMetadata: JsonObject;
   /** Of the inbox; null without one. */
   timeZone: string | null;
   hours: unknown;
   awayMessage: string | null;
+  /** Oldest first. */
+  history: HistoryRow[];
 }
 
 interface HistoryRow {
@@ -52,33 +55,24 @@ interface HistoryRow {
   bytes: number;
   /** Bytes that are left for the text. */
   left: number;
+  /** Null: none. */
+  attachments: AttachmentRow[] | null;
 }
 
-async function loadHistory(
-  services: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
-  reply: ReplyRow,
-  historyBytes: number,
-): Promise<TurnMessage[]> {
-  const { rows } = await services.pool.query<HistoryRow>({
-    name: 'load-history',
-    text: historySql,
-    values: [reply.conversationId, reply.position, HISTORY, historyBytes, promptRoles],
-  });
-  const attachments = await attachmentsOfTurn(
-    services,
-    rows.map(({ id }) => id),
-  );
-  return rows.reverse().map(({ id, role, metadata, queryMetadata, ...row }) => {
-    const search = { ...reply.searchMetadata, ...queryMetadata };
-    return {
-      id,
-      role,
-      text: withinBudget(row),
-      metadata,
-      ...(attachments.has(id) && { attachments: attachments.get(id) ?? [] }),
-      queryMetadata: Object.keys(search).length > 0 ? search : null,
-    };
-  });
+function messageOf(
+  storage: Pick<Storage, 'read'>,
+  { id, role, metadata, queryMetadata, attachments, ...row }: HistoryRow,
+  searchMetadata: JsonObject,
+): TurnMessage {
+  const search = { ...searchMetadata, ...queryMetadata };
+  return {
+    id,
+    role,
+    text: withinBudget(row),
+    metadata,
+    ...(attachments && { attachments: attachments.map((attachment) => attachmentOfTurn(storage, attachment)) }),
+    queryMetadata: Object.keys(search).length > 0 ? search : null,
+  };
 }
 
 /** The beginning of a text that is too long, with a mark that says so. */
@@ -89,35 +83,42 @@ function withinBudget({ text, bytes, left }: Pick<HistoryRow, 'text' | 'bytes' |
   return `${kept}\n[Cut here: ${bytes - Buffer.byteLength(kept)} more bytes are not shown.]`;
 }
 
-const turnSql = /* sql */ `
-SELECT c.id AS "conversationId", c.organization_id AS "organizationId", c.search_metadata AS "searchMetadata", m.position, a.id AS "agentId", a.name AS "agentName", a.runtime,
-  a.system_prompt AS "agentPrompt", c.system_prompt AS "conversationPrompt", a.greeting, c.playbook, c.phase,
-  c.system_message AS "systemMessage", c.context, a.playbooks, a.tools, m.runtime_parameters AS parameters,
-  coalesce(c.corpus_id, a.corpus_id) AS "corpusId", i.time_zone AS "timeZone", i.hours, i.away_message AS "awayMessage"
-FROM message m JOIN conversation c ON c.id = m.conversation_id JOIN agent a ON a.id = c.agent_id
-  LEFT JOIN inbox i ON i.id = c.inbox_id
-WHERE m.id = $1 AND c.generating_message_id = m.id`;
-
 /**
- * Newest first, until the budget is used up. The last text that fits partly is cut. The newest message is always included,
- * however large its metadata. For a text that is not loaded, only its stored length is read.
+ * The history is read newest first, until the budget is used up. The last text that fits partly is cut. The newest message is always
+ * included, however large its metadata. For a text that is not loaded, only its stored length is read.
  */
-const historySql = /* sql */ `
-WITH recent AS (
+const turnSql = /* sql */ `
+WITH reply AS MATERIALIZED (
+  SELECT c.id, c.organization_id, c.search_metadata, m.position, a.id AS agent_id, a.name, a.runtime, a.system_prompt AS agent_prompt,
+    c.system_prompt AS conversation_prompt, a.greeting, c.playbook, c.phase, c.system_message, c.context, a.playbooks, a.tools,
+    m.runtime_parameters, coalesce(c.corpus_id, a.corpus_id) AS corpus_id, i.time_zone, i.hours, i.away_message
+  FROM message m JOIN conversation c ON c.id = m.conversation_id JOIN agent a ON a.id = c.agent_id
+    LEFT JOIN inbox i ON i.id = c.inbox_id
+  WHERE m.id = $1 AND c.generating_message_id = m.id
+), recent AS (
   SELECT id, position, role, metadata, query_metadata FROM message m
-  WHERE conversation_id = $1 AND position < $2 AND role = ANY($5::"MessageRole"[]) AND erased_at IS NULL
+  WHERE conversation_id = (SELECT id FROM reply) AND position < (SELECT position FROM reply)
+    AND role = ANY($4::"MessageRole"[]) AND erased_at IS NULL
     AND NOT EXISTS (SELECT FROM message newer WHERE newer.supersedes_id = m.id)
-  ORDER BY position DESC LIMIT $3
+  ORDER BY position DESC LIMIT $2
 ), weighed AS (
   SELECT recent.*, octet_length(metadata::text) + coalesce(octet_length(query_metadata::text), 0) AS beside,
     coalesce((SELECT sum(octet_length(f.text)) FROM fragment f WHERE f.message_id = recent.id), 0) AS bytes
   FROM recent
 ), placed AS (
-  SELECT weighed.*, $4::int8 - sum(beside + bytes) OVER (ORDER BY position DESC) + bytes AS room,
+  SELECT weighed.*, $3::int8 - sum(beside + bytes) OVER (ORDER BY position DESC) + bytes AS room,
     position = max(position) OVER () AS newest
   FROM weighed
+), history AS (
+  SELECT coalesce(json_agg(json_build_object('id', id, 'role', role, 'metadata', metadata, 'queryMetadata', query_metadata,
+    'bytes', bytes, 'left', greatest(room, 0), 'attachments', ${attachmentsJson('placed.id')},
+    'text', coalesce((SELECT left(string_agg(f.text, '' ORDER BY f.index), greatest(room, 0)::int) FROM fragment f
+      WHERE f.message_id = placed.id), '')) ORDER BY position), '[]') AS messages
+  FROM placed WHERE room >= 0 OR newest
 )
-SELECT id, role, metadata, query_metadata AS "queryMetadata", bytes::float8 AS bytes, greatest(room, 0)::float8 AS left,
-  coalesce((SELECT left(string_agg(f.text, '' ORDER BY f.index), greatest(room, 0)::int) FROM fragment f
-    WHERE f.message_id = placed.id), '') AS text
-FROM placed WHERE room >= 0 OR newest ORDER BY position DESC`;
+SELECT r.id AS "conversationId", r.organization_id AS "organizationId", r.search_metadata AS "searchMetadata",
+  r.agent_id AS "agentId", r.name AS "agentName", r.runtime, r.agent_prompt AS "agentPrompt",
+  r.conversation_prompt AS "conversationPrompt", r.greeting, r.playbook, r.phase, r.system_message AS "systemMessage", r.context,
+  r.playbooks, r.tools, r.runtime_parameters AS parameters, r.corpus_id AS "corpusId", r.time_zone AS "timeZone", r.hours,
+  r.away_message AS "awayMessage", history.messages AS history
+FROM reply r, history`;

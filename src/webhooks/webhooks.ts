@@ -66,6 +66,7 @@ export class Webhooks {
       setInterval(() => {
         this.distributing.ask();
         this.claiming.ask();
+        if (this.tail.isInTurn) this.replaying.ask();
       }, LOOK_MS),
       setInterval(() => this.cleaning.ask(), CLEAN_MS),
     ];
@@ -95,7 +96,6 @@ export class Webhooks {
     const done = await this.tail.advance();
     if (done.some(({ made }) => made > 0)) this.wake();
     if (done.some(({ erasures }) => erasures > 0)) this.cleaning.ask();
-    if (this.tail.isInTurn) this.replaying.ask();
     passOn(this.options.bus, this.tail);
   }
 

@@ -18,11 +18,20 @@ export interface SharedTailOptions<Done> {
   serverId: () => string;
   /** Keeps the place, in one row: `epoch`, `told`, `telling`, `seq`, `owner`, `beat`. */
   table: 'webhook_tail' | 'letter_tail';
+  /** SQL that tells whether anybody waits for what is done. */
+  awaited: string;
   /**
-   * Acts on the events after `from` in one statement, which holds `move` and does nothing where that returns no row. Resolves with the
-   * new beat, null if somebody else has moved the tail.
+   * Acts on the events after `from` in one statement, which holds `move` and does nothing where that returns no row. Resolves with
+   * `beat`, null if somebody else has moved the tail, and `awaited`.
    */
-  store: (from: EventPosition, page: TailPage, move: TailMove) => Promise<Done & { beat: string | null }>;
+  store: (from: EventPosition, page: TailPage, move: TailMove) => Promise<Done & Moved>;
+}
+
+/** What a statement that moves the tail says of it. */
+export interface Moved {
+  /** The new one. */
+  beat: string | null;
+  awaited: boolean;
 }
 
 /** The statement that moves the tail from where it was read, for a CTE. Its five values begin with `$first` of the whole statement. */
@@ -40,6 +49,7 @@ export class SharedTail<Done> {
   private readonly options: SharedTailOptions<Done>;
   private place: Place | null = null;
   private owner: string | null = null;
+  private awaited = true;
   /** How many events the next statement takes: fewer after one that took too long. */
   private page = PAGE;
 
@@ -50,6 +60,11 @@ export class SharedTail<Done> {
   /** Whether this server moved it last. */
   get isInTurn(): boolean {
     return this.place !== null;
+  }
+
+  /** Whether anybody waited for what is done, when it was last looked at: if not, it is enough to advance now and then. */
+  get isAwaited(): boolean {
+    return this.awaited;
   }
 
   /** Acts on all that is committed, if it is this server's turn. Gives what each statement has done. */
@@ -79,17 +94,21 @@ export class SharedTail<Done> {
 
   /** Null while a living server has it. */
   private async take(me: string): Promise<Place | null> {
-    const { pool, table } = this.options;
-    const { rows } = await pool.query<EventPosition & { beat: string; free: boolean; mine: boolean }>({
-      name: `read-${table}`,
-      text: `SELECT epoch, told, telling, seq::text AS seq, beat::text AS beat, owner IS NOT DISTINCT FROM $1 AS mine,
-          owner IS NULL OR NOT EXISTS (SELECT FROM server WHERE id = owner) AS free
+    const { pool, table, awaited } = this.options;
+    const { rows } = await pool.query<EventPosition & { beat: string; free: boolean; mine: boolean; awaited: boolean }>(
+      {
+        name: `read-${table}`,
+        text: `SELECT epoch, told, telling, seq::text AS seq, beat::text AS beat, owner IS NOT DISTINCT FROM $1 AS mine,
+          owner IS NULL OR NOT EXISTS (SELECT FROM server WHERE id = owner) AS free, ${awaited} AS awaited
         FROM ${table}`,
-      values: [me],
-    });
+        values: [me],
+      },
+    );
     const [found] = rows;
     if (!found) throw new Error(`there is no place in the log in ${table}`);
-    const { beat, free, mine, ...position } = found;
+    const { beat, free, mine, epoch, told, telling, seq } = found;
+    const position = { epoch, told, telling, seq };
+    this.awaited = found.awaited;
     if (mine) return { position, beat };
     if (!free) return null;
     const { rows: taken } = await pool.query<{ beat: string }>({
@@ -114,6 +133,7 @@ export class SharedTail<Done> {
       throw error;
     });
     this.page = Math.min(PAGE, this.page * 2);
+    this.awaited = done.awaited;
     if (done.beat !== null) this.place = { position: page.position, beat: done.beat };
     return done;
   }

@@ -5,16 +5,18 @@ import { outsideOperations } from '../../work-clock.ts';
 /** A shared tail, as far as hints concern it. */
 interface Turn {
   isInTurn: boolean;
+  isAwaited: boolean;
 }
 
 /**
- * Has a shared tail advance as soon as there may be new events. The server that has the turn does not hear of conversations that
+ * Has a shared tail advance as soon as there may be new events that somebody waits for. The server that has the turn does not hear of conversations that
  * nobody follows on it, so that others tell it (`passOn`). Returns the function that ends it.
  */
-export function advanceOnHints(bus: Bus, tail: Turn, advancing: Pulse): () => void {
+export function advanceOnHints(bus: Bus, tail: Turn, advancing: Pick<Pulse, 'ask'>): () => void {
   return bus.subscribe({
     onHint: ({ kind }) => {
-      if (kind === 'log' || (kind === 'log-moved' && tail.isInTurn)) outsideOperations(() => advancing.ask());
+      const isNews = kind === 'log' || (kind === 'log-moved' && tail.isInTurn);
+      if (isNews && tail.isAwaited) outsideOperations(() => advancing.ask());
     },
     onReconnect: () => advancing.ask(),
   });

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { SharedTail } from '../../conversations/log/shared-tail.ts';
+import { type Moved, SharedTail } from '../../conversations/log/shared-tail.ts';
 import type { NewId } from '../../ids.ts';
 import { addJobSql, LEFT_SECONDS, sendTask } from '../model.ts';
 
@@ -20,17 +20,21 @@ export function letterTail({ pool, newId, serverId }: Options): SharedTail<{ mad
     pool,
     serverId,
     table: 'letter_tail',
+    awaited: awaitedSql,
     store: async (_from, { events }, move) => {
       const said = events.filter(({ type }) => type === 'MessageCompleted' || type === 'MessageCreated');
-      const { rows } = await pool.query<{ made: number; beat: string | null }>({
+      const { rows } = await pool.query<{ made: number } & Moved>({
         name: 'make-letters',
         text: makeSql(move.sql(3)),
         values: [said.map(({ seq }) => seq), said.map(() => newId()), ...move.values],
       });
-      return rows[0] ?? { beat: null, made: 0 };
+      return rows[0] ?? { beat: null, awaited: true, made: 0 };
     },
   });
 }
+
+/** Whether there is an inbox that letters go out from. */
+const awaitedSql = /* sql */ `EXISTS (SELECT FROM inbox WHERE address IS NOT NULL)`;
 
 const makeSql = (move: string) => /* sql */ `
 WITH moved AS (${move}),
@@ -57,4 +61,4 @@ said AS MATERIALIZED (
     `now() + CASE WHEN made.inbox_id = c.inbox_id THEN interval '0' ELSE interval '${LEFT_SECONDS} seconds' END`,
   )} FROM made JOIN conversation c ON c.id = made.conversation_id
 )
-SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM jobs)::int AS made`;
+SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM jobs)::int AS made, ${awaitedSql} AS awaited`;

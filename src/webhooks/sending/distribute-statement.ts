@@ -7,6 +7,9 @@ const idSql = (place: string) => /* sql */ `(
   clock.ms || '-7' || substr(lpad(to_hex(${place}), 6, '0'), 1, 3) || '-8' || substr(lpad(to_hex(${place}), 6, '0'), 4, 3)
   || substr(gen_random_uuid()::text, 24))::uuid`;
 
+/** Whether there is a webhook that events are distributed to. */
+export const awaitedSql = /* sql */ `EXISTS (SELECT FROM webhook WHERE status = 'ON')`;
+
 /**
  * Makes deliveries of events, in the order of the log. `$1` are their `seq`, `$2` the positions after them. `move` is the
  * statement that claims them: `beat`, the webhook whose replay it is (null: all that are on), and the time before which
@@ -49,4 +52,5 @@ fresh AS MATERIALIZED (
     AND EXISTS (SELECT FROM webhook_delivery d WHERE d.conversation_id = fresh.conversation_id)
   ON CONFLICT (conversation_id) DO UPDATE SET organization_id = excluded.organization_id RETURNING 1
 )
-SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM noted)::int AS erasures`;
+SELECT (SELECT beat FROM moved) AS beat, (SELECT count(*) FROM made)::int AS made, (SELECT count(*) FROM noted)::int AS erasures,
+  ${awaitedSql} AS awaited`;

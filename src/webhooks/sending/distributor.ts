@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { SharedTail } from '../../conversations/log/shared-tail.ts';
+import { type Moved, SharedTail } from '../../conversations/log/shared-tail.ts';
 import { encodeEventPosition, type EventPosition, type TailPage } from '../../conversations/log/tail.ts';
-import { distributeSql } from './distribute-statement.ts';
+import { awaitedSql, distributeSql } from './distribute-statement.ts';
 
 /** What a distribution has led to. */
 export interface Distributed {
@@ -23,13 +23,14 @@ export function webhookTail({ pool, serverId }: Options): SharedTail<Distributed
     pool,
     serverId,
     table: 'webhook_tail',
+    awaited: awaitedSql,
     store: async (from, page, move) => {
-      const { rows } = await pool.query<Distributed & { beat: string | null }>({
+      const { rows } = await pool.query<Distributed & Moved>({
         name: 'distribute-events',
         text: distributeSql(`${move.sql(3)}, NULL::uuid AS replayed, NULL::timestamptz AS since`),
         values: [...placesOf(from, page), ...move.values],
       });
-      return rows[0] ?? { beat: null, made: 0, erasures: 0 };
+      return rows[0] ?? { beat: null, awaited: true, made: 0, erasures: 0 };
     },
   });
 }
