@@ -87,9 +87,15 @@ describe('POST /email/<secret>', () => {
   });
 
   test('takes so many letters in a minute, and leaves other inboxes theirs', async () => {
-    const busy = await addEmailInbox(server, 'busy@shop.example');
+    const minute = () => Math.floor(Date.now() / 60_000);
     const statuses: number[] = [];
-    while (statuses.length < LIMIT + 5) statuses.push(await post(server, busy, written()));
+    // Letters of the next minute would be taken as well.
+    for (let begun = NaN; begun !== minute();) {
+      begun = minute();
+      const busy = await addEmailInbox(server, `busy${begun}@shop.example`);
+      statuses.length = 0;
+      while (statuses.length < LIMIT + 5) statuses.push(await post(server, busy, written()));
+    }
     expect(statuses.filter((status) => status === 429)).toHaveLength(5);
     expect(statuses.filter((status) => status === 202)).toHaveLength(LIMIT);
     expect(await post(server, await addEmailInbox(server, 'calm@shop.example'), written())).toBe(202);
