@@ -1,8 +1,6 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { connect } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -14,21 +12,13 @@ import { createLogger } from '../src/logger.ts';
 import { ask, graphql, RefusedError, type Result, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { bomb, damage, Dice, OperationMaker } from './harness/fuzz.ts';
+import { megabytes } from './harness/megabytes.ts';
 import { countRows } from './harness/rows.ts';
 import { type ServerOptions, useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const config: ServerOptions['config'] = { rateLimitPerKey: 0, rateLimitPerContact: 0, introspection: true };
 const server = useServer({ config });
-
-/** What this process holds in memory, in MiB, when all that nobody needs is gone. */
-function megabytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return (heapUsed + arrayBuffers) / 1024 / 1024;
-}
 
 describe('requests that nobody in their right mind would send', () => {
   const seed = Number(process.env.FUZZ_SEED ?? 20_261_122);

@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { WebSocket } from 'ws';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { openSocket, type Subscribe, subscribeSse, subscribeWs } from './harness/client.ts';
 import { send } from './harness/commands.ts';
 import { conversationEvents } from './harness/events.ts';
+import { megabytes } from './harness/megabytes.ts';
 import { record } from './harness/recording.ts';
 import type { Script } from './harness/scripted-runtime.ts';
 import { useScriptedServer } from './harness/scripted-server.ts';
@@ -86,15 +85,6 @@ async function stream10Megabytes(script: Script): Promise<string> {
   for (let i = 0; i < PIECES; i += 1) await script.write(PIECE);
   await script.end();
   return PIECE.repeat(PIECES);
-}
-
-/** What this process holds in memory, in MiB, when all that nobody needs is gone. */
-function megabytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return (heapUsed + arrayBuffers) / 1024 / 1024;
 }
 
 describe('readers that stop reading while 10 MB stream by', () => {

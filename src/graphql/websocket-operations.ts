@@ -76,7 +76,10 @@ export function createWebSockets(options: {
       if (results instanceof Subscriber) args.contextValue = undefined;
       return results;
     }),
-    async onConnect({ connectionParams, extra }) {
+    async onConnect(context) {
+      const { connectionParams, extra } = context;
+      // The protocol keeps what was sent for as long as the connection stays: the credential was read.
+      Object.assign(context, { connectionParams: undefined });
       const { socket, request } = extra;
       if (!request) return false;
       extra.request = null;

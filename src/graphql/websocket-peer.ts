@@ -74,13 +74,26 @@ export class Peer implements ProtocolSocket {
       if (sizeOf(data) > (this.maxMessageBytes ?? Infinity)) {
         return this.incoming.refuse(CLOSE_TOO_BIG, 'Message too big');
       }
-      take(textOf(data))
+      take(read(textOf(data)))
         .catch((error: unknown) => {
           this.logger.error({ err: error }, 'could not handle a message on a WebSocket');
           this.socket.close(CloseCode.InternalServerError, 'Internal error');
         })
         .finally(() => arrival?.end());
     });
+  }
+}
+
+/**
+ * A message as the protocol takes it. It keeps what it is given for as long as the operation runs, and takes what is read already,
+ * though its type does not say so: a text would hold all of the query. What cannot be read stays a text, which it refuses.
+ */
+function read(text: string): string {
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'string' ? text : (message as string);
+  } catch {
+    return text;
   }
 }
 
