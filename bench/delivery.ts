@@ -40,7 +40,7 @@ export class Side {
 
   private readonly transport: Transport;
 
-  constructor(bench: Bench, server: 'parley' | 'by-hand', options: SideOptions = {}) {
+  constructor(bench: Bench, server: 'parley' | 'by-hand' | 'plain-ws', options: SideOptions = {}) {
     this.transport = options.transport ?? 'WebSocket';
     this.followed = bench.start(server, options.env);
     this.server = options.generator ?? this.followed;

@@ -23,7 +23,7 @@ export class Program<C extends Commands> {
   constructor(name: string, env: Record<string, string> = {}) {
     this.name = name;
     this.child = fork(fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)), {
-      execArgv: ['--import', new URL('load-plainly.mjs', import.meta.url).href, '--expose-gc'],
+      execArgv: ['--import', new URL('load-plainly.mjs', import.meta.url).href],
       // As in production, where graphql-js leaves out checks for developers.
       env: { ...process.env, NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

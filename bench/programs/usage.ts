@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { now } from '../clock.ts';
 import { producedCount } from '../words.ts';
@@ -12,20 +14,49 @@ export interface Usage {
   tokens: number;
   /** In KiB. */
   rss: number;
+  /** What of the memory that is resident is this process's alone. Where the system does not tell, all of it. */
+  own: number;
+  /** What JavaScript holds: its heap, and what lies outside of it. */
   heap: number;
+  external: number;
 }
 
-/** Garbage is collected first where memory is what is asked about, until no more is given back. */
+/** Garbage is collected first where memory is what is asked about. */
 export async function usage({ collect }: { collect: boolean }): Promise<Usage> {
-  if (collect) {
-    for (let before = Infinity; process.memoryUsage.rss() < 0.995 * before;) {
-      before = process.memoryUsage.rss();
-      if (!global.gc) throw new Error('The program runs without --expose-gc.');
-      await global.gc({ type: 'major', execution: 'async' });
-      await sleep(300);
-    }
-  }
+  if (collect) await collectGarbage();
   const { user, system } = process.cpuUsage();
-  const { rss, heapUsed } = process.memoryUsage();
-  return { at: now(), cpu: user + system, tokens: producedCount(), rss: rss / 1024, heap: heapUsed / 1024 };
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return {
+    at: now(),
+    cpu: user + system,
+    tokens: producedCount(),
+    rss: rss / 1024,
+    own: ownMemory() ?? rss / 1024,
+    heap: heapUsed / 1024,
+    external: external / 1024,
+  };
+}
+
+/** Until no more is given back. Unlike `gc`, the inspector's way gives the system back what the heap keeps free. */
+async function collectGarbage(): Promise<void> {
+  const session = new Session();
+  session.connect();
+  for (let before = Infinity; process.memoryUsage.rss() < 0.995 * before;) {
+    before = process.memoryUsage.rss();
+    await session.post('HeapProfiler.collectGarbage');
+    await sleep(300);
+  }
+  session.disconnect();
+}
+
+function ownMemory(): number | null {
+  let text;
+  try {
+    text = readFileSync('/proc/self/smaps_rollup', 'utf8');
+  } catch {
+    return null;
+  }
+  let sum = 0;
+  for (const [, kibibytes] of text.matchAll(/^Private_(?:Clean|Dirty): +(\d+) kB$/gm)) sum += Number(kibibytes);
+  return sum;
 }
