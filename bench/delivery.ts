@@ -26,6 +26,8 @@ interface SideOptions {
   transport?: Transport;
   /** The server that generates the replies, if it is another than the one that they are followed on. */
   generator?: Program<ServerCommands>;
+  /** The server that they are followed on. Left out: one that is started for it. */
+  followed?: Program<ServerCommands>;
 }
 
 /** A server and its subscribers, each in a process of its own. */
@@ -34,7 +36,8 @@ export class Side {
   readonly server: Program<ServerCommands>;
   private readonly followed: Program<ServerCommands>;
   private readonly clients: Program<ClientCommands>;
-  private conversationIds: string[] = [];
+  /** Those that are followed now. */
+  conversationIds: readonly string[] = [];
   private subscribersEach = 0;
   private stamped = false;
 
@@ -42,7 +45,7 @@ export class Side {
 
   constructor(bench: Bench, server: 'parley' | 'by-hand' | 'plain-ws', options: SideOptions = {}) {
     this.transport = options.transport ?? 'WebSocket';
-    this.followed = bench.start(server, options.env);
+    this.followed = options.followed ?? bench.start(server, options.env);
     this.server = options.generator ?? this.followed;
     this.clients = bench.start('clients');
   }
@@ -131,7 +134,7 @@ export class Side {
 
   private async speak(script: Script, stamped = false): Promise<void> {
     await this.clients.call('forget', { stamped });
-    await this.server.call('reply', { conversationIds: this.conversationIds, script });
+    await this.server.call('reply', { conversationIds: [...this.conversationIds], script });
   }
 
   private async during<T>(pace: Pace, look: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { createDatabase } from './database.ts';
 import { created } from './rows/created.ts';
 import { delivery } from './rows/delivery.ts';
 import { exports } from './rows/exports.ts';
+import { hints } from './rows/hints.ts';
 import { latency } from './rows/latency.ts';
 import { limiter } from './rows/limiter.ts';
 import { memory } from './rows/memory.ts';
@@ -22,6 +23,7 @@ const rows: readonly Row[] = [
   delivery,
   latency,
   servers,
+  hints,
   model,
   wal,
   memory,

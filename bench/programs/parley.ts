@@ -9,7 +9,7 @@ import { createConversation } from '../../src/conversations/commands/create.ts';
 import { encodeCursor } from '../../src/conversations/stream/cursor.ts';
 import { sendMessage } from '../../src/conversations/commands/send.ts';
 import { ruleFor } from '../../src/conversations/log/transitions.ts';
-import { encodeId, newId } from '../../src/ids.ts';
+import { decodeId, encodeId, newId } from '../../src/ids.ts';
 import { createLogger } from '../../src/logger.ts';
 import { Metronome, now } from '../clock.ts';
 import { obey } from '../process.ts';
@@ -23,6 +23,9 @@ import { usage } from './usage.ts';
 export type ParleyCommands = ServerCommands & {
   /** When, on the clock of the machine in milliseconds, the newest reply of a conversation had how many characters. */
   produced(argument: { conversationId: string }): Promise<Produced[]>;
+  /** Counts the hints that this server handles from now on, and what of them is about these conversations. */
+  countHints(argument: { conversationIds: string[] }): Promise<void>;
+  hints(argument: null): Promise<HintCount>;
   /** Makes conversations that are numbered from 1; once only. */
   openNumbered(argument: { conversations: number }): Promise<void>;
   /** Sends messages for a time, each in one of those; returns how many a second. */
@@ -32,6 +35,12 @@ export type ParleyCommands = ServerCommands & {
   /** The statement that does it. */
   statement(argument: null): Promise<SendStatement>;
 };
+
+export interface HintCount {
+  handled: number;
+  /** Those about the conversations that are its own. */
+  share: number;
+}
 
 interface Produced {
   at: number;
@@ -68,6 +77,9 @@ const runtime: Runtime = {
   },
 };
 
+let hints: HintCount = { handled: 0, share: 0 };
+let ownConversations = new Set<string | null>();
+
 countTransactions();
 const started = start();
 
@@ -89,6 +101,13 @@ async function start() {
   });
   const app = await startApp(config, createLogger({ level: config.logLevel }), [runtime]);
   const { services } = app;
+  services.bus.subscribe({
+    onHint(hint) {
+      hints.handled += 1;
+      if ('conversationId' in hint && ownConversations.has(hint.conversationId)) hints.share += 1;
+    },
+    onReconnect: () => undefined,
+  });
   const caller = await findViewerByKey(services.pool, key);
   if (!caller) throw new Error('The database of the bench is not empty.');
   const { organizationId } = caller;
@@ -136,6 +155,12 @@ const commands: ParleyCommands = {
   startProfile,
   stopProfile,
   produced: ({ conversationId }) => Promise.resolve(produced.get(questionIn(conversationId)) ?? []),
+  async countHints({ conversationIds }) {
+    await started;
+    ownConversations = new Set(conversationIds.map((id) => decodeId('Conversation', id)));
+    hints = { handled: 0, share: 0 };
+  },
+  hints: () => Promise.resolve(hints),
   async openNumbered({ conversations }) {
     await Promise.all(Array.from({ length: conversations }, (_, index) => open(numberedId(index + 1))));
   },

@@ -1,17 +1,10 @@
-import { connect } from 'node:net';
 import { type Bench, type Figure, quantile, type Row } from '../bench.ts';
 import { Side } from '../delivery.ts';
+import { isThere, buses, notThere } from '../buses.ts';
 import type { PlainBusCommands } from '../programs/plain-bus.ts';
 
 const STREAMS = 20;
 const PACE = { perSecond: 50 };
-
-/** What can carry events between servers here, by the name in the table. */
-const buses: readonly { name: string; env: Record<string, string> }[] = [
-  { name: 'PostgreSQL', env: {} },
-  { name: 'Redis', env: { EVENTS_URL: 'redis://127.0.0.1:6379' } },
-  { name: 'NATS', env: { EVENTS_URL: 'nats://127.0.0.1:4222' } },
-];
 
 /** How much longer a delta takes to a client of another server than the one that generates it. */
 export const servers: Row = {
@@ -20,9 +13,8 @@ export const servers: Row = {
     const figures: Figure[] = [];
     const missing: string[] = [];
     for (const { name, env } of buses) {
-      if (env.EVENTS_URL === undefined || (await answers(env.EVENTS_URL)))
-        figures.push(await measure(bench, name, env));
-      else missing.push(name);
+      if (await isThere(env)) figures.push(await measure(bench, name, env));
+      else missing.push(notThere(name));
     }
     return {
       title: `What another server adds to a delta: ${STREAMS} replies, 1 subscriber each, ${PACE.perSecond} tokens/s`,
@@ -30,7 +22,7 @@ export const servers: Row = {
       notes: [
         'The median to clients of another server, less the median to clients of the server that generates.',
         'Limit: the bus alone, with as many words of the same length, from one connection to another.',
-        ...missing.map((name) => `${name} does not answer here, and was not measured.`),
+        ...missing,
       ],
     };
   },
@@ -55,13 +47,4 @@ async function measure(bench: Bench, name: string, env: Record<string, string>):
   });
   await bench.stop();
   return { what: name, unit: 'ms', ours: quantile(ours), limit: quantile(limit) };
-}
-
-function answers(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve) => {
-    const socket = connect(Number(port), hostname);
-    socket.once('connect', () => socket.end(() => resolve(true)));
-    socket.once('error', () => resolve(false));
-  });
 }
