@@ -35,7 +35,7 @@ export const created: Row = {
         const answer = await response.text();
         if (!answer.includes('"DONE"')) throw new Error(`There was no reply: ${answer}`);
       };
-      const count = bench.quick ? 30 : 300;
+      const count = bench.quick ? 100 : 300;
       bench.progress(`created: ${count} conversations, one after the other`);
       for (let i = 0; i < count; i += 1) await create();
       const measure = async (work: () => Promise<unknown>) => {
