@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { decodeId } from '../src/ids.ts';
 import { graphql, RefusedError } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
 import { record } from './harness/recording.ts';
@@ -23,7 +23,8 @@ async function lockRow(url: string, table: string, where: string): Promise<() =>
   return () => (ended ??= client.query('ROLLBACK').then(() => client.end()));
 }
 
-describe('one locked row', () => {
+// Both suites at once, since most of them is waiting; their tests one by one.
+describe.concurrent('one locked row', () => {
   const { server, runtime, idle } = useScriptedServer({ config: { databasePoolSize: 3 } });
 
   const lockConversation = (id: string) =>
@@ -42,7 +43,7 @@ describe('one locked row', () => {
 
   const storedOf = async (replyId: string) => (await readMessage(server, replyId)).text;
 
-  test('keeps no other reply from being stored, and its own from being told', async () => {
+  test.sequential('keeps no other reply from being stored, and its own from being told', async () => {
     const [locked, free] = await Promise.all(['Locked?', 'Free?'].map(begin));
     if (!locked || !free) throw new Error('There are two.');
     const unlock = await lockConversation(locked.conversationId);
@@ -60,30 +61,33 @@ describe('one locked row', () => {
     expect(await readMessage(server, locked.replyId)).toMatchObject({ status: 'DONE', text: 'Well, this is so' });
   });
 
-  test('takes no more than two connections from all other conversations, and is refused after a while', async () => {
-    const [{ id: locked }, { id: free }] = [await idle(), await idle()];
-    const unlock = await lockConversation(locked);
-    onTestFinished(unlock);
-    const mutation = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename } }';
-    const sendTo = (conversationId: string) =>
-      graphql<{ sendMessage: object | null }>(server, mutation, {
-        input: { conversationId, content: { text: 'Hello?' }, action: 'NONE' },
-      });
-    const refused = Promise.all(Array.from({ length: 4 }, () => sendTo(locked)));
-    let settled = false;
-    void refused.then(() => (settled = true));
-    for (let n = 0; n < 10; n += 1) expect(await sendTo(free)).toMatchObject({ status: 200, data: {} });
-    expect(settled).toBe(false);
-    const results = await refused;
-    await unlock();
-    for (const { errors, data } of results) {
-      expect(data?.sendMessage ?? null).toBeNull();
-      expect(errors?.[0]?.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', retryAfter: expect.any(Number) });
-    }
-    expect(await sendTo(locked)).toMatchObject({ data: { sendMessage: { __typename: 'SendMessagePayload' } } });
-  });
+  test.sequential(
+    'takes no more than two connections from all other conversations, and is refused after a while',
+    async () => {
+      const [{ id: locked }, { id: free }] = [await idle(), await idle()];
+      const unlock = await lockConversation(locked);
+      onTestFinished(unlock);
+      const mutation = 'mutation ($input: SendMessageInput!) { sendMessage(input: $input) { __typename } }';
+      const sendTo = (conversationId: string) =>
+        graphql<{ sendMessage: object | null }>(server, mutation, {
+          input: { conversationId, content: { text: 'Hello?' }, action: 'NONE' },
+        });
+      const refused = Promise.all(Array.from({ length: 4 }, () => sendTo(locked)));
+      let settled = false;
+      void refused.then(() => (settled = true));
+      for (let n = 0; n < 10; n += 1) expect(await sendTo(free)).toMatchObject({ status: 200, data: {} });
+      expect(settled).toBe(false);
+      const results = await refused;
+      await unlock();
+      for (const { errors, data } of results) {
+        expect(data?.sendMessage ?? null).toBeNull();
+        expect(errors?.[0]?.extensions).toMatchObject({ code: 'SERVICE_UNAVAILABLE', retryAfter: expect.any(Number) });
+      }
+      expect(await sendTo(locked)).toMatchObject({ data: { sendMessage: { __typename: 'SendMessagePayload' } } });
+    },
+  );
 
-  test('of an API key keeps nobody with that key from working', async () => {
+  test.sequential('of an API key keeps nobody with that key from working', async () => {
     const { pool } = server.services;
     await pool.query('UPDATE api_key SET last_used_at = NULL');
     const unlock = await lockRow(server.databaseUrl, 'api_key', 'true');
@@ -93,8 +97,8 @@ describe('one locked row', () => {
   });
 });
 
-describe('database connections that are open and silent', () => {
-  const database = useDatabase();
+describe.concurrent('database connections that are open and silent', () => {
+  const database = useBootstrappedDatabase();
   const runtime = new ScriptedRuntime();
   let proxy: TcpProxy;
   let server: Awaited<ReturnType<typeof startServer>>;
@@ -106,11 +110,13 @@ describe('database connections that are open and silent', () => {
     agentId = await createAgent(server.services, 'scripted');
   });
   afterAll(async () => {
+    // Else the server waits for the connections that are silent.
+    proxy.cut();
     await server.close();
     await proxy.close();
   });
 
-  test.each([
+  test.sequential.each([
     ['some', 3],
     ['all', undefined],
   ])('(%s of them) cost a reply nothing, and the server answers again', async (which, count) => {

@@ -15,6 +15,7 @@ import {
   refusal,
   resolveDns,
   signed,
+  untilDealtWith,
   written,
 } from './harness/mail.ts';
 import { addAgent, addContact, command, ImmediateRuntime } from './harness/products.ts';
@@ -63,12 +64,10 @@ const somebody = (domain = 'example.com') => `person${(people += 1)}@${domain}`;
 
 /** The letters that came in from an address, once so many are dealt with. */
 async function received(sender: string, count = 1): Promise<LetterData[]> {
-  const find = async () =>
-    (await lettersOf(server, { direction: 'IN' })).filter(
-      (letter) => letter.sender?.toLowerCase() === sender.toLowerCase() && letter.status !== 'WAITING',
-    );
-  await expect.poll(async () => (await find()).length, { timeout: 15_000 }).toBe(count);
-  return find();
+  await untilDealtWith(server, sender, count);
+  return (await lettersOf(server, { direction: 'IN' })).filter(
+    (letter) => letter.sender?.toLowerCase() === sender.toLowerCase(),
+  );
 }
 
 /** The only letter that came in from an address, once it is dealt with. */

@@ -1,23 +1,28 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import { describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { SIGN_IN_PATH, signInFile } from '../src/access/local-sign-in.ts';
 import { hasChromium } from './harness/browser.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { response, run, runAtOnce, tab, useGraphiqlPages, useLocalServer } from './harness/graphiql.ts';
+import { countRows } from './harness/rows.ts';
 import { startServer } from './harness/server.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 const app = useLocalServer();
 
 if (!hasChromium) console.log('The GraphiQL page is not tried out: there is no Chromium here.');
 
 describe.skipIf(!hasChromium)('the GraphiQL page', () => {
   const pages = useGraphiqlPages(app);
+  let page: Page;
+  beforeAll(async () => {
+    ({ page } = await pages.open());
+  });
 
   test('offers its examples, and runs them at the first click and without being given a key', async () => {
-    const { page } = await pages.open();
     expect(await page.locator('.graphiql-tab-button').allTextContents()).toEqual([
       'Start',
       'Follow',
@@ -42,7 +47,7 @@ describe.skipIf(!hasChromium)('the GraphiQL page', () => {
   });
 
   test('says how to sign in when it is not', async () => {
-    const page = await pages.empty();
+    await page.evaluate(() => localStorage.clear());
     await page.goto(`${app.url}/graphql`);
     await page.getByText('npm run sign-in').waitFor();
   });
@@ -98,5 +103,39 @@ describe('the link that signs a browser in', () => {
     const brief = await startServer(database.url);
     await brief.close();
     expect(brief.signInLink).toBeNull();
+  });
+});
+
+describe('a page of another origin', () => {
+  const body = JSON.stringify({ query: 'mutation { createConversation(input: { action: NONE }) { __typename } }' });
+  const asked = (init: RequestInit, path = '/graphql') => fetch(`${app.url}${path}`, { method: 'POST', body, ...init });
+
+  test('finds no cookie that a browser would send for it', async () => {
+    const html = await fetch(`${app.url}/graphql`, { headers: { Accept: 'text/html' } });
+    expect(html.headers.get('Set-Cookie')).toBeNull();
+    expect((await asked({ headers: { 'Content-Type': 'application/json' } })).status).toBe(401);
+  });
+
+  test.each([
+    'text/plain',
+    'text/plain; application/json',
+    'TEXT/PLAIN;charset=utf-8',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+  ])('cannot send %s', async (type) => {
+    const before = await countRows(app.services.pool);
+    const response = await asked({ headers: { 'Content-Type': type } });
+    expect(response.status).toBe(403);
+    expect(await countRows(app.services.pool)).toEqual(before);
+  });
+
+  test('cannot send a body without a type, or ask by GET', async () => {
+    const before = await countRows(app.services.pool);
+    const untyped = await asked({ body: Buffer.from(body) });
+    expect(untyped.status).toBe(403);
+    const query = encodeURIComponent('{ viewer { kind } }');
+    const get = await asked({ method: 'GET', body: null }, `/graphql?query=${query}`);
+    expect(get.status).toBe(403);
+    expect(await countRows(app.services.pool)).toEqual(before);
   });
 });

@@ -1,21 +1,16 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, request, type RequestOptions } from 'node:http';
 import { connect } from 'node:net';
-import { rmSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type App, startApp } from '../src/app.ts';
-import { readConfig } from '../src/config.ts';
 import { operationLimits } from '../src/graphql/operation-limits.ts';
 import { schema } from '../src/graphql/schema.ts';
-import { createLogger } from '../src/logger.ts';
 import { ask, graphql, RefusedError, type Result, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send } from './harness/commands.ts';
 import { bomb, damage, Dice, OperationMaker } from './harness/fuzz.ts';
 import { megabytes } from './harness/megabytes.ts';
 import { countRows } from './harness/rows.ts';
 import { type ServerOptions, useServer } from './harness/server.ts';
-import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const config: ServerOptions['config'] = { rateLimitPerKey: 0, rateLimitPerContact: 0, introspection: true };
 const server = useServer({ config });
@@ -23,7 +18,7 @@ const server = useServer({ config });
 describe('requests that nobody in their right mind would send', () => {
   const seed = Number(process.env.FUZZ_SEED ?? 20_261_122);
   /** Ten thousand run beside the suite. */
-  const [LANES, HTTP_REQUESTS, WS_MESSAGES] = [4, 700, 500];
+  const [LANES, HTTP_REQUESTS, WS_MESSAGES] = [4, 300, 300];
   const agent = new Agent({ keepAlive: true, maxSockets: 2 * LANES });
   afterAll(() => agent.destroy());
 
@@ -280,7 +275,7 @@ describe('requests that nobody in their right mind would send', () => {
       const { agents } = await ask<{ agents: { nodes: { id: string }[] } }>(server, '{ agents { nodes { id } } }');
       const ids = [conversation.id, message.id, cursor, ...agents.nodes.map(({ id }) => id), 'conv_', 'Q29udjox'];
       // What is made once, such as compiled queries, is no growth.
-      await Promise.all([httpLane(1000, ids, 300), webSocketLane(1001, ids, 300)]);
+      await Promise.all([httpLane(1000, ids, 100), webSocketLane(1001, ids, 100)]);
       const before = megabytes();
 
       let running = true;
@@ -293,9 +288,9 @@ describe('requests that nobody in their right mind would send', () => {
         }
       })();
       await Promise.all([
-        brokenFrames(200),
-        ...Array.from({ length: LANES }, (_, lane) => httpLane(lane, ids, (HTTP_REQUESTS - 500) / LANES)),
-        ...Array.from({ length: LANES }, (_, lane) => webSocketLane(LANES + lane, ids, (WS_MESSAGES - 300) / LANES)),
+        brokenFrames(100),
+        ...Array.from({ length: LANES }, (_, lane) => httpLane(lane, ids, (HTTP_REQUESTS - 100) / LANES)),
+        ...Array.from({ length: LANES }, (_, lane) => webSocketLane(LANES + lane, ids, (WS_MESSAGES - 100) / LANES)),
       ]);
       running = false;
       await others;
@@ -409,55 +404,5 @@ describe('with introspection off', () => {
     const response = await fetch(`${closed.url}/graphql`, { headers: { Accept: 'text/html' } });
     expect(response.status).not.toBe(200);
     expect(await response.text()).not.toContain('<html');
-  });
-});
-
-describe('a page of another origin', () => {
-  const dataDir = createTemporaryFolder();
-  let app: App & Target;
-  beforeAll(async () => {
-    const local = readConfig({
-      PORT: '0',
-      DATA_DIR: dataDir,
-      BOOTSTRAP_API_KEY: 'key-of-hostile-input',
-      GRACE_SECONDS: '0',
-    });
-    app = { ...(await startApp(local, createLogger({ level: 'silent' }))), key: 'key-of-hostile-input' };
-  });
-  afterAll(async () => {
-    await app.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
-
-  const body = JSON.stringify({ query: 'mutation { createConversation(input: { action: NONE }) { __typename } }' });
-  const asked = (init: RequestInit, path = '/graphql') => fetch(`${app.url}${path}`, { method: 'POST', body, ...init });
-
-  test('finds no cookie that a browser would send for it', async () => {
-    const html = await fetch(`${app.url}/graphql`, { headers: { Accept: 'text/html' } });
-    expect(html.headers.get('Set-Cookie')).toBeNull();
-    expect((await asked({ headers: { 'Content-Type': 'application/json' } })).status).toBe(401);
-  });
-
-  test.each([
-    'text/plain',
-    'text/plain; application/json',
-    'TEXT/PLAIN;charset=utf-8',
-    'application/x-www-form-urlencoded',
-    'multipart/form-data; boundary=x',
-  ])('cannot send %s', async (type) => {
-    const before = await countRows(app.services.pool);
-    const response = await asked({ headers: { 'Content-Type': type } });
-    expect(response.status).toBe(403);
-    expect(await countRows(app.services.pool)).toEqual(before);
-  });
-
-  test('cannot send a body without a type, or ask by GET', async () => {
-    const before = await countRows(app.services.pool);
-    const untyped = await asked({ body: Buffer.from(body) });
-    expect(untyped.status).toBe(403);
-    const query = encodeURIComponent('{ viewer { kind } }');
-    const get = await asked({ method: 'GET', body: null }, `/graphql?query=${query}`);
-    expect(get.status).toBe(403);
-    expect(await countRows(app.services.pool)).toEqual(before);
   });
 });

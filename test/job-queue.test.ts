@@ -9,11 +9,11 @@ import { inTransaction } from '../src/db.ts';
 import { JobQueue } from '../src/jobs/queue.ts';
 import { handle, lanes } from '../src/jobs/task.ts';
 import { createLogger } from '../src/logger.ts';
-import { createDatabase, execute, useDatabase } from './harness/database.ts';
+import { createDatabase, execute, useBootstrappedDatabase } from './harness/database.ts';
 import { watchJobs } from './harness/job-steps.ts';
 import { STEPS_TABLE, stumble, testHandlers, wait, walk } from './harness/job-tasks.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 const { pool } = database;
 const queue = new JobQueue(pool);
 const { jobs, nothingLeft, stepsOf } = watchJobs(pool);
@@ -103,7 +103,7 @@ describe('a server that works the queue', () => {
 });
 
 describe('workers that cannot settle their jobs', () => {
-  const own = useDatabase();
+  const own = useBootstrappedDatabase();
   const done: string[] = [];
   const handlers = lanes.map((lane) =>
     handle({ name: `test.unsettled.${lane}`, lane, read: String }, (name) => {

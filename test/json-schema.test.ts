@@ -189,7 +189,7 @@ describe('a check that hangs', () => {
   });
 
   test('keeps others waiting only so long, and what gave up waits no more', async () => {
-    const checker = checkerWith({ milliseconds: 3000, waitingOfOrganization: 2, waitingMilliseconds: 1500 });
+    const checker = checkerWith({ milliseconds: 1500, waitingOfOrganization: 2, waitingMilliseconds: 500 });
     await checker.check(null, {}, {});
     const hung = checker.check('greedy', hanging, deep).catch((error: unknown) => error);
     const asked = [1, 2].map((value) => expect(checker.check('other', { const: value }, value)).rejects);

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { encodeId, newId } from '../src/ids.ts';
 import { type Bundle, bundle } from './harness/bundle.ts';
 import { ask } from './harness/client.ts';
-import { createDatabase, useDatabase } from './harness/database.ts';
+import { createDatabase, FIRST_KEY, useDatabase } from './harness/database.ts';
 import { usePrograms } from './harness/process.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
@@ -148,9 +148,9 @@ describe('beside a server', () => {
   const programs = usePrograms();
 
   test('an import fills what its agents answer from', async () => {
-    const own = await createDatabase();
+    const own = await createDatabase(inject('bootstrapped'));
     try {
-      const key = 'a-key-for-this-very-test';
+      const key = FIRST_KEY;
       const env = { DATABASE_URL: own.url, BOOTSTRAP_API_KEY: key };
       const { url } = await programs.start(env);
       expect(await knowledge(['import', '--corpus', 'About Parley', folder], { env })).toMatchObject({ code: 0 });

@@ -18,9 +18,9 @@ import {
 import { record } from './harness/recording.ts';
 import { createAgent } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 const model = new ModelServer();
 const shop = new ModelServer();
 let server: Awaited<ReturnType<typeof startServer>>;

@@ -21,14 +21,14 @@ import {
 import { record } from './harness/recording.ts';
 import { createAgent } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { flooded, MB, replyOfModel } from './harness/flooded-model.ts';
 
 const key = 'sk-planted-secret';
 const secret = { error: { message: `The key ${key} of internal-host is no good.` } };
 
 const model = new ModelServer();
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 let server: Awaited<ReturnType<typeof startServer>>;
 /** It waits a second for a silent model. */
 let impatient: Awaited<ReturnType<typeof startServer>>;

@@ -9,12 +9,12 @@ import type { App } from '../src/app.ts';
 import type { Config } from '../src/config.ts';
 import { createLogger } from '../src/logger.ts';
 import { graphql, openSocket, subscribeWs } from './harness/client.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { findRedis } from './harness/redis.ts';
 import { startServer } from './harness/server.ts';
 import { tcpProxy } from './harness/tcp-proxy.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 const redis = await findRedis();
 afterAll(() => redis?.release());
 

@@ -6,11 +6,11 @@ import { conversationEvents, replyEvents } from './harness/events.ts';
 import { record } from './harness/recording.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { startServer } from './harness/server.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { tcpProxy, type TcpProxy } from './harness/tcp-proxy.ts';
 
 const runtime = new ScriptedRuntime();
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 let server: Awaited<ReturnType<typeof startServer>>;
 /** It hears nothing of the other one but through the rows, and the other nothing of it. */
 let deaf: Awaited<ReturnType<typeof startServer>>;

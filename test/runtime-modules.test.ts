@@ -7,16 +7,16 @@ import { RuntimeError } from '../src/agents/runtime.ts';
 import { StartupError } from '../src/errors.ts';
 import { ask } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
-import { execute, useDatabase } from './harness/database.ts';
+import { execute, FIRST_KEY, useBootstrappedDatabase } from './harness/database.ts';
 import { ModelServer } from './harness/model-server.ts';
 import { usePrograms } from './harness/process.ts';
 import { createLogger } from '../src/logger.ts';
 
 const logger = createLogger({ level: 'silent' });
 
-const database = useDatabase();
-// A runtime is written in TypeScript there.
-const programs = usePrograms({ args: () => ['--import', 'tsx', inject('program')] });
+const database = useBootstrappedDatabase();
+// A runtime is written in TypeScript there. Not tsx, which would read all of the program too.
+const programs = usePrograms({ args: () => ['--import', './bench/load-plainly.mjs', inject('program')] });
 const service = new ModelServer();
 let folder: string;
 
@@ -39,7 +39,7 @@ const runtime = (name: string) =>
   `{ name: ${JSON.stringify(name)}, parametersSchema: { type: 'object' }, async *reply() { yield { type: 'finish' } } }`;
 
 test('the real program answers by the runtime of a module', { timeout: 90_000 }, async () => {
-  const key = 'key-of-the-first-organization';
+  const key = FIRST_KEY;
   const { url } = await programs.start({
     DATABASE_URL: database.url,
     BOOTSTRAP_API_KEY: key,

@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { graphql, openSocket, RefusedError, subscribeSse, subscribeWs, upgradeStatus } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
@@ -12,7 +12,7 @@ import { tcpProxy } from './harness/tcp-proxy.ts';
 
 // Conversations are made and read on a server that stays; their replies run on one that goes.
 const { server, runtime, idle } = useScriptedServer();
-const programs = usePrograms();
+const programs = usePrograms({ after: afterAll });
 
 function startBrief(graceSeconds: number) {
   return startServer(server.databaseUrl, { runtimes: [runtime], config: { graceSeconds } });
@@ -167,21 +167,25 @@ describe('a server that is told to terminate', () => {
     expect(await prisma.server.count()).toBe(before);
   });
 
-  test.each(transports)('tells those who follow a reply %s of its end before it goes', async (name, subscribe) => {
-    const brief = await startBrief(20);
-    const { replyId, script } = await begin(brief, `Tell me ${name}.`);
-    const follower = record(replyEvents(brief, { replyId }, subscribe));
-    await follower.until((events) => textOf(events, replyId) === 'So far, ');
-    const closed = brief.close();
-    await script.write('and no further.');
-    await script.end();
-    const events = await follower.ended();
-    expect(textOf(events, replyId)).toBe('So far, and no further.');
-    expect(events.at(-1)).toMatchObject({ __typename: 'MessageCompleted', message: { status: 'DONE' } });
-    await closed;
-  });
+  // Side by side, since most of them wait.
+  test.concurrent.each(transports)(
+    'tells those who follow a reply %s of its end before it goes',
+    async (name, subscribe) => {
+      const brief = await startBrief(20);
+      const { replyId, script } = await begin(brief, `Tell me ${name}.`);
+      const follower = record(replyEvents(brief, { replyId }, subscribe));
+      await follower.until((events) => textOf(events, replyId) === 'So far, ');
+      const closed = brief.close();
+      await script.write('and no further.');
+      await script.end();
+      const events = await follower.ended();
+      expect(textOf(events, replyId)).toBe('So far, and no further.');
+      expect(events.at(-1)).toMatchObject({ __typename: 'MessageCompleted', message: { status: 'DONE' } });
+      await closed;
+    },
+  );
 
-  test.each(transports)(
+  test.concurrent.each(transports)(
     'breaks the streams off %s: to complete them would mean that nothing more comes',
     async (_name, subscribe) => {
       const brief = await startBrief(0);
@@ -200,7 +204,7 @@ describe('a server that is told to terminate', () => {
     },
   );
 
-  test('ends within its time although the database is away', async () => {
+  test.concurrent('ends within its time although the database is away', async () => {
     const proxy = await tcpProxy(server.databaseUrl);
     const brief = await startServer(proxy.url, {
       runtimes: [runtime],
@@ -212,27 +216,32 @@ describe('a server that is told to terminate', () => {
     await proxy.close();
   });
 
-  test('ends within its time although a reply is locked in the database, and says that others will settle it', async () => {
-    const program = await programs.start({
-      DATABASE_URL: server.databaseUrl,
-      BOOTSTRAP_API_KEY: server.key,
-      GRACE_SECONDS: '0',
-      DRAIN_SECONDS: '0',
-      SHUTDOWN_SECONDS: '5',
-    });
-    const { conversation } = await createConversation(
-      { url: program.url, key: server.key },
-      { message: { content: { text: 'How do I stop a reply?' } }, runtimeParameters: { wordsPerSecond: 1 } },
-    );
-    const lock = await server.services.pool.connect();
-    onTestFinished(async () => {
-      await lock.query('ROLLBACK');
-      lock.release();
-    });
-    await lock.query('BEGIN');
-    await lock.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [decodeId('Conversation', conversation.id)]);
-    expect(await program.kill('SIGTERM')).toBe(0);
-    expect(program.stderr).toContain('could not settle 1 replies; other servers will');
-    expect(program.stderr).not.toContain('took longer than');
-  });
+  test.concurrent(
+    'ends within its time although a reply is locked in the database, and says that others will settle it',
+    async ({ onTestFinished }) => {
+      const program = await programs.start({
+        DATABASE_URL: server.databaseUrl,
+        BOOTSTRAP_API_KEY: server.key,
+        GRACE_SECONDS: '0',
+        DRAIN_SECONDS: '0',
+        SHUTDOWN_SECONDS: '5',
+      });
+      const { conversation } = await createConversation(
+        { url: program.url, key: server.key },
+        { message: { content: { text: 'How do I stop a reply?' } }, runtimeParameters: { wordsPerSecond: 1 } },
+      );
+      const lock = await server.services.pool.connect();
+      onTestFinished(async () => {
+        await lock.query('ROLLBACK');
+        lock.release();
+      });
+      await lock.query('BEGIN');
+      await lock.query('SELECT FROM conversation WHERE id = $1 FOR UPDATE', [
+        decodeId('Conversation', conversation.id),
+      ]);
+      expect(await program.kill('SIGTERM')).toBe(0);
+      expect(program.stderr).toContain('could not settle 1 replies; other servers will');
+      expect(program.stderr).not.toContain('took longer than');
+    },
+  );
 });

@@ -13,12 +13,12 @@ import { ERRAND_ISSUER, OperatorSignIn } from '../src/operators/sign-in/sign-in.
 import { addOperator, addOrganization, firstOrganization, mintToken, addContact } from './harness/access.ts';
 import { hasChromium, startBrowser } from './harness/browser.ts';
 import { ask, type Target } from './harness/client.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { client, type OpenIdProvider, startOpenIdProvider } from './harness/openid-provider.ts';
 import { startServer } from './harness/server.ts';
 import { WebUser } from './harness/web-user.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 let provider: OpenIdProvider;
 let app: App & { key: string };
 let target: Target;

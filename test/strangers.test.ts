@@ -7,25 +7,23 @@ import { type App, startApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import { createLogger } from '../src/logger.ts';
 import { graphql, type Target } from './harness/client.ts';
-import { useDatabase } from './harness/database.ts';
-import { startServer } from './harness/server.ts';
+import { FIRST_KEY, useBootstrappedDatabase } from './harness/database.ts';
 
-const database = useDatabase();
+const database = useBootstrappedDatabase();
 const lines: string[] = [];
 /** Ten strangers at a time, five of one address. */
 let server: Target & Pick<App, 'services' | 'close'>;
 beforeAll(async () => {
-  const first = await startServer(database.url);
-  await first.close();
   const config = readConfig({
     PORT: '0',
     DATABASE_URL: database.url,
-    BOOTSTRAP_API_KEY: first.key,
+    BOOTSTRAP_API_KEY: FIRST_KEY,
+    GRACE_SECONDS: '0',
     KEEP_ALIVE_SECONDS: '1',
     MAX_UNAUTHENTICATED_CONNECTIONS: '10',
   });
   const logger = createLogger({ level: 'info', plain: false, destination: { write: (line) => lines.push(line) } });
-  server = { ...(await startApp(config, logger)), key: first.key };
+  server = { ...(await startApp(config, logger)), key: FIRST_KEY };
 });
 afterAll(() => server.close());
 

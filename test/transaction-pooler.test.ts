@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createConversation, readMessage, send, stop } from './harness/commands.ts';
-import { useDatabase } from './harness/database.ts';
+import { useBootstrappedDatabase } from './harness/database.ts';
 import { conversationEvents, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
 import { hasPgBouncer, type PgBouncer, startPgBouncer } from './harness/pgbouncer.ts';
@@ -11,7 +11,7 @@ import { startServer } from './harness/server.ts';
 describe.skipIf(!hasPgBouncer)(
   `through a pooler in transaction mode${hasPgBouncer ? '' : ' (skipped: there is no pgbouncer here; apt-get install pgbouncer)'}`,
   () => {
-    const database = useDatabase();
+    const database = useBootstrappedDatabase();
     const runtime = new ScriptedRuntime();
     let pooler: PgBouncer;
     let servers: Awaited<ReturnType<typeof startServer>>[];

@@ -96,12 +96,12 @@ describe('a stranger', () => {
     ]);
   });
 
-  test('who asks a thousand times in a minute from one address starts 20 visits, over all servers, and 20 rows', async () => {
+  test('who asks three hundred times in a minute from one address starts 20 visits, over all servers, and 20 rows', async () => {
     const before = await countContacts();
     const address = from();
     const ask = (index: number) => askForVisit(index % 2 ? server : other, { inboxKey: chat.publicKey }, address);
     const answers = [];
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       answers.push(...(await Promise.all(Array.from({ length: 100 }, (_, index) => ask(index)))));
     }
     const refused = answers.filter(({ status }) => status !== 200);

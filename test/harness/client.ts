@@ -1,4 +1,5 @@
 import { type Client, createClient } from 'graphql-ws';
+import { request } from 'undici';
 import { WebSocket } from 'ws';
 import { sseData } from './sse.ts';
 import { leavable, type Stream } from './stream.ts';
@@ -36,19 +37,19 @@ interface AskOptions {
   key?: string | null;
 }
 
-/** One request by HTTP, with its status. */
+/** One request by HTTP, with its status. Not by `fetch`, which costs several times as much of the processor. */
 export async function graphql<T>(
   target: Target,
   query: string,
   variables: Record<string, unknown> = {},
   { key = target.key }: AskOptions = {},
 ): Promise<Result<T> & { status: number }> {
-  const response = await fetch(`${target.url}/graphql`, {
+  const { statusCode, body } = await request(`${target.url}/graphql`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', ...authorization(key) },
     body: JSON.stringify({ query, variables }),
   });
-  return { status: response.status, ...((await response.json()) as Result<T>) };
+  return { status: statusCode, ...((await body.json()) as Result<T>) };
 }
 
 /** The data of a request by HTTP that succeeds. */

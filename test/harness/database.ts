@@ -23,6 +23,11 @@ export function useDatabase(template = inject('template')): TestDatabase {
   return { url, pool };
 }
 
+/** Likewise, as the first start of a server leaves it: servers on it are spared filling it. Their first key is `FIRST_KEY`. */
+export function useBootstrappedDatabase(): TestDatabase {
+  return useDatabase(inject('bootstrapped'));
+}
+
 /** `Pool.end` does not wait until its connections are closed, and one that the server ends is an uncaught error. */
 async function closePool(pool: pg.Pool): Promise<void> {
   let open = pool.totalCount;

@@ -151,6 +151,11 @@ export function mayPass(error: unknown): boolean {
   if (error instanceof RefusedError) {
     return error.errors.every(({ extensions }) => passing.has(extensions?.code));
   }
-  // What fetch throws, and a closed WebSocket.
-  return error instanceof TypeError || !(error instanceof Error);
+  // What fetch throws, a request that undici could not have answered, and a closed WebSocket.
+  return error instanceof TypeError || isUnanswered(error) || !(error instanceof Error);
+}
+
+/** Whether a request came to nothing on its way: the connection was refused, reset or closed. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^(?:ECONN|EPIPE|UND_ERR_)/.test(String(error.code));
 }

@@ -14,6 +14,7 @@ const key = 'key-of-the-graphiql-tests';
 /** A server by the embedded default, where pages on this machine sign themselves in. */
 export interface LocalServer extends Target {
   readonly dataDir: string;
+  readonly services: App['services'];
   /** The next one, as `npm run sign-in` prints it. */
   signInLink(): string;
 }
@@ -22,6 +23,10 @@ export interface LocalServer extends Target {
 export function useLocalServer(): LocalServer {
   const dataDir = createTemporaryFolder();
   let app: App | undefined;
+  const started = () => {
+    if (!app) throw new Error('The server of useLocalServer() exists only while tests and their hooks run.');
+    return app;
+  };
   beforeAll(async () => {
     const config = readConfig({ PORT: '0', DATA_DIR: dataDir, BOOTSTRAP_API_KEY: key, GRACE_SECONDS: '0' });
     app = await startApp(config, createLogger({ level: 'silent' }));
@@ -34,8 +39,10 @@ export function useLocalServer(): LocalServer {
     key,
     dataDir,
     get url() {
-      if (!app) throw new Error('The server of useLocalServer() exists only while tests and their hooks run.');
-      return app.url;
+      return started().url;
+    },
+    get services() {
+      return started().services;
     },
     signInLink: () => readFileSync(signInFile(dataDir), 'utf8').trim(),
   };
@@ -44,8 +51,6 @@ export function useLocalServer(): LocalServer {
 export interface GraphiqlPages {
   /** A page that has been opened for the first time, with all that it has asked for. */
   open(): Promise<{ page: Page; requests: string[] }>;
-  /** A page of nothing yet. */
-  empty(): Promise<Page>;
 }
 
 /** The pages of GraphiQL in one browser, for the tests of this suite. */
@@ -56,7 +61,6 @@ export function useGraphiqlPages(server: LocalServer): GraphiqlPages {
   });
   afterAll(() => browser.close());
   return {
-    empty: () => browser.newPage(),
     async open() {
       const page = await browser.newPage();
       const requests: string[] = [];

@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { createTransport } from 'nodemailer';
 import { SMTPServer } from 'smtp-server';
 import type { ResolveDns } from '../../src/email/model.ts';
+import { expect } from 'vitest';
 import { ask, type Target } from './client.ts';
+import type { TestServer } from './server.ts';
 
 /** A letter that the mail server was given. */
 export interface Delivered {
@@ -214,6 +216,18 @@ export interface LetterData {
     messages: { nodes: { id: string; role: string; text: string; author: { displayName: string | null } }[] };
   } | null;
   messageId: string | null;
+}
+
+/** Resolves once all letters that came in from an address are dealt with, and are so many. */
+export async function untilDealtWith({ services }: TestServer, sender: string, count = 1): Promise<void> {
+  const statuses = async () => {
+    const { rows } = await services.pool.query<{ status: string }>(
+      `SELECT status FROM letter WHERE direction = 'IN' AND lower(sender) = lower($1)`,
+      [sender],
+    );
+    return rows.filter(({ status }) => status !== 'WAITING').length;
+  };
+  await expect.poll(statuses, { timeout: 20_000 }).toBe(count);
 }
 
 /** The latest 40 letters that match, oldest first. */

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, inject } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import type { ResolveDns } from '../../src/email/model.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
-import { FIRST_KEY, useDatabase } from './database.ts';
+import { FIRST_KEY, useBootstrappedDatabase } from './database.ts';
 
 export interface ServerOptions {
   /** Beside the runtimes that every server has. */
@@ -25,7 +25,7 @@ export interface TestServer {
 
 /** A server in this process, on a free port and a database of its own, for the tests of this file. */
 export function useServer(options: ServerOptions = {}): TestServer {
-  const database = useDatabase(inject('bootstrapped'));
+  const database = useBootstrappedDatabase();
   let app: App | undefined;
   const started = () => {
     if (!app) throw new Error('The server of useServer() exists only while tests and their hooks run.');

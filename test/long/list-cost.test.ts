@@ -1,0 +1,3 @@
+import { testCostOfPages } from '../harness/list-cost.ts';
+
+testCostOfPages(1_000_000);
