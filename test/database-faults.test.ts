@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decodeId } from '../src/ids.ts';
 import { graphql, RefusedError } from './harness/client.ts';
 import { createConversation, readMessage, send } from './harness/commands.ts';
@@ -43,27 +43,32 @@ describe.concurrent('one locked row', () => {
 
   const storedOf = async (replyId: string) => (await readMessage(server, replyId)).text;
 
-  test.sequential('keeps no other reply from being stored, and its own from being told', async () => {
-    const [locked, free] = await Promise.all(['Locked?', 'Free?'].map(begin));
-    if (!locked || !free) throw new Error('There are two.');
-    const unlock = await lockConversation(locked.conversationId);
-    onTestFinished(unlock);
-    for (const { script } of [locked, free]) await script.write(', this is so');
-    await locked.follower.until((events) => textOf(events, locked.replyId) === 'Well, this is so');
-    await expect.poll(() => storedOf(free.replyId)).toBe('Well, this is so');
-    expect(await storedOf(locked.replyId)).toBe('Well');
-    await free.script.end();
-    await free.follower.ended();
-    expect(await readMessage(server, free.replyId)).toMatchObject({ status: 'DONE', text: 'Well, this is so' });
-    await locked.script.end();
-    await unlock();
-    await locked.follower.ended();
-    expect(await readMessage(server, locked.replyId)).toMatchObject({ status: 'DONE', text: 'Well, this is so' });
-  });
+  test(
+    'keeps no other reply from being stored, and its own from being told',
+    { concurrent: false },
+    async ({ onTestFinished }) => {
+      const [locked, free] = await Promise.all(['Locked?', 'Free?'].map(begin));
+      if (!locked || !free) throw new Error('There are two.');
+      const unlock = await lockConversation(locked.conversationId);
+      onTestFinished(unlock);
+      for (const { script } of [locked, free]) await script.write(', this is so');
+      await locked.follower.until((events) => textOf(events, locked.replyId) === 'Well, this is so');
+      await expect.poll(() => storedOf(free.replyId)).toBe('Well, this is so');
+      expect(await storedOf(locked.replyId)).toBe('Well');
+      await free.script.end();
+      await free.follower.ended();
+      expect(await readMessage(server, free.replyId)).toMatchObject({ status: 'DONE', text: 'Well, this is so' });
+      await locked.script.end();
+      await unlock();
+      await locked.follower.ended();
+      expect(await readMessage(server, locked.replyId)).toMatchObject({ status: 'DONE', text: 'Well, this is so' });
+    },
+  );
 
-  test.sequential(
+  test(
     'takes no more than two connections from all other conversations, and is refused after a while',
-    async () => {
+    { concurrent: false },
+    async ({ onTestFinished }) => {
       const [{ id: locked }, { id: free }] = [await idle(), await idle()];
       const unlock = await lockConversation(locked);
       onTestFinished(unlock);
@@ -87,7 +92,7 @@ describe.concurrent('one locked row', () => {
     },
   );
 
-  test.sequential('of an API key keeps nobody with that key from working', async () => {
+  test('of an API key keeps nobody with that key from working', { concurrent: false }, async () => {
     const { pool } = server.services;
     await pool.query('UPDATE api_key SET last_used_at = NULL');
     const unlock = await lockRow(server.databaseUrl, 'api_key', 'true');
@@ -116,10 +121,10 @@ describe.concurrent('database connections that are open and silent', () => {
     await proxy.close();
   });
 
-  test.sequential.each([
+  test.each([
     ['some', 3],
     ['all', undefined],
-  ])('(%s of them) cost a reply nothing, and the server answers again', async (which, count) => {
+  ])('(%s of them) cost a reply nothing, and the server answers again', { concurrent: false }, async (which, count) => {
     const text = `Are ${which} of them silent?`;
     const { conversation } = await createConversation(server, { agentId, action: 'NONE' });
     const { reply } = await send(server, { conversationId: conversation.id, content: { text } });
