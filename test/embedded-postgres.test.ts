@@ -5,7 +5,7 @@ import { ensureDatabase } from '../src/postgres/embedded.ts';
 import { isRoot, kill, query, serverPid, start, useClusters } from './harness/clusters.ts';
 import { execute } from './harness/database.ts';
 
-const { temporaryFolder, usedFolder, startElsewhere } = useClusters();
+const { temporaryFolder, usedFolder, usedFolderWithoutTables, startElsewhere } = useClusters();
 
 describe('the embedded PostgreSQL', () => {
   test('keeps its data over a stop and a start', async () => {
@@ -83,7 +83,7 @@ describe('the embedded PostgreSQL', () => {
   });
 
   test.runIf(isRoot)('names the folder that keeps its user from existing data', async () => {
-    const dataDir = usedFolder();
+    const dataDir = usedFolderWithoutTables();
     chmodSync(dataDir, 0o700);
     await expect(start(dataDir)).rejects.toThrow(`may not enter ${dataDir}. Run \`chmod o+x\` on that folder`);
   });
@@ -96,13 +96,13 @@ describe('the embedded PostgreSQL', () => {
   });
 
   test('refuses the data of another version of PostgreSQL', async () => {
-    const dataDir = usedFolder();
+    const dataDir = usedFolderWithoutTables();
     writeFileSync(join(dataDir, 'data', 'PG_VERSION'), '15\n');
     await expect(start(dataDir)).rejects.toThrow(`The data in ${dataDir}/data is of PostgreSQL 15`);
   });
 
   test('says why PostgreSQL does not start', async () => {
-    const dataDir = usedFolder();
+    const dataDir = usedFolderWithoutTables();
     writeFileSync(join(dataDir, 'data', 'postgresql.conf'), 'no_such_setting = on\n');
     await expect(start(dataDir)).rejects.toThrow('unrecognized configuration parameter "no_such_setting"');
   });

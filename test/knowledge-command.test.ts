@@ -27,7 +27,7 @@ function write(name: string, text: string): void {
 
 let asOneFile: Bundle;
 beforeAll(async () => {
-  asOneFile = await bundle(join('scripts', 'knowledge.ts'));
+  asOneFile = await bundle(join('scripts', 'knowledge.ts'), { alone: true });
 });
 afterAll(() => asOneFile.remove());
 

@@ -1,6 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
@@ -17,6 +27,8 @@ export interface Clusters {
   temporaryFolder: () => string;
   /** A folder where PostgreSQL has been before: a copy, since creating a cluster takes long. */
   usedFolder: () => string;
+  /** The same without the tables: enough where nothing is read of them, and copied and removed much sooner. */
+  usedFolderWithoutTables: () => string;
   /** Another process that starts PostgreSQL on `dataDir`, and the URL or the error that it reports. */
   startElsewhere: (dataDir: string, ...options: 'durable'[]) => Promise<Elsewhere>;
   /** Does something after the test. */
@@ -37,7 +49,7 @@ export function useClusters(): Clusters {
   let pristine: string;
   let ownPostgres: Bundle;
   beforeAll(async () => {
-    ownPostgres = await bundle(join('test', 'harness', 'own-postgres.ts'));
+    ownPostgres = await bundle(join('test', 'harness', 'own-postgres.ts'), { alone: true });
     pristine = createTemporaryFolder();
     await (await start(pristine)).stop();
   });
@@ -64,6 +76,17 @@ export function useClusters(): Clusters {
     usedFolder() {
       const folder = temporaryFolder();
       copyCluster(pristine, folder);
+      return folder;
+    },
+    usedFolderWithoutTables() {
+      const folder = temporaryFolder();
+      const [from, to] = [join(pristine, 'data'), join(folder, 'data')];
+      const { uid, gid, mode } = statSync(from);
+      mkdirSync(to);
+      const files = readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isFile());
+      execFileSync('cp', ['-a', ...files.map(({ name }) => join(from, name)), to]);
+      chmodSync(to, mode & 0o777);
+      if (isRoot) chownSync(to, uid, gid);
       return folder;
     },
     async startElsewhere(dataDir, ...options) {
