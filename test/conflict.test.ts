@@ -44,10 +44,10 @@ describe.each<[string, () => Target[]]>([
   const toAll = (count: number, input: (i: number) => Record<string, unknown>) =>
     Promise.all(Array.from({ length: count }, (_, i) => trySend(targets()[i % targets().length] ?? server, input(i))));
 
-  test('of 100 sends exactly one wins, and each loser is told which reply is in its way', async () => {
+  test('of 200 sends exactly one wins, and each loser is told which reply is in its way', async () => {
     const conversationId = await idleConversation();
-    const results = await toAll(100, (i) => ({ conversationId, content: { text: `Me first! ${i}` } }));
-    expect(outcomes(results)).toEqual({ SendMessagePayload: 1, ConversationBusyError: 99 });
+    const results = await toAll(200, (i) => ({ conversationId, content: { text: `Me first! ${i}` } }));
+    expect(outcomes(results)).toEqual({ SendMessagePayload: 1, ConversationBusyError: 199 });
 
     const winner = results.find(isSent);
     for (const { runningReply, currentVersion } of results.filter((result): result is Refused => !isSent(result))) {
