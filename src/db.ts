@@ -5,6 +5,9 @@ import { LimitedPool, type PoolLimits, WatchedClient } from './limited-pool.ts';
 
 export type { PrismaClient } from './generated/prisma/client.ts';
 
+/** The companions of messages may be large: they are undefined in its rows, though its type does not say so. */
+const omit = { message: { canvas: true, contentPayload: true, queryMetadata: true, stateAfter: true } } as const;
+
 /** Runs SQL: a pool for single statements, or a client inside a transaction. */
 export interface Queryable {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<R>>;
@@ -65,7 +68,8 @@ export function openDatabase(
     adapter: new PrismaPg(pool),
     // Otherwise errors quote the data that was to be written.
     errorFormat: 'minimal',
-  });
+    omit,
+  }) as PrismaClient;
   return {
     pool,
     prisma,

@@ -143,6 +143,28 @@ describe('a response', () => {
     expect(Math.max(...(await sizes()))).toBeLessThan(MiB);
   });
 
+  test('is not made of messages whose canvases were read for nothing, or are too much together', async () => {
+    const id = await largeConversation('canvases');
+    const page = 'query ($id: ID!) { conversation(id: $id) { messages(first: 17) { nodes { id } } } }';
+    const { data } = await graphql<Page>(server, page, { id });
+    const ids = data?.conversation.messages.nodes.map(({ id }) => id) ?? [];
+    const read = async (ids: string[], fields: string) => {
+      const sizesOf = sizesOfStatements();
+      const query = `query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Message { position ${fields} } } }`;
+      const result = await graphql<{ nodes: { canvas?: { content: string } }[] }>(server, query, { ids });
+      return { ...result, size: (await sizesOf()).reduce((sum, size) => sum + size, 0) };
+    };
+    const bare = await read(ids, '');
+    expect(bare.data?.nodes).toHaveLength(17);
+    expect(bare.size).toBeLessThan(MiB);
+    const whole = await read(ids, 'canvas { content }');
+    expect(whole).toMatchObject(isTooLarge);
+    expect(whole.size).toBeLessThan(MiB);
+    const two = await read(ids.slice(0, 2), 'canvas { content } contentPayload queryMetadata stateAfter { context }');
+    expect(two.data?.nodes.map(({ canvas }) => canvas?.content.length)).toEqual([MiB, MiB]);
+    expect(two.errors).toBeUndefined();
+  });
+
   test.each([
     ['texts', 'text'],
     ['canvases', 'canvas { content }'],

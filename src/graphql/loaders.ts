@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import type { Viewer } from '../access/viewer.ts';
 import { attachmentsOf } from '../attachments/of-messages.ts';
 import { ReadMarks } from '../conversations/lists/read-marks.ts';
+import { type Companions, readCompanionsWithin } from '../conversations/log/companions.ts';
 import { type FragmentRow, readFragmentsWithin } from '../conversations/log/read.ts';
 import type { ConversationServices } from '../conversations/services.ts';
 import type { Attachment } from '../generated/prisma/client.ts';
@@ -16,6 +17,7 @@ export class Loaders {
   private readonly viewer: Viewer;
   private readonly budget: OperationBudget;
   private ofFragments: DataLoader<string, FragmentRow[]> | null = null;
+  private ofCompanions: DataLoader<string, Companions | null> | null = null;
   private ofAttachments: DataLoader<string, Attachment[]> | null = null;
   private ofReadMarks: ReadMarks | null = null;
 
@@ -35,6 +37,19 @@ export class Loaders {
         this.budget.addRead(bytes);
         for (const row of rows) byMessage.get(row.messageId)?.push(row);
         return ids.map((id) => byMessage.get(id) ?? []);
+      },
+      { cache: false },
+    ));
+  }
+
+  /** The companions of messages, as far as the operation may still read them. */
+  get companions(): DataLoader<string, Companions | null> {
+    return (this.ofCompanions ??= new DataLoader(
+      async (ids) => {
+        const { rows, bytes } = await readCompanionsWithin(this.services.pool, [...new Set(ids)], this.budget.readable);
+        this.budget.addRead(bytes);
+        const byMessage = new Map(rows.map((row) => [row.id, row]));
+        return ids.map((id) => byMessage.get(id) ?? null);
       },
       { cache: false },
     ));

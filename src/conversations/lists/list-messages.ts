@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
+import { companions } from '../log/companions.ts';
 import {
   bytesOf,
   fragmentBytes,
@@ -26,16 +27,11 @@ export interface MessagesQuery {
   inverted: boolean;
   /** Whether to read the fragments too. */
   withFragments: boolean;
-  /** Whether to read what may be large beside the text: see `companions`. */
+  /** Whether to read the companions too. */
   withCompanions: boolean;
   /** How many bytes of both to read at most. Of the messages beyond, in the order of the page, neither is read. */
   most: number;
 }
-
-/** What of a message may be large, beside its fragments. */
-const companions = ['canvas', 'contentPayload', 'queryMetadata', 'stateAfter'] as const satisfies (keyof MessageRow)[];
-
-export const companionFields: readonly string[] = companions;
 
 /**
  * A page of messages in the order asked for, in one statement, and how many bytes of fragments and companions it holds. It

@@ -8,7 +8,8 @@ import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { present } from '../../graphql/present.ts';
 import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
-import { companionFields, listMessages } from '../lists/list-messages.ts';
+import { listMessages } from '../lists/list-messages.ts';
+import { companions } from '../log/companions.ts';
 import type { MessageRow } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
@@ -166,7 +167,7 @@ export const ConversationRef = builder.prismaNode('Conversation', {
                 roles: rolesFor(viewer, roles),
                 includeSuperseded,
                 withFragments: selectsBelow(info, ['fragments', 'text']),
-                withCompanions: selectsBelow(info, companionFields),
+                withCompanions: selectsBelow(info, companions),
                 most: budget.readable,
               });
               budget.addRead(bytes);

@@ -9,6 +9,7 @@ import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
 import { present } from '../../graphql/present.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
+import type { Companion, Companions } from '../log/companions.ts';
 import type { FragmentRow } from '../log/read.ts';
 import type { MessageRow } from '../log/rows.ts';
 import { type Canvas } from '../model.ts';
@@ -40,10 +41,19 @@ function ofFragments<T>(
   return fragments instanceof Promise ? fragments.then(make) : make(fragments);
 }
 
-/** The row, for what may be large of it. Throws `RESPONSE_TOO_LARGE` if that was too much to be read with its page. */
-function whole<Row extends MessageRow>(row: Row): Row {
+/**
+ * Makes something of a companion: at once if it came with the row. Throws `RESPONSE_TOO_LARGE` if it was too much to be read with its
+ * page, or is now.
+ */
+function ofCompanion<T>(
+  row: Pick<MessageRow, 'id' | 'isCut'> & Partial<Companions>,
+  field: Companion,
+  { loaders }: GraphQLContext,
+  make: (value: unknown) => T,
+): T | Promise<T> {
   if (row.isCut) throw responseTooLarge(responseLimits);
-  return row;
+  const value = row[field];
+  return value === undefined ? loaders.companions.load(row.id).then((read) => make(read?.[field])) : make(value);
 }
 
 export const MessageRoleRef = builder.enumType('MessageRole', {
@@ -171,10 +181,8 @@ export const MessageRef = builder.prismaNode('Message', {
       nullable: true,
       extensions: { weight: 5 },
       description: 'A document to show beside the text.',
-      resolve: (message) => {
-        const { canvas } = whole(message);
-        return isCanvas(canvas) ? canvas : null;
-      },
+      resolve: (message, _args, context) =>
+        ofCompanion(message, 'canvas', context, (canvas) => (isCanvas(canvas) ? canvas : null)),
     }),
     metadata: t.field({
       type: 'JSONObject',
@@ -186,12 +194,12 @@ export const MessageRef = builder.prismaNode('Message', {
       nullable: true,
       description:
         'The content in machine-readable form, from whoever wrote the message. Do not trust it: an end user can send anything.',
-      resolve: (message) => objectOrNull(whole(message).contentPayload),
+      resolve: (message, _args, context) => ofCompanion(message, 'contentPayload', context, objectOrNull),
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
       ...operatorsOnly("Passed to the agent's search. Null if there is none."),
-      resolve: (message) => objectOrNull(whole(message).queryMetadata),
+      resolve: (message, _args, context) => ofCompanion(message, 'queryMetadata', context, objectOrNull),
     }),
     inReplyTo: t.prismaField({
       type: 'Message',
@@ -225,10 +233,8 @@ export const MessageRef = builder.prismaNode('Message', {
     stateAfter: t.field({
       type: ConversationStateRef,
       ...operatorsOnly('The state after this message, if the message changed it.'),
-      resolve: (message) => {
-        const { stateAfter } = whole(message);
-        return isJsonObject(stateAfter) ? stateOf(stateAfter) : null;
-      },
+      resolve: (message, _args, context) =>
+        ofCompanion(message, 'stateAfter', context, (state) => (isJsonObject(state) ? stateOf(state) : null)),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
