@@ -15,11 +15,11 @@ export default defineConfig({
   test: {
     include: ['test/*.test.ts'],
     globalSetup: ['test/harness/global-setup.ts'],
-    // Processes, so that a test can send signals; few, since each file also works PostgreSQL.
+    // Processes, so that a test can send signals; few, since each file also works PostgreSQL: three keep two cores busy.
     pool: 'forks',
     // Modules are loaded once a process instead of once a file, which is most of the time of a short file.
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Several times what the slowest takes, for slow machines.
     testTimeout: 120_000,
     hookTimeout: 120_000,
