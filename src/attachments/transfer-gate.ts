@@ -111,7 +111,7 @@ export const uploadLimits: TransferLimits = {
   ofPerson: { atOnce: 4, waiting: 20 },
   ofProgram: { atOnce: 16, waiting: 400 },
   waiting: 1000,
-  waitMs: 60_000,
+  waitMs: 120_000,
 };
 
 /** So many files go out at the same time. */
