@@ -12,7 +12,7 @@ import { record } from './harness/recording.ts';
 import type { Script } from './harness/scripted-runtime.ts';
 import { useScriptedServer } from './harness/scripted-server.ts';
 
-const READERS = 12;
+const READERS = 20;
 const MAX_CONNECTIONS = READERS + 2;
 
 const { server, runtime, idle } = useScriptedServer({
@@ -24,7 +24,7 @@ afterEach(() => vi.restoreAllMocks());
 const PIECE = 'A line of text that nobody reads 🌊\n'.repeat(400);
 const PIECES = Math.ceil((10 * 1024 * 1024) / PIECE.length);
 /** In MiB: the text a few times over, while the server stores it, and half of what one copy for each reader would take. */
-const BOUND = 60;
+const BOUND = 100;
 
 const document = `subscription ($replyId: ID!, $after: EventCursor) {
   replyEvents(replyId: $replyId, after: $after) { __typename cursor ... on FragmentDelta { offset text } } }`;
