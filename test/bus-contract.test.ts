@@ -228,6 +228,17 @@ function keepsTheContract(carrier: Carrier): void {
     }
   });
 
+  it('has a joiner miss nothing although another has joined and left just before', async () => {
+    const [a, b] = [await open(), await open()];
+    for (let i = 0; i < 50; i += 1) {
+      const id = `conv_joined_again_${i}`;
+      b.bus.join(ofConversation(id)).leave();
+      await b.bus.join(ofConversation(id)).joined;
+      a.bus.publish(logHint(i, id));
+      await b.until(() => b.heard.some((hint) => nameOf(hint) === id));
+    }
+  });
+
   it('brings a hint no further than it is meant to go', async () => {
     const [a, b] = [await open(), await open()];
     a.bus.publish(logHint(1), 'HERE');

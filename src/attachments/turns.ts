@@ -22,6 +22,6 @@ export class Turns {
 
 /**
  * Those of all files that come in. A piece of 64 KiB costs about as much as a small request: all files together take no more of a server
- * than a few hundred of those a second, and bring about 30 MB.
+ * than a few hundred of those a second, and bring about 25 MB.
  */
 export const intakeTurns = new Turns();

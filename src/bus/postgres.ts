@@ -107,7 +107,8 @@ async function openLink(
       if (!timer) return query(`LISTEN "${channel}"`);
       clearTimeout(timer);
       lingering.delete(channel);
-      return Promise.resolve();
+      // Its LISTEN may still be under way, if whoever joined has left again at once.
+      return last;
     },
     ignore: (channel) => {
       const unlisten = () => {

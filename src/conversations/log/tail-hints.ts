@@ -9,8 +9,8 @@ interface Turn {
 }
 
 /**
- * Has a shared tail advance as soon as there may be new events that somebody waits for. The server that has the turn does not hear of conversations that
- * nobody follows on it, so that others tell it (`passOn`). Returns the function that ends it.
+ * Has a shared tail advance as soon as there may be new events that somebody waits for. The server that has the turn does not hear
+ * of conversations that nobody follows on it, so that others tell it (`passOn`). Returns the function that ends it.
  */
 export function advanceOnHints(bus: Bus, tail: Turn, advancing: Pick<Pulse, 'ask'>): () => void {
   return bus.subscribe({
