@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Entrance } from '../src/server/entrance.ts';
 import { countRows } from './harness/rows.ts';
 import { useServer } from './harness/server.ts';
@@ -51,7 +51,7 @@ describe('requests that have arrived together', () => {
   });
 
   test('are refused when they have waited for too long, and those that come then begin', async () => {
-    const entrance = new Entrance(1);
+    const entrance = new Entrance({ waitMs: 1 });
     const begun = enterAll(
       entrance,
       Array.from({ length: 20 }, () => 'a'),
@@ -63,6 +63,28 @@ describe('requests that have arrived together', () => {
     expect(begun.filter((what) => what === 'not a').length).toBeGreaterThan(15);
     await turn();
     expect(await entrance.enter('b')).toBe(true);
+  });
+
+  test('wait for a shorter time where others have waited all the time', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    // Whoever waits has been told, and no turn has passed.
+    const told = async () => {
+      for (let i = 0; i < 10; i += 1) await Promise.resolve();
+    };
+    const entrance = new Entrance({ waitMs: 3000, standingWaitMs: 1000 });
+    const [crowd, inTime] = [enterAll(entrance, ['a', 'a', 'a']), enterAll(entrance, ['b'])];
+    vi.advanceTimersByTime(2000);
+    const later = enterAll(entrance, ['c']);
+    vi.advanceTimersByTime(1001);
+    await told();
+    expect([crowd, inTime]).toEqual([['a', 'not a', 'not a'], ['not b']]);
+    const latest = enterAll(entrance, ['d']);
+    vi.advanceTimersByTime(1000);
+    await told();
+    expect([later, latest]).toEqual([[], ['not d']]);
+    await turn();
+    expect(later).toEqual(['c']);
   });
 });
 

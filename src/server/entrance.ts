@@ -1,7 +1,12 @@
 import { FairQueue } from '../fair-queue.ts';
 
-/** How long a request waits to be begun, in milliseconds. Whoever came later would wait longer. */
+/** How long a request waits to be begun, in milliseconds: long enough for many that come at once. */
 const WAIT_MS = 3000;
+/**
+ * How long it waits where others have waited all that time: more come than can be begun, and a longer queue would only make each of
+ * them wait longer.
+ */
+const STANDING_WAIT_MS = 1000;
 /**
  * How many turns of the event loop may be left to those who connect. Each request that begins gives one back: whoever connects again and
  * again takes every other turn at most.
@@ -18,13 +23,17 @@ interface Waiting {
  */
 export class Entrance {
   private readonly waitMs: number;
+  private readonly standingWaitMs: number;
+  /** When nothing waited, on the clock of `performance`. */
+  private emptyAt = 0;
   private readonly queue = new FairQueue<Waiting>();
   private isScheduled = false;
   private isConnecting = false;
   private connectingTurns = CONNECTING_TURNS;
 
-  constructor(waitMs = WAIT_MS) {
+  constructor({ waitMs = WAIT_MS, standingWaitMs = STANDING_WAIT_MS } = {}) {
     this.waitMs = waitMs;
+    this.standingWaitMs = standingWaitMs;
   }
 
   /** Tells that a peer has connected: others may be about to. */
@@ -38,6 +47,9 @@ export class Entrance {
       this.schedule();
       return true;
     }
+    if (this.queue.size === 0) this.emptyAt = performance.now();
+    const isStanding = performance.now() - this.emptyAt > this.waitMs;
+    const waitMs = isStanding ? this.standingWaitMs : this.waitMs;
     return new Promise((resolve) => {
       const waiting: Waiting = {
         begin(mayBegin) {
@@ -47,7 +59,7 @@ export class Entrance {
       };
       const giveUp = setTimeout(() => {
         if (this.queue.remove([network], waiting)) waiting.begin(false);
-      }, this.waitMs);
+      }, waitMs);
       this.queue.add([network], waiting);
       this.schedule();
     });
