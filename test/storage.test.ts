@@ -35,7 +35,7 @@ describe.each([
   const read = async (...of: Parameters<Storage['read']>) => buffer(await storage.read(...of));
 
   test('keeps what a stream gives, byte for byte, with a length that is known or not', async () => {
-    await storage.write('attachments/aa/known', pieces(), content.length);
+    await storage.write('attachments/aa/known', pieces(), { bytes: content.length });
     await storage.write('attachments/aa/unknown', pieces());
     expect((await read('attachments/aa/known')).equals(content)).toBe(true);
     expect((await read('attachments/aa/unknown')).equals(content)).toBe(true);
@@ -51,15 +51,15 @@ describe.each([
   });
 
   test('reads a part', async () => {
-    await storage.write('attachments/ab/part', pieces(), content.length);
+    await storage.write('attachments/ab/part', pieces(), { bytes: content.length });
     const part = await read('attachments/ab/part', { first: 100_000, last: 100_009 });
     expect(part.equals(content.subarray(100_000, 100_010))).toBe(true);
     expect(await read('attachments/ab/part', { first: 5, last: 5 })).toHaveLength(1);
   });
 
   test('writes in place of what has the name', async () => {
-    await storage.write('attachments/ac/twice', pieces(), content.length);
-    await storage.write('attachments/ac/twice', Readable.from([Buffer.from('new')]), 3);
+    await storage.write('attachments/ac/twice', pieces(), { bytes: content.length });
+    await storage.write('attachments/ac/twice', Readable.from([Buffer.from('new')]), { bytes: 3 });
     expect((await read('attachments/ac/twice')).toString()).toBe('new');
   });
 
@@ -72,7 +72,7 @@ describe.each([
 
   test('removes a file, and a folder', async () => {
     for (const name of ['one', 'two'])
-      await storage.write(`exports/gone/${name}`, Readable.from([Buffer.from(name)]), 3);
+      await storage.write(`exports/gone/${name}`, Readable.from([Buffer.from(name)]), { bytes: 3 });
     await storage.remove('exports/gone/one');
     expect(await storage.list('exports/gone')).toEqual(['two']);
     await storage.removeFolder('exports/gone');
@@ -82,7 +82,7 @@ describe.each([
   test('lists the files right in a folder, and of no other', async () => {
     expect(await storage.list('attachments/ae')).toEqual([]);
     for (const name of ['ae/b', 'ae/a', 'aef/c', 'ae/below/d']) {
-      await storage.write(`attachments/${name}`, Readable.from([Buffer.from('a')]), 1);
+      await storage.write(`attachments/${name}`, Readable.from([Buffer.from('a')]), { bytes: 1 });
     }
     expect((await storage.list('attachments/ae')).sort()).toEqual(['a', 'b']);
   });
@@ -90,7 +90,7 @@ describe.each([
   test('fails with its content, and settles only when nothing is written any more', async () => {
     for (const size of [3, 30_000, 3_000_000]) {
       const intake = new Intake({ exactly: 10_000_000 });
-      const written = storage.write(`attachments/af/${size}`, intake, 10_000_000);
+      const written = storage.write(`attachments/af/${size}`, intake, { bytes: 10_000_000 });
       intake.write(Buffer.alloc(size));
       setTimeout(() => intake.destroy(new Error('The peer went away.')), 20);
       await expect(written).rejects.toThrow('The peer went away.');
@@ -100,9 +100,21 @@ describe.each([
   });
 });
 
+test('a folder frees the memory of what is given away as it is stored, and of nothing else', async () => {
+  const storage = await openStorage({ dataDir });
+  const whole = () => Buffer.from(new ArrayBuffer(70_000)).fill('parley');
+  const [kept, given, half] = [whole(), whole(), whole().subarray(35_000)];
+  await storage.write('attachments/ag/kept', Readable.from([kept]));
+  await storage.write('attachments/ag/given', Readable.from([given, half]), { isGivenAway: true });
+  expect([kept.length, given.length, half.length]).toEqual([70_000, 0, 35_000]);
+  const stored = await buffer(await storage.read('attachments/ag/given'));
+  expect(stored.equals(Buffer.concat([kept, half]))).toBe(true);
+  storage.close();
+});
+
 test('a key that the service does not know is refused', async () => {
   const wrong = await openStorage({ dataDir, storageUrl: bucket.url.replace('//S3RVER:', '//NOBODY:') });
-  await expect(wrong.write('attachments/aa/x', Readable.from([Buffer.from('a')]), 1)).rejects.toThrow();
+  await expect(wrong.write('attachments/aa/x', Readable.from([Buffer.from('a')]), { bytes: 1 })).rejects.toThrow();
   wrong.close();
 });
 

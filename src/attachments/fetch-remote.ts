@@ -49,7 +49,7 @@ export async function fetchRemote(services: AttachmentServices, caller: Caller, 
       });
       intake.once('close', () => response.destroy());
       response.pipe(intake);
-      await keepFile(services, claim, intake, { wanted: type });
+      await keepFile(services, claim, intake, { wanted: type, isGivenAway: true });
     });
     return id;
   } catch (error) {

@@ -3,6 +3,7 @@ import { UnavailableError } from '../errors.ts';
 import type { AttachmentType } from '../generated/prisma/enums.ts';
 import { type Intake, IntakeError, longestTransfer } from './intake.ts';
 import { type AttachmentServices, fileName, shardOf } from './model.ts';
+import type { Content } from '../storage/driver.ts';
 import { sniff } from './sniff.ts';
 
 type Services = Pick<AttachmentServices, 'pool' | 'storage' | 'newId' | 'logger' | 'maxAttachmentBytes'>;
@@ -40,11 +41,11 @@ export async function keepFile(
   services: Services,
   claim: Claim,
   intake: Intake,
-  { wanted, bytes }: { wanted: AttachmentType | null; bytes?: number },
+  { wanted, ...content }: { wanted: AttachmentType | null } & Content,
 ): Promise<void> {
   const { storage, logger } = services;
   try {
-    await storage.write(fileName(claim.fileId), intake, bytes).catch((error: unknown) => {
+    await storage.write(fileName(claim.fileId), intake, content).catch((error: unknown) => {
       // The fault of whoever sends it.
       if (intake.errored instanceof IntakeError) throw intake.errored;
       if (isBrokenOff(intake.errored)) throw new IntakeError('BROKEN_OFF', 'The file did not arrive whole.');

@@ -17,7 +17,7 @@ export async function ownsFiles({ pool, storage }: Pick<AttachmentServices, 'poo
   const identity = rows[0]?.identity ?? '';
   if (!(await storage.exists(OWNER))) {
     const content = Buffer.from(identity);
-    await storage.write(OWNER, Readable.from([content]), content.length);
+    await storage.write(OWNER, Readable.from([content]), { bytes: content.length });
   }
   return (await text(await storage.read(OWNER))) === identity;
 }

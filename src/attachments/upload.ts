@@ -48,7 +48,7 @@ export async function upload(
       const claim = await claimUpload(services, id);
       const intake = new Intake({ exactly: bytes });
       pass(req, intake);
-      await keepFile(services, claim, intake, { wanted: type, bytes });
+      await keepFile(services, claim, intake, { wanted: type, bytes, isGivenAway: true });
     });
     answer(res, 201, { id: encodeId('Attachment', id), status: 'READY' });
   } catch (error) {

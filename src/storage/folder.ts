@@ -1,10 +1,9 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { FSDriver } from 'flydrive/drivers/fs';
-import type { ByteRange, FileDriver } from './driver.ts';
+import type { ByteRange, FileDriver, StreamOptions } from './driver.ts';
+import { empty } from './empty.ts';
 
 /** Keeps files below a folder of this machine. */
 export class FolderDriver extends FSDriver implements FileDriver {
@@ -16,10 +15,24 @@ export class FolderDriver extends FSDriver implements FileDriver {
   }
 
   /** Unlike flydrive's own, it settles only once the file is closed, also when the content fails. */
-  override async putStream(name: string, content: Readable): Promise<void> {
+  override async putStream(
+    name: string,
+    content: Readable,
+    { isGivenAway = false }: StreamOptions = {},
+  ): Promise<void> {
     const path = join(this.folder, name);
     await mkdir(dirname(path), { recursive: true });
-    await pipeline(content, createWriteStream(path));
+    const file = await open(path, 'w');
+    try {
+      for await (const given of content) {
+        const piece: unknown = given;
+        if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) throw new TypeError('A file is of bytes.');
+        await file.writeFile(piece);
+        if (isGivenAway && typeof piece !== 'string') empty(piece);
+      }
+    } finally {
+      await file.close();
+    }
   }
 
   override async getStream(name: string): Promise<Readable> {

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { StartupError } from '../errors.ts';
 import { readS3Address } from './address.ts';
-import type { ByteRange, FileDriver } from './driver.ts';
+import type { ByteRange, Content, FileDriver } from './driver.ts';
 import { FolderDriver } from './folder.ts';
 
 /** Where files are kept. Names are paths of letters, digits, `-`, `_`, `.` and `/`. */
@@ -17,11 +17,11 @@ export class Storage {
   }
 
   /**
-   * Stores what the stream gives, in constant memory, in place of what has this name. Tell how many bytes it gives if that is known. If
-   * it fails there may be a part of the file.
+   * Stores what the stream gives, in constant memory, in place of what has this name. If it fails there may be a part of the file.
    */
-  async write(name: string, content: Readable, bytes?: number): Promise<void> {
-    await this.driver.putStream(this.prefix + name, content, bytes === undefined ? {} : { contentLength: bytes });
+  async write(name: string, content: Readable, { bytes, ...known }: Content = {}): Promise<void> {
+    const length = bytes === undefined ? {} : { contentLength: bytes };
+    await this.driver.putStream(this.prefix + name, content, { ...length, ...known });
   }
 
   /** All of a file, or a part of it. Rejects if there is no such file. */
