@@ -11,8 +11,9 @@ const PROMISED = { cpu: 2.5, addedMs: 50, carried: 0.9 };
 /** A server carries what it delivers within this, in milliseconds, all but one in a hundred. */
 const CARRIED_MS = 100;
 
-/** By how much more each try is than the one before. */
-const STEP = 1.2;
+/** With how many the search for the most begins, and by how many times each try is more than the one before. */
+const FIRST = 25;
+const STEP = 1.15;
 
 /** What the replies of a language model cost that are read, stored and followed. */
 export const streams: Row = {
@@ -79,7 +80,7 @@ async function carried(bench: Bench, ours: Side, limit: Side): Promise<Figure> {
 /** Tries more and more replies until they are too many. */
 async function mostCarried(bench: Bench, side: Side): Promise<number> {
   let most = 0;
-  for (let replies = REPLIES; ; replies = Math.round(replies * STEP)) {
+  for (let replies = FIRST; ; replies = Math.round(replies * STEP)) {
     await begin(side, replies);
     const seen = await side.watch(PACE, bench.quick ? 1 : 2);
     await side.finish();

@@ -111,7 +111,9 @@ export class Checkpoints {
     if (run.fenced || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
     const reach = this.reachOf(run);
-    for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text }, reach);
+    for (const { fragment, offset, text } of run.unpublished()) {
+      this.bus.publish({ kind: 'text', conversationId, messageId, fragment, offset, text }, reach);
+    }
   }
 
   private reachOf({ conversationId }: Run): Reach {

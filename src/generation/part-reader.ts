@@ -25,17 +25,8 @@ export class PartReader<T extends object> {
   }
 
   /** Null at the end. */
-  async next(): Promise<readonly T[] | null> {
-    if (isTurnOver()) await nextTurn();
-    this.signal.throwIfAborted();
-    this.timer.refresh();
-    const next = await new Promise<IteratorResult<T | readonly T[], unknown>>((resolve, reject) => {
-      this.giveUp = reject;
-      this.iterator.next().then(resolve, reject);
-    });
-    this.giveUp = null;
-    if (next.done) return null;
-    return isList(next.value) ? next.value : [next.value];
+  next(): Promise<readonly T[] | null> {
+    return isTurnOver() ? nextTurn().then(() => this.take()) : this.take();
   }
 
   /** Must be called once, however the reading ends. */
@@ -44,6 +35,19 @@ export class PartReader<T extends object> {
     this.giveUp = null;
     // Not awaited: a source that hangs would block its own end.
     this.iterator.return?.().then(undefined, () => undefined);
+  }
+
+  private take(): Promise<readonly T[] | null> {
+    return new Promise((resolve, reject) => {
+      this.signal.throwIfAborted();
+      this.timer.refresh();
+      this.giveUp = reject;
+      this.iterator.next().then((next) => {
+        this.giveUp = null;
+        if (next.done) resolve(null);
+        else resolve(isList(next.value) ? next.value : [next.value]);
+      }, reject);
+    });
   }
 }
 

@@ -43,23 +43,27 @@ export class EventReader {
     body.on('close', () => this.fail(new Error('The connection was closed in the middle of the answer.')));
   }
 
-  /** The data of the next events, at least one. Null at the end. Throws `TooMuchError`, and when the connection is lost. */
-  async next(): Promise<string[] | null> {
-    for (;;) {
-      if (isTurnOver()) await nextTurn();
-      const slice = this.takeSlice();
-      if (slice) {
-        this.parse(slice);
-        if (this.events.length === 0) continue;
-        const { events } = this;
-        this.events = [];
-        return events;
-      }
-      if (this.ended) return null;
-      if (this.fault) throw this.fault;
-      await new Promise<void>((resolve) => (this.wake = resolve));
-      this.wake = null;
-    }
+  /** The data of the next events, as far as they have come. Throws `TooMuchError`, and when the connection is lost. */
+  take(): readonly string[] {
+    const slice = this.takeSlice();
+    if (slice) this.parse(slice);
+    else if (this.fault) throw this.fault;
+    if (this.events.length === 0) return [];
+    const { events } = this;
+    this.events = [];
+    return events;
+  }
+
+  /** Whether all has been taken. */
+  get isOver(): boolean {
+    return this.ended && this.chunks.length === 0;
+  }
+
+  /** Waits until there is more to take, or will be no more, and lets other work in. May resolve early. */
+  arrival(): Promise<void> | undefined {
+    if (isTurnOver()) return nextTurn();
+    if (this.chunks.length > 0 || this.ended || this.fault) return undefined;
+    return new Promise((resolve) => (this.wake = resolve));
   }
 
   /** Closes the connection unless all has been read. */

@@ -55,11 +55,12 @@ class SocketParts implements PartSource {
 
   async next(): Promise<LanguageModelV3StreamPart[] | null> {
     if (this.isOver) return null;
-    const events = await this.events.next();
-    if (events) this.isOver = !events.every((data) => this.parts.hear(data));
-    else {
+    await this.events.arrival();
+    if (this.events.isOver) {
       this.isOver = true;
       this.parts.end();
+    } else {
+      this.isOver = !this.events.take().every((data) => this.parts.hear(data));
     }
     return this.parts.take();
   }
