@@ -336,6 +336,14 @@ test.each<[string, string, ReplyPart[]]>([
   });
 });
 
+test('parts may come in lists, which are taken part by part', async () => {
+  const lists = [[start, hello], hello, [], [end, call, result, start, hello], [end, finish]];
+  const { replyId } = await begin('disorderly', JSON.stringify(lists));
+  expect(await ended(replyId)).toMatchObject({ status: 'DONE', text: 'HelloHelloHello' });
+  const broken = await begin('disorderly', JSON.stringify([[start, hello, start, hello, end], finish]));
+  expect(await ended(broken.replyId)).toMatchObject({ status: 'ERROR', text: 'Hello' });
+});
+
 test('text that is not well-formed is made so', async () => {
   const { replyId } = await begin(
     'disorderly',

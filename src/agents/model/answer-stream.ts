@@ -9,12 +9,9 @@ import type {
 import type { JsonObject } from '../../json.ts';
 import { type ReplyPart, RuntimeError } from '../runtime.ts';
 import { modelFailure } from './failure.ts';
-import { MAX_CALLS } from './limits.ts';
+import { LongArgumentsError, MAX_ARGUMENT_UNITS, MAX_CALLS, TooManyCallsError } from './limits.ts';
 import type { AskModel, PartSource } from './part-source.ts';
 import { withRetries } from './retries.ts';
-
-/** The longest arguments of the calls of one step, in UTF-16 code units. */
-const MAX_ARGUMENT_UNITS = 256 * 1024;
 
 /** The longest whitespace that is kept before a text, in UTF-16 code units. */
 const MAX_BLANK_UNITS = 100;
@@ -146,11 +143,11 @@ class Listener {
         return;
       case 'tool-input-start':
         this.begunCalls += 1;
-        if (this.begunCalls > MAX_CALLS) throw new RuntimeError('The model called too many tools at once.');
+        if (this.begunCalls > MAX_CALLS) throw new TooManyCallsError();
         return;
       case 'tool-input-delta':
         this.argumentUnits += part.delta.length;
-        if (this.argumentUnits > MAX_ARGUMENT_UNITS) throw new RuntimeError('The model called a tool with too much.');
+        if (this.argumentUnits > MAX_ARGUMENT_UNITS) throw new LongArgumentsError();
         return;
       case 'tool-call':
         this.answer.calls.push(part);

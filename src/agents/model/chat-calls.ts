@@ -1,9 +1,9 @@
 import type { LanguageModelV3StreamPart } from '@ai-sdk/provider';
 import { generateId, StreamingToolCallTracker } from '@ai-sdk/provider-utils';
-import { RuntimeError } from '../runtime.ts';
 import type { CallDelta } from './chat-chunk.ts';
+import { LongArgumentsError, MAX_ARGUMENT_UNITS, TooManyCallsError } from './limits.ts';
 
-/** The most pieces of calls in one event: more could make the tracker compare each with each for long. */
+/** The most pieces of calls in one event, and the most places that calls may have: the tracker compares many of them with each other. */
 const MAX_PIECES = 100;
 
 /** The metadata's key, by which the client finds it in the next request. */
@@ -36,7 +36,7 @@ export class ChatCalls {
   }
 
   add(deltas: readonly CallDelta[]): void {
-    if (deltas.length > MAX_PIECES) throw new RuntimeError('The model called too many tools at once.');
+    if (deltas.length > MAX_PIECES) throw new TooManyCallsError();
     for (const delta of deltas) this.addOne(delta);
   }
 
@@ -60,7 +60,9 @@ export class ChatCalls {
       args: (known?.args ?? '') + (called.arguments ?? ''),
       extra: known?.extra ?? extra_content,
     };
+    if (pending.args.length > MAX_ARGUMENT_UNITS) throw new LongArgumentsError();
     this.nameless.set(index, pending);
+    if (this.nameless.size + this.named.size > MAX_PIECES) throw new TooManyCallsError();
     if (called.name == null) return;
     const whole = { index, id: pending.id, function: { name: called.name, arguments: pending.args } };
     this.tracker.processDelta({ ...whole, extra_content: pending.extra });

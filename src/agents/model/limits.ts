@@ -12,9 +12,26 @@ export const MAX_ERROR_BYTES = 64 * 1024;
 /** The most calls of one step. */
 export const MAX_CALLS = 32;
 
+/** The longest arguments of the calls of one step, in UTF-16 code units. */
+export const MAX_ARGUMENT_UNITS = 256 * 1024;
+
 /** A model's answer exceeded a limit. */
 export class TooMuchError extends RuntimeError {
   constructor() {
     super('The model sent more at once than can be taken.');
+  }
+}
+
+/** A model called more tools than can be called in one step. */
+export class TooManyCallsError extends RuntimeError {
+  constructor() {
+    super('The model called too many tools at once.');
+  }
+}
+
+/** A model called a tool with longer arguments than a step may have. */
+export class LongArgumentsError extends RuntimeError {
+  constructor() {
+    super('The model called a tool with too much.');
   }
 }

@@ -3,6 +3,9 @@ import { request as httpsRequest } from 'node:https';
 import { RuntimeError } from '../runtime.ts';
 import { MAX_ERROR_BYTES } from './limits.ts';
 
+/** How long a connection may take to be there, in milliseconds. */
+const CONNECT_MS = 10_000;
+
 /** Answers with these have no body, and a `Response` refuses one. */
 const BODILESS = [204, 205, 304];
 
@@ -22,12 +25,12 @@ export class SetAsideFetch {
     const answer = await send(input, body, { method, headers: Object.fromEntries(new Headers(headers)), signal });
     try {
       const { statusCode: status = 0, statusMessage: statusText = '', headersDistinct } = answer;
-      if ((answer.headers['content-encoding'] ?? 'identity') !== 'identity') {
-        throw new RuntimeError("The model's server compressed its answer, which it was not asked to.");
-      }
       const about = { status, statusText, headers: headersOf(headersDistinct) };
       if (BODILESS.includes(status)) return new Response(null, about);
       if (status < 200 || status > 299) return new Response(await beginningOf(answer), about);
+      if ((answer.headers['content-encoding'] ?? 'identity') !== 'identity') {
+        throw new RuntimeError("The model's server compressed its answer, which it was not asked to.");
+      }
       // The client only has to see that there is one.
       const response = new Response('', about);
       this.bodies.set(signal, answer);
@@ -57,12 +60,19 @@ interface SendOptions {
 function send(url: string, body: string, { headers, ...options }: SendOptions): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const target = new URL(url);
+    const isSecure = target.protocol === 'https:';
     const length = String(Buffer.byteLength(body));
-    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, {
+    const request = (isSecure ? httpsRequest : httpRequest)(target, {
       ...options,
       headers: { ...headers, 'accept-encoding': 'identity', 'content-length': length },
     });
     const fail = (cause: Error) => reject(options.signal.aborted ? cause : new TypeError('fetch failed', { cause }));
+    request.on('socket', (socket) => {
+      if (!socket.connecting) return;
+      const late = setTimeout(() => request.destroy(new Error('The connection took too long.')), CONNECT_MS);
+      for (const event of [isSecure ? 'secureConnect' : 'connect', 'close'])
+        socket.once(event, () => clearTimeout(late));
+    });
     request.on('response', resolve);
     request.on('error', fail);
     request.on('close', () => fail(new Error('The connection was closed without an answer.')));
