@@ -233,6 +233,21 @@ test.each<[string, Script]>([
   expect(line).not.toMatch(/planted-secret|hidden-prompt|How do I stop|an-answer/);
 });
 
+test('calls in more pieces at once than are compared with each other are too many', async () => {
+  const piecesOf = (count: number) => Array.from({ length: count }, () => ({ index: 0, function: { arguments: ' ' } }));
+  const answer = (count: number) =>
+    streams(
+      ...callChunks('requestHandoff', '{'),
+      { choices: [{ delta: { tool_calls: piecesOf(count) } }] },
+      { choices: [{ delta: { tool_calls: [{ index: 0, function: { arguments: '}' } }] } }] },
+      finishChunk('tool_calls'),
+    );
+  model.answer(answer(100), says('Here.'));
+  expect(await reply()).toMatchObject({ text: 'Here.', error: undefined });
+  model.answer(answer(101));
+  expect((await reply()).error).toMatchObject({ message: 'The model called too many tools at once.' });
+});
+
 describe('a server that sends 100 MB', () => {
   const delta = (call: Record<string, unknown>) => event({ choices: [{ delta: { tool_calls: [call] } }] });
   const begun = delta({ index: 0, id: 'c', function: { name: 'requestHandoff' } });
@@ -240,7 +255,6 @@ describe('a server that sends 100 MB', () => {
     delta({ index, id: `c${index}`, function: { name: 'f' } }),
   );
   const manyNameless = Array.from({ length: 500 }, (_, index) => delta({ index, function: { arguments: '{' } }));
-  const callsAtOnce = Array.from({ length: 5000 }, () => ({ index: 0, function: { name: 'f', arguments: '{}' } }));
   const long = 'x'.repeat(50_000);
 
   test.each<[string, Script]>([
@@ -252,10 +266,6 @@ describe('a server that sends 100 MB', () => {
       floods(100 * MB, { start: begun, piece: delta({ index: 0, function: { arguments: 'x'.repeat(50_000) } }) }),
     ],
     ['of calls', floods(100 * MB, { piece: manyCalls.join('') })],
-    [
-      'of calls in each piece',
-      floods(100 * MB, { piece: event({ choices: [{ delta: { tool_calls: callsAtOnce } }] }) }),
-    ],
     ['of calls without a name', floods(100 * MB, { piece: manyNameless.join('') })],
     ['of arguments without a call', floods(100 * MB, { piece: delta({ index: 0, function: { arguments: long } }) })],
     ['of a refusal', floods(100 * MB, { start: '{', status: 400 })],
