@@ -12,8 +12,8 @@ const PROMISED = { cpu: 2.5, addedMs: 50, carried: 0.9 };
 const CARRIED_MS = 100;
 
 /** With how many the search for the most begins, and by how many times each try is more than the one before. */
-const FIRST = 25;
-const STEP = 1.15;
+const FIRST = 50;
+const STEP = 1.2;
 
 /** What the replies of a language model cost that are read, stored and followed. */
 export const streams: Row = {
