@@ -3,7 +3,7 @@ import type { Bench } from './bench.ts';
 import type { Program } from './process.ts';
 import type { ClientCommands, Received, Transport } from './programs/clients.ts';
 import type { Spot } from './programs/profiler.ts';
-import type { Pace, ServerCommands } from './programs/server.ts';
+import type { Pace, ServerCommands, SourceCommands } from './programs/server.ts';
 import type { Usage } from './programs/usage.ts';
 import type { Script } from './words.ts';
 
@@ -28,6 +28,8 @@ interface SideOptions {
   generator?: Program<ServerCommands>;
   /** The server that they are followed on. Left out: one that is started for it. */
   followed?: Program<ServerCommands>;
+  /** Whose words the replies are, which come at its pace. Left out: the server that generates them. */
+  source?: Program<SourceCommands>;
 }
 
 /** A server and its subscribers, each in a process of its own. */
@@ -35,6 +37,7 @@ export class Side {
   /** The server that generates the replies. */
   readonly server: Program<ServerCommands>;
   private readonly followed: Program<ServerCommands>;
+  private readonly source: Program<SourceCommands> | null;
   private readonly clients: Program<ClientCommands>;
   /** Those that are followed now. */
   conversationIds: readonly string[] = [];
@@ -43,10 +46,15 @@ export class Side {
 
   private readonly transport: Transport;
 
-  constructor(bench: Bench, server: 'parley' | 'by-hand' | 'plain-ws', options: SideOptions = {}) {
+  constructor(
+    bench: Bench,
+    server: 'parley' | 'by-hand' | 'plain-ws' | 'plain-proxy' | 'naive-yoga',
+    options: SideOptions = {},
+  ) {
     this.transport = options.transport ?? 'WebSocket';
     this.followed = options.followed ?? bench.start(server, options.env);
     this.server = options.generator ?? this.followed;
+    this.source = options.source ?? null;
     this.clients = bench.start('clients');
   }
 
@@ -102,7 +110,7 @@ export class Side {
 
   /** Ends those replies. */
   async finish(): Promise<void> {
-    await this.server.call('finish', null);
+    await (this.source ? this.source.call('finish', null) : this.server.call('finish', null));
     await this.clients.call('ended', null);
   }
 
@@ -134,14 +142,15 @@ export class Side {
 
   private async speak(script: Script, stamped = false): Promise<void> {
     await this.clients.call('forget', { stamped });
+    await this.source?.call('speak', script);
     await this.server.call('reply', { conversationIds: [...this.conversationIds], script });
   }
 
   private async during<T>(pace: Pace, look: () => Promise<T>): Promise<T> {
-    await this.server.call('setPace', pace);
+    await this.setPace(pace);
     await sleep(LEAD_MS);
     const result = await look();
-    await this.server.call('setPace', { perSecond: 0 });
+    await this.setPace({ perSecond: 0 });
     await this.untilQuiet();
     return result;
   }
@@ -155,8 +164,14 @@ export class Side {
     }
   }
 
-  private usage(): Promise<Usage> {
-    return this.server.call('usage', { collect: false });
+  private setPace(pace: Pace): Promise<void> {
+    return this.source ? this.source.call('setPace', pace) : this.server.call('setPace', pace);
+  }
+
+  private async usage(): Promise<Usage> {
+    const used = await this.server.call('usage', { collect: false });
+    const tokens = await this.source?.call('spoken', null);
+    return tokens === undefined ? used : { ...used, tokens };
   }
 }
 

@@ -14,6 +14,7 @@ import { profile } from './rows/profile.ts';
 import { requests } from './rows/requests.ts';
 import { search } from './rows/search.ts';
 import { servers } from './rows/servers.ts';
+import { streams } from './rows/streams.ts';
 import { sends } from './rows/sends.ts';
 import { wal } from './rows/wal.ts';
 import { webhooks } from './rows/webhooks.ts';
@@ -25,6 +26,7 @@ const rows: readonly Row[] = [
   servers,
   hints,
   model,
+  streams,
   wal,
   memory,
   sends,

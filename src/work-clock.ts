@@ -56,7 +56,7 @@ export class WorkClock {
   }
 }
 
-const clocks = new AsyncLocalStorage<WorkClock>();
+const clocks = new AsyncLocalStorage<WorkClock | undefined>();
 
 /** Runs an operation whose statements count on this clock. */
 export function onClock<T>(clock: WorkClock, work: () => T): T {
@@ -75,5 +75,6 @@ export function apart<T>(wait: () => Promise<T>): Promise<T> {
 
 /** Runs shared work, which must not end with the operation that happens to start it. */
 export function outsideOperations<T>(work: () => T): T {
-  return clocks.exit(work);
+  // Not `exit`, which switches the tracking of all promises off and on again.
+  return clocks.run(undefined, work);
 }

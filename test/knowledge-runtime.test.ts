@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Clock } from '../src/agents/knowledge/clock.ts';
 import type { FoundPassage, KnowledgeSearch } from '../src/agents/knowledge/port.ts';
 import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
-import type { ReplyPart, Turn, TurnMessage } from '../src/agents/runtime.ts';
+import { partsOf, type ReplyPart, type Turn, type TurnMessage } from '../src/agents/runtime.ts';
 
 const stop: FoundPassage = {
   articleId: 'a1',
@@ -63,7 +63,7 @@ const findsNothing = finds();
 async function parts(search: KnowledgeSearch, given = turn(), signal = never, clock?: Clock): Promise<ReplyPart[]> {
   const runtime = knowledgeRuntime({ search, keepUnanswered, ...(clock && { clock }) });
   const produced: ReplyPart[] = [];
-  for await (const part of runtime.reply(given, signal)) produced.push(part);
+  for await (const part of partsOf(runtime.reply(given, signal))) produced.push(part);
   return produced;
 }
 
@@ -195,7 +195,7 @@ describe('the pace of an answer', () => {
     const start = clock.now();
     const at: number[] = [];
     const runtime = knowledgeRuntime({ search: finds(tenWords), keepUnanswered, clock });
-    for await (const part of runtime.reply(turn({ parameters: { wordsPerSecond: 10 } }), never)) {
+    for await (const part of partsOf(runtime.reply(turn({ parameters: { wordsPerSecond: 10 } }), never))) {
       if (part.type !== 'text-delta') continue;
       at.push(clock.now() - start);
       // A slow reader, and once one that loses three words' time.
@@ -244,7 +244,9 @@ describe('an abort', () => {
     const runtime = knowledgeRuntime({ search: finds(stop), keepUnanswered });
     let abortedAt = 0;
     const run = (async () => {
-      for await (const part of runtime.reply(turn({ parameters: { wordsPerSecond: 0.01 } }), controller.signal)) {
+      for await (const part of partsOf(
+        runtime.reply(turn({ parameters: { wordsPerSecond: 0.01 } }), controller.signal),
+      )) {
         produced.push(part);
         if (part.type !== 'text-delta') continue;
         setTimeout(() => {
@@ -263,7 +265,7 @@ describe('an abort', () => {
     const runtime = knowledgeRuntime({ search: finds({ ...stop, text: 'word '.repeat(1000) }), keepUnanswered });
     let late = 0;
     const run = (async () => {
-      for await (const part of runtime.reply(turn(), controller.signal)) {
+      for await (const part of partsOf(runtime.reply(turn(), controller.signal))) {
         if (controller.signal.aborted) late += 1;
         if (part.type === 'text-delta') setImmediate(() => controller.abort(reason));
       }

@@ -127,6 +127,20 @@ describe('when the server of the model', () => {
       /more at once than can be taken/,
       1,
     ],
+    [
+      'compresses its answer',
+      [refuses(200, { headers: { 'content-encoding': 'gzip' }, body: 'not even that' })],
+      '',
+      /compressed its answer/,
+      1,
+    ],
+    [
+      'compresses why it refuses',
+      [refuses(400, { headers: { 'content-encoding': 'gzip' }, body: 'not even that' })],
+      '',
+      /refused the request \(400\)/,
+      1,
+    ],
     ['answers nothing', [streams(finishChunk('stop'))], '', /empty answer/, 1],
     [
       'cuts the connection after a call',
@@ -219,12 +233,29 @@ test.each<[string, Script]>([
   expect(line).not.toMatch(/planted-secret|hidden-prompt|How do I stop|an-answer/);
 });
 
+test('calls in more pieces at once than are compared with each other are too many', async () => {
+  const piecesOf = (count: number) => Array.from({ length: count }, () => ({ index: 0, function: { arguments: ' ' } }));
+  const answer = (count: number) =>
+    streams(
+      ...callChunks('requestHandoff', '{'),
+      { choices: [{ delta: { tool_calls: piecesOf(count) } }] },
+      { choices: [{ delta: { tool_calls: [{ index: 0, function: { arguments: '}' } }] } }] },
+      finishChunk('tool_calls'),
+    );
+  model.answer(answer(100), says('Here.'));
+  expect(await reply()).toMatchObject({ text: 'Here.', error: undefined });
+  model.answer(answer(101));
+  expect((await reply()).error).toMatchObject({ message: 'The model called too many tools at once.' });
+});
+
 describe('a server that sends 100 MB', () => {
   const delta = (call: Record<string, unknown>) => event({ choices: [{ delta: { tool_calls: [call] } }] });
   const begun = delta({ index: 0, id: 'c', function: { name: 'requestHandoff' } });
   const manyCalls = Array.from({ length: 500 }, (_, index) =>
     delta({ index, id: `c${index}`, function: { name: 'f' } }),
   );
+  const manyNameless = Array.from({ length: 500 }, (_, index) => delta({ index, function: { arguments: '{' } }));
+  const long = 'x'.repeat(50_000);
 
   test.each<[string, Script]>([
     ['in one piece', floods(100 * MB, { start: 'data: {"choices":[{"delta":{"content":"' })],
@@ -235,6 +266,8 @@ describe('a server that sends 100 MB', () => {
       floods(100 * MB, { start: begun, piece: delta({ index: 0, function: { arguments: 'x'.repeat(50_000) } }) }),
     ],
     ['of calls', floods(100 * MB, { piece: manyCalls.join('') })],
+    ['of calls without a name', floods(100 * MB, { piece: manyNameless.join('') })],
+    ['of arguments without a call', floods(100 * MB, { piece: delta({ index: 0, function: { arguments: long } }) })],
     ['of a refusal', floods(100 * MB, { start: '{', status: 400 })],
   ])('%s is cut off early', async (_case, script) => {
     const { error, sent, peak } = await flooded(model, key, script);

@@ -5,7 +5,7 @@ import type { FoundPassage, KnowledgeSearch } from '../src/agents/knowledge/port
 import type { ModelSettings } from '../src/agents/model/providers.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
 import type { Playbook } from '../src/agents/playbook.ts';
-import type { ReplyPart, Turn } from '../src/agents/runtime.ts';
+import { partsOf, type ReplyPart, type Turn } from '../src/agents/runtime.ts';
 import { createLogger } from '../src/logger.ts';
 import {
   begins,
@@ -603,7 +603,7 @@ describe('an abort', () => {
 
   test('a reader that leaves closes the connection', async () => {
     server.answer(begins(textChunks('Hel', 'lo')));
-    for await (const part of runtime().reply(turnOf(), new AbortController().signal)) {
+    for await (const part of partsOf(runtime().reply(turnOf(), new AbortController().signal))) {
       if (part.type === 'text-delta') break;
     }
     await server.requests[0]?.closed;

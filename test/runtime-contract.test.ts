@@ -4,7 +4,7 @@ import { remoteAgent } from '../examples/remote-agent.ts';
 import type { Clock } from '../src/agents/knowledge/clock.ts';
 import { knowledgeRuntime } from '../src/agents/knowledge/runtime.ts';
 import { modelRuntime } from '../src/agents/model/runtime.ts';
-import type { ReplyPart, Runtime, Turn } from '../src/agents/runtime.ts';
+import { partsOf, type ReplyPart, type Runtime, type Turn } from '../src/agents/runtime.ts';
 import { Draft } from '../src/generation/draft.ts';
 import { decodeId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
@@ -123,7 +123,7 @@ class Watched implements Runtime {
     let abortedAt: number | undefined;
     signal.addEventListener('abort', () => (abortedAt = performance.now()), { once: true });
     try {
-      yield* this.runtime.reply(turn, signal);
+      yield* partsOf(this.runtime.reply(turn, signal));
     } finally {
       if (abortedAt !== undefined) this.lateness.push(performance.now() - abortedAt);
     }
@@ -185,7 +185,7 @@ describe.each(subjects)('the runtime $name', (runtime) => {
     const controller = new AbortController();
     const begun: ReplyPart[] = [];
     const run = async () => {
-      for await (const part of runtime.reply(asked('hang: once upon a time'), controller.signal)) {
+      for await (const part of partsOf(runtime.reply(asked('hang: once upon a time'), controller.signal))) {
         begun.push(part);
         if (part.type === 'text-delta') setImmediate(() => controller.abort(reason));
       }
@@ -196,7 +196,7 @@ describe.each(subjects)('the runtime $name', (runtime) => {
 
   test('ends when its reader leaves', async () => {
     const controller = new AbortController();
-    for await (const part of runtime.reply(asked('hang: once upon a time'), controller.signal)) {
+    for await (const part of partsOf(runtime.reply(asked('hang: once upon a time'), controller.signal))) {
       if (part.type === 'text-delta') break;
     }
     expect(controller.signal.aborted).toBe(false);
@@ -334,6 +334,14 @@ test.each<[string, string, ReplyPart[]]>([
     text: kept,
     errorDetail: expect.stringMatching(/^The agent's runtime .*\.$/),
   });
+});
+
+test('parts may come in lists, which are taken part by part', async () => {
+  const lists = [[start, hello], hello, [], [end, call, result, start, hello], [end, finish]];
+  const { replyId } = await begin('disorderly', JSON.stringify(lists));
+  expect(await ended(replyId)).toMatchObject({ status: 'DONE', text: 'HelloHelloHello' });
+  const broken = await begin('disorderly', JSON.stringify([[start, hello, start, hello, end], finish]));
+  expect(await ended(broken.replyId)).toMatchObject({ status: 'ERROR', text: 'Hello' });
 });
 
 test('text that is not well-formed is made so', async () => {

@@ -1,11 +1,14 @@
-// A model behind the streaming protocol of OpenAI, which says nothing but when it says it.
+// A model behind the streaming protocol of OpenAI: it says little, and if need be only when it says it; its replies are short, or go on
+// at the pace that it is told to keep.
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Metronome } from '../clock.ts';
 import { obey } from '../process.ts';
-import { stamp } from '../words.ts';
+import { produce, producedCount, type Script, stamp } from '../words.ts';
+import type { SourceCommands } from './server.ts';
 
-export type ModelServerCommands = {
+export type ModelServerCommands = SourceCommands & {
   /** The base URL, as `PARLEY_MODEL_URL` has it. */
   address(argument: null): Promise<string>;
 };
@@ -15,6 +18,9 @@ const TOKEN_MS = 10;
 
 /** How long it thinks before the first token, so that the request itself has long been dealt with. */
 const thinkingMs = () => 20 + 40 * Math.random();
+
+/** What it was told to say, and the pace of it. */
+let told: { script: Script; metronome: Metronome } | null = null;
 
 const server = createServer((request, response) => {
   if (request.url !== '/v1/chat/completions') {
@@ -39,15 +45,45 @@ async function answer(response: ServerResponse): Promise<void> {
   const choice = (delta: object, reason: string | null = null) => ({ index: 0, delta, finish_reason: reason });
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   send([choice({ role: 'assistant', content: '' })]);
-  await sleep(thinkingMs());
-  for (let token = 0; token < TOKENS; token += 1) {
-    send([choice({ content: stamp() })]);
-    await sleep(TOKEN_MS);
+  let tokens = 0;
+  for await (const content of told ? paced(told) : short()) {
+    send([choice({ content })]);
+    tokens += 1;
   }
   send([choice({}, 'stop')]);
-  send([], { usage: { prompt_tokens: 10, completion_tokens: TOKENS, total_tokens: 10 + TOKENS } });
+  send([], { usage: { prompt_tokens: 10, completion_tokens: tokens, total_tokens: 10 + tokens } });
   response.end('data: [DONE]\n\n');
 }
 
-const commands: ModelServerCommands = { address: () => listening };
+async function* short(): AsyncGenerator<string, void, undefined> {
+  await sleep(thinkingMs());
+  for (let token = 0; token < TOKENS; token += 1) {
+    yield stamp();
+    await sleep(TOKEN_MS);
+  }
+}
+
+async function* paced({ script, metronome }: NonNullable<typeof told>): AsyncGenerator<string, void, undefined> {
+  for await (const index of metronome.beats()) {
+    yield produce(index, script);
+    if (index + 1 === script.tokens) return;
+  }
+}
+
+const commands: ModelServerCommands = {
+  address: () => listening,
+  speak(script) {
+    told = { script, metronome: new Metronome(script.perSecond) };
+    return Promise.resolve();
+  },
+  setPace({ perSecond, together }) {
+    told?.metronome.setPace(perSecond, together);
+    return Promise.resolve();
+  },
+  finish() {
+    told?.metronome.end();
+    return Promise.resolve();
+  },
+  spoken: () => Promise.resolve(producedCount()),
+};
 obey(commands);

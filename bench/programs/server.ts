@@ -15,6 +15,18 @@ export interface Pace {
   together?: number;
 }
 
+/** What those can be told whose words the replies are. */
+export type SourceCommands = {
+  /** Has what is begun from now on go so. */
+  speak(argument: Script): Promise<void>;
+  /** Changes how fast the replies go on that are being spoken; at 0 they stand still. */
+  setPace(argument: Pace): Promise<void>;
+  /** Has them end. */
+  finish(argument: null): Promise<void>;
+  /** How many tokens it has spoken. */
+  spoken(argument: null): Promise<number>;
+};
+
 /** What a server can be told, be it Parley or the one that is written by hand. */
 export type ServerCommands = {
   /** Where it listens. */
@@ -32,3 +44,9 @@ export type ServerCommands = {
   /** Where the time has gone since then, the most first. */
   stopProfile(argument: null): Promise<Spot[]>;
 };
+
+/** What a server can be told that only passes on what a model says. */
+export type ProxyCommands = Pick<
+  ServerCommands,
+  'address' | 'open' | 'reply' | 'usage' | 'startProfile' | 'stopProfile'
+>;

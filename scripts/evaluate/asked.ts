@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { knowledgeRuntime } from '../../src/agents/knowledge/runtime.ts';
+import { partsOf } from '../../src/agents/runtime.ts';
 import { newId } from '../../src/ids.ts';
 import { importArticles, readArticles } from '../../src/knowledge/import.ts';
 import { type KnowledgeFound, search } from '../../src/knowledge/search.ts';
@@ -86,7 +87,7 @@ export class Asked {
     };
     let text = '';
     let isHandedOver = false;
-    for await (const part of runtime.reply(turn, new AbortController().signal)) {
+    for await (const part of partsOf(runtime.reply(turn, new AbortController().signal))) {
       if (part.type === 'text-delta') text += part.text;
       if (part.type === 'handoff-request') isHandedOver = true;
     }

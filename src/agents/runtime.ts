@@ -85,7 +85,13 @@ export interface Runtime {
   name: string;
   /** The JSON Schema (draft 2020-12) that runtime parameters must match. */
   parametersSchema: JsonObject;
-  reply(turn: Turn, signal: AbortSignal): AsyncIterable<ReplyPart>;
+  /** Parts that are there at the same time may come as a list of them, which costs less than one after the other. */
+  reply(turn: Turn, signal: AbortSignal): AsyncIterable<ReplyPart | readonly ReplyPart[]>;
+}
+
+/** The parts of a reply, one after the other. */
+export async function* partsOf(reply: ReturnType<Runtime['reply']>): AsyncGenerator<ReplyPart> {
+  for await (const next of reply) yield* [next].flat();
 }
 
 /**

@@ -7,7 +7,7 @@ import { STORE_MS } from '../text-timing.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
 import { RemoteFollowers } from './remote-followers.ts';
-import type { Run, Snapshot } from './run.ts';
+import type { Run, Snapshot, Urgency } from './run.ts';
 
 /** How long to wait before retrying a conversation that was locked, in milliseconds: at first, and at most. */
 const LOCKED_MS = { first: 50, longest: 1000 };
@@ -77,7 +77,8 @@ export class Checkpoints {
   }
 
   /** Publishes a run's new text, and stores it within the interval, or at once. */
-  add(run: Run, urgency: 'now' | 'soon'): void {
+  add(run: Run, urgency: Urgency): void {
+    if (urgency === 'not') return;
     this.publish(run);
     this.dirty.add(run);
     this.waitingSince ??= performance.now();
@@ -110,7 +111,9 @@ export class Checkpoints {
     if (run.fenced || !this.lease.isHeld()) return;
     const { conversationId, replyId: messageId } = run;
     const reach = this.reachOf(run);
-    for (const text of run.unpublished()) this.bus.publish({ kind: 'text', conversationId, messageId, ...text }, reach);
+    for (const { fragment, offset, text } of run.unpublished()) {
+      this.bus.publish({ kind: 'text', conversationId, messageId, fragment, offset, text }, reach);
+    }
   }
 
   private reachOf({ conversationId }: Run): Reach {

@@ -1,19 +1,4 @@
-import { setImmediate as immediate } from 'node:timers/promises';
-
-/** How long parts of all replies may be taken in one turn of the event loop before other work is let in, in milliseconds. */
-const TURN_MS = 10;
-
-let turnBegan: number | null = null;
-
-/** For how long parts have been taken in this turn of the event loop, in milliseconds. */
-function timeInTurn(): number {
-  if (turnBegan === null) {
-    turnBegan = performance.now();
-    setImmediate(() => (turnBegan = null));
-    return 0;
-  }
-  return performance.now() - turnBegan;
-}
+import { isTurnOver, nextTurn } from '../turn-of-loop.ts';
 
 /** A runtime has sent no part for too long. */
 export class SilenceError extends Error {
@@ -21,17 +6,16 @@ export class SilenceError extends Error {
 }
 
 /**
- * Reads the parts of a reply one after the other. Rejects with the abort's reason even if the source ignores it, and aborts a source
- * that is silent for too long. It is no generator, since each one that a word
- * passes through makes promises of its own.
+ * Reads the parts of a reply, those that come together at once. Rejects with the abort's reason even if the source ignores it, and aborts
+ * a source that is silent for too long. It is no generator, since each one that a word passes through makes promises of its own.
  */
-export class PartReader<T> {
-  private readonly iterator: AsyncIterator<T>;
+export class PartReader<T extends object> {
+  private readonly iterator: AsyncIterator<T | readonly T[]>;
   private readonly signal: AbortSignal;
   private readonly timer: NodeJS.Timeout;
   private giveUp: ((reason: unknown) => void) | null = null;
 
-  constructor(source: AsyncIterable<T>, abort: AbortController, silenceMs: number) {
+  constructor(source: AsyncIterable<T | readonly T[]>, abort: AbortController, silenceMs: number) {
     this.iterator = source[Symbol.asyncIterator]();
     this.signal = abort.signal;
     this.signal.addEventListener('abort', () => this.giveUp?.(abort.signal.reason), { once: true });
@@ -40,16 +24,9 @@ export class PartReader<T> {
     }, silenceMs);
   }
 
-  async next(): Promise<IteratorResult<T, unknown>> {
-    if (timeInTurn() > TURN_MS) await immediate();
-    this.signal.throwIfAborted();
-    this.timer.refresh();
-    const next = await new Promise<IteratorResult<T, unknown>>((resolve, reject) => {
-      this.giveUp = reject;
-      this.iterator.next().then(resolve, reject);
-    });
-    this.giveUp = null;
-    return next;
+  /** Null at the end. */
+  next(): Promise<readonly T[] | null> {
+    return isTurnOver() ? nextTurn().then(() => this.take()) : this.take();
   }
 
   /** Must be called once, however the reading ends. */
@@ -59,4 +36,21 @@ export class PartReader<T> {
     // Not awaited: a source that hangs would block its own end.
     this.iterator.return?.().then(undefined, () => undefined);
   }
+
+  private take(): Promise<readonly T[] | null> {
+    return new Promise((resolve, reject) => {
+      this.signal.throwIfAborted();
+      this.timer.refresh();
+      this.giveUp = reject;
+      this.iterator.next().then((next) => {
+        this.giveUp = null;
+        if (next.done) resolve(null);
+        else resolve(isList(next.value) ? next.value : [next.value]);
+      }, reject);
+    });
+  }
+}
+
+function isList<T extends object>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
 }

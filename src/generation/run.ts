@@ -9,6 +9,14 @@ export interface Snapshot {
   chunks: { index: number; chunk: number; offset: number; units: number; text: string }[];
 }
 
+/** How soon something must be stored. */
+export type Urgency = 'now' | 'soon' | 'not';
+
+export function sooner(one: Urgency, other: Urgency): Urgency {
+  if (one === 'now' || other === 'now') return 'now';
+  return one === 'not' ? other : one;
+}
+
 /** A chunk longer than this, in UTF-16 units, no longer grows, so that PostgreSQL keeps it inside its row. */
 const MAX_CHUNK_UNITS = 500;
 
@@ -39,7 +47,7 @@ export class Run {
   }
 
   /** Adds a part. Returns how soon it must be stored. */
-  take(part: ReplyPart): 'now' | 'soon' | 'not' {
+  take(part: ReplyPart): Urgency {
     const fragment = this.draft.take(part);
     if (!fragment) return 'not';
     return part.type === 'text-delta' ? 'soon' : 'now';

@@ -16,7 +16,7 @@ import { Semaphore } from '../semaphore.ts';
 import { type CheckpointOptions, Checkpoints } from './checkpoints.ts';
 import { BadPartError } from './draft.ts';
 import { PartReader, SilenceError } from './part-reader.ts';
-import { Run } from './run.ts';
+import { Run, sooner, type Urgency } from './run.ts';
 import { loadTurn } from './turn.ts';
 
 export interface RunnerOptions extends CheckpointOptions {
@@ -145,13 +145,18 @@ export class Runner implements ReplyRunner, HintListener {
       const turn = turnOf(loaded);
       let { phase } = turn.state;
       parts = new PartReader(runtime.reply(turn, run.abort.signal), run.abort, this.options.silenceSeconds * 1000);
-      for (let next = await parts.next(); !next.done; next = await parts.next()) {
-        const part = next.value;
-        if (run.isHeld) await run.mayGoOn();
-        run.abort.signal.throwIfAborted();
-        const urgency = run.take(part);
-        if (urgency !== 'not') this.checkpoints.add(run, urgency);
-        if (part.type === 'state-change') phase = await this.enter(part.phase, phase, turn, run, actor);
+      for (let together = await parts.next(); together; together = await parts.next()) {
+        let urgency: Urgency = 'not';
+        for (const part of together) {
+          if (run.isHeld) await run.mayGoOn();
+          run.abort.signal.throwIfAborted();
+          urgency = sooner(urgency, run.take(part));
+          if (part.type !== 'state-change') continue;
+          this.checkpoints.add(run, urgency);
+          urgency = 'not';
+          phase = await this.enter(part.phase, phase, turn, run, actor);
+        }
+        this.checkpoints.add(run, urgency);
       }
       run.draft.assertFinished();
       ending = { status: 'DONE' };

@@ -1,4 +1,4 @@
-import type { ReplyPart, Runtime, Turn, TurnMessage } from '../../src/agents/runtime.ts';
+import { partsOf, type ReplyPart, type Runtime, type Turn, type TurnMessage } from '../../src/agents/runtime.ts';
 
 /** What a runtime is given in a test: nothing but a question, unless told otherwise. */
 export function turnOf(changes: Partial<Turn> = {}): Turn {
@@ -40,7 +40,7 @@ export async function replyOf(
   const parts: ReplyPart[] = [];
   let error: unknown;
   try {
-    for await (const part of runtime.reply(turn, signal)) parts.push(part);
+    for await (const part of partsOf(runtime.reply(turn, signal))) parts.push(part);
   } catch (thrown) {
     error = thrown;
   }

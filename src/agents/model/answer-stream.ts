@@ -1,5 +1,4 @@
 import type {
-  LanguageModelV3,
   LanguageModelV3CallOptions,
   LanguageModelV3Content,
   LanguageModelV3FinishReason,
@@ -10,16 +9,12 @@ import type {
 import type { JsonObject } from '../../json.ts';
 import { type ReplyPart, RuntimeError } from '../runtime.ts';
 import { modelFailure } from './failure.ts';
+import { LongArgumentsError, MAX_ARGUMENT_UNITS, MAX_CALLS, TooManyCallsError } from './limits.ts';
+import type { AskModel, PartSource } from './part-source.ts';
 import { withRetries } from './retries.ts';
-
-/** The longest arguments of the calls of one step, in UTF-16 code units. */
-const MAX_ARGUMENT_UNITS = 256 * 1024;
 
 /** The longest whitespace that is kept before a text, in UTF-16 code units. */
 const MAX_BLANK_UNITS = 100;
-
-/** The most calls of one step. */
-const MAX_CALLS = 32;
 
 type AssistantContent = Extract<LanguageModelV3Message, { role: 'assistant' }>['content'];
 type ContentPart = Exclude<AssistantContent[number], { type: 'file' | 'tool-call' | 'tool-result' }>;
@@ -33,7 +28,7 @@ export interface Answer {
   hasText: boolean;
 }
 
-interface AskOptions {
+interface AnswerOptions {
   signal: AbortSignal;
   /** Must never appear in a message. */
   secrets: readonly string[];
@@ -41,30 +36,52 @@ interface AskOptions {
   metadata: JsonObject;
 }
 
-/**
- * Sends one request to the model. Yields text as it arrives and the tokens used, and returns the whole answer. Retries a
- * transient failure as long as nothing has been answered.
- * @throws {RuntimeError}
- */
-export async function* ask(
-  model: LanguageModelV3,
-  request: LanguageModelV3CallOptions,
-  { signal, secrets, metadata }: AskOptions,
-): AsyncGenerator<ReplyPart, Answer> {
-  const listener = new Listener(metadata);
-  let stage: 'asking' | 'answering' = 'asking';
-  try {
-    const { stream } = await withRetries(async () => model.doStream({ ...request, abortSignal: signal }), signal);
-    stage = 'answering';
-    // Leaving the loop early closes the connection.
-    for await (const part of stream) {
-      if (part.type === 'error') throw part.error;
-      yield* listener.hear(part);
+/** One request to a model, and its answer while it arrives. */
+export class AnswerStream {
+  private readonly ask: () => Promise<PartSource>;
+  private readonly options: AnswerOptions;
+  private readonly listener: Listener;
+  private source: PartSource | null = null;
+
+  constructor(ask: AskModel, request: LanguageModelV3CallOptions, options: AnswerOptions) {
+    const { signal, metadata } = options;
+    this.ask = () => withRetries(() => ask({ ...request, abortSignal: signal }), signal);
+    this.options = options;
+    this.listener = new Listener(metadata);
+  }
+
+  /**
+   * Text as it arrives and the tokens used: what came together at once. Null at the end. Retries a transient failure as long as nothing
+   * has been answered.
+   * @throws {RuntimeError}
+   */
+  async next(): Promise<ReplyPart[] | null> {
+    const { signal, secrets } = this.options;
+    try {
+      for (;;) {
+        this.source ??= await this.ask();
+        const parts = await this.source.next();
+        if (!parts) {
+          this.listener.assertFinished();
+          return null;
+        }
+        const heard = this.listener.hear(parts);
+        if (heard.length > 0) return heard;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw modelFailure(error, this.source ? 'answering' : 'asking', secrets);
     }
-    return listener.end();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw modelFailure(error, stage, secrets);
+  }
+
+  /** Must be called once, however the reading ends: closes the connection unless all was read. */
+  leave(): void {
+    this.source?.leave();
+  }
+
+  /** The whole answer, once it has ended. */
+  get answer(): Answer {
+    return this.listener.end();
   }
 }
 
@@ -72,6 +89,9 @@ export async function* ask(
 class Listener {
   private readonly answer: Answer = { content: [], calls: [], hasText: false };
   private readonly metadata: JsonObject;
+  private heard: ReplyPart[] = [];
+  /** What it was told that makes the answer fail, after what was heard before. */
+  private fault: { error: unknown } | null = null;
   private writing = false;
   /** Whitespace before the first visible character of a text. */
   private blank = '';
@@ -83,15 +103,30 @@ class Listener {
     this.metadata = metadata;
   }
 
-  *hear(part: LanguageModelV3StreamPart): Generator<ReplyPart> {
+  /** Throws what is wrong only once what was heard before it has been returned. */
+  hear(parts: readonly LanguageModelV3StreamPart[]): ReplyPart[] {
+    this.throwFault();
+    this.heard = [];
+    try {
+      for (const part of parts) this.hearOne(part);
+    } catch (error) {
+      this.fault = { error };
+    }
+    if (this.heard.length === 0) this.throwFault();
+    return this.heard;
+  }
+
+  private hearOne(part: LanguageModelV3StreamPart): void {
     switch (part.type) {
+      case 'error':
+        throw part.error;
       case 'text-start':
         // The previous text is ended only now, since the finish may add a reason to the last text.
-        yield* this.endText({});
+        this.endText({});
         this.answer.content.push({ type: 'text', text: '', ...optionsOf(part) });
         return;
       case 'text-delta':
-        yield* this.write(part.delta);
+        this.write(part.delta);
         this.keep('text', part);
         return;
       case 'text-end':
@@ -108,11 +143,11 @@ class Listener {
         return;
       case 'tool-input-start':
         this.begunCalls += 1;
-        if (this.begunCalls > MAX_CALLS) throw new RuntimeError('The model called too many tools at once.');
+        if (this.begunCalls > MAX_CALLS) throw new TooManyCallsError();
         return;
       case 'tool-input-delta':
         this.argumentUnits += part.delta.length;
-        if (this.argumentUnits > MAX_ARGUMENT_UNITS) throw new RuntimeError('The model called a tool with too much.');
+        if (this.argumentUnits > MAX_ARGUMENT_UNITS) throw new LongArgumentsError();
         return;
       case 'tool-call':
         this.answer.calls.push(part);
@@ -120,11 +155,15 @@ class Listener {
       case 'finish': {
         const { inputTokens, outputTokens } = part.usage;
         if (inputTokens.total !== undefined || outputTokens.total !== undefined) {
-          yield { type: 'usage', inputTokens: inputTokens.total ?? 0, outputTokens: outputTokens.total ?? 0 };
+          this.heard.push({
+            type: 'usage',
+            inputTokens: inputTokens.total ?? 0,
+            outputTokens: outputTokens.total ?? 0,
+          });
         }
         this.finished = this.isFinish(part.finishReason);
         // A text that was cut off gets no `text-end`.
-        if (this.finished) yield* this.endText(noteOf(part.finishReason));
+        if (this.finished) this.endText(noteOf(part.finishReason));
         return;
       }
       default:
@@ -132,12 +171,21 @@ class Listener {
     }
   }
 
-  /** The whole answer. Throws if the stream ended too early. */
-  end(): Answer {
+  /** Throws if the stream ended too early. */
+  assertFinished(): void {
+    this.throwFault();
     if (!this.finished) throw new Error('The stream ended without a finish.');
+  }
+
+  /** The whole answer. */
+  end(): Answer {
     const { content, ...answer } = this.answer;
     // Providers refuse texts without visible characters.
     return { ...answer, content: content.filter(({ type, text }) => type === 'reasoning' || text.trim() !== '') };
+  }
+
+  private throwFault(): void {
+    if (this.fault) throw this.fault.error;
   }
 
   private isFinish({ unified, raw }: LanguageModelV3FinishReason): boolean {
@@ -149,7 +197,7 @@ class Listener {
   }
 
   /** Holds text back until the first visible character: some models write blank lines before a call. */
-  private *write(delta: string): Generator<ReplyPart> {
+  private write(delta: string): void {
     let text = delta;
     if (!this.writing) {
       text = this.blank + delta;
@@ -157,23 +205,23 @@ class Listener {
       if (text.trim() === '') return;
       this.writing = true;
       this.answer.hasText = true;
-      yield { type: 'text-start' };
+      this.heard.push({ type: 'text-start' });
     }
-    if (text !== '') yield { type: 'text-delta', text };
+    if (text !== '') this.heard.push({ type: 'text-delta', text });
   }
 
-  private *endText(note: JsonObject): Generator<ReplyPart> {
+  private endText(note: JsonObject): void {
     this.blank = '';
     if (!this.writing) return;
     this.writing = false;
-    yield { type: 'text-end', metadata: { ...this.metadata, ...note } };
+    this.heard.push({ type: 'text-end', metadata: { ...this.metadata, ...note } });
   }
 
   private keep(type: ContentPart['type'], part: { delta: string } & Pick<LanguageModelV3Content, 'providerMetadata'>) {
     const last = this.answer.content.at(-1);
     if (last?.type !== type) return;
     last.text += part.delta;
-    Object.assign(last, optionsOf(part));
+    if (part.providerMetadata) last.providerOptions = part.providerMetadata;
   }
 }
 

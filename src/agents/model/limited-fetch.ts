@@ -1,13 +1,4 @@
-import { RuntimeError } from '../runtime.ts';
-
-/** The longest response, in bytes: more than any model writes, and small enough to hold in memory. */
-const MAX_BYTES = 64 * 1024 * 1024;
-
-/** The longest single event, in bytes. Clients buffer an event until it is complete. */
-const MAX_EVENT_BYTES = 1024 * 1024;
-
-/** How much of an error response is read, in bytes. */
-const MAX_ERROR_BYTES = 64 * 1024;
+import { MAX_BYTES, MAX_ERROR_BYTES, MAX_EVENT_BYTES, TooMuchError } from './limits.ts';
 
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
@@ -43,7 +34,7 @@ function boundEvents(): TransformStream<Uint8Array, Uint8Array> {
         if (event > MAX_EVENT_BYTES) break;
       }
       if (event > MAX_EVENT_BYTES || total > MAX_BYTES) {
-        controller.error(new RuntimeError('The model sent more at once than can be taken.'));
+        controller.error(new TooMuchError());
       } else {
         controller.enqueue(chunk);
       }

@@ -1,7 +1,8 @@
-import type { LanguageModelV3 } from '@ai-sdk/provider';
 import { LRUCache } from 'lru-cache';
 import { RuntimeError } from '../runtime.ts';
 import { limitedFetch } from './limited-fetch.ts';
+import { type AskModel, readByClient, readFromSocket } from './part-source.ts';
+import { SetAsideFetch } from './set-aside-fetch.ts';
 
 /** The providers of models. If the parameters name none, the first configured one is used. */
 export const providerNames = ['openai-compatible', 'anthropic', 'google'] as const;
@@ -22,7 +23,7 @@ export interface ModelSettings {
 
 /** A model, ready to be asked. */
 export interface OpenedModel {
-  model: LanguageModelV3;
+  ask: AskModel;
   /** Whether system messages may be anywhere in the prompt, not only at its beginning. */
   takesSystemMessages: boolean;
   /** Whether all models of the provider take pictures. */
@@ -84,38 +85,36 @@ function isConfigured(settings: ModelSettings, name: ProviderName): boolean {
 }
 
 async function open(settings: ModelSettings, provider: ProviderName, modelId: string): Promise<OpenedModel> {
-  const fetch = limitedFetch;
   switch (provider) {
     case 'openai-compatible': {
       const { url, apiKey } = settings;
       if (url === undefined) throw missing(provider, 'PARLEY_MODEL_URL');
       const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible');
+      const answers = new SetAsideFetch();
       const create = createOpenAICompatible({
         name: 'openai-compatible',
         baseURL: url,
         ...(apiKey !== undefined && { apiKey }),
         includeUsage: true,
-        fetch,
+        fetch: answers.fetch,
       });
-      return { model: create.languageModel(modelId), takesSystemMessages: true, takesImages: false };
+      const ask = readFromSocket(create.languageModel(modelId), answers);
+      return { ask, takesSystemMessages: true, takesImages: false };
     }
     case 'anthropic': {
       if (!settings.anthropic) throw missing(provider, 'ANTHROPIC_API_KEY');
       // Given explicitly, because otherwise the client reads a URL from the environment.
       const { apiKey, url: baseURL = 'https://api.anthropic.com/v1' } = settings.anthropic;
       const { createAnthropic } = await import('@ai-sdk/anthropic');
-      return {
-        model: createAnthropic({ apiKey, baseURL, fetch }).languageModel(modelId),
-        takesSystemMessages: false,
-        takesImages: true,
-      };
+      const create = createAnthropic({ apiKey, baseURL, fetch: limitedFetch });
+      return { ask: readByClient(create.languageModel(modelId)), takesSystemMessages: false, takesImages: true };
     }
     case 'google': {
       if (!settings.google) throw missing(provider, 'GOOGLE_GENERATIVE_AI_API_KEY');
       const { apiKey, url: baseURL = 'https://generativelanguage.googleapis.com/v1beta' } = settings.google;
       const { createGoogleGenerativeAI } = await import('@ai-sdk/google');
-      const create = createGoogleGenerativeAI({ apiKey, baseURL, fetch });
-      return { model: create.languageModel(modelId), takesSystemMessages: false, takesImages: true };
+      const create = createGoogleGenerativeAI({ apiKey, baseURL, fetch: limitedFetch });
+      return { ask: readByClient(create.languageModel(modelId)), takesSystemMessages: false, takesImages: true };
     }
   }
 }

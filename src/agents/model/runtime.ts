@@ -7,7 +7,7 @@ import type {
 import { isJsonObject, type JsonObject, isDeeperThan, MAX_DEPTH } from '../../json.ts';
 import { cite, type FoundPassage } from '../knowledge/port.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../runtime.ts';
-import { ask } from './answer-stream.ts';
+import { AnswerStream } from './answer-stream.ts';
 import { parametersSchema, readParameters } from './parameters.ts';
 import { fixedGreeting, prompterFor } from './prompt.ts';
 import { readPictures } from './pictures.ts';
@@ -25,19 +25,21 @@ export interface ModelRuntimeOptions extends ToolServices {
 export function modelRuntime({ settings, ...services }: ModelRuntimeOptions): Runtime {
   const models = new Models(settings);
   const secrets = secretsOf(settings);
-  async function* reply(turn: Turn, signal: AbortSignal): AsyncGenerator<ReplyPart> {
-    signal.throwIfAborted();
-    const greeting = fixedGreeting(turn);
-    if (greeting !== null) {
-      yield { type: 'text-start' };
-      yield { type: 'text-delta', text: greeting };
-      yield { type: 'text-end' };
-    } else {
-      yield* new ModelReply(turn, signal, { models, secrets, ...services }).parts();
-    }
-    yield { type: 'finish' };
-  }
-  return { name: 'model', parametersSchema, reply };
+  return {
+    name: 'model',
+    parametersSchema,
+    reply(turn, signal) {
+      const greeting = fixedGreeting(turn);
+      return greeting === null
+        ? new ModelReply(turn, signal, { models, secrets, ...services }).parts()
+        : greet(greeting, signal);
+    },
+  };
+}
+
+async function* greet(text: string, signal: AbortSignal): AsyncGenerator<ReplyPart[]> {
+  signal.throwIfAborted();
+  yield [{ type: 'text-start' }, { type: 'text-delta', text }, { type: 'text-end' }, { type: 'finish' }];
 }
 
 interface ModelServices extends ToolServices {
@@ -64,13 +66,14 @@ class ModelReply {
     this.phase = turn.state.phase;
   }
 
-  async *parts(): AsyncGenerator<ReplyPart> {
+  async *parts(): AsyncGenerator<ReplyPart | ReplyPart[]> {
     const { turn, signal } = this;
+    signal.throwIfAborted();
     const { maxSteps, temperature, maxOutputTokens, contextTokens, images, ...wanted } = readParameters(
       turn.parameters,
     );
     const { models, secrets } = this.services;
-    const { model, takesSystemMessages, takesImages } = await models.open(wanted);
+    const { ask, takesSystemMessages, takesImages } = await models.open(wanted);
     const promptTokens = contextTokens - Math.min(maxOutputTokens ?? contextTokens / 4, contextTokens / 2);
     const pictures = (images ?? takesImages) ? await readPictures(turn.history, this.services.logger) : undefined;
     signal.throwIfAborted();
@@ -79,8 +82,8 @@ class ModelReply {
     for (let step = 1; step <= maxSteps; step += 1) {
       const isLast = step === maxSteps;
       const tools = toolsOf(turn, this.phase, this.services).map(({ definition }) => definition);
-      const answer = yield* ask(
-        model,
+      const answering = new AnswerStream(
+        ask,
         {
           prompt: promptAt({ phase: this.phase, tools: isLast ? [] : tools, exchange: this.exchange }),
           tools,
@@ -90,6 +93,12 @@ class ModelReply {
         },
         { signal, secrets, metadata: this.citations() },
       );
+      try {
+        for (let parts = await answering.next(); parts; parts = await answering.next()) yield parts;
+      } finally {
+        answering.leave();
+      }
+      const { answer } = answering;
       isAnswered ||= answer.hasText;
       if (answer.calls.length === 0) break;
       const asked: LanguageModelV3ToolCallPart[] = [];
@@ -105,6 +114,7 @@ class ModelReply {
       );
     }
     if (!isAnswered && !this.isHandedOff) throw new RuntimeError('The model gave an empty answer.');
+    yield { type: 'finish' };
   }
 
   /** Makes one call and yields its parts. Returns what the model sees of it. */

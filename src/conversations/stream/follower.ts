@@ -70,7 +70,7 @@ export class Follower {
     if (!this.fragments || !text || text.messageId !== feed.running?.messageId) return this.end();
     // At the feed's own version, the running reply is the feed's.
     const part = text.next(feed.running.fragments, false);
-    return part ? { ...this.stamp(), ...part } : this.end();
+    return part ? this.stamped(part) : this.end();
   }
 
   private nextAt(event: LogEvent): Step | Promise<Step> {
@@ -79,7 +79,7 @@ export class Follower {
     if (completes && this.fragments) {
       if (!this.settled) return this.readSettled(text.messageId);
       const part = text.next(this.settled, true);
-      if (part) return { ...this.stamp(), ...part };
+      if (part) return this.stamped(part);
       this.settled = null;
     }
     this.events.shift();
@@ -87,7 +87,7 @@ export class Follower {
     if (completes) this.text = null;
     if (event.beginsReply && event.messageId !== null) this.text = new TextReader(event.messageId, event.version);
     if (event.type === 'ConversationDeleted') this.over = true;
-    return { ...this.stamp(), kind: 'log', event };
+    return this.stamped({ kind: 'log' as const, event });
   }
 
   private read(): Step | Promise<Step> {
@@ -125,12 +125,12 @@ export class Follower {
     return this.feed.deleted ? 'OVER' : 'CAUGHT_UP';
   }
 
-  private stamp() {
+  /** Says where it stands after an event. Not by spreading both, which costs more than all else of a delta. */
+  private stamped<T extends object>(event: T): T & { conversationId: string; cursor: string } {
     const { feed, version, text } = this;
-    return {
-      conversationId: feed.conversationId,
-      cursor: encodeCursor(feed.conversationId, { epoch: feed.epoch, version, running: text && text.place() }),
-    };
+    const { conversationId, epoch } = feed;
+    const cursor = encodeCursor(conversationId, { epoch, version, running: text && text.place() });
+    return Object.assign(event, { conversationId, cursor });
   }
 
   /** Retries a read until it succeeds: an outage of the database delays a stream and does not end it. */

@@ -25,7 +25,8 @@ export class TextReader {
   }
 
   place(): NonNullable<StreamPosition['running']> {
-    return { version: this.version, ...this.at };
+    const { fragment, started, units } = this.at;
+    return { version: this.version, fragment, started, units };
   }
 
   /** Another one at the same place. */
@@ -51,7 +52,7 @@ export class TextReader {
     if (!fragment) return null;
     const occurredAt = new Date();
     if (!at.started) {
-      this.at = { ...at, started: true, units: 0 };
+      this.at = { fragment: at.fragment, started: true, units: 0 };
       const begun = {
         ...fragment,
         status: 'IN_PROGRESS' as const,
@@ -66,7 +67,7 @@ export class TextReader {
     if (length > at.units || (length < at.units && settled)) {
       const offset = Math.min(at.units, length);
       const text = piece(fragment.text, offset);
-      this.at = { ...at, units: offset + text.length };
+      this.at = { fragment: at.fragment, started: true, units: offset + text.length };
       return { kind: 'fragment-delta', occurredAt, offset, text, fragment };
     }
     if (fragment.status !== 'DONE') return null;

@@ -41,7 +41,9 @@ class WholeText extends GrowingText {
 export class DeltaTemplate {
   private readonly json: string;
   private readonly texts: number;
-  private fragment = '';
+  /** The fragment that the parts are of. */
+  private messageId = '';
+  private index = NaN;
   /** The result of a delta of that fragment, cut at its slots. */
   private parts: string[] = [];
   private order: number[] = [];
@@ -66,8 +68,8 @@ export class DeltaTemplate {
   /** Null if the result would be so large that it must be executed. */
   fill({ cursor, occurredAt, offset, text, fragment }: Delta): string | null {
     if (this.texts * text.length > MAX_TEXT) return null;
-    const id = encodeFragmentId(fragment.messageId, fragment.index);
-    if (id !== this.fragment) this.bind(id, encodeId('Message', fragment.messageId));
+    const { messageId, index } = fragment;
+    if (messageId !== this.messageId || index !== this.index) this.bind(messageId, index);
     const { parts, order } = this;
     const values = [JSON.stringify(cursor), `"${occurredAt.toISOString()}"`, `:${offset}`, JSON.stringify(text)];
     let result = parts[0] ?? '';
@@ -75,11 +77,12 @@ export class DeltaTemplate {
     return result;
   }
 
-  private bind(fragmentId: string, messageId: string): void {
-    this.fragment = fragmentId;
+  private bind(messageId: string, index: number): void {
+    this.messageId = messageId;
+    this.index = index;
     const json = this.json
-      .replaceAll(fragmentMark, JSON.stringify(fragmentId))
-      .replaceAll(messageMark, JSON.stringify(messageId));
+      .replaceAll(fragmentMark, JSON.stringify(encodeFragmentId(messageId, index)))
+      .replaceAll(messageMark, JSON.stringify(encodeId('Message', messageId)));
     this.parts = json.split(slot);
     this.order = [...json.matchAll(slot)].map(([mark]) => slots.findIndex((known) => known === mark));
   }
