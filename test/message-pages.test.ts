@@ -1,4 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
+import { conversationJson, fragmentJson, handoffJson, messageJson } from '../src/conversations/log/columns.ts';
+import { type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
 import { graphql } from './harness/client.ts';
 import { mintToken } from './harness/access.ts';
 import { ask } from './harness/client.ts';
@@ -106,3 +108,44 @@ test.each(['an operator', 'an end user', 'another end user'])(
     else expect(data?.conversation).toMatchObject({ id: conversationId, runningReply: { status: 'IN_PROGRESS' } });
   },
 );
+
+test('each value of a row that a statement returns is in its place', async () => {
+  /** A row in whose columns their own names stand, in place of times how many columns come before. */
+  const named = (json: string, row: string) => {
+    const names = [...json.matchAll(new RegExp(`\\b${row}\\.(\\w+)`, 'g'))].map(([, name = '']) => name);
+    const values = names.map((name, place) => (name.endsWith('_at') ? `to_timestamp(${place})` : `'${name}'::text`));
+    const seen = (value: unknown) => (value instanceof Date ? names[value.getTime() / 1000] : value);
+    return { from: `(SELECT ${names.map((name, place) => `${values[place]} AS ${name}`).join()}) AS ${row}`, seen };
+  };
+  const [conversation, message] = [conversationJson('c'), messageJson('m', {})];
+  const [handoff, fragment] = [handoffJson('h'), fragmentJson('f')];
+  const sources = [named(conversation, 'c'), named(message, 'm'), named(handoff, 'h'), named(fragment, 'f')] as const;
+  const whole = messageJson('m', { fragments: `json_build_array(${fragment})` });
+  const { rows } = await server.services.pool.query<RowsAsJson>(
+    `SELECT ${conversation} AS conversation, ${whole} AS message, NULL AS reply, ${handoff} AS handoff
+    FROM ${sources.map(({ from }) => from).join()}`,
+  );
+  const read = rows[0] && rowsOf(rows[0]);
+  const { fragments, isCut, ...bare } = read?.message ?? {};
+  const [part] = (await fragments) ?? [];
+  expect(isCut).toBe(false);
+  expect(part?.messageId).toBe('id');
+  for (const [index, row] of [
+    read?.conversation,
+    bare,
+    read?.handoff,
+    { ...part, messageId: 'message_id' },
+  ].entries()) {
+    const columns = Object.entries(row ?? {}).map(([field, value]) => [field, sources[index]?.seen(value)]);
+    expect(columns.length).toBeGreaterThan(10);
+    expect(columns).toEqual(columns.map(([field]) => [field, columnOf(String(field))]));
+  }
+});
+
+const renamed: Record<string, string> = {
+  runningReplyId: 'generating_message_id',
+  runningServerId: 'generating_server_id',
+  runningReplyVersion: 'generating_version',
+};
+
+const columnOf = (field: string) => renamed[field] ?? field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { decodeId, encodeId, newId } from '../../src/ids.ts';
 import { type Bench, type Figure, quantile, type Row } from '../bench.ts';
 import { now } from '../clock.ts';
+import { createDatabase } from '../database.ts';
 import { pgbench, pgbenchVersion } from '../pgbench.ts';
 import type { Program } from '../process.ts';
 import type { ParleyCommands } from '../programs/parley.ts';
@@ -50,7 +51,7 @@ export const requests: Row = {
     const { url, key } = await parley.call('address', null);
     const { url: plainUrl } = await plain.call('address', null);
     await parley.call('openNumbered', { conversations: CONVERSATIONS });
-    const conversationId = await fillPage(bench.databaseUrl, parley);
+    const conversationId = await fill(bench.databaseUrl, parley, 50);
     const token = await clientToken(url, key, conversationId);
     const [seconds, rounds] = [bench.quick ? 1 : 4, bench.quick ? 1 : 3];
 
@@ -67,6 +68,7 @@ export const requests: Row = {
       await beside('CPU of `{ __typename }`', nothing),
       await beside('CPU of a page of 50 messages with 100 fragments', page(conversationId)),
       await beside('  the same for an end user', page(conversationId), token),
+      await long(bench, parley, { seconds, rounds }),
       ...(await sends(bench, parley, { url: `${url}/graphql`, key, body: send, seconds, rounds })),
     ];
     return {
@@ -74,6 +76,7 @@ export const requests: Row = {
       figures,
       notes: [
         "Limit of the first three: Node's HTTP server, without credentials, limits or GraphQL, with one prepared join.",
+        'Limit of the time of a page: the same page of a short conversation. With what PostgreSQL does, and in --quick of 100,000.',
         'Limit of the sends: their statement alone, from pgbench; and `sendMessage` called within the process.',
       ],
     };
@@ -131,24 +134,56 @@ async function sends(
   ];
 }
 
-/** A conversation with 50 messages of two fragments. */
-async function fillPage(databaseUrl: string, parley: Program<ParleyCommands>): Promise<string> {
+/** A page of a long conversation beside a page of a short one, each in a database with little else. */
+async function long(
+  bench: Bench,
+  parley: Program<ParleyCommands>,
+  { seconds, rounds }: { seconds: number; rounds: number },
+): Promise<Figure> {
+  const [short, messages] = [1000, bench.quick ? 100_000 : 1_000_000];
+  const [few, many] = [short.toLocaleString('en'), messages.toLocaleString('en')];
+  bench.progress(`requests: a page of ${many} messages`);
+  const database = await createDatabase(process.env.DATABASE_URL);
+  const other = bench.start<ParleyCommands>('parley', { DATABASE_URL: database.url });
+  try {
+    const pageOf = async (program: Program<ParleyCommands>, databaseUrl: string, count: number) => {
+      const { url, key } = await program.call('address', null);
+      const body = page(await fill(databaseUrl, program, count));
+      const load = { url: `${url}/graphql`, key, body, seconds };
+      return async () => 1e6 / (await ask(program, load)).perSecond;
+    };
+    const limit = await pageOf(parley, bench.databaseUrl, short);
+    const ours = await pageOf(other, database.url, messages);
+    const times = await bench.alternate(rounds, { ours, limit });
+    const what = `time of a page of ${many} messages, beside ${few}`;
+    return { what, unit: 'µs', ours: quantile(times.ours), limit: quantile(times.limit) };
+  } finally {
+    await other.stop();
+    await database.drop();
+  }
+}
+
+/** A conversation with so many messages of two fragments. */
+async function fill(databaseUrl: string, parley: Program<ParleyCommands>, messages: number): Promise<string> {
   const [place] = await parley.call('open', { conversations: 1 });
   if (!place) throw new Error('There is no conversation.');
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    const ids = Array.from({ length: 50 }, () => newId());
+    // What the search knows of each text would take most of the time.
+    await client.query('ALTER TABLE fragment DISABLE TRIGGER USER');
     await client.query(
       `WITH written AS (
         INSERT INTO message (id, conversation_id, organization_id, position, role, author, status, created_version, completed_at)
-        SELECT id, $1, (SELECT organization_id FROM conversation WHERE id = $1), place, 'USER',
+        SELECT (left($3, 24) || lpad(to_hex(place), 12, '0'))::uuid, $1, (SELECT organization_id FROM conversation WHERE id = $1), place, 'USER',
           '{"kind": "END_USER", "displayName": "Ada"}', 'DONE', 1, now()
-        FROM unnest($2::uuid[]) WITH ORDINALITY AS given(id, place) RETURNING id)
+        FROM generate_series(1, $2::int) AS place RETURNING id)
       INSERT INTO fragment (message_id, index, kind, status, text, units)
       SELECT id, index, 'TEXT', 'DONE', repeat('Where does it go on? ', 10), 210 FROM written, generate_series(0, 1) AS index`,
-      [decodeId('Conversation', place.conversationId), ids],
+      [decodeId('Conversation', place.conversationId), messages, newId()],
     );
+    await client.query('ALTER TABLE fragment ENABLE TRIGGER USER');
+    await client.query('VACUUM ANALYZE message, fragment');
   } finally {
     await client.end();
   }

@@ -103,6 +103,21 @@ export class Keyset<F extends KeyFields> {
   }
 }
 
+/** An entry of a page. Its cursor is made only where it is asked for. */
+class Edge<T> {
+  readonly node: T;
+  private readonly cursorOf: (node: T) => string;
+
+  constructor(node: T, cursorOf: (node: T) => string) {
+    this.node = node;
+    this.cursorOf = cursorOf;
+  }
+
+  get cursor(): string {
+    return this.cursorOf(this.node);
+  }
+}
+
 /** Reads one page of a list without counting rows. `load` returns the rows of the slice in the order asked for. */
 export async function keysetPage<F extends KeyFields, T extends object>(
   args: PageArguments,
@@ -119,13 +134,7 @@ export async function keysetPage<F extends KeyFields, T extends object>(
   const cursorOf = (row: T) => keyset.encode(keyOf(row));
   const [first, last] = [edges[0], edges.at(-1)];
   return {
-    // A cursor is made only where it is asked for.
-    edges: edges.map(({ node }) => ({
-      node,
-      get cursor() {
-        return cursorOf(node);
-      },
-    })),
+    edges: edges.map(({ node }) => new Edge(node, cursorOf)),
     pageInfo: {
       ...pageInfo,
       // On an empty page the library returns the cursor that was given, or an empty string; null is right then.

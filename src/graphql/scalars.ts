@@ -8,10 +8,16 @@ function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, descript
   return new GraphQLScalarType({ ...scalar.toConfig(), name, description, specifiedByURL, extensions: {} });
 }
 
+/** As text, since `JSON.stringify` takes several times as long for a `Date`. */
+const DateTimeAsText = new GraphQLScalarType<Date, string>({
+  ...DateTimeResolver.toConfig(),
+  serialize: (value) => DateTimeResolver.serialize(value).toISOString(),
+});
+
 builder.addScalarType(
   'DateTime',
   described(
-    DateTimeResolver,
+    DateTimeAsText,
     'DateTime',
     'An instant in UTC, RFC 3339 with milliseconds: `2026-01-31T12:00:00.000Z`.',
     'https://scalars.graphql.org/andimarek/date-time.html',

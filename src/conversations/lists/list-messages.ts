@@ -5,12 +5,11 @@ import {
   bytesOf,
   fragmentBytes,
   fragmentsJson,
-  type MessageAsJson,
   messageColumn,
   messageJson,
-  messageOf,
-  type MessageRow,
-} from '../log/rows.ts';
+  type MessageValues,
+} from '../log/columns.ts';
+import { messageOf, type MessageRow } from '../log/rows.ts';
 
 /** Describes a page of a conversation's messages. */
 export interface MessagesQuery {
@@ -42,7 +41,7 @@ export async function listMessages(
   query: MessagesQuery,
 ): Promise<{ rows: MessageRow[]; bytes: number }> {
   // All as one JSON value, which Node reads faster than rows and columns.
-  const { rows: result } = await pool.query<{ page: (MessageAsJson & { bytes: number })[] }>({
+  const { rows: result } = await pool.query<{ page: MessageValues[]; bytes: number }>({
     ...statementFor(query),
     values: [
       query.conversationId,
@@ -53,8 +52,8 @@ export async function listMessages(
       query.most,
     ],
   });
-  const page = result[0]?.page ?? [];
-  return { rows: page.map(messageOf), bytes: page.findLast(({ isCut }) => !isCut)?.bytes ?? 0 };
+  const { page = [], bytes = 0 } = result[0] ?? {};
+  return { rows: page.map(messageOf), bytes };
 }
 
 type Form = Pick<MessagesQuery, 'inverted' | 'includeSuperseded' | 'withFragments' | 'withCompanions'>;
@@ -88,10 +87,9 @@ function textFor({ inverted, includeSuperseded, withFragments, withCompanions }:
     (field) => [field, withCompanions ? fitting(messageColumn('m', field)) : 'NULL::jsonb'] as const,
   );
   const message = messageJson('m', {
-    ...Object.fromEntries(large),
     ...(withFragments && { fragments: fitting(fragmentsJson('m')) }),
-    bytes: 'm.bytes',
     isCut: 'm.bytes > $6',
+    instead: Object.fromEntries(large),
   });
   return `WITH page AS (
         SELECT m.* FROM message m
@@ -101,5 +99,6 @@ function textFor({ inverted, includeSuperseded, withFragments, withCompanions }:
       ), weighed AS (
         SELECT m.*, (sum(${weights.join(' + ') || '0'}) OVER (ORDER BY ${order}))::float8 AS bytes FROM page m
       )
-      SELECT coalesce(json_agg(${message} ORDER BY ${order}), '[]') AS page FROM weighed m`;
+      SELECT coalesce(json_agg(${message} ORDER BY ${order}), '[]') AS page,
+        coalesce(max(m.bytes) FILTER (WHERE m.bytes <= $6), 0) AS bytes FROM weighed m`;
 }

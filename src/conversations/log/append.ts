@@ -17,16 +17,9 @@ import { endUserRoles } from '../../access/visibility.ts';
 import type { Queryable } from '../../db.ts';
 import type { JsonObject } from '../../json.ts';
 import type { IdempotencyKey, NewMessage, NewReply, StatePatch } from '../model.ts';
+import { conversationJson, fragmentJson, handoffJson, messageJson } from './columns.ts';
 import { findAttachments, nameAttachments } from './name-attachments.ts';
-import {
-  conversationJson,
-  fragmentJson,
-  handoffJson,
-  messageJson,
-  type Rows,
-  type RowsAsJson,
-  rowsOf,
-} from './rows.ts';
+import { type Rows, type RowsAsJson, rowsOf } from './rows.ts';
 import { isKept, takesPart } from './takes-part.ts';
 import type { Outcome, Rule } from './transitions.ts';
 

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db.ts';
 import type { Message } from '../../generated/prisma/client.ts';
-import { bytesOf, messageColumn } from './rows.ts';
+import { bytesOf, messageColumn } from './columns.ts';
 
 /** What of a message may be large, beside its fragments. Rows read by Prisma have none of it. */
 export const companions = [

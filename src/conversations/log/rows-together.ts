@@ -1,16 +1,6 @@
 import type { Queryable } from '../../db.ts';
-import {
-  bytesOf,
-  conversationJson,
-  fragmentBytes,
-  fragmentsJson,
-  handoffJson,
-  messageJson,
-  type RowIds,
-  type Rows,
-  type RowsAsJson,
-  rowsOf,
-} from './rows.ts';
+import { bytesOf, conversationJson, fragmentBytes, fragmentsJson, handoffJson, messageJson } from './columns.ts';
+import { type RowIds, type Rows, type RowsAsJson, rowsOf } from './rows.ts';
 
 /** Which rows to read for one of several. */
 type Ids = Omit<RowIds, 'replyId'>;
