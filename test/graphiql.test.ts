@@ -1,57 +1,15 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
-import type { Page } from 'playwright-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { SIGN_IN_PATH, signInFile } from '../src/access/local-sign-in.ts';
-import { hasChromium } from './harness/browser.ts';
 import { useBootstrappedDatabase } from './harness/database.ts';
-import { response, run, runAtOnce, tab, useGraphiqlPages, useLocalServer } from './harness/graphiql.ts';
+import { useLocalServer } from './harness/graphiql.ts';
 import { countRows } from './harness/rows.ts';
 import { startServer } from './harness/server.ts';
 
 const database = useBootstrappedDatabase();
 const app = useLocalServer();
-
-if (!hasChromium) console.log('The GraphiQL page is not tried out: there is no Chromium here.');
-
-describe.skipIf(!hasChromium)('the GraphiQL page', () => {
-  const pages = useGraphiqlPages(app);
-  let page: Page;
-  beforeAll(async () => {
-    ({ page } = await pages.open());
-  });
-
-  test('offers its examples, and runs them at the first click and without being given a key', async () => {
-    expect(await page.locator('.graphiql-tab-button').allTextContents()).toEqual([
-      'Start',
-      'Follow',
-      'Send',
-      'Reply',
-      'Read',
-      'Person',
-      'Visit',
-      'VisitorAsks',
-      'Answer',
-      'VisitorSees',
-    ]);
-    await runAtOnce(page, 'Send');
-    await response(page).getByText('SendMessagePayload').waitFor();
-    // Also after it was loaded again.
-    await page.goto(`${app.url}/graphql`);
-    // It adds an empty tab then.
-    await tab(page, 'Start');
-    await run(page);
-    await response(page).getByText('CreateConversationPayload').waitFor();
-    await response(page).getByText('IN_PROGRESS').waitFor();
-  });
-
-  test('says how to sign in when it is not', async () => {
-    await page.evaluate(() => localStorage.clear());
-    await page.goto(`${app.url}/graphql`);
-    await page.getByText('npm run sign-in').waitFor();
-  });
-});
 
 describe('the link that signs a browser in', () => {
   /** As any program can ask, which unlike `fetch` here says from where and for whom. */

@@ -11,7 +11,7 @@ import { createTemporaryFolder } from '../harness/temporary-folder.ts';
 
 const app = useLocalServer();
 
-if (!hasChromium) console.log('The examples of GraphiQL are not tried out: there is no Chromium here.');
+if (!hasChromium) console.log('The GraphiQL page is not tried out: there is no Chromium here.');
 
 describe.skipIf(!hasChromium)('the GraphiQL page', () => {
   const pages = useGraphiqlPages(app);
@@ -60,6 +60,43 @@ describe.skipIf(!hasChromium)('the GraphiQL page', () => {
         );
         expect(Math.max(...lengths), name).toBeLessThan(51);
       }
+    });
+  });
+
+  describe('opened by whoever is signed in', () => {
+    let page: Page;
+    beforeAll(async () => {
+      ({ page } = await pages.open());
+    });
+
+    test('offers its examples, and runs them at the first click and without being given a key', async () => {
+      expect(await page.locator('.graphiql-tab-button').allTextContents()).toEqual([
+        'Start',
+        'Follow',
+        'Send',
+        'Reply',
+        'Read',
+        'Person',
+        'Visit',
+        'VisitorAsks',
+        'Answer',
+        'VisitorSees',
+      ]);
+      await runAtOnce(page, 'Send');
+      await response(page).getByText('SendMessagePayload').waitFor();
+      // Also after it was loaded again.
+      await page.goto(`${app.url}/graphql`);
+      // It adds an empty tab then.
+      await tab(page, 'Start');
+      await run(page);
+      await response(page).getByText('CreateConversationPayload').waitFor();
+      await response(page).getByText('IN_PROGRESS').waitFor();
+    });
+
+    test('says how to sign in when it is not', async () => {
+      await page.evaluate(() => localStorage.clear());
+      await page.goto(`${app.url}/graphql`);
+      await page.getByText('npm run sign-in').waitFor();
     });
   });
 
