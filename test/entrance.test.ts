@@ -65,7 +65,7 @@ describe('requests that have arrived together', () => {
     expect(await entrance.enter('b')).toBe(true);
   });
 
-  test('wait for a shorter time where others have waited all the time', async () => {
+  test('wait for a shorter time where there has been somebody waiting for that time', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
     // Whoever waits has been told, and no turn has passed.
@@ -73,18 +73,19 @@ describe('requests that have arrived together', () => {
       for (let i = 0; i < 10; i += 1) await Promise.resolve();
     };
     const entrance = new Entrance({ waitMs: 3000, standingWaitMs: 1000 });
-    const [crowd, inTime] = [enterAll(entrance, ['a', 'a', 'a']), enterAll(entrance, ['b'])];
-    vi.advanceTimersByTime(2000);
-    const later = enterAll(entrance, ['c']);
-    vi.advanceTimersByTime(1001);
-    await told();
-    expect([crowd, inTime]).toEqual([['a', 'not a', 'not a'], ['not b']]);
-    const latest = enterAll(entrance, ['d']);
+    const crowd = enterAll(entrance, ['a', 'a', 'b']);
+    vi.advanceTimersByTime(900);
+    const inTime = enterAll(entrance, ['c']);
+    vi.advanceTimersByTime(101);
+    const later = enterAll(entrance, ['d']);
     vi.advanceTimersByTime(1000);
     await told();
-    expect([later, latest]).toEqual([[], ['not d']]);
+    expect([crowd, inTime, later]).toEqual([['a'], [], ['not d']]);
+    vi.advanceTimersByTime(1000);
+    await told();
+    expect([crowd, inTime]).toEqual([['a', 'not a', 'not b'], []]);
     await turn();
-    expect(later).toEqual(['c']);
+    expect(inTime).toEqual(['c']);
   });
 });
 

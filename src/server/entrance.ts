@@ -3,8 +3,8 @@ import { FairQueue } from '../fair-queue.ts';
 /** How long a request waits to be begun, in milliseconds: long enough for many that come at once. */
 const WAIT_MS = 3000;
 /**
- * How long it waits where others have waited all that time: more come than can be begun, and a longer queue would only make each of
- * them wait longer.
+ * How long it waits where, for as long as that, there has always been one that waited: more come than can be begun, and a longer queue
+ * would only make each of them wait longer.
  */
 const STANDING_WAIT_MS = 1000;
 /**
@@ -48,7 +48,7 @@ export class Entrance {
       return true;
     }
     if (this.queue.size === 0) this.emptyAt = performance.now();
-    const isStanding = performance.now() - this.emptyAt > this.waitMs;
+    const isStanding = performance.now() - this.emptyAt > this.standingWaitMs;
     const waitMs = isStanding ? this.standingWaitMs : this.waitMs;
     return new Promise((resolve) => {
       const waiting: Waiting = {
