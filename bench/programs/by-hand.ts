@@ -2,11 +2,11 @@
 // or as server-sent events. What it sends is what Parley would, to the byte.
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { encodeCursor } from '../../src/conversations/stream/cursor.ts';
 import { decodeId, encodeFragmentId, encodeId, newId } from '../../src/ids.ts';
 import { Metronome } from '../clock.ts';
+import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 import { acceptKey, encodeFrame, FrameReader, opcodes } from '../wire.ts';
 import { produce, type Script } from '../words.ts';
@@ -86,12 +86,7 @@ server.on('request', (req, res) => {
   });
 });
 
-const listening = new Promise<string>((resolve) => {
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address() as AddressInfo;
-    resolve(`http://127.0.0.1:${address.port}`);
-  });
-});
+const listening = listen(server);
 
 function write({ socket, head }: Subscriber, told: Told): void {
   socket.write(head ? encodeFrame(opcodes.text, head, told.tail) : told.chunk);

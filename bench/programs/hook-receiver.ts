@@ -1,6 +1,7 @@
 // Endpoints of webhooks: one that answers at once, and one that takes 15 s.
 import { createServer } from 'node:http';
 import { z } from 'zod';
+import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 
 export type HookReceiverCommands = {
@@ -39,13 +40,7 @@ const server = createServer((request, response) => {
   });
 });
 
-const listening = new Promise<string>((resolve, reject) => {
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    if (address !== null && typeof address === 'object') resolve(`http://127.0.0.1:${address.port}`);
-    else reject(new Error('The receiver listens at no port.'));
-  });
-});
+const listening = listen(server);
 
 const commands: HookReceiverCommands = {
   async address() {

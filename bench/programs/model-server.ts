@@ -1,9 +1,9 @@
 // A model behind the streaming protocol of OpenAI: it says little, and if need be only when it says it; its replies are short, or go on
 // at the pace that it is told to keep.
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Metronome } from '../clock.ts';
+import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 import { produce, producedCount, type Script, stamp } from '../words.ts';
 import type { SourceCommands } from './server.ts';
@@ -30,12 +30,7 @@ const server = createServer((request, response) => {
   request.resume().once('end', () => void answer(response));
 });
 
-const listening = new Promise<string>((resolve) => {
-  server.listen(0, '127.0.0.1', () => {
-    const { port } = server.address() as AddressInfo;
-    resolve(`http://127.0.0.1:${port}/v1`);
-  });
-});
+const listening = listen(server).then((url) => `${url}/v1`);
 
 async function answer(response: ServerResponse): Promise<void> {
   const send = (choices: object[], rest: object = {}) => {

@@ -1,18 +1,14 @@
 // What one would write first: Yoga with graphql-ws, a subscription, and the pub/sub that comes with them. It keeps nothing.
-import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type ExecutionArgs, type GraphQLSchema, parse } from 'graphql';
 import type { OperationResult } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
 import { createPubSub, createSchema, createYoga } from 'graphql-yoga';
 import { WebSocketServer } from 'ws';
-import { encodeId, newId } from '../../src/ids.ts';
 import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 import { readModel } from '../read-model.ts';
-import { startProfile, stopProfile } from './profiler.ts';
-import type { ProxyCommands } from './server.ts';
-import { usage } from './usage.ts';
+import { proxyCommands } from './plain-commands.ts';
 
 interface Event {
   __typename: string;
@@ -99,18 +95,4 @@ async function reply(id: string): Promise<void> {
   pubSub.publish('conversation', id, { __typename: 'MessageCompleted' });
 }
 
-const commands: ProxyCommands = {
-  address: async () => ({ url: await listening, key: randomUUID() }),
-  open: ({ conversations }) =>
-    Promise.resolve(
-      Array.from({ length: conversations }, () => ({ conversationId: encodeId('Conversation', newId()), after: '' })),
-    ),
-  reply({ conversationIds }) {
-    for (const id of conversationIds) void reply(id);
-    return Promise.resolve();
-  },
-  usage,
-  startProfile,
-  stopProfile,
-};
-obey(commands);
+obey(proxyCommands(listening, reply));

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import pg from 'pg';
 import { z } from 'zod';
 import { decodeId } from '../../src/ids.ts';
+import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 import { type Usage, usage } from './usage.ts';
 
@@ -35,13 +36,7 @@ async function answer(req: IncomingMessage): Promise<object> {
   return { data: { conversation: { messages: { nodes: rows.reverse() } } } };
 }
 
-const listening = new Promise<string>((resolve, reject) => {
-  server.listen(0, '127.0.0.1', () => {
-    const address = server.address();
-    if (address !== null && typeof address === 'object') resolve(`http://127.0.0.1:${address.port}`);
-    else reject(new Error('The server listens at no port.'));
-  });
-});
+const listening = listen(server);
 
 const commands: PlainHttpCommands = {
   address: async () => ({ url: await listening }),

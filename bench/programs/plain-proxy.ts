@@ -1,15 +1,11 @@
 // The limit for the replies of a model: a server on ws that writes each token of the model to the socket of whoever follows, and keeps
 // nothing.
-import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { encodeId, newId } from '../../src/ids.ts';
 import { listen } from '../listen.ts';
 import { obey } from '../process.ts';
 import { readModel } from '../read-model.ts';
-import { startProfile, stopProfile } from './profiler.ts';
-import type { ProxyCommands } from './server.ts';
-import { usage } from './usage.ts';
+import { proxyCommands } from './plain-commands.ts';
 
 interface Subscriber {
   socket: WebSocket;
@@ -47,18 +43,4 @@ async function reply(conversationId: string): Promise<void> {
   tell(subscriber, { __typename: 'MessageCompleted' });
 }
 
-const commands: ProxyCommands = {
-  address: async () => ({ url: await listening, key: randomUUID() }),
-  open: ({ conversations }) =>
-    Promise.resolve(
-      Array.from({ length: conversations }, () => ({ conversationId: encodeId('Conversation', newId()), after: '' })),
-    ),
-  reply({ conversationIds }) {
-    for (const id of conversationIds) void reply(id);
-    return Promise.resolve();
-  },
-  usage,
-  startProfile,
-  stopProfile,
-};
-obey(commands);
+obey(proxyCommands(listening, reply));

@@ -36,7 +36,7 @@ function gapAfter(tookMs: number): number {
 }
 
 /**
- * Those of all files that come in. A piece of 64 KiB costs about as much as a small request: all files together take at most about a
- * third of a server's time, and bring at most about 25 MB a second; about 5 MB where it has much else to do.
+ * Those of all files that come in. A piece of 64 KiB costs about as much as a small request: all files together bring about 20 MB a
+ * second, and less where the server has much else to do.
  */
 export const intakeTurns = new Turns();

@@ -5,7 +5,7 @@ port2.close();
 
 /**
  * Frees the memory of bytes that nobody uses any more, which leaves none of them. Memory outside of the heap that waits for a collection
- * makes V8 collect all of the heap: 25 MB a second did so every half a second, and each time held up all requests.
+ * makes V8 collect all of the heap: 20 MB a second did so more than once a second, and each time held up all requests.
  */
 export function empty(bytes: Uint8Array): void {
   const { buffer } = bytes;
