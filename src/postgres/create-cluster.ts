@@ -73,16 +73,22 @@ async function initialise(folder: string, { account, programs, durable, signal }
     '--no-instructions',
     ...(durable ? [] : ['--no-sync']),
   ];
+  signal?.throwIfAborted();
+  const running = promisify(execFile)(programs.initdb, ['-D', folder, ...options], {
+    ...account,
+    cwd: '/',
+    env: PROGRAM_ENVIRONMENT,
+  });
+  // The `signal` of Node would not wait until initdb and what it runs have ended: they would write into a folder being removed.
+  const stop = (): boolean => running.child.kill();
+  signal?.addEventListener('abort', stop);
   try {
-    await promisify(execFile)(programs.initdb, ['-D', folder, ...options], {
-      ...account,
-      cwd: '/',
-      env: PROGRAM_ENVIRONMENT,
-      ...(signal && { signal }),
-    });
+    await running;
   } catch (cause) {
     signal?.throwIfAborted();
     throw new StartupError(`${programs.initdb} could not create a database in ${folder}. ${explain(cause)}`, { cause });
+  } finally {
+    signal?.removeEventListener('abort', stop);
   }
 }
 
