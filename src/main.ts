@@ -1,7 +1,10 @@
 import { Termination } from './exit-signals.ts';
+import { makeObjectsYoung } from './young-memory.ts';
 
 // Comes first, before modules that take long to load, so that a signal at any time shuts down in order.
 const termination = new Termination();
+
+makeObjectsYoung();
 
 /** How long the last lines of the log may take to be written, in milliseconds. */
 const FLUSH_MS = 500;

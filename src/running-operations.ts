@@ -1,3 +1,5 @@
+import { Roster } from './roster.ts';
+
 /** How many names are reported at most. */
 const MAX_NAMES = 20;
 /** An ended operation is remembered if it took at least this long, in milliseconds. Only the latest ones are kept. */
@@ -13,7 +15,7 @@ export interface RunningOperation {
 
 /** What this server is doing, so that the logger can report what blocked everything else. */
 export class RunningOperations {
-  private readonly running = new Set<RunningOperation>();
+  private readonly running = new Roster<RunningOperation>();
   private ended: { name: string; at: number }[] = [];
   private readonly now: () => number;
 
@@ -27,12 +29,12 @@ export class RunningOperations {
     const operation: RunningOperation = {
       name,
       end: () => {
-        if (!this.running.delete(operation) || this.now() - begun < WORTH_KEEPING_MS) return;
+        if (!leave() || this.now() - begun < WORTH_KEEPING_MS) return;
         this.ended.push({ name: operation.name, at: this.now() });
         if (this.ended.length > MAX_KEPT) this.ended.shift();
       },
     };
-    this.running.add(operation);
+    const leave = this.running.add(operation);
     return operation;
   }
 

@@ -11,6 +11,7 @@ import { sendMessage } from '../../src/conversations/commands/send.ts';
 import { ruleFor } from '../../src/conversations/log/transitions.ts';
 import { decodeId, encodeId, newId } from '../../src/ids.ts';
 import { createLogger } from '../../src/logger.ts';
+import { makeObjectsYoung } from '../../src/young-memory.ts';
 import { Metronome, now } from '../clock.ts';
 import { obey } from '../process.ts';
 import { numberedId, randomNumber, type SendStatement } from '../send-statement.ts';
@@ -80,6 +81,7 @@ const runtime: Runtime = {
 let hints: HintCount = { handled: 0, share: 0 };
 let ownConversations = new Set<string | null>();
 
+makeObjectsYoung();
 countTransactions();
 const started = start();
 

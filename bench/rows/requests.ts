@@ -57,10 +57,11 @@ export const requests: Row = {
 
     const beside = async (what: string, body: () => string, credential = key): Promise<Figure> => {
       bench.progress(`requests: ${what}`);
-      const { ours, limit } = await bench.alternate(rounds, {
+      const measure = {
         ours: () => ask(parley, { url: `${url}/graphql`, key: credential, body, seconds }),
         limit: () => ask(plain, { url: plainUrl, key: '', body, seconds }),
-      });
+      };
+      const { ours, limit } = await bench.alternate(rounds, measure, bench.quick ? 1 : 4);
       const cpu = (turns: Turn[]) => quantile(turns.map((turn) => turn.cpu));
       return { what, unit: 'µs', ours: cpu(ours), limit: cpu(limit) };
     };

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartupError } from '../errors.ts';
+import { Roster } from '../roster.ts';
 import type { Strangers } from './strangers.ts';
 
 /** How long a request may take to arrive, in milliseconds: its headers, and after them its body. */
@@ -36,8 +37,8 @@ export interface ListenerOptions {
 /** The port with its connections, and how each of them ends. Handlers deal with the requests. */
 export class Listener {
   private readonly server: Server;
-  private readonly responses = new Set<ServerResponse>();
-  private readonly pipelines = new WeakMap<Socket, Set<ServerResponse>>();
+  private readonly responses = new Roster<ServerResponse>();
+  private readonly pipelines = new WeakMap<Socket, Roster<ServerResponse>>();
   private draining = false;
 
   constructor(handlers: Handlers, { strangers, idleMs, isTimedApart }: ListenerOptions) {
@@ -47,10 +48,8 @@ export class Listener {
       // What had arrived in one piece is told of also after the end.
       if (!pipeline || req.socket.destroyed) return;
       if (pipeline.size >= MAX_PIPELINED) return void req.socket.destroy();
-      for (const set of [this.responses, pipeline]) {
-        set.add(res);
-        res.once('close', () => set.delete(res));
-      }
+      const leaves = [this.responses.add(res), pipeline.add(res)];
+      res.once('close', () => leaves.forEach((leave) => leave()));
       res.once('finish', () => endUnlessWhole(req));
       if (this.draining) res.setHeader('Connection', 'close');
       if (!isTimedApart(req)) endUnlessInTime(req);
@@ -75,7 +74,7 @@ export class Listener {
   }
 
   private watch(socket: Socket): void {
-    const pipeline = new Set<ServerResponse>();
+    const pipeline = new Roster<ServerResponse>();
     this.pipelines.set(socket, pipeline);
     socket.once('close', () => {
       // Node itself tells only the response whose turn it is.

@@ -174,12 +174,8 @@ export const ConversationRef = builder.prismaNode('Conversation', {
               return rows;
             },
           );
-          return {
-            ...messages,
-            get eventCursor() {
-              return eventCursorOf(services, conversation, args, messages);
-            },
-          };
+          // A function: of a getter, V8 would keep all that it sees until the next full collection.
+          return { ...messages, eventCursor: () => eventCursorOf(services, conversation, args, messages) };
         },
       },
       {
@@ -193,7 +189,7 @@ export const ConversationRef = builder.prismaNode('Conversation', {
               'Pass it as `after` to `conversationEvents` to follow the conversation from this page. No event is missed, and ' +
               'what is on the page may be sent again. Null for a page that does not end with the latest message ' +
               '(`before`, `after` or `first` given).',
-            resolve: ({ eventCursor }) => eventCursor,
+            resolve: ({ eventCursor }) => eventCursor(),
           }),
         }),
       },
