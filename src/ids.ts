@@ -1,4 +1,5 @@
-import { fromUUID, TypeID, typeid } from 'typeid-js';
+import { TypeID, typeid } from 'typeid-js';
+import { uuidInBase32 } from './base32.ts';
 
 /** The public prefix of each type that has ids. Ids are TypeIDs: the prefix and a UUIDv7 in base 32. */
 export const idPrefixes = {
@@ -32,7 +33,7 @@ export const newId: NewId = () => typeid().toUUID();
 
 /** The public form of a row's id. */
 export function encodeId(type: IdType, uuid: string): string {
-  return fromUUID(uuid, idPrefixes[type]);
+  return `${idPrefixes[type]}_${uuidInBase32(uuid)}`;
 }
 
 /** The longest id that is decoded, in characters. */
@@ -61,7 +62,7 @@ export function decodeId(type: IdType, id: string): string | null {
 
 /** The public id of a fragment: the message's id with the index, since fragments have no row id. */
 export function encodeFragmentId(messageId: string, index: number): string {
-  return `${fromUUID(messageId, 'frag')}_${index}`;
+  return `frag_${uuidInBase32(messageId)}_${index}`;
 }
 
 /** Whether a text is a UUID that PostgreSQL accepts. */

@@ -1,4 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { conversationJson, fragmentJson, handoffJson, messageJson } from '../src/conversations/log/columns.ts';
 import { type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
 import { graphql } from './harness/client.ts';
@@ -108,6 +108,61 @@ test.each(['an operator', 'an end user', 'another end user'])(
     else expect(data?.conversation).toMatchObject({ id: conversationId, runningReply: { status: 'IN_PROGRESS' } });
   },
 );
+
+const page =
+  'nodes { id fragments { index } } pageInfo { startCursor endCursor hasPreviousPage hasNextPage } eventCursor';
+
+test.each([
+  ['just once', `{ messages(last: $last) { ${page} } }`, 1],
+  ['by another name', `{ mine: messages(last: $last) { ${page} } }`, 1],
+  [
+    'in a fragment',
+    `{ ... on Conversation { ...shown } } fragment shown on Conversation { messages(last: $last) { ${page} } }`,
+    1,
+  ],
+  ['twice', `{ messages(last: $last) { ${page} } others: messages(last: $last) { ${page} } }`, 3],
+  [
+    'in parts',
+    `{ messages(last: $last) { ${page} } } ... on Query { conversation(id: $id) { messages(last: $last) { ${page} } } }`,
+    2,
+  ],
+  ['perhaps', `{ messages(last: $last) @include(if: $yes) { ${page} } }`, 2],
+  ['perhaps, in a fragment', `{ ... @skip(if: $no) { messages(last: $last) { ${page} } } }`, 2],
+])(
+  'a page that is asked for %s is the same, with its conversation in one statement if it is just one',
+  async (_how, selection, statements) => {
+    const variables = { id: conversationId, last: 2, yes: true, no: false };
+    const [body = '', fragment = ''] = selection.split(/(?=fragment shown)/);
+    const query = `query ($id: ID!, $last: Int, $yes: Boolean = true, $no: Boolean = false) {
+    used: conversation(id: $id) { id @include(if: $yes) @skip(if: $no) }
+    conversation(id: $id) ${body}
+  } ${fragment}`;
+    const single = `query ($id: ID!, $last: Int) { node(id: $id) { ... on Conversation { messages(last: $last) { ${page} } } } }`;
+    const { node } = await ask<{ node: { messages: object } }>(server, single, variables);
+    const asked = vi.spyOn(server.services.pool, 'query');
+    onTestFinished(() => asked.mockRestore());
+    const { conversation } = await ask<{ conversation: Record<string, object> }>(server, query, variables);
+    expect(node.messages).toMatchObject({ nodes: [{}, {}], pageInfo: { hasPreviousPage: true } });
+    for (const messages of Object.values(conversation)) expect(messages).toEqual(node.messages);
+    // One of them is that of `used`.
+    const reads = asked.mock.calls.filter(([statement]) =>
+      /find-conversation|list-messages/.test(JSON.stringify(statement)),
+    );
+    expect(reads).toHaveLength(1 + statements);
+  },
+);
+
+test.each([
+  ['more than there may be', { last: 101 }, '`last` must be 1 to 100, not 101.'],
+  ['from both ends', { first: 1, last: 1 }, 'Give `first` or `last`, not both.'],
+  ['from nowhere', { before: 'x' }, 'The pagination cursor is malformed, or from another list.'],
+])('a page that is asked for %s fails where it is asked for', async (_how, args, message) => {
+  const query = `query ($id: ID!, $first: Int, $last: Int, $before: String) {
+    conversation(id: $id) { id messages(first: $first, last: $last, before: $before) { nodes { id } } }
+  }`;
+  const { errors } = await graphql(server, query, { id: conversationId, ...args });
+  expect(errors).toMatchObject([{ message, path: ['conversation', 'messages'] }]);
+});
 
 test('each value of a row that a statement returns is in its place', async () => {
   /** A row in whose columns their own names stand, in place of times how many columns come before. */

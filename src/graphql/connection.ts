@@ -11,7 +11,8 @@ export interface ConnectionPage<T> {
   pageInfo: PageInfoShape;
 }
 
-interface PageArguments {
+/** The arguments of every connection. */
+export interface PageArguments {
   first?: number | null | undefined;
   last?: number | null | undefined;
   after?: string | null | undefined;

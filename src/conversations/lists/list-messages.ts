@@ -32,48 +32,69 @@ export interface MessagesQuery {
   most: number;
 }
 
-/**
- * A page of messages in the order asked for, in one statement, and how many bytes of fragments and companions it holds. It
- * reads along the index of positions and stops at the limit.
- */
-export async function listMessages(
-  pool: pg.Pool,
-  query: MessagesQuery,
-): Promise<{ rows: MessageRow[]; bytes: number }> {
-  // All as one JSON value, which Node reads faster than rows and columns.
-  const { rows: result } = await pool.query<{ page: MessageValues[]; bytes: number }>({
-    ...statementFor(query),
-    values: [
-      query.conversationId,
-      query.roles,
-      query.after?.position ?? -1,
-      query.before?.position ?? 2 ** 31 - 1,
-      query.limit,
-      query.most,
-    ],
-  });
-  const { page = [], bytes = 0 } = result[0] ?? {};
-  return { rows: page.map(messageOf), bytes };
+/** Rows of a page, and how many bytes of fragments and companions they hold. */
+export interface MessagesPage {
+  rows: MessageRow[];
+  bytes: number;
 }
 
-type Form = Pick<MessagesQuery, 'inverted' | 'includeSuperseded' | 'withFragments' | 'withCompanions'>;
+/** A page as a statement returns it: one JSON value, which Node reads faster than rows and columns. */
+export interface PageValues {
+  page: MessageValues[];
+  bytes: number;
+}
 
-const statements = new Map<string, { name: string; text: string }>();
+export const pageOf = ({ page, bytes }: PageValues): MessagesPage => ({ rows: page.map(messageOf), bytes });
 
-/** One statement for each form of a page, so that each is prepared, and planned for its index alone. */
-function statementFor(query: Form): { name: string; text: string } {
-  const form = [
-    query.inverted ? 'newest' : 'oldest',
-    query.includeSuperseded ? 'all' : 'latest',
-    query.withFragments ? 'whole' : 'bare',
-    query.withCompanions ? 'accompanied' : 'alone',
+/** A page of messages in the order asked for, in one statement. It reads along the index of positions and stops at the limit. */
+export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise<MessagesPage> {
+  const { rows } = await pool.query<PageValues>({ ...statementFor(query), values: pageParameters(query) });
+  return rows[0] ? pageOf(rows[0]) : { rows: [], bytes: 0 };
+}
+
+/** The parameters of `pageSql`, from the first on. */
+export const pageParameters = (query: MessagesQuery) => [
+  query.conversationId,
+  query.roles,
+  query.after?.position ?? -1,
+  query.before?.position ?? 2 ** 31 - 1,
+  query.limit,
+  query.most,
+];
+
+/** What of a page decides the text of its statement. */
+type PageForm = Pick<MessagesQuery, 'inverted' | 'includeSuperseded' | 'withFragments' | 'withCompanions'>;
+
+/** Names statements, so that each is prepared for one form, and planned for its index alone. */
+const formName = (form: PageForm) =>
+  [
+    form.inverted ? 'newest' : 'oldest',
+    form.includeSuperseded ? 'all' : 'latest',
+    form.withFragments ? 'whole' : 'bare',
+    form.withCompanions ? 'accompanied' : 'alone',
   ].join('-');
-  const statement = statements.get(form) ?? { name: `list-messages-${form}`, text: textFor(query) };
-  statements.set(form, statement);
-  return statement;
+
+/** A statement for each form of a page, made once. */
+export function statements(
+  name: string,
+  text: (form: PageForm) => string,
+): (form: PageForm) => { name: string; text: string } {
+  const made = new Map<string, { name: string; text: string }>();
+  return (form) => {
+    const key = formName(form);
+    const statement = made.get(key) ?? { name: `${name}-${key}`, text: text(form) };
+    made.set(key, statement);
+    return statement;
+  };
 }
 
-function textFor({ inverted, includeSuperseded, withFragments, withCompanions }: Form): string {
+const statementFor = statements('list-messages', (form) => pageSql('$1', form));
+
+/** SQL for a page, as `PageValues`, of the conversation of which `conversation` is the id in SQL. */
+export function pageSql(
+  conversation: string,
+  { inverted, includeSuperseded, withFragments, withCompanions }: PageForm,
+): string {
   const superseded = includeSuperseded
     ? ''
     : 'AND NOT EXISTS (SELECT FROM message later WHERE later.supersedes_id = m.id)';
@@ -93,7 +114,7 @@ function textFor({ inverted, includeSuperseded, withFragments, withCompanions }:
   });
   return `WITH page AS (
         SELECT m.* FROM message m
-        WHERE m.conversation_id = $1 AND m.position > $3 AND m.position < $4
+        WHERE m.conversation_id = ${conversation} AND m.position > $3 AND m.position < $4
           AND ($2::"MessageRole"[] IS NULL OR m.role = ANY ($2::"MessageRole"[])) ${superseded}
         ORDER BY ${order} LIMIT $5
       ), weighed AS (

@@ -208,8 +208,8 @@ function handoffOf(values: HandoffValues): Handoff {
   };
 }
 
-function time(text: string | null): Date | null {
-  return text === null ? null : new Date(text);
+function time(milliseconds: number | null): Date | null {
+  return milliseconds === null ? null : new Date(milliseconds);
 }
 
 /** Which rows to read besides the conversation's. */

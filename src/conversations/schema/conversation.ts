@@ -1,4 +1,4 @@
-import { rolesFor, visibleTo } from '../../access/visibility.ts';
+import { visibleTo } from '../../access/visibility.ts';
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { Conversation, Handoff } from '../../generated/prisma/client.ts';
 import { ConversationStatus } from '../../generated/prisma/enums.ts';
@@ -6,20 +6,16 @@ import { builder } from '../../graphql/builder.ts';
 import { type ConnectionPage, Keyset, keysetPage } from '../../graphql/connection.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
 import { present } from '../../graphql/present.ts';
-import { selectsBelow } from '../../graphql/selection.ts';
 import { isJsonObject } from '../../json.ts';
-import { listMessages } from '../lists/list-messages.ts';
-import { companions } from '../log/companions.ts';
-import type { MessageRow } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
 import { cursorAt } from '../stream/cursor.ts';
 import { canAnswer, canSend, canTakeOver } from '../may-do.ts';
 import { HandoffRef } from './handoff.ts';
 import { MessageRef, MessageRoleRef } from './message.ts';
+import { messagesOf } from './message-page.ts';
 import { ConversationStateRef, stateOf } from './state.ts';
 
 const byStart = new Keyset({ startedVersion: 'integer' });
-const byPosition = new Keyset({ position: 'integer' });
 
 export const ConversationStatusRef = builder.enumType('ConversationStatus', {
   description: 'Whether the agent or a human answers.',
@@ -154,28 +150,10 @@ export const ConversationRef = builder.prismaNode('Conversation', {
             description: 'Include replies that a later one replaced.',
           }),
         },
-        resolve: async (conversation, args, { services, viewer, budget }, info) => {
-          const { roles, includeSuperseded, ...page } = args;
-          const messages = await keysetPage(
-            page,
-            byPosition,
-            (row: MessageRow) => row,
-            async (slice) => {
-              const { rows, bytes } = await listMessages(services.pool, {
-                ...slice,
-                conversationId: conversation.id,
-                roles: rolesFor(viewer, roles),
-                includeSuperseded,
-                withFragments: selectsBelow(info, ['fragments', 'text']),
-                withCompanions: selectsBelow(info, companions),
-                most: budget.readable,
-              });
-              budget.addRead(bytes);
-              return rows;
-            },
-          );
+        resolve: async (conversation, args, context, info) => {
+          const messages = await messagesOf(conversation, args, context, info);
           // A function: of a getter, V8 would keep all that it sees until the next full collection.
-          return { ...messages, eventCursor: () => eventCursorOf(services, conversation, args, messages) };
+          return { ...messages, eventCursor: () => eventCursorOf(context.services, conversation, args, messages) };
         },
       },
       {

@@ -9,10 +9,10 @@ import { present } from '../../graphql/present.ts';
 import { decodeId } from '../../ids.ts';
 import { encodeChangeCursor } from '../lists/missed-changes.ts';
 import { readEnd } from '../log/tail.ts';
-import { findConversation } from '../lists/find-conversation.ts';
 import { countConversations, searchConversations } from '../lists/list-conversations.ts';
 import { ConversationRef } from './conversation.ts';
 import { checkFilter, ConversationFilterInput } from './filter.ts';
+import { conversationById } from './message-page.ts';
 import { MessageRef } from './message.ts';
 
 builder.queryField('conversation', (t) =>
@@ -22,9 +22,9 @@ builder.queryField('conversation', (t) =>
     authScopes: { read: true, participate: true },
     description: 'One conversation. Null if it does not exist.',
     args: { id: t.arg.id({ required: true, description: 'ID of the conversation, `conv_…`.' }) },
-    resolve: (_root, args, { services, viewer }) => {
+    resolve: (_root, args, context, info) => {
       const id = decodeId('Conversation', args.id);
-      return id ? findConversation(services.pool, viewer, id) : null;
+      return id ? conversationById(id, context, info) : null;
     },
   }),
 );
