@@ -18,5 +18,10 @@ const compareExecutions: Plugin = {
 export default defineConfig({
   ...config,
   plugins: [compareExecutions],
-  test: { ...config.test, setupFiles: ['test/harness/compared-setup.ts'], testTimeout: 60_000 },
+  test: {
+    ...config.test,
+    env: { COMPARED: 'true' },
+    setupFiles: ['test/harness/compared-setup.ts'],
+    testTimeout: 60_000,
+  },
 });

@@ -4,6 +4,7 @@ import { type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
 import { graphql } from './harness/client.ts';
 import { mintToken } from './harness/access.ts';
 import { ask } from './harness/client.ts';
+import { executedOnce } from './harness/executed-once.ts';
 import { createAgent, ScriptedRuntime } from './harness/scripted-runtime.ts';
 import { useServer } from './harness/server.ts';
 
@@ -112,7 +113,7 @@ test.each(['an operator', 'an end user', 'another end user'])(
 const page =
   'nodes { id fragments { index } } pageInfo { startCursor endCursor hasPreviousPage hasNextPage } eventCursor';
 
-test.each([
+executedOnce.each([
   ['just once', `{ messages(last: $last) { ${page} } }`, 1],
   ['by another name', `{ mine: messages(last: $last) { ${page} } }`, 1],
   [

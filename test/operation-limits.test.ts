@@ -7,6 +7,7 @@ import { decodeId } from '../src/ids.ts';
 import { addContact, firstOrganization, mintToken } from './harness/access.ts';
 import { graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send, trySend } from './harness/commands.ts';
+import { executedOnce } from './harness/executed-once.ts';
 import { countRows } from './harness/rows.ts';
 import { useServer } from './harness/server.ts';
 
@@ -165,7 +166,7 @@ describe('a response', () => {
     expect(two.errors).toBeUndefined();
   });
 
-  test.each([
+  executedOnce.each([
     ['texts', 'text'],
     ['canvases', 'canvas { content }'],
   ] as const)(

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { AcceptedOperations } from '../src/graphql/accepted-operations.ts';
 import { Arrival } from '../src/graphql/arrivals.ts';
 import { createConversation } from './harness/commands.ts';
+import { executedOnce } from './harness/executed-once.ts';
 import { countRows } from './harness/rows.ts';
 import { useServer } from './harness/server.ts';
 
@@ -106,7 +107,7 @@ describe('a request that fails', () => {
     expect(await countRows(server.services.pool)).toMatchObject({ message: 2 });
   });
 
-  test('for a fault of the server is tried no more', async () => {
+  executedOnce('for a fault of the server is tried no more', async () => {
     const ask = () => post({ query: 'query Faulty { agents { nodes { id } } }' });
     await ask();
     const query = vi.spyOn(server.services.prisma.agent, 'findMany').mockRejectedValue(new Error('broken'));
