@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type pg from 'pg';
 import { keyScopes, type Viewer } from '../../access/viewer.ts';
 import { viewerOf } from '../../access/api-keys.ts';
-import type { Lane } from './lanes.ts';
+import { isDueSql, type Lane } from './lanes.ts';
 import { keyOf } from './signature.ts';
 
 /** First tries, and later ones, that are read of a lane at a time. */
@@ -79,7 +79,7 @@ WITH due AS (
     WHERE d.webhook_id = $1 AND d.lane = $2 AND d.status = 'PENDING' AND d.tries = 0 ORDER BY d.place LIMIT $3)
   UNION ALL
   (SELECT d.*, 1, row_number() OVER (ORDER BY d.due_at) FROM webhook_delivery d
-    WHERE d.webhook_id = $1 AND d.lane = $2 AND d.status = 'PENDING' AND d.tries > 0 AND d.due_at <= now()
+    WHERE d.webhook_id = $1 AND d.lane = $2 AND d.status = 'PENDING' AND d.tries > 0 AND ${isDueSql('d')}
     ORDER BY d.due_at LIMIT $4)
 )
 SELECT w.url, w.selection, w.organization_id AS "organizationId", w.key_id AS "keyId",

@@ -33,10 +33,11 @@ export async function claimLanes(pool: pg.Pool, me: string, working: Iterable<La
   return rows;
 }
 
-/** A lane is due from its millisecond on: what became due just now may have been rounded up to the next. */
+/** SQL for whether something is due. What became due just now may have been rounded up to the next millisecond. */
+export const isDueSql = (row: string) => `${row}.due_at <= now() + interval '1 millisecond'`;
+
 const free = (lane: string) =>
-  `(${lane}.owner IS NULL OR NOT EXISTS (SELECT FROM server s WHERE s.id = ${lane}.owner))
-    AND ${lane}.due_at <= now() + interval '1 millisecond'`;
+  `(${lane}.owner IS NULL OR NOT EXISTS (SELECT FROM server s WHERE s.id = ${lane}.owner)) AND ${isDueSql(lane)}`;
 
 const claimSql = /* sql */ `
 WITH due AS MATERIALIZED (
