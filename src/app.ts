@@ -73,6 +73,7 @@ import { Startup } from './startup.ts';
 import { Endpoints } from './webhooks/sending/endpoint.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 import { within } from './within.ts';
+import { WorkClock } from './work-clock.ts';
 
 /** How long `/ready` waits for the database, in milliseconds. */
 const READY_MS = 2000;
@@ -278,6 +279,7 @@ export async function startApp(
 
     const services: Services = {
       pool,
+      clock: new WorkClock(Infinity),
       prisma,
       bus,
       feedRegistry,

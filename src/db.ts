@@ -13,8 +13,16 @@ export interface Queryable {
   query<R extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<R>>;
 }
 
+/** Connections to the database: of this server, or as one operation may use them. */
+export interface Pool {
+  query<R extends pg.QueryResultRow>(query: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult<R>>;
+  /** The connection must be released. */
+  connect(): Promise<pg.PoolClient>;
+  readonly limits?: PoolLimits;
+}
+
 export interface Database {
-  pool: pg.Pool;
+  pool: LimitedPool;
   /** Prisma on the same pool, for reads through the schema and writes without races. */
   prisma: PrismaClient;
   close(): Promise<void>;
@@ -23,7 +31,7 @@ export interface Database {
 /** The limits of each pool. */
 export const poolLimits = {
   /** For client requests. */
-  requests: { size: 10, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000, counts: true },
+  requests: { size: 10, statementMs: 5_000, lockMs: 3_000, waitMs: 5_000 },
   /** For starting and ending replies, which requests must not delay. */
   replies: { size: 4, statementMs: 5_000, lockMs: 1_000, waitMs: 5_000, keep: true },
   /** For the text of running replies: one statement at a time, and a second connection in case the first is dead. */
@@ -82,11 +90,11 @@ export function openDatabase(
 
 /** Runs `work` in one transaction. Rolls back and rethrows if it throws. Give `statementMs` for statements that take longer. */
 export async function inTransaction<T>(
-  pool: pg.Pool,
+  pool: Pool,
   work: (client: pg.PoolClient) => Promise<T>,
   { statementMs }: { statementMs?: number } = {},
 ): Promise<T> {
-  const isLonger = statementMs !== undefined && pool instanceof LimitedPool && statementMs > pool.limits.statementMs;
+  const isLonger = statementMs !== undefined && pool.limits !== undefined && statementMs > pool.limits.statementMs;
   const client = await pool.connect();
   let broken: Error | undefined;
   try {

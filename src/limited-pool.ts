@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import { UnavailableError } from './errors.ts';
-import { currentClock, type WorkClock } from './work-clock.ts';
+import type { WorkClock } from './work-clock.ts';
 
 /** Limits of a connection pool. Times are in milliseconds. */
 export interface PoolLimits {
@@ -15,8 +15,6 @@ export interface PoolLimits {
   waitMs: number;
   /** Whether idle connections are kept, so that the pool works even if the database has no connections left. */
   keep?: boolean;
-  /** Whether its statements count as work of the operation that runs them, and are cancelled when its time is over. */
-  counts?: boolean;
   /** Whether connections go through a transaction pooler. Statements are then not named, and PostgreSQL's limits must be set on the role. */
   pooler?: boolean | undefined;
 }
@@ -87,8 +85,6 @@ export class LimitedPool extends pg.Pool {
   }
 
   private async checkOut(): Promise<pg.PoolClient> {
-    const clock = this.limits.counts ? currentClock() : undefined;
-    clock?.check();
     if (this.waitingCount >= MAX_WAITING) throw busy();
     for (;;) {
       const client = await super.connect().catch((error: unknown) => {
@@ -97,7 +93,7 @@ export class LimitedPool extends pg.Pool {
       });
       if (!(client instanceof WatchedClient)) return client;
       if (await this.answers(client)) {
-        client.expectWithin(this.limits.statementMs + SILENCE_MARGIN_MS, clock);
+        client.expectWithin(this.limits.statementMs + SILENCE_MARGIN_MS);
         return client;
       }
       client.abandon();
@@ -154,10 +150,13 @@ export class WatchedClient extends pg.Client {
     });
   }
 
-  /** Gives the connection up if nothing is sent or received for this many milliseconds, or when the operation's time is over. */
-  expectWithin(milliseconds: number, clock?: WorkClock): void {
+  /** Gives the connection up if nothing is sent or received for this many milliseconds. */
+  expectWithin(milliseconds: number): void {
     this.socket.setTimeout(milliseconds);
-    if (!clock) return;
+  }
+
+  /** Gives the connection up when the time of an operation is over, until it is released. */
+  endWith(clock: WorkClock): void {
     const expire = () => this.socket.destroy(silent());
     clock.onExpiry.add(expire);
     this.leaveClock = () => void clock.onExpiry.delete(expire);

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { inTransaction } from './db.ts';
+import { inTransaction, type Pool } from './db.ts';
 import { UnavailableError } from './errors.ts';
 import { errorCode } from './postgres/error-code.ts';
 import { Semaphore } from './semaphore.ts';
@@ -27,12 +27,12 @@ const defaultLimits: SearchLimits = {
 
 /** Runs searches whose time depends on how much there is to search. They never use more than their share of the pool. */
 export class SearchTurns {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly limits: SearchLimits;
   private readonly turns = new Semaphore(AT_ONCE);
   private readonly present = new Map<string, number>();
 
-  constructor(pool: pg.Pool, limits: Partial<SearchLimits> = {}) {
+  constructor(pool: Pool, limits: Partial<SearchLimits> = {}) {
     this.pool = pool;
     this.limits = { ...defaultLimits, ...limits };
   }

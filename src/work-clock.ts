@@ -1,25 +1,38 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { UnavailableError } from './errors.ts';
 
-/** Counts the time that an operation works. When the time is over, its statements are cancelled and it may run no more. */
+/** Counts the time that an operation works. When the time is over, it may begin nothing more. */
 export class WorkClock {
   /** Called when the time is over. */
   readonly onExpiry = new Set<() => void>();
+  readonly limitMs: number;
   private left: number;
+  private isOn = false;
   private runningSince = 0;
   private pauses = 0;
   private timer: NodeJS.Timeout | null = null;
   private expired = false;
 
-  /** Starts at once, with a limit in milliseconds, and runs until `end` is called. */
+  /** With a limit in milliseconds. It does not run yet. */
   constructor(limitMs: number) {
+    this.limitMs = limitMs;
     this.left = limitMs;
+  }
+
+  /** Runs until `end` is called. */
+  start(): void {
+    this.isOn = true;
     this.run();
+  }
+
+  /** Why nothing more may begin, once the time is over. */
+  get fault(): UnavailableError | null {
+    if (!this.expired) return null;
+    return new UnavailableError('The operation took too long, and the rest of it was not done.', 5);
   }
 
   /** Throws `UnavailableError` once the time is over. */
   check(): void {
-    if (this.expired) throw new UnavailableError('The operation took too long, and the rest of it was not done.', 5);
+    if (this.fault) throw this.fault;
   }
 
   /** Runs something that does not count as work. */
@@ -34,13 +47,15 @@ export class WorkClock {
     }
   }
 
+  /** What goes on after the operation, as a subscription does, is not limited. */
   end(): void {
     this.stop();
-    this.left = Infinity;
+    this.isOn = false;
+    this.expired = false;
   }
 
   private run(): void {
-    if (this.timer || this.left === Infinity) return;
+    if (this.timer || !this.isOn || this.left === Infinity) return;
     this.runningSince = performance.now();
     this.timer = setTimeout(() => {
       this.expired = true;
@@ -56,25 +71,10 @@ export class WorkClock {
   }
 }
 
-const clocks = new AsyncLocalStorage<WorkClock | undefined>();
+const unlimited = new WorkClock(Infinity);
 
-/** Runs an operation whose statements count on this clock. */
-export function onClock<T>(clock: WorkClock, work: () => T): T {
-  return clocks.run(clock, work);
-}
-
-/** The clock of the current operation. Undefined outside of operations. */
-export function currentClock(): WorkClock | undefined {
-  return clocks.getStore();
-}
-
-/** Runs something that does not count as work of the current operation. */
-export function apart<T>(wait: () => Promise<T>): Promise<T> {
-  return currentClock()?.apart(wait) ?? wait();
-}
-
-/** Runs shared work, which must not end with the operation that happens to start it. */
-export function outsideOperations<T>(work: () => T): T {
-  // Not `exit`, which switches the tracking of all promises off and on again.
-  return clocks.run(undefined, work);
+/** The clock in the context of an operation. One without a limit if it has none. */
+export function clockOf(context: unknown): WorkClock {
+  const hasClock = typeof context === 'object' && context !== null && 'clock' in context;
+  return hasClock && context.clock instanceof WorkClock ? context.clock : unlimited;
 }

@@ -505,15 +505,13 @@ describe('a file from elsewhere', () => {
       conversation: { id: conversationId },
     } = await createConversation(server, { action: 'NONE' });
     const { pool } = server.services;
-    const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
-    const lose = async (...args: unknown[]) => {
-      const result = await query(...args);
-      const [statement] = args;
-      if (typeof statement !== 'object' || statement === null || !('name' in statement)) return result;
-      if (statement.name === 'append') throw new Error('Connection terminated unexpectedly');
+    const query = pool.query.bind(pool);
+    const lost = vi.spyOn(pool, 'query').mockImplementation(async (statement, values) => {
+      const result = await query(statement, values);
+      if (typeof statement === 'object' && statement.name === 'append')
+        throw new Error('Connection terminated unexpectedly');
       return result;
-    };
-    const lost = vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]): unknown => lose(...args));
+    });
     onTestFinished(() => lost.mockRestore());
     const remote = { url: base, filename: 'committed.png' };
     await expect(sendWith(server, [{ remote }], { conversationId, action: 'NONE' })).rejects.toThrow();

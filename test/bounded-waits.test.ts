@@ -1,14 +1,17 @@
+import { buildSchema, parse } from 'graphql';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { inTransaction, openPool, poolLimits } from '../src/db.ts';
+import { ClockedPool } from '../src/clocked-pool.ts';
 import { asUnavailable } from '../src/database-failure.ts';
 import { UnavailableError } from '../src/errors.ts';
+import { execute } from '../src/graphql/execution/execute.ts';
 import { limitWork } from '../src/graphql/work-limit.ts';
 import { KeyedGate } from '../src/keyed-gate.ts';
 import type { PoolLimits } from '../src/limited-pool.ts';
-import { apart } from '../src/work-clock.ts';
+import { WorkClock } from '../src/work-clock.ts';
 import { useDatabase } from './harness/database.ts';
 import { Deferred } from './harness/deferred.ts';
-import { useServer } from './harness/server.ts';
+import { limitedPoolOf, useServer } from './harness/server.ts';
 
 const database = useDatabase();
 
@@ -74,31 +77,57 @@ describe('a statement', () => {
 
 describe('an operation', () => {
   test('that has had its time is ended with its statement, and gets no more', async () => {
+    const clock = new WorkClock(100);
     const pool = poolOf();
+    const own = new ClockedPool(pool, clock);
     const failures: unknown[] = [];
-    const run = limitWork(async () => {
-      failures.push(await failureOf(pool.query('SELECT pg_sleep(4)')));
-      failures.push(await failureOf(pool.query('SELECT')));
+    const result = await limitWork(clock, async () => {
+      failures.push(await failureOf(inTransaction(own, (client) => client.query('SELECT pg_sleep(4)'))));
+      failures.push(await failureOf(own.connect()));
+      failures.push(await failureOf(own.query('SELECT')));
       return { data: {} };
-    }, 100);
-    expect(await run()).toEqual({ data: {} });
-    expect(failures).toEqual([expect.any(UnavailableError), expect.any(UnavailableError)]);
+    });
+    expect(result).toEqual({ data: {} });
+    expect(failures).toEqual([
+      expect.any(UnavailableError),
+      expect.any(UnavailableError),
+      expect.any(UnavailableError),
+    ]);
     await pool.query('SELECT');
   });
 
+  test('that has had its time begins no more fields', async () => {
+    const clock = new WorkClock(20);
+    const begun: string[] = [];
+    const rootValue = {
+      first: async () => {
+        begun.push('first');
+        await new Promise<void>((resolve) => clock.onExpiry.add(resolve));
+        return 'done';
+      },
+      second: () => begun.push('second'),
+    };
+    const schema = buildSchema('type Query { first: String } type Mutation { first: String second: String }');
+    const document = parse('mutation { first second }');
+    const result = await limitWork(clock, () => execute({ schema, document, rootValue, contextValue: { clock } }));
+    expect(result).toMatchObject({ data: { first: 'done', second: null }, errors: [{ path: ['second'] }] });
+    expect(begun).toEqual(['first']);
+  });
+
   test('that does not heed the end of its time is answered for', async () => {
-    const run = limitWork(() => new Promise<{ data: object }>(() => undefined), 20);
-    expect(await run()).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 5 } }] });
+    const result = await limitWork(new WorkClock(20), () => new Promise<{ data: object }>(() => undefined));
+    expect(result).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 5 } }] });
   });
 
   test('may wait for a reply for longer than it may work', async () => {
-    const pool = poolOf();
-    const run = limitWork(async () => {
-      await apart(() => pool.query('SELECT pg_sleep(0.5)'));
-      await pool.query('SELECT');
+    const clock = new WorkClock(300);
+    const own = new ClockedPool(poolOf(), clock);
+    const result = await limitWork(clock, async () => {
+      await clock.apart(() => own.query('SELECT pg_sleep(0.5)'));
+      await own.query('SELECT');
       return { data: {} };
-    }, 300);
-    expect(await run()).toEqual({ data: {} });
+    });
+    expect(result).toEqual({ data: {} });
   });
 });
 
@@ -140,7 +169,7 @@ describe('a server whose connections are all taken', () => {
   test('refuses with SERVICE_UNAVAILABLE, 503 and Retry-After, and says that it is not ready', async () => {
     const client = await server.services.pool.connect();
     // Else each waits for as long as a request may.
-    server.services.pool.options.connectionTimeoutMillis = 500;
+    limitedPoolOf(server).options.connectionTimeoutMillis = 500;
     const [answer, ready] = await Promise.all([
       fetch(`${server.url}/graphql`, {
         method: 'POST',

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
@@ -147,7 +148,7 @@ describe('the text of a running reply', () => {
       if (isCut && question.name === 'checkpoint') throw new Error('cut');
       return result;
     };
-    const losing = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const losing = Object.create(pool, { query: { value: query } }) as Pool;
     const viewer = await findViewerByKey(pool, key);
     if (!viewer) throw new Error('The server has no first key.');
     const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });

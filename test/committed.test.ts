@@ -1,4 +1,3 @@
-import type pg from 'pg';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import type { Viewer } from '../src/access/viewer.ts';
@@ -29,12 +28,10 @@ afterEach(() => {
 /** The database refuses these statements until the test is over, or as often as said. Returns how many it has refused. */
 function refuse(refused: (statement: { name?: string; text: string }) => boolean, times = Infinity): () => number {
   const { pool } = server.services;
-  const original = pool.query.bind(pool) as (...args: unknown[]) => unknown;
+  const original = pool.query.bind(pool);
   let count = 0;
-  vi.spyOn(pool, 'query').mockImplementation((...args: unknown[]) => {
-    const [query] = args;
-    const statement = typeof query === 'string' ? { text: query } : (query as pg.QueryConfig & { text: string });
-    if (count >= times || !refused(statement)) return original(...args);
+  vi.spyOn(pool, 'query').mockImplementation((query, values) => {
+    if (count >= times || !refused(typeof query === 'string' ? { text: query } : query)) return original(query, values);
     count += 1;
     return Promise.reject(new Error('The database does not answer.'));
   });

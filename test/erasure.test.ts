@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { replyAddress, signingSecret } from '../src/email/reply-address.ts';
 import { decodeAnyId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
@@ -97,7 +97,7 @@ async function eraseWhole(...contacts: Record<string, string>[]): Promise<Outcom
 }
 
 /** Every row of every table, as text. */
-async function dump(pool: pg.Pool): Promise<string[]> {
+async function dump(pool: Pool): Promise<string[]> {
   const { rows: tables } = await pool.query<{ name: string }>(
     `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
       WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1`,

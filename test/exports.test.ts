@@ -15,7 +15,7 @@ import { addOrganization, firstOrganization, type Organization } from './harness
 import { createConversation } from './harness/commands.ts';
 import { ask, RefusedError, subscribeWs, type Target } from './harness/client.ts';
 import { addManyQuestions, addQuestions } from './harness/questions.ts';
-import { useServer } from './harness/server.ts';
+import { limitedPoolOf, useServer } from './harness/server.ts';
 import { createTemporaryFolder } from './harness/temporary-folder.ts';
 
 const dataDir = createTemporaryFolder();
@@ -315,7 +315,7 @@ test('a page is chosen from a bounded number of rows of its days, however few of
   const { id: organizationId } = await addOrganization(services);
   await addManyQuestions(services.pool, organizationId, 1500);
   const pages = async (endDate: string, userMessage: string | null) => {
-    const source = sourceOf(services.pool, organizationId, 'RECORDS', {
+    const source = sourceOf(limitedPoolOf(server), organizationId, 'RECORDS', {
       startDate: '2026-01-01',
       endDate,
       userMessage,

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { LogTail } from '../src/conversations/lists/log-tail.ts';
 import {
   beginning,
@@ -37,7 +38,7 @@ async function holdOpen(url: string): Promise<() => Promise<void>> {
 }
 
 /** The row id of the only organization. */
-async function organizationOf(pool: pg.Pool): Promise<string> {
+async function organizationOf(pool: Pool): Promise<string> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM organization');
   return rows[0]?.id ?? '';
 }
@@ -104,7 +105,7 @@ describe('live lists', () => {
 });
 
 /** A pool whose first statement with such a text fails. */
-function failingOnce(pool: pg.Pool, failing: RegExp): pg.Pool {
+function failingOnce(pool: Pool, failing: RegExp): Pool {
   let failures = 0;
   const query = (config: pg.QueryConfig) => {
     if (!failing.test(config.text) || failures > 0) return pool.query(config);

@@ -9,7 +9,7 @@ import { graphql, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation, send, trySend } from './harness/commands.ts';
 import { executedOnce } from './harness/executed-once.ts';
 import { countRows } from './harness/rows.ts';
-import { useServer } from './harness/server.ts';
+import { limitedPoolOf, useServer } from './harness/server.ts';
 
 const server = useServer({ config: { rateLimitPerContact: 0 } });
 const MiB = 1024 * 1024;
@@ -370,7 +370,7 @@ test('a hundred nodes take one statement for each of their types', async () => {
 });
 
 test('a request has five pages read at a time, and others are served meanwhile', async () => {
-  const { pool } = server.services;
+  const pool = limitedPoolOf(server);
   const blocker = await pool.connect();
   let held = 0;
   const [take, give] = [() => (held += 1), () => (held -= 1)];

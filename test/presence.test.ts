@@ -5,7 +5,6 @@ import { Presences } from '../src/conversations/presence/presences.ts';
 import { Room } from '../src/conversations/presence/room.ts';
 import { decodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
-import { onClock, WorkClock } from '../src/work-clock.ts';
 import { addContact, addOperator, firstOrganization, mintToken } from './harness/access.ts';
 import { ask, subscribeWs, type Target } from './harness/client.ts';
 import { createConversation } from './harness/commands.ts';
@@ -245,26 +244,6 @@ describe('without the network', () => {
     expect(seen).toEqual(['true true', 'true false', 'false false']);
     abort.abort();
     expect((await watching.next()).done).toBe(true);
-    presences.close();
-    await bus.close();
-  });
-
-  test('who takes over is shown even if the time of their operation is over', async () => {
-    const bus = inProcessBus({ logger });
-    const { pool } = server.services;
-    const presences = new Presences(pool, bus, logger, { onlineMs: 60_000, typingMs: 60_000, askMs: 60_000 });
-    const id = decodeId('Conversation', conversationId) ?? '';
-    const abort = new AbortController();
-    const watching = presences.watch(id, 'END_USERS', abort.signal);
-    await watching.next();
-    presences.type(id, { id: 'key:1 Kim', author: { kind: 'HUMAN_AGENT', displayName: 'Kim' } }, true);
-    await change('startHandoff');
-    await change('acceptHandoff', ', assignee: "Kim"');
-    const clock = new WorkClock(1);
-    await new Promise<void>((resolve) => clock.onExpiry.add(resolve));
-    onClock(clock, () => bus.publish({ kind: 'log', conversationId: id, version: 3, moved: true }));
-    expect((await watching.next()).value?.participants).toMatchObject([{ typing: true }]);
-    abort.abort();
     presences.close();
     await bus.close();
   });

@@ -1,5 +1,5 @@
-import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { createApiKey } from '../src/access/api-keys.ts';
 import { mintClientToken } from '../src/access/client-tokens.ts';
 import { deleteEnded } from '../src/access/postgres-windows.ts';
@@ -59,7 +59,7 @@ async function newTokens({ services: { pool, prisma, newId } }: App): Promise<[s
   return [await mint(600), await mint(700)];
 }
 
-async function organizationOf(pool: pg.Pool): Promise<string> {
+async function organizationOf(pool: Pool): Promise<string> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM organization ORDER BY created_at LIMIT 1');
   return rows[0]?.id ?? '';
 }

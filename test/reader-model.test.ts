@@ -11,7 +11,7 @@ import { settleReply } from '../src/conversations/log/settle.ts';
 import { follow } from '../src/conversations/stream/event-order.ts';
 import { Feed } from '../src/conversations/stream/feed.ts';
 import { FeedRegistry } from '../src/conversations/stream/feed-registry.ts';
-import { inTransaction } from '../src/db.ts';
+import { inTransaction, type Pool } from '../src/db.ts';
 import { Checkpoints } from '../src/generation/checkpoints.ts';
 import type { Run } from '../src/generation/run.ts';
 import { encodeId, newId } from '../src/ids.ts';
@@ -34,14 +34,14 @@ useReaders();
 testReadersOfHistories(20);
 
 /** A pool that does something between each question's answer and whoever asked it. */
-function poolWith(between: (config: pg.QueryConfig) => Promise<void> | void): pg.Pool {
+function poolWith(between: (config: pg.QueryConfig) => Promise<void> | void): Pool {
   const { pool } = server.services;
   const query = async (config: pg.QueryConfig) => {
     const result = await pool.query(config);
     await between(config);
     return result;
   };
-  return Object.create(pool, { query: { value: query } }) as pg.Pool;
+  return Object.create(pool, { query: { value: query } }) as Pool;
 }
 
 describe('a feed', () => {
@@ -154,7 +154,7 @@ describe('a feed', () => {
       if (late) await feed.refresh();
       return result;
     };
-    const feed = new Feed(Object.create(pool, { query: { value: query } }) as pg.Pool, logger, uuid);
+    const feed = new Feed(Object.create(pool, { query: { value: query } }) as Pool, logger, uuid);
     await feed.start();
     await note();
     await feed.refresh();
@@ -503,7 +503,7 @@ describe('the owner of a reply', () => {
   afterEach(() => world.close());
 
   /** Says it as a runner does, and tells what the others are told. */
-  function speaker(options: { lease?: { isHeld(): boolean }; pool?: pg.Pool } = {}) {
+  function speaker(options: { lease?: { isHeld(): boolean }; pool?: Pool } = {}) {
     const told: Hint[] = [];
     const bus: Bus = { ...new UnreliableBus().of(0), publish: (hint) => void told.push(hint) };
     const checkpoints = new Checkpoints({ pool: server.services.pool, lease, ...options, bus, logger });
@@ -613,7 +613,7 @@ describe('the owner of a reply', () => {
       running -= 1;
       return result;
     };
-    const pool = Object.create(server.services.pool, { query: { value: query } }) as pg.Pool;
+    const pool = Object.create(server.services.pool, { query: { value: query } }) as Pool;
     const { say, store, stop } = speaker({ pool });
     say({ type: 'text-start' });
     await store();
@@ -673,7 +673,7 @@ describe('the owner of a reply', () => {
     await world.checkpoint();
     let settling: Promise<void> | undefined;
     await inTransaction(server.services.pool, async (db) => {
-      const pool = Object.create(server.services.pool, { query: { value: db.query.bind(db) } }) as pg.Pool;
+      const pool = Object.create(server.services.pool, { query: { value: db.query.bind(db) } }) as Pool;
       const { say, store, stop } = speaker({ pool });
       say({ type: 'text-delta', text: 'Just in time' });
       await store();

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import type { Hint } from '../src/bus/hints.ts';
@@ -251,7 +252,7 @@ describe('a server whose row stands still', () => {
     const { pool, bus } = other.services;
     let isCut = false;
     const query = (question: pg.QueryConfig) => (isCut ? Promise.reject(new Error('cut')) : pool.query(question));
-    const cut = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const cut = Object.create(pool, { query: { value: query } }) as Pool;
     const runner = { start: () => undefined };
     observer = new Recovery({ pool: cut, bus, logger, lease: onlooker, runner, now: () => now * 1000 });
     await watch(22.5);
@@ -343,7 +344,7 @@ describe('a reply whose claim was not answered', () => {
       await pool.query(question);
       throw new Error('cut');
     };
-    const losing = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const losing = Object.create(pool, { query: { value: query } }) as Pool;
     const { id: conversationId } = await idle();
     const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
     const owned = { ...services, pool: losing, runner, serverId: () => lease.serverId };
@@ -394,7 +395,7 @@ describe('a reply whose claim was not answered', () => {
       await meanwhile();
       return answer;
     };
-    const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const slow = Object.create(pool, { query: { value: query } }) as Pool;
     const start = vi.spyOn(runner, 'start');
     await new Recovery({ pool: slow, bus, lease, runner, logger }).adopt();
     expect(start).not.toHaveBeenCalled();

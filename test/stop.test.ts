@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Pool } from '../src/db.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
@@ -165,7 +166,7 @@ describe('stopping a reply', () => {
       if (question.name === 'load-turn') await stop(deaf, encodeId('Message', String(question.values?.[0])));
       return pool.query(question);
     };
-    const slow = Object.create(pool, { query: { value: query } }) as pg.Pool;
+    const slow = Object.create(pool, { query: { value: query } }) as Pool;
     const logger = createLogger({ level: 'silent' });
     const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();

@@ -1,5 +1,4 @@
-import type pg from 'pg';
-import { inTransaction, type PrismaClient, type Queryable } from '../db.ts';
+import { inTransaction, type PrismaClient, type Queryable, type Pool } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { importArticles, readArticles } from '../knowledge/import.ts';
 import { createApiKey } from './api-keys.ts';
@@ -17,7 +16,7 @@ export interface Bootstrapped {
  * servers may do this at once. Returns the first organization.
  */
 export async function bootstrap(
-  { pool, prisma }: { pool: pg.Pool; prisma: PrismaClient },
+  { pool, prisma }: { pool: Pool; prisma: PrismaClient },
   options: { apiKey: string | undefined; newId: NewId; corpusDirectory: string },
 ): Promise<Bootstrapped> {
   const { apiKey, newId } = options;

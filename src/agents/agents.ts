@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
-import { inTransaction, type Queryable } from '../db.ts';
+import { inTransaction, type Queryable, type Pool } from '../db.ts';
 import { NotFoundError, UnavailableError } from '../errors.ts';
 import { decodeId, type NewId } from '../ids.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
@@ -13,7 +13,7 @@ import type { AgentRuntimes } from './runtimes.ts';
 
 /** The services that the commands on agents use. */
 export interface AgentServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
   runtimes: AgentRuntimes;
   schemas: SchemaChecker;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { AttachmentType } from '../generated/prisma/enums.ts';
 import { UserError } from '../errors.ts';
 import type { NewId } from '../ids.ts';
@@ -7,10 +7,13 @@ import type { GateLimits, KeyedGate } from '../keyed-gate.ts';
 import type { Logger } from '../logger.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { TransferGate } from './transfer-gate.ts';
+import type { WorkClock } from '../work-clock.ts';
 
 /** What is done with attachments uses these services. */
 export interface AttachmentServices {
-  pool: pg.Pool;
+  pool: Pool;
+  /** Of the operation that they serve. Outside of one it does not run. */
+  clock: WorkClock;
   newId: NewId;
   logger: Logger;
   jobs: JobQueue;

@@ -3,7 +3,6 @@ import { InvalidInputError, NotFoundError } from '../errors.ts';
 import type { AttachmentType } from '../generated/prisma/enums.ts';
 import { decodeId } from '../ids.ts';
 import type { ValueReader } from '../value-reader.ts';
-import { apart } from '../work-clock.ts';
 import { fetchRemote, type RemoteFile } from './fetch-remote.ts';
 import { type AttachmentServices, MAX_ATTACHMENTS } from './model.ts';
 import { removeUnnamed } from './remove.ts';
@@ -77,7 +76,7 @@ export async function withAttachments<T>(
       if ('id' in file) {
         ids.push(file.id);
       } else if (fetches) {
-        const id = await apart(() => fetchRemote(services, caller, file.remote));
+        const id = await services.clock.apart(() => fetchRemote(services, caller, file.remote));
         fetched.push(id);
         ids.push(id);
       }

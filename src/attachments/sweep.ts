@@ -1,4 +1,3 @@
-import { outsideOperations } from '../work-clock.ts';
 import type { JobQueue } from '../jobs/queue.ts';
 import { handle, type Handler, type Task } from '../jobs/task.ts';
 import { type AttachmentServices, fileName, shardFolder, SHARDS, UNNAMED_SECONDS } from './model.ts';
@@ -22,7 +21,7 @@ export const sweepTask: Task<null> = { name: 'attachment.sweep', lane: 'long', r
 /** Has left-overs looked for by and by, by one server at a time. `soon`: now, too. */
 export function scheduleSweep(jobs: JobQueue, soon = false): Promise<void> {
   const runAt = new Date(Date.now() + (soon ? 0 : EVERY_MS));
-  return outsideOperations(() => jobs.add(sweepTask, null, { key: sweepTask.name, runAt, keepTime: soon }));
+  return jobs.add(sweepTask, null, { key: sweepTask.name, runAt, keepTime: soon });
 }
 
 export function sweepHandler(services: Services & Pick<AttachmentServices, 'jobs'>): Handler {

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Bus } from '../bus/hints.ts';
 import { isEmailAddress } from '../email-address.ts';
 import type { NewId } from '../ids.ts';
@@ -7,7 +7,7 @@ import { valueLimits, type ValueReader } from '../value-reader.ts';
 
 /** The services that the commands on contacts use. */
 export interface ContactServices {
-  pool: pg.Pool;
+  pool: Pool;
   bus: Bus;
   newId: NewId;
 }

@@ -1,7 +1,6 @@
-import type pg from 'pg';
 import type { AttachmentServices } from '../attachments/model.ts';
 import type { Caller } from '../access/caller.ts';
-import type { PrismaClient } from '../db.ts';
+import type { Pool, PrismaClient } from '../db.ts';
 import type { InputIssue } from '../errors.ts';
 import type { Bus } from '../bus/hints.ts';
 import type { NewId } from '../ids.ts';
@@ -18,7 +17,7 @@ import type { ConversationSearch } from './lists/search.ts';
 
 /** The services that the commands on conversations use. */
 export interface ConversationServices extends AttachmentServices {
-  pool: pg.Pool;
+  pool: Pool;
   prisma: PrismaClient;
   bus: Bus;
   feedRegistry: FeedRegistry;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Bus } from '../bus/hints.ts';
 import type { SharedTail } from '../conversations/log/shared-tail.ts';
 import { advanceOnHints, passOn } from '../conversations/log/tail-hints.ts';
@@ -27,9 +27,9 @@ const CLEAN_MS = 600_000;
 const THERE_MS = 1500;
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   /** For what jobs do. */
-  jobPool: pg.Pool;
+  jobPool: Pool;
   bus: Bus;
   logger: Logger;
   newId: NewId;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Caller } from '../access/caller.ts';
 import { InvalidInputError } from '../errors.ts';
 import { decodeId, type NewId } from '../ids.ts';
@@ -39,7 +40,7 @@ interface Named {
  * it writes for them, is waited for, so that the erasure sees it.
  */
 export async function eraseContacts(
-  services: { pool: pg.Pool; jobs: JobQueue; newId: NewId },
+  services: { pool: Pool; jobs: JobQueue; newId: NewId },
   { organizationId, actor }: Pick<Caller, 'organizationId' | 'actor'>,
   input: EraseContactsInput,
 ): Promise<{ jobId: string }> {

@@ -5,7 +5,7 @@ import { titleOf } from '../conversations/commands/title.ts';
 import { type Blanking, blankMessages, forgetAuthor } from '../conversations/log/blank.ts';
 import { type RemovalServices, removeConversation } from '../conversations/log/remove.ts';
 import { settleReply } from '../conversations/log/settle.ts';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import type { Storage } from '../storage/storage.ts';
 import { discardPayloads, removeErased } from '../webhooks/sending/cleaning.ts';
 
@@ -56,7 +56,7 @@ interface Names {
   email: string | null;
 }
 
-async function namesOf(pool: pg.Pool, { contactId }: Leaver): Promise<Names> {
+async function namesOf(pool: Pool, { contactId }: Leaver): Promise<Names> {
   const { rows } = await pool.query<Names>({
     text: 'SELECT external_id AS "externalId", email FROM contact WHERE id = $1',
     values: [contactId],
@@ -153,7 +153,7 @@ async function eraseMessages(services: ErasingServices, leaver: Leaver & Names, 
 const lettersAlone = /* sql */ `SELECT id FROM letter WHERE organization_id = $1 AND conversation_id IS NULL
   AND (lower(sender) = lower($2::text) OR lower(recipient) = lower($2::text))`;
 
-async function eraseLetters(pool: pg.Pool, { organizationId }: Leaver, { email }: Names): Promise<void> {
+async function eraseLetters(pool: Pool, { organizationId }: Leaver, { email }: Names): Promise<void> {
   const values = [organizationId, email];
   for (let isMore = true; isMore;) {
     const { rowCount } = await pool.query({
@@ -188,7 +188,7 @@ async function count(
 }
 
 /** Deletes the row of the person, the last that is left. False if there is something to erase again. */
-async function forgetPerson(pool: pg.Pool, { contactId, organizationId }: Leaver): Promise<boolean> {
+async function forgetPerson(pool: Pool, { contactId, organizationId }: Leaver): Promise<boolean> {
   return inTransaction(pool, async (db) => {
     const {
       rows: [person],

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Author } from '../access/caller.ts';
 import { isJsonObject } from '../json.ts';
 import type { TrackedKind } from '../jobs/tracked.ts';
@@ -41,7 +41,7 @@ export function erasureJobs(services: ErasingServices & { logger: Logger }): Tra
   };
 }
 
-async function peopleOf(pool: pg.Pool, jobId: string): Promise<{ contactId: string; isPending: boolean }[]> {
+async function peopleOf(pool: Pool, jobId: string): Promise<{ contactId: string; isPending: boolean }[]> {
   const { rows } = await pool.query<{ contactId: string; isPending: boolean }>({
     text: `SELECT contact_id AS "contactId", bool_or(status = 'PENDING') AS "isPending" FROM erasure_target
       WHERE job_id = $1 AND contact_id IS NOT NULL GROUP BY contact_id ORDER BY min(index)`,

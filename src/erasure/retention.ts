@@ -3,7 +3,6 @@ import { type Leaving, type Removal, type RemovalServices, removeConversation } 
 import type { JobQueue } from '../jobs/queue.ts';
 import { type Handler, handle, type Task } from '../jobs/task.ts';
 import { removeErased } from '../webhooks/sending/cleaning.ts';
-import { outsideOperations } from '../work-clock.ts';
 
 /** The hour of the night, in UTC. */
 const HOUR = 3;
@@ -21,7 +20,7 @@ export const retentionTask: Task<null> = { name: 'erasure.retention', lane: 'lon
 /** Has what is kept no longer erased in the next night, by one server. */
 export function scheduleRetention(jobs: JobQueue): Promise<void> {
   const runAt = nightAfter(new Date());
-  return outsideOperations(() => jobs.add(retentionTask, null, { key: retentionTask.name, runAt, keepTime: true }));
+  return jobs.add(retentionTask, null, { key: retentionTask.name, runAt, keepTime: true });
 }
 
 export function nightAfter(now: Date): Date {

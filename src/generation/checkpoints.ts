@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { FragmentRow } from '../conversations/log/read.ts';
 import type { Bus, Reach } from '../bus/hints.ts';
 import { UnavailableError } from '../errors.ts';
@@ -22,9 +22,9 @@ export interface FragmentListener {
 
 export interface CheckpointOptions {
   /** For ending replies and everything else that may wait. */
-  pool: pg.Pool;
+  pool: Pool;
   /** For storing text, which must not wait. Default: `pool`. */
-  checkpointPool?: pg.Pool;
+  checkpointPool?: Pool;
   bus: Bus;
   lease: Pick<Lease, 'isHeld'>;
   logger: Logger;
@@ -36,7 +36,7 @@ export interface CheckpointOptions {
  * runs at a time. Output that arrives meanwhile shares the next one.
  */
 export class Checkpoints {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly bus: Bus;
   private readonly lease: Pick<Lease, 'isHeld'>;
   private readonly logger: Logger;
@@ -231,7 +231,7 @@ export class Checkpoints {
 type Outcome = 'stored' | 'locked' | 'gone';
 
 /** Stores the pending snapshots of the runs whose conversation can be locked at once. Returns the outcome for each reply. */
-async function storeSnapshots(pool: pg.Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
+async function storeSnapshots(pool: Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
   const claims = runs.map(({ conversationId, replyId }) => ({ conversation: conversationId, reply: replyId }));
   const rowsOf = (part: 'begun' | 'ended' | 'chunks') =>
     JSON.stringify(runs.flatMap((run) => (run.pending?.[part] ?? []).map((row) => ({ reply: run.replyId, ...row }))));

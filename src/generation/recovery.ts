@@ -1,7 +1,6 @@
-import type pg from 'pg';
 import type { ReplyRunner } from '../conversations/reply-runner.ts';
 import { settleReply } from '../conversations/log/settle.ts';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
 import type { Lease } from './lease.ts';
@@ -11,7 +10,7 @@ const detail = 'The server that generated this reply stopped working. The text s
 
 /** Removes servers that show no sign of life and ends their replies, each once, however many servers notice. */
 export class Recovery {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly bus: Bus;
   private readonly lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
   private readonly runner: Pick<ReplyRunner, 'start'>;
@@ -23,7 +22,7 @@ export class Recovery {
 
   /** `now` is a monotonic clock, in milliseconds. */
   constructor(options: {
-    pool: pg.Pool;
+    pool: Pool;
     bus: Bus;
     lease: Pick<Lease, 'seconds' | 'serverId' | 'isHeld'>;
     runner: Pick<ReplyRunner, 'start'>;

@@ -1,6 +1,5 @@
 import type { Bus, Hint, HintListener, Membership } from '../bus/hints.ts';
 import { ofConversation } from '../bus/topics.ts';
-import { outsideOperations } from '../work-clock.ts';
 
 /** How often the other servers are asked, in milliseconds. */
 const ASK_MS = 5_000;
@@ -41,7 +40,7 @@ export class RemoteFollowers implements HintListener {
     if (!known) {
       this.running.set(conversationId, running);
       void running.membership.joined.then(() => this.ask(conversationId));
-      this.timer ??= outsideOperations(() => setInterval(() => this.askAll(), ASK_MS));
+      this.timer ??= setInterval(() => this.askAll(), ASK_MS);
     }
     return () => {
       running.replies -= 1;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import { promptRoles } from '../access/visibility.ts';
 import type { TurnMessage } from '../agents/runtime.ts';
 import type { TurnSource } from '../agents/turn.ts';
@@ -18,7 +18,7 @@ export interface LoadedTurn extends TurnSource {
 
 /** Loads a turn whose history takes at most `historyBytes`, in one statement. Null if the reply is no longer running. */
 export async function loadTurn(
-  { pool, storage }: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
+  { pool, storage }: { pool: Pool; storage: Pick<Storage, 'read'> },
   replyId: string,
   historyBytes: number,
 ): Promise<LoadedTurn | null> {

@@ -10,6 +10,8 @@ import { CommittedChanges } from './committed.ts';
 import { OperationBudget } from './budget.ts';
 import type { Wire } from './delivery/wire.ts';
 import { Loaders } from './loaders.ts';
+import { ClockedPool } from '../clocked-pool.ts';
+import { WorkClock } from '../work-clock.ts';
 import type { PayloadMaker } from '../webhooks/model.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { SchemaChecker } from '../json-schema/checker.ts';
@@ -34,7 +36,10 @@ export interface Services extends ConversationServices {
 /** The context of a resolver. */
 export interface GraphQLContext {
   viewer: Viewer;
+  /** Those of the server, within the time of the operation. */
   services: Services;
+  /** How long the operation may still work. */
+  clock: WorkClock;
   /** What this operation may still read and return. */
   budget: OperationBudget;
   loaders: Loaders;
@@ -46,13 +51,18 @@ export interface GraphQLContext {
   origin: string | null;
 }
 
+/** How long an operation may work, in milliseconds. Waiting for a reply does not count. */
+const WORK_MS = 30_000;
+
 export function createContext(
   services: Services,
   viewer: Viewer,
   wire: Wire | null = null,
   origin: string | null = null,
 ): GraphQLContext {
+  const clock = new WorkClock(WORK_MS);
+  const own = { ...services, clock, pool: new ClockedPool(services.pool, clock) };
   const budget = new OperationBudget();
-  const loaders = new Loaders(services, viewer, budget);
-  return { viewer, services, budget, loaders, committed: new CommittedChanges(), wire, origin };
+  const loaders = new Loaders(own, viewer, budget);
+  return { viewer, services: own, clock, budget, loaders, committed: new CommittedChanges(), wire, origin };
 }

@@ -45,10 +45,6 @@ export class ShortPath {
   private readonly known = new WeakSet<OperationDefinitionNode>();
   private readonly options: ShortPathOptions;
   private readonly parameters: ReadonlySet<string>;
-  private readonly run = limitWork(({ arrival }: ServerContext, operation: Operation): Promise<ExecutionResult> => {
-    const work = async () => await execute({ schema, ...operation });
-    return this.options.accepted.run(() => (arrival ? arrival.during(work) : work()));
-  });
 
   constructor(options: ShortPathOptions) {
     this.options = options;
@@ -80,6 +76,13 @@ export class ShortPath {
     res.setHeader('Content-Type', `${type}; charset=utf-8`);
     res.end(JSON.stringify(result));
     return true;
+  }
+
+  private run({ arrival }: ServerContext, operation: Operation): Promise<ExecutionResult> {
+    const work = async () => await execute({ schema, ...operation });
+    return limitWork(operation.contextValue.clock, () =>
+      this.options.accepted.run(() => (arrival ? arrival.during(work) : work())),
+    );
   }
 
   private learn({

@@ -28,6 +28,7 @@ import { SocketWire } from './websocket-wire.ts';
 import { openSockets, type Sockets } from './websocket-frames.ts';
 import { CLOSE_TRY_LATER } from './websocket-incoming.ts';
 import type { Peer } from './websocket-peer.ts';
+import { clockOf } from '../work-clock.ts';
 
 /** Closes a socket whose credential is missing or wrong. Clients do not retry after it. */
 const CLOSE_UNAUTHENTICATED = 4401;
@@ -67,15 +68,17 @@ export function createWebSockets(options: {
   const masked = (error: unknown) => withoutHttp(maskError(error, logger));
 
   const protocol = makeServer<Record<string, unknown>, Peer>({
-    execute: limitWork((args: ExecutionArgs) =>
-      accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
-    ),
-    subscribe: limitWork(async (args: ExecutionArgs) => {
-      const results = await services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args));
-      // The protocol keeps the arguments for as long as the subscription lives. This one does not need them to go on.
-      if (results instanceof Subscriber) args.contextValue = undefined;
-      return results;
-    }),
+    execute: (args: ExecutionArgs) =>
+      limitWork(clockOf(args.contextValue), () =>
+        accepted.run(() => services.runningOperations.during(nameOfOperation(args), () => execute(args))),
+      ),
+    subscribe: (args: ExecutionArgs) =>
+      limitWork(clockOf(args.contextValue), async () => {
+        const results = await services.runningOperations.during(nameOfOperation(args), () => subscribe(groups, args));
+        // The protocol keeps the arguments for as long as the subscription lives. This one does not need them to go on.
+        if (results instanceof Subscriber) args.contextValue = undefined;
+        return results;
+      }),
     async onConnect(context) {
       const { connectionParams, extra } = context;
       // The protocol keeps what was sent for as long as the connection stays: the credential was read.

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { InboxChannel } from '../generated/prisma/enums.ts';
 import type { NewId } from '../ids.ts';
 import type { JsonObject } from '../json.ts';
@@ -8,7 +8,7 @@ import { type AttendedHours, minuteOf, timeZoneNamed } from './attendance.ts';
 
 /** The services that the commands on inboxes use. */
 export interface InboxServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
 }
 

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Caller } from '../access/caller.ts';
 import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { decodeAnyId } from '../ids.ts';
@@ -8,7 +8,7 @@ import { jobKey, jobTypes } from './tracked.ts';
 
 /** Cancels a job that waits or runs; one that runs ends within a second. One that has ended stays as it is. Half of an erasure cannot be undone: it is refused. */
 export async function cancelJob(
-  { pool, jobs }: { pool: pg.Pool; jobs: JobQueue },
+  { pool, jobs }: { pool: Pool; jobs: JobQueue },
   { organizationId }: Pick<Caller, 'organizationId'>,
   input: { jobId: string },
 ): Promise<{ jobId: string }> {

@@ -1,5 +1,4 @@
-import type pg from 'pg';
-import { outsideOperations } from '../work-clock.ts';
+import type { Pool } from '../db.ts';
 import type { JobKind } from '../generated/prisma/enums.ts';
 import type { Logger } from '../logger.ts';
 import type { JobQueue } from './queue.ts';
@@ -16,12 +15,12 @@ export const tidyTask: Task<null> = { name: 'job.tidy', lane: 'quick', read: () 
 /** Has jobs looked after by and by, by one server at a time. `soon`: now, too. */
 export function scheduleTidying(jobs: JobQueue, soon = false): Promise<void> {
   const runAt = new Date(Date.now() + (soon ? 0 : EVERY_MS));
-  return outsideOperations(() => jobs.add(tidyTask, null, { key: tidyTask.name, runAt, keepTime: soon }));
+  return jobs.add(tidyTask, null, { key: tidyTask.name, runAt, keepTime: soon });
 }
 
 /** Ends jobs that nobody runs any more, removes what has expired, and forgets what failed in the queue long ago. */
 export function tidyHandler(
-  { pool, jobs, logger }: { pool: pg.Pool; jobs: JobQueue; logger: Logger },
+  { pool, jobs, logger }: { pool: Pool; jobs: JobQueue; logger: Logger },
   kinds: Record<JobKind, TrackedKind>,
 ): Handler {
   return handle(tidyTask, async (_payload, { signal }) => {
@@ -56,7 +55,7 @@ interface Expired {
 }
 
 /** What has expired, that which did so first at first. Kinds that only the next release knows are left to it. */
-async function* expiredJobs(pool: pg.Pool, kinds: readonly string[]): AsyncGenerator<Expired, void, undefined> {
+async function* expiredJobs(pool: Pool, kinds: readonly string[]): AsyncGenerator<Expired, void, undefined> {
   for (let last: Expired | undefined, isMore = true; isMore;) {
     const { rows } = await pool.query<Expired>({
       text: `SELECT id, kind, expires_at AS "expiresAt" FROM job

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import type { JobKind } from '../generated/prisma/enums.ts';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import { UserError } from '../errors.ts';
 import type { IdType, NewId } from '../ids.ts';
 import { isJsonObject, type JsonObject } from '../json.ts';
@@ -83,7 +83,7 @@ const priority = { EXPORT: 0, ERASURE: -1 } as const satisfies Record<JobKind, n
  * run one after the other.
  */
 export async function startJob(
-  { pool, jobs, newId }: { pool: pg.Pool; jobs: JobQueue; newId: NewId },
+  { pool, jobs, newId }: { pool: Pool; jobs: JobQueue; newId: NewId },
   { organizationId, kind, input }: { organizationId: string; kind: JobKind; input: JsonObject },
   prepare: (db: pg.PoolClient, id: string) => Promise<void> = async () => undefined,
 ): Promise<string> {
@@ -115,7 +115,7 @@ export async function startJob(
 
 /** Runs tracked jobs by their kind. */
 export function trackedHandler(
-  { pool, newId, logger }: { pool: pg.Pool; newId: NewId; logger: Logger },
+  { pool, newId, logger }: { pool: Pool; newId: NewId; logger: Logger },
   kinds: Record<JobKind, TrackedKind>,
 ): Handler {
   return handle(trackedTask, async ({ id }, context) => {
@@ -171,13 +171,13 @@ class Ownership {
   readonly signal: AbortSignal;
   /** Whether the job was cancelled, or belongs to another run. */
   isLost = false;
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly key: [id: string, claim: string];
   private readonly lost = new AbortController();
   private readonly timer: NodeJS.Timeout;
   private progress = 0;
 
-  constructor(pool: pg.Pool, id: string, claim: string, signal: AbortSignal) {
+  constructor(pool: Pool, id: string, claim: string, signal: AbortSignal) {
     this.pool = pool;
     this.key = [id, claim];
     this.signal = AbortSignal.any([signal, this.lost.signal]);

@@ -1,6 +1,5 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Logger } from '../logger.ts';
-import { outsideOperations } from '../work-clock.ts';
 
 /** How often the rows of followed jobs are read, in milliseconds. */
 const TICK_MS = 250;
@@ -10,14 +9,14 @@ const TICK_MS = 250;
  * twice a second. One statement reads them all, and only while somebody follows.
  */
 export class JobWatch {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly logger: Logger;
   private readonly followers = new Map<string, Set<() => void>>();
   private readonly seen = new Map<string, string>();
   private timer: NodeJS.Timeout | null = null;
   private isLooking = false;
 
-  constructor(pool: pg.Pool, logger: Logger) {
+  constructor(pool: Pool, logger: Logger) {
     this.pool = pool;
     this.logger = logger;
   }
@@ -26,7 +25,7 @@ export class JobWatch {
   follow(jobId: string, tell: () => void): () => void {
     const group = this.followers.get(jobId) ?? new Set();
     this.followers.set(jobId, group.add(tell));
-    this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
+    this.timer ??= setInterval(() => void this.look(), TICK_MS);
     return () => {
       group.delete(tell);
       if (group.size > 0 || this.followers.get(jobId) !== group) return;

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import { NotFoundError } from '../errors.ts';
 import { decodeId } from '../ids.ts';
 import { ValueReader } from '../value-reader.ts';
@@ -18,7 +18,7 @@ interface Unanswered {
 
 /** Makes questions that had no answer questions of the article, and forgets them. All of them, or none. */
 export async function answerWithArticle(
-  { pool }: { pool: pg.Pool },
+  { pool }: { pool: Pool },
   owner: CorpusOwner,
   input: { articleId: string; unansweredQuestionIds: readonly string[] },
 ): Promise<{ articleId: string; answeredIds: string[] }> {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import { NotFoundError } from '../errors.ts';
 import { decodeId, type NewId } from '../ids.ts';
 import { ValueReader } from '../value-reader.ts';
@@ -8,7 +8,7 @@ import { type ArticleInput, readArticle } from './read-article.ts';
 
 /** The services that the commands on corpora use. */
 export interface KnowledgeServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
 }
 

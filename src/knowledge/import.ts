@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type pg from 'pg';
-import { inTransaction } from '../db.ts';
+import { inTransaction, type Pool } from '../db.ts';
 import { removeArticles, writeArticles } from './articles.ts';
 import type { Article } from './read-article.ts';
 
@@ -21,7 +21,7 @@ export interface ImportSummary {
  * written, if the corpus does not exist or two articles share a slug.
  */
 export async function importArticles(
-  pool: pg.Pool,
+  pool: Pool,
   corpusId: string,
   articles: readonly Article[],
   { removeOthers = false }: { removeOthers?: boolean } = {},

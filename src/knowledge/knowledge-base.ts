@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import { UnavailableError } from '../errors.ts';
 import { type KnowledgeFound, type KnowledgeQuery, search } from './search.ts';
 import { SearchGate, type SearchLimits } from './search-gate.ts';
@@ -11,10 +12,10 @@ const QUERY_CANCELED = '57014';
 
 /** All corpora of this server, with a bound on how many are searched at once. */
 export class KnowledgeBase {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly gate: SearchGate;
 
-  constructor(pool: pg.Pool, limits?: SearchLimits) {
+  constructor(pool: Pool, limits?: SearchLimits) {
     this.pool = pool;
     this.gate = new SearchGate(limits);
   }

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import { decodeId } from '../ids.ts';
 import { ValueReader, valueLimits } from '../value-reader.ts';
 import type { CorpusOwner } from './corpora.ts';
@@ -14,7 +14,7 @@ export interface SearchInput {
 
 /** Searches a corpus of this owner. Null if there is no such corpus. Throws `InvalidInputError` for an invalid question, `UnavailableError` when too many search. */
 export async function searchCorpus(
-  { pool, knowledge }: { pool: pg.Pool; knowledge: KnowledgeBase },
+  { pool, knowledge }: { pool: Pool; knowledge: KnowledgeBase },
   { organizationId }: CorpusOwner,
   { corpusId: id, query, tags, first }: SearchInput,
 ): Promise<KnowledgePassage[] | null> {

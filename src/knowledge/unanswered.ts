@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import type pg from 'pg';
-import type { Queryable } from '../db.ts';
+import type { Pool, Queryable } from '../db.ts';
 import type { NewId } from '../ids.ts';
 import { contentWords } from './asked-words.ts';
 import { articleLimits } from './read-article.ts';
 
 export interface UnansweredServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
 }
 
@@ -60,7 +59,7 @@ export async function keepUnanswered(
   if (rows[0]) await dropOldest(pool, rows[0].organizationId);
 }
 
-async function stemsOf(pool: pg.Pool, words: readonly string[]): Promise<string[]> {
+async function stemsOf(pool: Pool, words: readonly string[]): Promise<string[]> {
   const { rows } = await pool.query<{ stems: string[] }>({
     text: `SELECT tsvector_to_array(to_tsvector('english'::regconfig, $1)) AS stems`,
     values: [words.join(' ')],
@@ -77,7 +76,7 @@ export function keptText(text: string): string {
     .trim();
 }
 
-async function dropOldest(pool: pg.Pool, organizationId: string): Promise<void> {
+async function dropOldest(pool: Pool, organizationId: string): Promise<void> {
   await pool.query({
     name: 'drop-oldest-unanswered',
     text: `

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { Pool } from '../db.ts';
 import { isEmailAddress } from '../email-address.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { OperatorRole } from '../generated/prisma/enums.ts';
@@ -7,7 +8,7 @@ import type { ValueReader } from '../value-reader.ts';
 
 /** The services that the commands on operators use. */
 export interface OperatorServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
 }
 

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import { decodeId, encodeId } from '../ids.ts';
 import type { Logger } from '../logger.ts';
 import { errorCode } from '../postgres/error-code.ts';
@@ -39,7 +39,7 @@ const contentTypes: Record<ExportFormat, string> = {
 
 /** Answers a request for the file of an export. Whatever is wrong with the address, the answer is the same. */
 export async function download(
-  { pool, storage, logger }: { pool: pg.Pool; storage: Pick<Storage, 'read'>; logger: Pick<Logger, 'error'> },
+  { pool, storage, logger }: { pool: Pool; storage: Pick<Storage, 'read'>; logger: Pick<Logger, 'error'> },
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
@@ -76,7 +76,7 @@ export async function download(
   });
 }
 
-async function findFile(pool: pg.Pool, { pathname, searchParams }: URL) {
+async function findFile(pool: Pool, { pathname, searchParams }: URL) {
   const id = decodeId('Export', pathname.slice(EXPORTS_PATH.length));
   const expires = searchParams.get('expires') ?? '';
   if (!id || !/^\d{1,12}$/.test(expires) || Number(expires) * 1000 < Date.now()) return null;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Caller } from '../access/caller.ts';
 import { decodeEventPosition, encodeEventPosition, readEnd } from '../conversations/log/tail.ts';
 import { InvalidInputError } from '../errors.ts';
@@ -30,7 +31,7 @@ export interface StartExportInput {
 
 /** Leaves an export to the queue. */
 export async function startExport(
-  services: { pool: pg.Pool; jobs: JobQueue; newId: NewId },
+  services: { pool: Pool; jobs: JobQueue; newId: NewId },
   { organizationId }: Pick<Caller, 'organizationId'>,
   { kind, format, filter, since }: StartExportInput,
 ): Promise<{ jobId: string }> {

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import { MAX_KEPT_BYTES } from './export-lines.ts';
 
 /**
@@ -6,7 +6,7 @@ import { MAX_KEPT_BYTES } from './export-lines.ts';
  * ids of those whose files can go.
  */
 export async function makeRoom(
-  pool: pg.Pool,
+  pool: Pool,
   organizationId: string,
   newBytes: number,
   maxBytes = MAX_KEPT_BYTES,

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Caller } from '../access/caller.ts';
 import { ValueReader } from '../value-reader.ts';
 
@@ -19,7 +19,7 @@ export const MAX_RETENTION_DAYS = 36_500;
 
 /** Changes what is known of the caller's organization. What is left out stays. */
 export async function updateOrganization(
-  { pool }: { pool: pg.Pool },
+  { pool }: { pool: Pool },
   { organizationId }: Pick<Caller, 'organizationId'>,
   input: UpdateOrganizationInput,
 ): Promise<{ organizationId: string }> {
@@ -59,7 +59,7 @@ function readRetention(reader: ValueReader, input: RetentionInput | null | undef
 }
 
 /** Both must know it: the database, which counts the days, and this program. */
-async function isTimeZone(pool: pg.Pool, name: string): Promise<boolean> {
+async function isTimeZone(pool: Pool, name: string): Promise<boolean> {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
   } catch {

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Storage } from '../storage/storage.ts';
 import { exportFolder } from './exports.ts';
 
@@ -7,7 +7,7 @@ import { exportFolder } from './exports.ts';
  * Exports that have not ended begin anew. May be called again.
  */
 export async function removeExports(
-  { pool, storage }: { pool: pg.Pool; storage: Storage },
+  { pool, storage }: { pool: Pool; storage: Storage },
   organizationId: string,
 ): Promise<void> {
   const { rows } = await pool.query<{ id: string }>({

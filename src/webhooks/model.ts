@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Viewer } from '../access/viewer.ts';
 import type { LogEventInPlace } from '../conversations/log/read.ts';
 import type { Logger } from '../logger.ts';
@@ -63,7 +63,7 @@ export interface DeliveryAttempt {
 
 /** What the commands on webhooks use. */
 export interface WebhookServices {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
   logger: Logger;
   payloads: PayloadMaker;

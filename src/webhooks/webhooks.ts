@@ -1,7 +1,6 @@
-import type pg from 'pg';
+import type { Pool } from '../db.ts';
 import type { Bus } from '../bus/hints.ts';
 import type { Logger } from '../logger.ts';
-import { outsideOperations } from '../work-clock.ts';
 import type { PayloadMaker } from './model.ts';
 import { removeDeleted, removeErased, removeOld } from './sending/cleaning.ts';
 import type { SharedTail } from '../conversations/log/shared-tail.ts';
@@ -25,7 +24,7 @@ const CLEAN_MS = 600_000;
 const GRACE_MS = 2000;
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   bus: Bus;
   logger: Logger;
   payloads: PayloadMaker;
@@ -74,12 +73,12 @@ export class Webhooks {
 
   /** There is something to send. */
   wake(): void {
-    outsideOperations(() => this.claiming.ask());
+    this.claiming.ask();
   }
 
   /** There is something to remove. */
   clean(): void {
-    outsideOperations(() => this.cleaning.ask());
+    this.cleaning.ask();
   }
 
   /** Ends what it has begun, and leaves the rest to other servers. */

@@ -1,5 +1,5 @@
-import type pg from 'pg';
 import { expect } from 'vitest';
+import type { Pool } from '../../src/db.ts';
 
 /** A step that a job of the tests has done, and by which process. */
 export interface Step {
@@ -9,7 +9,7 @@ export interface Step {
 }
 
 /** What a test sees of the queue. */
-export function watchJobs(pool: pg.Pool) {
+export function watchJobs(pool: Pool) {
   const waiting = { timeout: 30_000, interval: 50 };
   /** What waits or runs of the tests, not of the server itself. */
   const jobs = async () =>

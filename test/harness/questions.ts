@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../src/db.ts';
 import { newId } from '../../src/ids.ts';
 
 export interface Asked {
@@ -8,7 +8,7 @@ export interface Asked {
 }
 
 /** Stores a conversation of the organization with questions and their answers, as they would be after their replies. */
-export async function addQuestions(pool: pg.Pool, organizationId: string, asked: readonly Asked[]): Promise<string> {
+export async function addQuestions(pool: Pool, organizationId: string, asked: readonly Asked[]): Promise<string> {
   const conversationId = newId();
   await pool.query(
     `INSERT INTO conversation (id, organization_id, agent_id, next_position)
@@ -30,7 +30,7 @@ const addMessage = `WITH message AS (
   ) INSERT INTO fragment (message_id, index, kind, status, text, units) SELECT id, 0, 'TEXT', 'DONE', $8, length($8) FROM message`;
 
 /** Stores so many questions with answers, a second apart, in one statement. Their texts begin with a number. No search finds them. */
-export async function addManyQuestions(pool: pg.Pool, organizationId: string, count: number): Promise<void> {
+export async function addManyQuestions(pool: Pool, organizationId: string, count: number): Promise<void> {
   const [{ id: conversationId } = { id: '' }] = (
     await pool.query<{ id: string }>(
       `INSERT INTO conversation (id, organization_id, agent_id, next_position)

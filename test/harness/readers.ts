@@ -2,7 +2,6 @@ import type { StreamEvent } from '../../src/conversations/stream/stream-event.ts
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import type pg from 'pg';
 import { beforeAll, expect, test } from 'vitest';
 import { findViewerByKey } from '../../src/access/api-keys.ts';
 import type { Viewer } from '../../src/access/viewer.ts';
@@ -18,7 +17,7 @@ import { sendMessage } from '../../src/conversations/commands/send.ts';
 import { settleReply } from '../../src/conversations/log/settle.ts';
 import { conversationStream, eventsOf } from '../../src/conversations/stream/stream.ts';
 import { updateConversation } from '../../src/conversations/commands/update.ts';
-import { inTransaction } from '../../src/db.ts';
+import { inTransaction, type Pool } from '../../src/db.ts';
 import type { Bus, Hint, HintListener, Reach } from '../../src/bus/hints.ts';
 import { Checkpoints } from '../../src/generation/checkpoints.ts';
 import { Run } from '../../src/generation/run.ts';
@@ -272,7 +271,7 @@ class Reader {
 
 interface WorldOptions {
   /** Through which the servers read. */
-  pool?: pg.Pool;
+  pool?: Pool;
   /** Whether the servers ever look for what no hint has told them of. */
   polls?: boolean;
 }

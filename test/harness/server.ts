@@ -3,6 +3,7 @@ import type { Runtime } from '../../src/agents/runtime.ts';
 import { type App, startApp } from '../../src/app.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import type { ResolveDns } from '../../src/email/model.ts';
+import { LimitedPool } from '../../src/limited-pool.ts';
 import { createLogger, type Logger } from '../../src/logger.ts';
 import { FIRST_KEY, useBootstrappedDatabase } from './database.ts';
 
@@ -47,6 +48,12 @@ export function useServer(options: ServerOptions = {}): TestServer {
       return database.url;
     },
   };
+}
+
+/** The pool of a server's requests, with what only its owner asks for. */
+export function limitedPoolOf({ services: { pool } }: Pick<TestServer, 'services'>): LimitedPool {
+  if (!(pool instanceof LimitedPool)) throw new Error('The server has another pool.');
+  return pool;
 }
 
 /** A further server in this process, which the caller closes. All servers on one database have one first organization. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect } from 'vitest';
+import type { Pool } from '../../src/db.ts';
 import { decodeId } from '../../src/ids.ts';
 import { Chaos } from './chaos.ts';
 import { type MessageData, readMessage } from './commands.ts';
@@ -12,7 +13,7 @@ import { type Asked, talk } from './talk.ts';
 /** A PostgreSQL that restarts and is looked into, and servers on it, for the tests of one file. */
 export interface ChaosStage {
   readonly postgres: RestartablePostgres;
-  readonly pool: pg.Pool;
+  readonly pool: Pool;
   /** Servers with this between them, PostgreSQL if nothing else. */
   useFleet(eventsUrl?: () => string): Fleet;
 }
@@ -100,7 +101,7 @@ function expectEnd(fleet: Fleet, { story, servers }: Asked, stored: MessageData 
 }
 
 /** No version left out or given twice, and so many replies ended, each once. */
-export async function expectWholeLog(pool: pg.Pool, conversationId: string, replies: number): Promise<void> {
+export async function expectWholeLog(pool: Pool, conversationId: string, replies: number): Promise<void> {
   const log = await readLog(pool, decodeId('Conversation', conversationId) ?? '');
   expect(log.map(({ version }) => version)).toEqual(log.map((_, n) => n + 1));
   expect(log.filter(({ type }) => type === 'MessageCompleted')).toHaveLength(replies);

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Caller } from '../../access/caller.ts';
-import { apart } from '../../work-clock.ts';
 import type { Committed } from '../log/commit.ts';
 import { type Rows, readRows } from '../log/rows.ts';
 import type { ConversationServices } from '../services.ts';
@@ -19,7 +18,7 @@ export interface BegunReply {
   replyId: string;
 }
 
-type WaitingServices = Pick<ConversationServices, 'feedRegistry' | 'watchCaller'>;
+type WaitingServices = Pick<ConversationServices, 'feedRegistry' | 'watchCaller' | 'clock'>;
 
 /**
  * Resolves when the reply has ended, after a minute, or with an error if the caller's credential is no longer valid. It
@@ -50,7 +49,7 @@ async function patiently(
   });
   try {
     // The command has committed already, so waiting does not count as its work.
-    await apart(() => wait(stop.signal));
+    await services.clock.apart(() => wait(stop.signal));
   } finally {
     unwatch();
     clearTimeout(timer);

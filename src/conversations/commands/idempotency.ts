@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Logger } from '../../logger.ts';
 import type { IdempotencyKey } from '../model.ts';
 
@@ -29,7 +29,7 @@ function canonical(value: unknown): string {
 }
 
 /** Removes keys older than 24 hours, once an hour. Returns a function that stops it. */
-export function startForgettingKeys(pool: pg.Pool, logger: Logger): () => void {
+export function startForgettingKeys(pool: Pool, logger: Logger): () => void {
   const timer = setInterval(() => {
     pool.query("DELETE FROM idempotency WHERE created_at < now() - interval '24 hours'").catch((error: unknown) => {
       logger.warn({ err: error }, 'could not remove old idempotency keys');

@@ -1,6 +1,5 @@
-import type pg from 'pg';
 import type { Caller } from '../../access/caller.ts';
-import type { Queryable } from '../../db.ts';
+import type { Pool, Queryable } from '../../db.ts';
 import type { Conversation } from '../../generated/prisma/client.ts';
 import { conversationJson, type ConversationValues } from '../log/columns.ts';
 import { conversationOf } from '../log/rows.ts';
@@ -28,7 +27,7 @@ export async function findConversation(db: Queryable, seer: Seer, id: string): P
 
 /** The same, with a page of its messages. */
 export async function findConversationWithMessages(
-  pool: pg.Pool,
+  pool: Pool,
   seer: Seer,
   query: MessagesQuery,
 ): Promise<{ conversation: Conversation; messages: MessagesPage } | null> {

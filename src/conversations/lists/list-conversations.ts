@@ -1,8 +1,7 @@
 import type { Caller } from '../../access/caller.ts';
 import { readerOf } from '../../access/person.ts';
-import type pg from 'pg';
 import type { ConversationStatus } from '../../generated/prisma/enums.ts';
-import type { Queryable } from '../../db.ts';
+import type { Pool, Queryable } from '../../db.ts';
 import { decodeId, type IdType } from '../../ids.ts';
 import { ValueReader } from '../../value-reader.ts';
 import type { SearchTurns } from '../../search-turns.ts';
@@ -68,7 +67,7 @@ export async function searchConversations(
 }
 
 interface SearchServices {
-  pool: pg.Pool;
+  pool: Pool;
   search: ConversationSearch;
   searchTurns: SearchTurns;
 }
@@ -156,7 +155,7 @@ export async function listConversations(
 
 /** Of these conversations, those that match the filter. */
 export async function matchingConversations(
-  pool: pg.Pool,
+  pool: Pool,
   lister: Lister,
   filter: ConversationFilter,
   ids: readonly string[],

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
 import { companions } from '../log/companions.ts';
 import {
@@ -47,7 +47,7 @@ export interface PageValues {
 export const pageOf = ({ page, bytes }: PageValues): MessagesPage => ({ rows: page.map(messageOf), bytes });
 
 /** A page of messages in the order asked for, in one statement. It reads along the index of positions and stops at the limit. */
-export async function listMessages(pool: pg.Pool, query: MessagesQuery): Promise<MessagesPage> {
+export async function listMessages(pool: Pool, query: MessagesQuery): Promise<MessagesPage> {
   const { rows } = await pool.query<PageValues>({ ...statementFor(query), values: pageParameters(query) });
   return rows[0] ? pageOf(rows[0]) : { rows: [], bytes: 0 };
 }

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type EventPosition, readEnd } from '../log/tail.ts';
 import {
   type ConversationFilter,
@@ -37,7 +37,7 @@ export class ListTooOldError extends Error {
 }
 
 export interface LiveListServices {
-  pool: pg.Pool;
+  pool: Pool;
   logTail: LogTail;
   search: ConversationSearch;
   searchTurns: SearchTurns;

@@ -1,10 +1,9 @@
 import { LRUCache } from 'lru-cache';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Bus, Hint, HintListener } from '../../bus/hints.ts';
 import { ofOrganization } from '../../bus/topics.ts';
 import type { EventType } from '../../generated/prisma/enums.ts';
 import type { Logger } from '../../logger.ts';
-import { outsideOperations } from '../../work-clock.ts';
 import { type EventPosition, readEnd, readTail, type TailEvent } from '../log/tail.ts';
 
 /** How often new events of the log are read, in milliseconds. Events in between are reported together. */
@@ -56,7 +55,7 @@ export type LogListener = (changes: LogChange[], position: EventPosition | null)
  * is reported at once, by a hint from the bus, and then not again.
  */
 export class LogTail implements HintListener {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly bus: Bus;
   private readonly logger: Logger;
   private readonly listeners = new Set<LogListener>();
@@ -71,7 +70,7 @@ export class LogTail implements HintListener {
   /** The versions up to which moves were reported lately, by whichever came first: a hint or the log. */
   private readonly reported = new LRUCache<string, number>({ max: REMEMBERED });
 
-  constructor(pool: pg.Pool, bus: Bus, logger: Logger) {
+  constructor(pool: Pool, bus: Bus, logger: Logger) {
     this.pool = pool;
     this.bus = bus;
     this.logger = logger;
@@ -86,7 +85,7 @@ export class LogTail implements HintListener {
     this.listeners.add(listener);
     try {
       await membership.joined;
-      await (this.position ??= outsideOperations(() => readEnd(this.pool)));
+      await (this.position ??= readEnd(this.pool));
     } catch (error) {
       this.position = null;
       this.listeners.delete(listener);
@@ -94,7 +93,7 @@ export class LogTail implements HintListener {
       throw error;
     }
     if (this.listeners.size > 0) {
-      this.timer ??= outsideOperations(() => setInterval(() => void this.look(), TICK_MS));
+      this.timer ??= setInterval(() => void this.look(), TICK_MS);
       this.unsubscribe ??= this.bus.subscribe(this);
     }
     return () => {
@@ -116,7 +115,7 @@ export class LogTail implements HintListener {
   onHint(hint: Hint): void {
     if (hint.kind !== 'log' || !hint.moved || this.hinted.size >= HINTS) return;
     this.hinted.set(hint.conversationId, hint.version);
-    this.soon ??= outsideOperations(() => setTimeout(() => void this.reportHinted(), HINTS_MS));
+    this.soon ??= setTimeout(() => void this.reportHinted(), HINTS_MS);
   }
 
   onReconnect(): void {

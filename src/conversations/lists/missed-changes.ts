@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type SearchLimits, SearchTurns } from '../../search-turns.ts';
 import { decodeEventPosition, encodeEventPosition, type EventPosition } from '../log/tail.ts';
 import { type LogChange, movingEvents } from './log-tail.ts';
@@ -17,7 +17,7 @@ const limits: Partial<SearchLimits> = {
 };
 
 /** The turns in which live lists find out what they have missed. */
-export const turnsOfMissedChanges = (pool: pg.Pool): SearchTurns => new SearchTurns(pool, limits);
+export const turnsOfMissedChanges = (pool: Pool): SearchTurns => new SearchTurns(pool, limits);
 
 /** The place of a live list in the log, in its opaque form. What was being delivered in pages may be delivered again. */
 export function encodeChangeCursor({ epoch, told }: EventPosition): string {

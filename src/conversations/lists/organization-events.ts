@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Bus } from '../../bus/hints.ts';
 import { type LogEventInPlace, readEventsBySeq } from '../log/read.ts';
 import { encodeEventPosition, type EventPosition, readTail, type TailEvent } from '../log/tail.ts';
@@ -28,7 +28,7 @@ export interface OrganizationEvents {
 
 /** The events of an organization after a position, in the order of the log, at most `limit`; with `end`, none from after that end of the log. */
 export async function readOrganizationEvents(
-  pool: pg.Pool,
+  pool: Pool,
   organizationId: string,
   from: EventPosition,
   limit: number,
@@ -70,7 +70,7 @@ const HINT_MS = 50;
 
 /** Follows the log of an organization from a position on, until the signal aborts. A hint saves waiting for the tail's next look. */
 export async function* followOrganization(
-  { pool, bus, logTail }: { pool: pg.Pool; bus: Bus; logTail: LogTail },
+  { pool, bus, logTail }: { pool: Pool; bus: Bus; logTail: LogTail },
   organizationId: string,
   from: EventPosition,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type Caller, type Participant } from '../../access/caller.ts';
 import { CONTACT, readerOf } from '../../access/person.ts';
 import { takesPart } from '../log/takes-part.ts';
@@ -30,7 +30,7 @@ export class ReadMarks {
   /** Up to which position the contact has read. */
   readonly ofContact: DataLoader<string, number | null>;
 
-  constructor(pool: pg.Pool, viewer: Pick<Caller, 'confinedTo' | 'operatorId'>) {
+  constructor(pool: Pool, viewer: Pick<Caller, 'confinedTo' | 'operatorId'>) {
     const reader = readerOf(viewer);
     this.unread = loader(async (ids) => (reader === null ? new Map<string, number>() : countUnread(pool, reader, ids)));
     this.ofContact = loader((ids) => readMarks(pool, CONTACT, ids));
@@ -46,7 +46,7 @@ function loader<T>(load: (ids: readonly string[]) => Promise<Map<string, T>>): D
   return new DataLoader(batch, { cache: false });
 }
 
-async function countUnread(pool: pg.Pool, reader: string, ids: readonly string[]): Promise<Map<string, number>> {
+async function countUnread(pool: Pool, reader: string, ids: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await pool.query<{ id: string; unread: number }>({
     name: 'count-unread',
     text: `SELECT c.id, (SELECT count(*)::int FROM (SELECT FROM (
@@ -59,7 +59,7 @@ async function countUnread(pool: pg.Pool, reader: string, ids: readonly string[]
   return new Map(rows.map(({ id, unread }) => [id, unread]));
 }
 
-async function readMarks(pool: pg.Pool, reader: string, ids: readonly string[]): Promise<Map<string, number>> {
+async function readMarks(pool: Pool, reader: string, ids: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await pool.query<{ id: string; position: number }>({
     name: 'read-marks',
     text: 'SELECT conversation_id AS id, position FROM read_mark WHERE conversation_id = ANY($1::uuid[]) AND reader = $2',
@@ -78,7 +78,7 @@ export interface Marking {
 
 /** Moves a mark forward, unless that lies beyond the end, in one statement. */
 export async function moveMark(
-  pool: pg.Pool,
+  pool: Pool,
   mark: {
     conversationId: string;
     organizationId: string;

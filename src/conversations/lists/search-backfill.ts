@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Logger } from '../../logger.ts';
 
 /** Rows processed in one statement. */
@@ -11,7 +11,7 @@ const [PAUSE_MS, RETRY_MS] = [50, 5000];
  * Makes titles and texts searchable that were written before the search tables existed: in batches, one server at a time, from
  * where the last one stopped. Returns a function that stops it.
  */
-export function startSearchBackfill(pool: pg.Pool, logger: Logger): () => Promise<void> {
+export function startSearchBackfill(pool: Pool, logger: Logger): () => Promise<void> {
   const stop = new AbortController();
   const { signal } = stop;
   const isStopped = () => signal.aborted;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Pool, Queryable } from '../../db.ts';
 import type { Caller } from '../../access/caller.ts';
 import type { SearchTurns } from '../../search-turns.ts';
 import { ValueReader } from '../../value-reader.ts';
@@ -13,10 +14,10 @@ export type Found = { conversationIds: readonly string[] } | { query: string };
 
 /** Finds conversations by words in their titles and visible texts. */
 export class ConversationSearch {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly turns: SearchTurns;
 
-  constructor(pool: pg.Pool, turns: SearchTurns) {
+  constructor(pool: Pool, turns: SearchTurns) {
     this.pool = pool;
     this.turns = turns;
   }
@@ -58,25 +59,25 @@ function readPhrases(keyword: string): string[] {
   return words.split(/\s+/).filter(Boolean).slice(0, KEYWORDS);
 }
 
-async function find(client: pg.Pool | pg.PoolClient, organizationId: string | null, phrases: string[]): Promise<Found> {
+async function find(client: Queryable, organizationId: string | null, phrases: string[]): Promise<Found> {
   const [wanted] = (
-    await client.query<{ query: string; words: string[] }>(
-      `SELECT (${phrases.map((_, i) => `list_phrase($${i + 1})`).join(' && ') || "''::tsquery"})::text AS query,
+    await client.query<{ query: string; words: string[] }>({
+      text: `SELECT (${phrases.map((_, i) => `list_phrase($${i + 1})`).join(' && ') || "''::tsquery"})::text AS query,
         tsvector_to_array(list_words(concat_ws(' ', ${phrases.map((_, i) => `$${i + 1}::text`).join(', ') || 'NULL'}))) AS words`,
-      phrases,
-    )
+      values: phrases,
+    })
   ).rows;
   if (!wanted || wanted.words.length === 0) return { conversationIds: [] };
   const { query, words } = wanted;
   if (organizationId === null) return { query };
   const terms = words.map((word) => `${organizationId}:${word}`);
   // The index has the words without their order. The order is checked on the rows found.
-  const { rows } = await client.query<{ id: string }>(
-    `SELECT DISTINCT conversation_id AS id FROM (
+  const { rows } = await client.query<{ id: string }>({
+    text: `SELECT DISTINCT conversation_id AS id FROM (
       SELECT conversation_id FROM search_text
       WHERE search_terms(organization_id, words) @> $1::text[] AND words @@ $2::tsquery LIMIT ${FEW + 1}
     ) found`,
-    [terms, query],
-  );
+    values: [terms, query],
+  });
   return rows.length > FEW ? { query } : { conversationIds: rows.map(({ id }) => id) };
 }

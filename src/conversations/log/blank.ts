@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Author } from '../../access/caller.ts';
 import { removeAttachments, wakeRemoval } from '../../attachments/remove.ts';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, type Pool } from '../../db.ts';
 import { forgetQuestions } from '../../knowledge/unanswered.ts';
 import { logEvents, type NewEvent } from './log-events.ts';
 import type { RemovalServices } from './remove.ts';
@@ -89,7 +89,7 @@ interface BlankOptions {
 }
 
 /** Forgets who has written what is blanked. */
-export async function forgetAuthor(pool: pg.Pool, { conversationId, contactId }: Blanking): Promise<void> {
+export async function forgetAuthor(pool: Pool, { conversationId, contactId }: Blanking): Promise<void> {
   await pool.query({
     text: `UPDATE message SET author = '{"kind": "END_USER"}'
       WHERE conversation_id = $1 AND author->>'contactId' = $2::text AND erased_at IS NOT NULL`,

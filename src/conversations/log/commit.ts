@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { attachmentFailure } from '../../attachments/name-in-message.ts';
 import type { Bus } from '../../bus/hints.ts';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, type Pool, type Queryable } from '../../db.ts';
 import { NotFoundError } from '../../errors.ts';
 import type { GateLimits, KeyedGate } from '../../keyed-gate.ts';
 import {
@@ -23,7 +23,7 @@ import { decide, type Standing, transitions } from './transitions.ts';
 
 /** The services that committing a change uses. */
 export interface CommitServices {
-  pool: pg.Pool;
+  pool: Pool;
   bus: Bus;
   runner: ReplyRunner;
   gate: KeyedGate;
@@ -185,7 +185,7 @@ function refusal(outcome: Refusal['outcome'], locked: LockedRow | null): Refusal
   return { outcome, version, runningReplyId, handoffId, contactId: null, attachmentFault: null };
 }
 
-async function readRow(db: pg.Pool | pg.PoolClient, target: Target, lock = ''): Promise<LockedRow | null> {
+async function readRow(db: Queryable, target: Target, lock = ''): Promise<LockedRow | null> {
   const { rows } = await db.query<LockedRow>({
     text: `SELECT version, status, generating_message_id AS "runningReplyId", agent_id AS "agentId", playbook, phase,
         handoff_id AS "handoffId"

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Logger } from '../../logger.ts';
 
 /**
@@ -8,11 +8,11 @@ import type { Logger } from '../../logger.ts';
 export class LogEpoch {
   /** The epoch as known to this server. It may lag for a moment; a cursor made then names an earlier epoch and is checked later. */
   current = 0;
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly logger: Logger;
   private reading: Promise<void> | null = null;
 
-  constructor(pool: pg.Pool, logger: Logger) {
+  constructor(pool: Pool, logger: Logger) {
     this.pool = pool;
     this.logger = logger;
   }
@@ -46,7 +46,7 @@ export class LogEpoch {
   }
 }
 
-async function readEpoch(pool: pg.Pool): Promise<number> {
+async function readEpoch(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ epoch: number }>({
     name: 'read-epoch',
     text: 'SELECT current_epoch() AS epoch',
@@ -55,7 +55,7 @@ async function readEpoch(pool: pg.Pool): Promise<number> {
 }
 
 /** The epoch of a conversation's event. Null if there is no event with this version. */
-export async function readEpochOf(pool: pg.Pool, conversationId: string, version: number): Promise<number | null> {
+export async function readEpochOf(pool: Pool, conversationId: string, version: number): Promise<number | null> {
   const { rows } = await pool.query<{ epoch: number }>({
     name: 'read-epoch-of',
     text: 'SELECT epoch FROM event WHERE conversation_id = $1 AND version = $2',

@@ -1,9 +1,9 @@
 /**
  * What is read of the log and of fragments. For the places that a new type of event touches see the head of `append.ts`.
  */
+import type { Pool } from '../../db.ts';
 import type { Author } from '../../access/caller.ts';
 import type { CallVisibility } from '../../access/visible-calls.ts';
-import type pg from 'pg';
 import type { EventType, FragmentKind, FragmentStatus } from '../../generated/prisma/enums.ts';
 import type { Json, JsonObject } from '../../json.ts';
 
@@ -45,7 +45,7 @@ const eventSql = /* sql */ `e.type, e.version, e.occurred_at AS "occurredAt", e.
 
 /** Events in `(after, upTo]`, oldest first, at most `limit`. */
 export async function readEvents(
-  pool: pg.Pool,
+  pool: Pool,
   conversationId: string,
   after: number,
   upTo: number,
@@ -66,7 +66,7 @@ export interface LogEventInPlace extends LogEvent {
 
 /** A page of the log between two versions, in the order asked for. */
 export async function readLogPage(
-  pool: pg.Pool,
+  pool: Pool,
   conversationId: string,
   page: { after: number; before: number; limit: number; inverted: boolean },
 ): Promise<LogEventInPlace[]> {
@@ -80,7 +80,7 @@ export async function readLogPage(
 }
 
 /** The rows of the log with these `seq`, by their `seq`. Those of a conversation that was deleted meanwhile are missing. */
-export async function readEventsBySeq(pool: pg.Pool, seqs: readonly string[]): Promise<Map<string, LogEventInPlace>> {
+export async function readEventsBySeq(pool: Pool, seqs: readonly string[]): Promise<Map<string, LogEventInPlace>> {
   const { rows } = await pool.query<LogEventInPlace & { seq: string }>({
     name: 'read-events-by-seq',
     text: `${inPlaceSql} WHERE e.seq = ANY($1::bigint[])`,
@@ -101,7 +101,7 @@ const inPlaceSql = /* sql */ `SELECT ${eventSql}, e.seq::text AS seq, turn.versi
  * Fragments of messages with their text so far, ordered by message and index. In one statement, so that a reply that ends meanwhile has its
  * text either in chunks or in the fragment.
  */
-export async function readFragments(pool: pg.Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
+export async function readFragments(pool: Pool, messageIds: readonly string[]): Promise<FragmentRow[]> {
   const { rows } = await pool.query<FragmentRow>({
     name: 'read-fragments',
     text: fragmentsSql('true'),
@@ -112,7 +112,7 @@ export async function readFragments(pool: pg.Pool, messageIds: readonly string[]
 
 /** Like `readFragments`, with their size in bytes. If it exceeds `most`, only the size is read. */
 export async function readFragmentsWithin(
-  pool: pg.Pool,
+  pool: Pool,
   messageIds: readonly string[],
   most: number,
 ): Promise<{ rows: FragmentRow[]; bytes: number }> {
@@ -157,7 +157,7 @@ export interface Head {
 }
 
 /** A deleted conversation keeps the version of its last event. Null if there was never such a conversation. */
-export async function readHead(pool: pg.Pool, conversationId: string): Promise<Head | null> {
+export async function readHead(pool: Pool, conversationId: string): Promise<Head | null> {
   const { rows } = await pool.query<Head>({
     name: 'read-head',
     text: `SELECT organization_id AS "organizationId", version, generating_message_id AS "runningReplyId",
@@ -171,7 +171,7 @@ export async function readHead(pool: pg.Pool, conversationId: string): Promise<H
 }
 
 /** The versions of these conversations, without those that are deleted. */
-export async function readVersions(pool: pg.Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
+export async function readVersions(pool: Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
   const { rows } = await pool.query<{ id: string; version: number }>({
     name: 'read-versions',
     text: 'SELECT id, version FROM conversation WHERE id = ANY($1::uuid[])',

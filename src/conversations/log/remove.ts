@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { Author } from '../../access/caller.ts';
 import type { Bus } from '../../bus/hints.ts';
 import { removeAttachments, wakeRemoval } from '../../attachments/remove.ts';
-import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
+import { inTransaction, LONG_STATEMENT_MS, type Pool } from '../../db.ts';
 import type { JobQueue } from '../../jobs/queue.ts';
 import { forgetQuestions } from '../../knowledge/unanswered.ts';
 import type { Logger } from '../../logger.ts';
@@ -24,7 +24,7 @@ export interface Leaving {
 
 /** What removing needs. */
 export interface RemovalServices {
-  pool: pg.Pool;
+  pool: Pool;
   bus: Bus;
   jobs: JobQueue;
   logger: Logger;

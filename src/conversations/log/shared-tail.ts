@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { isQueryCanceled } from '../../database-failure.ts';
 import { type EventPosition, readTail, type TailPage } from './tail.ts';
 
@@ -13,7 +13,7 @@ interface Place {
 }
 
 export interface SharedTailOptions<Done> {
-  pool: pg.Pool;
+  pool: Pool;
   /** Throws while other servers may consider this one dead. */
   serverId: () => string;
   /** Keeps the place, in one row: `epoch`, `told`, `telling`, `seq`, `owner`, `beat`. */

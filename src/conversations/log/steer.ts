@@ -1,6 +1,5 @@
 import type { Author } from '../../access/caller.ts';
-import type pg from 'pg';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, type Pool } from '../../db.ts';
 import { append } from './append.ts';
 import type { StatePatch } from '../model.ts';
 import type { Reached } from './settle.ts';
@@ -11,7 +10,7 @@ import { transitions } from './transitions.ts';
  * reply is no longer running; then nothing was written. Repeating it does nothing.
  */
 export async function steerReply(
-  pool: pg.Pool,
+  pool: Pool,
   reply: { conversationId: string; replyId: string; actor: Author },
   state: StatePatch,
 ): Promise<Reached | null> {

@@ -1,6 +1,5 @@
 import type { Bus } from '../../bus/hints.ts';
 import type { Pulse } from '../../pulse.ts';
-import { outsideOperations } from '../../work-clock.ts';
 
 /** A shared tail, as far as hints concern it. */
 interface Turn {
@@ -16,7 +15,7 @@ export function advanceOnHints(bus: Bus, tail: Turn, advancing: Pick<Pulse, 'ask
   return bus.subscribe({
     onHint: ({ kind }) => {
       const isNews = kind === 'log' || (kind === 'log-moved' && tail.isInTurn);
-      if (isNews && tail.isAwaited) outsideOperations(() => advancing.ask());
+      if (isNews && tail.isAwaited) advancing.ask();
     },
     onReconnect: () => advancing.ask(),
   });

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { EventType } from '../../generated/prisma/enums.ts';
 
 /**
@@ -33,7 +33,7 @@ export interface TailEvent {
 export const beginning: EventPosition = { epoch: 0, told: '1:1:', telling: null, seq: '0' };
 
 /** Right after everything that is committed now. */
-export async function readEnd(pool: pg.Pool): Promise<EventPosition> {
+export async function readEnd(pool: Pool): Promise<EventPosition> {
   const { rows } = await pool.query<{ epoch: number; told: string }>({
     name: 'read-log-end',
     text: 'SELECT current_epoch() AS epoch, pg_current_snapshot()::text AS told',
@@ -60,7 +60,7 @@ export interface TailPage {
  * snapshots do not name the open transactions. To act on events exactly once, store the position in the transaction of the
  * effect. After a failover that lost transactions, consumers may have received events that no longer exist.
  */
-export async function readTail(pool: pg.Pool, position: EventPosition, limit: number): Promise<TailPage> {
+export async function readTail(pool: Pool, position: EventPosition, limit: number): Promise<TailPage> {
   const { epoch, told, telling, seq } = position;
   // After the first of several pages `seq` is near the next row.
   const isUnderWay = telling !== null && seq !== '0';

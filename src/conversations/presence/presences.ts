@@ -1,11 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { CONTACT, type Person } from '../../access/person.ts';
 import type { Audience } from '../../access/visibility.ts';
 import type { Bus, Hint, HintListener, Membership } from '../../bus/hints.ts';
 import { ofConversation } from '../../bus/topics.ts';
 import type { Logger } from '../../logger.ts';
-import { outsideOperations } from '../../work-clock.ts';
 import { type Presence, type PresenceTimes, Room, type RoomFacts } from './room.ts';
 
 export interface PresencesTimes extends PresenceTimes {
@@ -32,7 +31,7 @@ interface Here {
  * seconds. All of it travels on the bus and is lost with the server.
  */
 export class Presences implements HintListener {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly bus: Bus;
   private readonly logger: Logger;
   private readonly times: PresencesTimes;
@@ -44,7 +43,7 @@ export class Presences implements HintListener {
   private timer: NodeJS.Timeout | null = null;
   private closed = false;
 
-  constructor(pool: pg.Pool, bus: Bus, logger: Logger, times = defaultTimes) {
+  constructor(pool: Pool, bus: Bus, logger: Logger, times = defaultTimes) {
     this.pool = pool;
     this.bus = bus;
     this.logger = logger;
@@ -131,7 +130,7 @@ export class Presences implements HintListener {
       if (still) this.tell(hint.conversationId, still.person);
     } else if (hint.kind === 'log' && hint.moved) {
       const room = this.rooms.get(hint.conversationId);
-      if (room) void outsideOperations(() => this.look([room]));
+      if (room) void this.look([room]);
     }
   }
 
@@ -150,8 +149,8 @@ export class Presences implements HintListener {
     if (this.closed) throw new Error('The server is shutting down.');
     const room = new Room(conversationId, this.times);
     this.rooms.set(conversationId, room);
-    this.timer ??= outsideOperations(() => setInterval(() => this.ask(), this.times.askMs));
-    void outsideOperations(() => this.look([room]));
+    this.timer ??= setInterval(() => this.ask(), this.times.askMs);
+    void this.look([room]);
     const membership = this.bus.join(ofConversation(conversationId));
     this.memberships.set(room, membership);
     void membership.joined.then(() => this.bus.publish({ kind: 'who-is-there', conversationId }));

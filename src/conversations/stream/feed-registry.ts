@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
-import { outsideOperations } from '../../work-clock.ts';
+import type { Pool } from '../../db.ts';
 import type { Bus, Hint, HintListener, Membership } from '../../bus/hints.ts';
 import { ofConversation } from '../../bus/topics.ts';
 import type { Logger } from '../../logger.ts';
@@ -17,7 +16,7 @@ interface Entry {
 
 /** The feeds of the conversations followed on this server. All followers of a conversation share one feed. */
 export class FeedRegistry implements HintListener {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly bus: Bus;
   private readonly logger: Logger;
   private readonly entries = new Map<string, Entry>();
@@ -26,7 +25,7 @@ export class FeedRegistry implements HintListener {
   private polling = false;
   private closed = false;
 
-  constructor(pool: pg.Pool, bus: Bus, logger: Logger) {
+  constructor(pool: Pool, bus: Bus, logger: Logger) {
     this.pool = pool;
     this.bus = bus;
     this.logger = logger;
@@ -116,12 +115,10 @@ export class FeedRegistry implements HintListener {
   private open(conversationId: string): Entry {
     const feed = new Feed(this.pool, this.logger, conversationId);
     const membership = this.bus.join(ofConversation(conversationId));
-    const started = outsideOperations(() =>
-      membership.joined.then(() => {
-        this.tell(conversationId);
-        return feed.start();
-      }),
-    );
+    const started = membership.joined.then(() => {
+      this.tell(conversationId);
+      return feed.start();
+    });
     const entry = { feed, membership, readers: 0, started };
     this.entries.set(conversationId, entry);
     return entry;

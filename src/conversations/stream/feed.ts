@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { GAP_MS, STORED_MS } from '../../text-timing.ts';
 import type { Logger } from '../../logger.ts';
 import type { ConversationHint } from '../../bus/hints.ts';
@@ -44,7 +44,7 @@ export class Feed {
   /** Whether the conversation is deleted: only the last event of its log is left. */
   deleted = false;
   running: RunningReply | null = null;
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly logger: Logger;
   private recentEvents: LogEvent[] = [];
   private readonly settled = new Map<string, Promise<LiveFragment[]>>();
@@ -57,7 +57,7 @@ export class Feed {
   private gapTimer: NodeJS.Timeout | null = null;
   private lateTimer: NodeJS.Timeout | null = null;
 
-  constructor(pool: pg.Pool, logger: Logger, conversationId: string) {
+  constructor(pool: Pool, logger: Logger, conversationId: string) {
     this.pool = pool;
     this.logger = logger;
     this.conversationId = conversationId;

@@ -1,5 +1,5 @@
+import type { Pool } from '../../db.ts';
 import { type LogEvent, readEvents } from '../log/read.ts';
-import type pg from 'pg';
 import { decodeCursor, encodeCursor, type StreamPosition } from './cursor.ts';
 import { BadCursorError, follow, locate } from './event-order.ts';
 import type { FeedRegistry } from './feed-registry.ts';
@@ -9,7 +9,7 @@ import { TextReader } from './reply-reader.ts';
 import type { StreamEvent } from './stream-event.ts';
 
 export interface StreamServices {
-  pool: pg.Pool;
+  pool: Pool;
   feedRegistry: FeedRegistry;
 }
 

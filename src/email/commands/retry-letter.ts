@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
 import { addJobSql, receiveTask, sendTask } from '../model.ts';
@@ -8,7 +8,7 @@ import { addJobSql, receiveTask, sendTask } from '../model.ts';
  * bytes are not kept any more cannot be tried.
  */
 export async function retryLetter(
-  { pool }: { pool: pg.Pool },
+  { pool }: { pool: Pool },
   { organizationId }: { organizationId: string },
   input: { letterId: string },
 ): Promise<{ letterId: string }> {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Allowance, RateWindows } from '../../access/rate-windows.ts';
 import { UnavailableError } from '../../errors.ts';
 import type { NewId } from '../../ids.ts';
@@ -31,7 +31,7 @@ function gatesFor(size: Size) {
 }
 
 export interface LetterPostOptions {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
   windows: Pick<RateWindows, 'take'>;
   /** Letters per minute that an inbox takes. 0: any number. */

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { ContactBlockedError } from '../../contacts/failures.ts';
 import type { ConversationServices } from '../../conversations/services.ts';
 import { isEmailAddress } from '../../email-address.ts';
@@ -20,7 +20,7 @@ import { findThread, type ReceivingInbox } from './thread.ts';
 
 export interface ReceiverOptions {
   /** For what jobs do. */
-  pool: pg.Pool;
+  pool: Pool;
   services: () => ConversationServices;
   resolveDns: ResolveDns;
   reader: LetterReader;
@@ -189,7 +189,7 @@ const issuesOf = (issues: readonly Pick<LetterIssue, 'text'>[]) =>
 const dropped = (detail: string): Outcome => ({ status: 'DROPPED', detail });
 
 /** The bytes of a letter, or the first of them. */
-async function readSource(pool: pg.Pool, letterId: string, most: number = letterLimits.raw): Promise<Buffer> {
+async function readSource(pool: Pool, letterId: string, most: number = letterLimits.raw): Promise<Buffer> {
   const { rows } = await pool.query<{ raw: Buffer }>({
     text: 'SELECT substring(raw FROM 1 FOR $2) AS raw FROM letter_source WHERE letter_id = $1',
     values: [letterId, most],

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { inTransaction, LONG_STATEMENT_MS } from '../../db.ts';
+import { inTransaction, LONG_STATEMENT_MS, type Pool } from '../../db.ts';
 import type { NewId } from '../../ids.ts';
 import type { LetterInbox } from '../../inboxes/letter-secrets.ts';
 import { addJobSql, receiveTask } from '../model.ts';
@@ -11,7 +11,7 @@ import { headOf } from '../letter/dmarc.ts';
  * and one without by all of its bytes.
  */
 export async function storeLetter(
-  { pool, newId }: { pool: pg.Pool; newId: NewId },
+  { pool, newId }: { pool: Pool; newId: NewId },
   { inboxId, organizationId }: LetterInbox,
   raw: Buffer,
 ): Promise<boolean> {

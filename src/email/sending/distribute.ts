@@ -1,10 +1,10 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type Moved, SharedTail } from '../../conversations/log/shared-tail.ts';
 import type { NewId } from '../../ids.ts';
 import { addJobSql, LEFT_SECONDS, sendTask } from '../model.ts';
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   newId: NewId;
   /** Throws while other servers may consider this one dead. */
   serverId: () => string;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { fileName } from '../../attachments/model.ts';
 import { readWhole } from '../../attachments/read-whole.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -7,7 +7,7 @@ import type { LetterAttachment } from './compose.ts';
 
 /** The files of a message that go with its letter, in their order, as many as fit into it, and the names of the others. */
 export async function filesOfLetter(
-  { pool, storage }: { pool: pg.Pool; storage: Pick<Storage, 'read'> },
+  { pool, storage }: { pool: Pool; storage: Pick<Storage, 'read'> },
   messageId: string,
 ): Promise<{ files: LetterAttachment[]; leftOut: string[] }> {
   const { rows } = await pool.query<{ filename: string; contentType: string; bytes: number; fileId: string }>({

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Author } from '../../access/caller.ts';
 import type { JobContext } from '../../jobs/task.ts';
 import { takeAllowanceSql } from '../allowance.ts';
@@ -12,7 +12,7 @@ import { type Smtp, SmtpFailure } from './smtp.ts';
 
 export interface SenderOptions {
   /** For what jobs do. */
-  pool: pg.Pool;
+  pool: Pool;
   storage: Pick<Storage, 'read'>;
   /** Null: no mail server is set. */
   smtp: Smtp | null;

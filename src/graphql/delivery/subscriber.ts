@@ -1,7 +1,6 @@
 import type { ExecutionResult } from 'graphql';
 import { LogWentBackError } from '../../conversations/log/epoch.ts';
 import type { ReaderState } from '../../conversations/stream/follower.ts';
-import { outsideOperations } from '../../work-clock.ts';
 import { startOver } from '../errors.ts';
 import type { Operation } from './executor.ts';
 import type { Group, Member } from './group.ts';
@@ -53,7 +52,7 @@ export class Subscriber implements Member, AsyncIterableIterator<ExecutionResult
     if (this.ended) return this.isOver ? Promise.resolve(end) : this.ended;
     const ended = new Promise<End>((resolve, reject) => (this.settle = { resolve, reject }));
     this.ended = ended;
-    if (this.reader) void outsideOperations(() => this.readAlone());
+    if (this.reader) void this.readAlone();
     else this.end();
     return ended;
   }

@@ -1,10 +1,8 @@
-import { outsideOperations } from '../../work-clock.ts';
-
 let waiting = new Set<() => void>();
 
 /** Runs `work` once, together with all that is to run in this tick, after the events that have arrived are read. */
 export function inThisTick(work: () => void): void {
-  if (waiting.size === 0) outsideOperations(() => setImmediate(run));
+  if (waiting.size === 0) setImmediate(run);
   waiting.add(work);
 }
 

@@ -11,6 +11,7 @@ import {
 } from 'graphql';
 import type { ExecutionContext } from 'graphql/execution/execute.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
+import { clockOf, type WorkClock } from '../../work-clock.ts';
 import { isPromise } from './is-promise.ts';
 import type { AbstractOutput, ListOutput, Output } from './output.ts';
 import type { FieldPlan, PlainLeaf, Plan, Selection } from './plan.ts';
@@ -20,14 +21,16 @@ type Result = Record<string, unknown>;
 
 /**
  * One execution of a plan. It does what graphql-js does, promise by promise, so that errors come in the same order too. What does not
- * depend on values the plan has found out before.
+ * depend on values the plan has found out before. When the time of the operation is over it begins no more fields.
  */
 export class Execution {
   private readonly context: ExecutionContext;
   private readonly plan: Plan;
+  private readonly clock: WorkClock;
 
   constructor(context: ExecutionContext, plan: Plan) {
     this.context = context;
+    this.clock = clockOf(context.contextValue);
     this.plan = plan;
   }
 
@@ -95,6 +98,7 @@ export class Execution {
     };
     let value: unknown;
     try {
+      this.clock.check();
       const { resolve = context.fieldResolver } = definition;
       value = resolve(source, this.argumentsOf(field), context.contextValue, info);
     } catch (error) {

@@ -1,5 +1,4 @@
-import type pg from 'pg';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, type Pool } from '../../db.ts';
 import type { Logger } from '../../logger.ts';
 
 /** How often it is looked for visitors to forget, in milliseconds. */
@@ -12,7 +11,7 @@ const MOST_BATCHES = 100;
  * Deletes anonymous visitors who have not written by their time, on whichever server comes first. Each is looked at once: who has
  * written stays; conversations in which nobody has written go with them. Returns a function that stops it, which resolves when nothing runs any more.
  */
-export function startForgettingVisitors(pool: pg.Pool, logger: Logger, everyMs = SWEEP_MS): () => Promise<void> {
+export function startForgettingVisitors(pool: Pool, logger: Logger, everyMs = SWEEP_MS): () => Promise<void> {
   let stopped = false;
   let sweeping: Promise<void> | undefined;
   const sweep = async () => {
@@ -35,7 +34,7 @@ export function startForgettingVisitors(pool: pg.Pool, logger: Logger, everyMs =
 }
 
 /** Looks at one batch of visitors whose time has come. Returns how many there were. */
-export function forgetVisitors(pool: pg.Pool): Promise<number> {
+export function forgetVisitors(pool: Pool): Promise<number> {
   return inTransaction(pool, async (db) => {
     // Whoever begins a conversation holds the row: they are skipped, and looked at next time.
     const { rows } = await db.query<{ id: string }>({

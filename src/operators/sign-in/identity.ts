@@ -1,6 +1,5 @@
-import type pg from 'pg';
 import type { OperatorHolder } from '../../access/caller.ts';
-import { inTransaction } from '../../db.ts';
+import { inTransaction, type Pool, type Queryable } from '../../db.ts';
 import type { NewId } from '../../ids.ts';
 import { MAX_NAME } from '../model.ts';
 
@@ -24,7 +23,7 @@ export type SignedIn =
  * becomes a new one with the address of an operator who is suspended.
  */
 export async function signInAs(
-  { pool, newId }: { pool: pg.Pool; newId: NewId },
+  { pool, newId }: { pool: Pool; newId: NewId },
   organizationId: string,
   identity: Identity,
   { knowsSetupToken }: { knowsSetupToken: boolean },
@@ -77,7 +76,7 @@ export async function signInAs(
 }
 
 /** Whether no operator has an identity of a provider yet. */
-export async function nobodyHasSignedIn(db: pg.Pool | pg.PoolClient, organizationId: string): Promise<boolean> {
+export async function nobodyHasSignedIn(db: Queryable, organizationId: string): Promise<boolean> {
   const { rowCount } = await db.query({
     text: `SELECT FROM operator WHERE organization_id = $1 AND identity_issuer LIKE 'http%' LIMIT 1`,
     values: [organizationId],
@@ -87,7 +86,7 @@ export async function nobodyHasSignedIn(db: pg.Pool | pg.PoolClient, organizatio
 
 /** The identity of a browser on the machine of the server: an ADMIN, named after the account that runs it. */
 export async function localOperator(
-  { pool, newId }: { pool: pg.Pool; newId: NewId },
+  { pool, newId }: { pool: Pool; newId: NewId },
   { organizationId, account }: { organizationId: string; account: string },
 ): Promise<string> {
   const values = [newId(), organizationId, cut(account) || 'This machine', 'parley:this-machine', account];

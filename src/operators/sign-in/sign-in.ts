@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type pg from 'pg';
 import { z } from 'zod';
+import type { Pool } from '../../db.ts';
 import type { OperatorHolder } from '../../access/caller.ts';
 import { mintOperatorToken } from '../../access/operator-tokens.ts';
 import { SESSION_SECONDS } from '../../access/session-cookie.ts';
@@ -32,14 +32,14 @@ const errandSchema = z.object({
 
 /** Signs operators in by OpenID Connect. What a browser must bring back is kept in a signed cookie, so that any server may finish. */
 export class OperatorSignIn {
-  private readonly services: { pool: pg.Pool; newId: NewId; logger: Logger };
+  private readonly services: { pool: Pool; newId: NewId; logger: Logger };
   private readonly organizationId: string;
   private readonly origin: string;
   private readonly provider: Provider;
   private readonly waiting = { begin: 0, finish: 0 };
 
   constructor(
-    services: { pool: pg.Pool; newId: NewId; logger: Logger },
+    services: { pool: Pool; newId: NewId; logger: Logger },
     options: { organizationId: string; origin: string; provider: ProviderSettings },
   ) {
     this.services = services;

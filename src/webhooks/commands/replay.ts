@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { beginning, decodeEventPosition, type EventPosition } from '../../conversations/log/tail.ts';
 import { InvalidInputError, NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
@@ -43,7 +43,7 @@ export async function replayWebhook(
 }
 
 /** A place in the log before everything from this time on, and not far before it. `seq` rises with time but for what commits late. */
-async function placeAt(pool: pg.Pool, time: Date): Promise<EventPosition> {
+async function placeAt(pool: Pool, time: Date): Promise<EventPosition> {
   const at = async (seq: bigint) => {
     const { rows } = await pool.query<{ seq: string; epoch: number; occurredAt: Date }>({
       name: 'read-event-from-seq',

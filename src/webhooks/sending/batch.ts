@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { keyScopes, type Viewer } from '../../access/viewer.ts';
 import { viewerOf } from '../../access/api-keys.ts';
 import { isDueSql, type Lane } from './lanes.ts';
@@ -44,7 +44,7 @@ interface Row {
 }
 
 /** The first tries in the order of the log, then the later ones that are due. Null if the webhook is off or gone. */
-export async function readBatch(pool: pg.Pool, { webhookId, lane }: Lane): Promise<Batch | null> {
+export async function readBatch(pool: Pool, { webhookId, lane }: Lane): Promise<Batch | null> {
   const { rows } = await pool.query<Row>({
     name: 'read-webhook-batch',
     text: batchSql,

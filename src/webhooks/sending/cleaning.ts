@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { KEPT_DAYS } from '../model.ts';
 
 /** How many deliveries one statement removes at most. */
@@ -8,7 +8,7 @@ const CLEAN_ROWS = 5000;
 const ERASURES = 100;
 
 /** Removes what deleted conversations have left. */
-export async function removeErased(pool: pg.Pool): Promise<void> {
+export async function removeErased(pool: Pool): Promise<void> {
   for (;;) {
     const { rows } = await pool.query<{ id: string }>({
       name: 'read-webhook-erasures',
@@ -26,7 +26,7 @@ export async function removeErased(pool: pg.Pool): Promise<void> {
  * Discards the payloads of a conversation's deliveries, since they may hold what was erased in it. What is still to be sent is made
  * anew, of what is left; a payload that is being made of what was there before is not stored. Call it once the erasing is committed.
  */
-export async function discardPayloads(pool: pg.Pool, conversationId: string): Promise<void> {
+export async function discardPayloads(pool: Pool, conversationId: string): Promise<void> {
   // Also of those that have none yet: only a row that changes tells whoever is about to store one.
   for (let last: string | undefined, isMore = true; isMore;) {
     const { rows } = await pool.query<{ last: string | null; count: number }>({
@@ -44,7 +44,7 @@ export async function discardPayloads(pool: pg.Pool, conversationId: string): Pr
 }
 
 /** Removes webhooks that were deleted. */
-export async function removeDeleted(pool: pg.Pool): Promise<void> {
+export async function removeDeleted(pool: Pool): Promise<void> {
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM webhook WHERE deleted_at IS NOT NULL ORDER BY id');
   for (const { id } of rows) {
     await removeAll(pool, 'webhook_id = $1', id);
@@ -53,12 +53,12 @@ export async function removeDeleted(pool: pg.Pool): Promise<void> {
 }
 
 /** Removes what has been kept for long enough. */
-export async function removeOld(pool: pg.Pool): Promise<void> {
+export async function removeOld(pool: Pool): Promise<void> {
   await removeAll(pool, 'id < $1 ORDER BY id', oldestKept(Date.now()));
 }
 
 /** Removes the deliveries that a condition on `$1` names, in statements that each end soon. */
-async function removeAll(pool: pg.Pool, which: string, value: string | string[]): Promise<void> {
+async function removeAll(pool: Pool, which: string, value: string | string[]): Promise<void> {
   for (let removed = CLEAN_ROWS; removed === CLEAN_ROWS;) {
     const { rowCount } = await pool.query({
       text: `DELETE FROM webhook_delivery WHERE id IN (SELECT id FROM webhook_delivery WHERE ${which} LIMIT $2)`,

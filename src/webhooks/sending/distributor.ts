@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type Moved, SharedTail } from '../../conversations/log/shared-tail.ts';
 import { encodeEventPosition, type EventPosition, type TailPage } from '../../conversations/log/tail.ts';
 import { awaitedSql, distributeSql } from './distribute-statement.ts';
@@ -12,7 +12,7 @@ export interface Distributed {
 }
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   /** Throws while other servers may consider this one dead. */
   serverId: () => string;
 }

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 
 /** A lane that this server works on. */
 export interface Lane {
@@ -17,7 +17,7 @@ export const LANES_OF_SERVER = 256;
  * Takes lanes that are due and that no living server works on, those of organizations with little work here first. At most as
  * many as there is room for, in all and for each organization.
  */
-export async function claimLanes(pool: pg.Pool, me: string, working: Iterable<Lane>): Promise<Lane[]> {
+export async function claimLanes(pool: Pool, me: string, working: Iterable<Lane>): Promise<Lane[]> {
   const busy = new Map<string, number>();
   let room = LANES_OF_SERVER;
   for (const { organizationId } of working) {
@@ -58,7 +58,7 @@ RETURNING l.webhook_id AS "webhookId", l.lane, l.organization_id AS "organizatio
  * Gives a lane back. It is due again when its rows say so, or at once when deliveries were put in that this statement cannot see:
  * then `wakes` has risen while it waited for the lane's row. With `restMs` it is due in so many milliseconds, whatever waits.
  */
-export async function releaseLane(pool: pg.Pool, me: string, { webhookId, lane }: Lane, restMs: number): Promise<void> {
+export async function releaseLane(pool: Pool, me: string, { webhookId, lane }: Lane, restMs: number): Promise<void> {
   await pool.query({
     name: 'release-webhook-lane',
     text: `WITH seen AS MATERIALIZED (SELECT wakes FROM webhook_lane WHERE webhook_id = $1 AND lane = $2),

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type LogEventInPlace, readEventsBySeq } from '../../conversations/log/read.ts';
 import type { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
@@ -14,7 +14,7 @@ const BATCH_BYTES = 512 * 1024;
 export type Body = { body: string } | { fault: string; forGood: boolean };
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   payloads: PayloadMaker;
   gate: FairGate;
 }
@@ -85,7 +85,7 @@ export async function bodiesOf(
 }
 
 /** The payload that was made at an earlier try. Null if the delivery is gone. */
-export async function readBody(pool: pg.Pool, id: string): Promise<Body | null> {
+export async function readBody(pool: Pool, id: string): Promise<Body | null> {
   const { rows } = await pool.query<{ payload: string | null }>({
     name: 'read-webhook-payload',
     text: 'SELECT payload FROM webhook_delivery WHERE id = $1',

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import type { Logger } from '../../logger.ts';
 import { retry } from '../../retry.ts';
 import { type DeliveryAttempt, webhookLimits } from '../model.ts';
@@ -24,14 +24,14 @@ const GATHER_MS = 50;
 
 /** Stores what tries came to, those of a moment in one statement, and one statement at a time. */
 export class Recorder {
-  private readonly pool: pg.Pool;
+  private readonly pool: Pool;
   private readonly logger: Logger;
   private waiting: DeliveryRecord[] = [];
   private running: Promise<void> | null = null;
   private next: Promise<void> | null = null;
   private onGathered: () => void = () => undefined;
 
-  constructor(pool: pg.Pool, logger: Logger) {
+  constructor(pool: Pool, logger: Logger) {
     this.pool = pool;
     this.logger = logger;
   }
@@ -89,7 +89,7 @@ function stored({ id, webhookId, attempt, delayMs, wasAsked, gone }: DeliveryRec
 }
 
 /** Switches a webhook off. What waits for it stays. */
-export async function switchOff(pool: pg.Pool, webhookId: string, reason: string): Promise<void> {
+export async function switchOff(pool: Pool, webhookId: string, reason: string): Promise<void> {
   await pool.query({
     text: `UPDATE webhook SET status = 'OFF', disabled_reason = $2, disabled_at = now() WHERE id = $1 AND status = 'ON'`,
     values: [webhookId, reason],

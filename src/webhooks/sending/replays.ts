@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { type EventPosition, readTail } from '../../conversations/log/tail.ts';
 import type { Logger } from '../../logger.ts';
 import { distributeSql } from './distribute-statement.ts';
@@ -27,7 +27,7 @@ interface Advanced {
  * Carries replays on by a page each, those first that were carried on least. One that fails does not hinder the others, and is
  * tried again by a later look. Two servers at once do no harm.
  */
-export async function advanceReplays(pool: pg.Pool, logger: Logger): Promise<Advanced> {
+export async function advanceReplays(pool: Pool, logger: Logger): Promise<Advanced> {
   const { rows } = await pool.query<ReplayRow>({
     name: 'read-webhook-replays',
     text: `SELECT webhook_id AS "webhookId", epoch, told, telling, seq::text AS seq, beat::text AS beat, until,
@@ -58,7 +58,7 @@ export async function advanceReplays(pool: pg.Pool, logger: Logger): Promise<Adv
   return all;
 }
 
-async function advance(pool: pg.Pool, { webhookId, beat, until, untilEpoch, ...stored }: ReplayRow): Promise<Advanced> {
+async function advance(pool: Pool, { webhookId, beat, until, untilEpoch, ...stored }: ReplayRow): Promise<Advanced> {
   const isLast = stored.epoch >= untilEpoch && (stored.telling === null || stored.telling === until);
   const from = isLast ? { ...stored, telling: until } : stored;
   const page = await readTail(pool, from, PAGE);

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import type { Pool } from '../../db.ts';
 import { FairGate } from '../../fair-gate.ts';
 import { encodeId } from '../../ids.ts';
 import type { Logger } from '../../logger.ts';
@@ -24,7 +24,7 @@ const REST_MS = 5000;
 const AT_ONCE = 4;
 
 interface Options {
-  pool: pg.Pool;
+  pool: Pool;
   logger: Logger;
   payloads: PayloadMaker;
   endpoints: Endpoints;
