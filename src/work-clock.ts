@@ -52,6 +52,8 @@ export class WorkClock {
     this.stop();
     this.isOn = false;
     this.expired = false;
+    // Who keeps the clock keeps what those lead to, such as a result.
+    this.onExpiry.clear();
   }
 
   private run(): void {
