@@ -38,6 +38,8 @@ export class Run {
   private readonly lost = new AbortController();
   private isFenced = false;
   pending: Snapshot | null = null;
+  /** Whether a chunk of it may have been stored. */
+  mayHaveChunks = false;
   private readonly stored: Stored[] = [];
   private gate: { opened: Promise<void>; open: () => void } | null = null;
 
@@ -93,6 +95,7 @@ export class Run {
         const { units: offset } = stored;
         const chunk = offset + text.length - stored.chunk <= MAX_CHUNK_UNITS ? stored.chunk : offset;
         snapshot.chunks.push({ index, chunk, offset, units: text.length, text });
+        this.mayHaveChunks = true;
       }
       if (fragment.status === 'DONE' && !stored.done) snapshot.ended.push({ index, metadata: fragment.metadata });
     }

@@ -3,7 +3,7 @@ import { nextPhases } from '../agents/playbook.ts';
 import { type ReplyPart, type Runtime, RuntimeError, type Turn } from '../agents/runtime.ts';
 import { turnOf } from '../agents/turn.ts';
 import type { ReplyRunner } from '../conversations/reply-runner.ts';
-import { type Ending, settleReply } from '../conversations/log/settle.ts';
+import { type Ending, settleReply, settleWhole } from '../conversations/log/settle.ts';
 import { steerReply } from '../conversations/log/steer.ts';
 import { inTransaction } from '../db.ts';
 import type { Hint, HintListener } from '../bus/hints.ts';
@@ -198,7 +198,10 @@ export class Runner implements ReplyRunner, HintListener {
       'settle a reply',
       async () => {
         await this.checkpoints.flush(run);
-        return inTransaction(this.options.pool, (db) => settleReply(db, { conversationId, replyId, actor }, ending));
+        const reply = { conversationId, replyId, actor };
+        // Only this run has stored any of it.
+        if (!run.mayHaveChunks && !ending.handoff) return settleWhole(this.options.pool, reply, ending);
+        return inTransaction(this.options.pool, (db) => settleReply(db, reply, ending));
       },
       run.fencing,
     );

@@ -4,6 +4,8 @@ import pg from 'pg';
 import { finders, theOne } from '../../access/finders.ts';
 import { NotFoundError } from '../../errors.ts';
 import { decodeId } from '../../ids.ts';
+import type { Queryable } from '../../db.ts';
+import type { Agent } from '../../generated/prisma/client.ts';
 import type { JsonObject } from '../../json.ts';
 import { type NamedAttachments, readFiles } from '../../attachments/name-in-message.ts';
 import { withEndedReply } from './await-reply.ts';
@@ -178,12 +180,12 @@ export async function insertConversation(
 
 /** The agent named in the input, else the inbox's, else the organization's default agent. */
 export async function findAgent(
-  services: Pick<ConversationServices, 'prisma'>,
+  services: Pick<ConversationServices, 'pool' | 'prisma'>,
   caller: Caller,
   input: Pick<CreateConversationInput, 'agentId' | 'inboxId'>,
-) {
+): Promise<{ agent: FoundAgent; inboxId: string | null }> {
   const { organizationId } = caller;
-  const { prisma } = services;
+  const { pool, prisma } = services;
   let inbox = null;
   if (input.inboxId != null || caller.inboxId !== undefined) {
     const id = input.inboxId == null ? caller.inboxId : decodeId('Inbox', input.inboxId);
@@ -194,17 +196,27 @@ export async function findAgent(
   const inboxId = inbox?.id ?? null;
   if (input.agentId != null) {
     const id = decodeId('Agent', input.agentId);
-    const agent = id && (await prisma.agent.findFirst({ where: { id, organizationId } }));
+    const agent = id && (await readAgent(pool, organizationId, id));
     if (!agent) throw new NotFoundError(['agentId']);
     return { agent, inboxId };
   }
-  if (inbox?.agent) return { agent: inbox.agent, inboxId };
-  const organization = await prisma.organization.findUnique({ where: { id: organizationId } });
-  const agent =
-    organization?.defaultAgentId &&
-    (await prisma.agent.findFirst({ where: { id: organization.defaultAgentId, organizationId } }));
+  const agent = inbox?.agent ?? (await readAgent(pool, organizationId, null));
   if (!agent) throw new NotFoundError(['agentId']);
   return { agent, inboxId };
+}
+
+/** What a new conversation takes from its agent. */
+type FoundAgent = Pick<Agent, 'id' | 'runtime' | 'defaultRuntimeParameters'>;
+
+/** An agent of an organization; with null, its default agent. */
+async function readAgent(db: Queryable, organizationId: string, id: string | null): Promise<FoundAgent | null> {
+  const { rows } = await db.query<FoundAgent>({
+    name: 'read-agent',
+    text: `SELECT id, runtime, default_runtime_parameters AS "defaultRuntimeParameters" FROM agent
+      WHERE organization_id = $1 AND id = coalesce($2, (SELECT default_agent_id FROM organization WHERE id = $1))`,
+    values: [organizationId, id],
+  });
+  return rows[0] ?? null;
 }
 
 /** An ended conversation stays ended, so reading it before the write is safe. */

@@ -145,7 +145,7 @@ async function underLock(
   try {
     const result = await inTransaction(services.pool, async (db): Promise<Result> => {
       await lockAuthor(db, target);
-      const locked = await readRow(db, target, 'FOR NO KEY UPDATE');
+      const locked = exists ? await readRow(db, target, 'FOR NO KEY UPDATE') : null;
       const settled = (settles && locked?.runningReplyId) || null;
       const outcome = exists ? decide(settled ? { ...rule, running: 'OK' } : rule, locked, expectedVersion) : 'OK';
       if (outcome === 'UNCHANGED') return { ...(await unchanged(db, target)), settled: null };

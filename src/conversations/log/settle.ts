@@ -19,6 +19,13 @@ export interface Reached {
   organizationId: string;
 }
 
+/** A reply, and who ends it. */
+interface Settled {
+  conversationId: string;
+  replyId: string;
+  actor: Author;
+}
+
 /**
  * Ends a reply and merges its chunks into its fragments. Returns null if the reply is no longer running;
  * then nothing was written. Must run inside a transaction.
@@ -26,25 +33,8 @@ export interface Reached {
  * There are two statements on purpose: the second one's snapshot is taken after the claim is released, so it sees every
  * chunk that a checkpoint committed while the first waited for the row.
  */
-export async function settleReply(
-  db: Queryable,
-  reply: { conversationId: string; replyId: string; actor: Author },
-  ending: Ending,
-): Promise<Reached | null> {
-  const { rows } = await db.query<Reached>({
-    name: 'settle-release',
-    text: releaseSql,
-    values: [
-      reply.conversationId,
-      reply.replyId,
-      ending.status,
-      ending.errorDetail ?? null,
-      ending.usage?.inputTokens ?? null,
-      ending.usage?.outputTokens ?? null,
-      JSON.stringify(reply.actor),
-    ],
-  });
-  const released = rows[0];
+export async function settleReply(db: Queryable, reply: Settled, ending: Ending): Promise<Reached | null> {
+  const released = await settleWhole(db, reply, ending);
   if (!released) return null;
   await db.query({ name: 'settle-fold', text: foldSql, values: [reply.replyId] });
   if (!ending.handoff) return released;
@@ -63,6 +53,28 @@ export async function settleReply(
   if (appended.outcome === 'NOT_FOUND') return released;
   if (appended.outcome !== 'OK') throw new Error(`A conversation could not be handed off: ${appended.outcome}.`);
   return { ...released, version: appended.rows.conversation.version };
+}
+
+/** The same in one statement, which needs no transaction, for a reply that never had chunks and asks for no handoff. */
+export async function settleWhole(
+  db: Queryable,
+  reply: Settled,
+  ending: Omit<Ending, 'handoff'>,
+): Promise<Reached | null> {
+  const { rows } = await db.query<Reached>({
+    name: 'settle-release',
+    text: releaseSql,
+    values: [
+      reply.conversationId,
+      reply.replyId,
+      ending.status,
+      ending.errorDetail ?? null,
+      ending.usage?.inputTokens ?? null,
+      ending.usage?.outputTokens ?? null,
+      JSON.stringify(reply.actor),
+    ],
+  });
+  return rows[0] ?? null;
 }
 
 const releaseSql = /* sql */ `
