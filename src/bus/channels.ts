@@ -15,6 +15,8 @@ const MOST_NAMES = 20_000;
 export class Channels {
   private readonly key: string;
   private readonly places: number | null;
+  /** The names of shared channels, by place. */
+  private readonly shared: string[] = [];
   private readonly names = new LRUCache<Topic, string>({ max: MOST_NAMES });
 
   /** @param places How many channels the topics share, beside `control`. Left out: each topic has its own. */
@@ -28,7 +30,7 @@ export class Channels {
     let name = this.names.get(topic);
     if (name === undefined) {
       const isShared = this.places !== null && topic !== 'control';
-      name = this.mac('channel', isShared ? `${this.hash(topic) % this.places}` : topic);
+      name = isShared ? this.nameOf(this.hash(topic) % this.places) : this.mac('channel', topic);
       this.names.set(topic, name);
     }
     return name;
@@ -43,6 +45,10 @@ export class Channels {
     const payload = signed.slice(SIGNATURE_LENGTH);
     const [given, right] = [Buffer.from(signed.slice(0, SIGNATURE_LENGTH)), Buffer.from(this.mac(channel, payload))];
     return given.length === right.length && timingSafeEqual(given, right) ? payload : null;
+  }
+
+  private nameOf(place: number): string {
+    return (this.shared[place] ??= this.mac('channel', `${place}`));
   }
 
   private hash(topic: string): number {

@@ -75,8 +75,10 @@ async function openLink(
   client.on('end', () => {
     events.onLost(new Error('the connection to PostgreSQL has ended'));
   });
-  client.on('notification', ({ channel, payload }) => {
-    if (payload) events.onMessage({ channel, payload });
+  client.on('notification', ({ channel, payload, processId }) => {
+    // What this connection has sent comes back to it.
+    const isOwn = processId === Reflect.get(client, 'processID');
+    if (payload && !isOwn) events.onMessage({ channel, payload });
   });
   try {
     await client.connect();

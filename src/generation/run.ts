@@ -37,6 +37,7 @@ export class Run {
   readonly abort = new AbortController();
   private readonly lost = new AbortController();
   private isFenced = false;
+  private isSettled = false;
   pending: Snapshot | null = null;
   /** Whether a chunk of it may have been stored. */
   mayHaveChunks = false;
@@ -134,7 +135,13 @@ export class Run {
     return this.lost.signal;
   }
 
+  /** The run has ended its reply itself, so that nothing of it is left to be fenced off. */
+  settled(): void {
+    this.isSettled = true;
+  }
+
   fence(): void {
+    if (this.isSettled) return;
     this.isFenced = true;
     this.lost.abort();
     this.resume();

@@ -206,6 +206,7 @@ export class Runner implements ReplyRunner, HintListener {
       run.fencing,
     );
     if (reached === null) return;
+    run.settled();
     const moved = ending.handoff ? ({ moved: true } as const) : {};
     this.options.bus.publish({ kind: 'log', conversationId, ...reached, settled: replyId, ...moved });
   }

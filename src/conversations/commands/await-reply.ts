@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Caller } from '../../access/caller.ts';
 import type { Committed } from '../log/commit.ts';
 import { type Rows, readRows } from '../log/rows.ts';
@@ -78,11 +77,20 @@ async function ended(feed: Feed, { version, replyId }: BegunReply, signal: Abort
 }
 
 /** Whether a reply that runs here has ended soon, and before the signal aborts. */
-async function endedSoon(running: Promise<void>, signal: AbortSignal): Promise<boolean> {
-  const done = new AbortController();
-  const options = { signal: AbortSignal.any([signal, done.signal]) };
-  const late = sleep(SOON_MS, false, options).catch(() => false);
-  return Promise.race([running.then(() => true), late]).finally(() => done.abort());
+function endedSoon(running: Promise<void>, signal: AbortSignal): Promise<boolean> {
+  // Without a signal of its own, whose abort would make an error with a stack trace.
+  return new Promise((resolve) => {
+    const settle = (hasEnded: boolean) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+      resolve(hasEnded);
+    };
+    const giveUp = () => settle(false);
+    const timer = setTimeout(giveUp, SOON_MS);
+    signal.addEventListener('abort', giveUp);
+    running.then(() => settle(true), giveUp);
+    if (signal.aborted) giveUp();
+  });
 }
 
 /**
