@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from '../db.ts';
 import type { FragmentRow } from '../conversations/log/read.ts';
+import { asNewRows, type NewFragment, writeFragments } from '../conversations/log/write-fragments.ts';
 import type { Bus, Reach } from '../bus/hints.ts';
 import { UnavailableError } from '../errors.ts';
 import { STORE_MS } from '../text-timing.ts';
@@ -84,6 +85,17 @@ export class Checkpoints {
     this.waitingSince ??= performance.now();
     this.urgent ||= urgency === 'now';
     this.arm();
+  }
+
+  /**
+   * All that a run has produced, for its end to store, if nothing of it has been stored or is about to be. Null if the rest has to be
+   * flushed first.
+   */
+  takeWhole(run: Run): NewFragment[] | null {
+    const whole = run.whole();
+    if (whole) this.forget(run);
+    if (this.dirty.size === 0) this.disarm();
+    return whole;
   }
 
   /** Stores everything that a run has produced. Throws if the database fails or the conversation stays locked. */
@@ -233,12 +245,13 @@ type Outcome = 'stored' | 'locked' | 'gone';
 /** Stores the pending snapshots of the runs whose conversation can be locked at once. Returns the outcome for each reply. */
 async function storeSnapshots(pool: Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
   const claims = runs.map(({ conversationId, replyId }) => ({ conversation: conversationId, reply: replyId }));
-  const rowsOf = (part: 'begun' | 'ended' | 'chunks') =>
+  const rowsOf = (part: 'ended' | 'chunks') =>
     JSON.stringify(runs.flatMap((run) => (run.pending?.[part] ?? []).map((row) => ({ reply: run.replyId, ...row }))));
+  const begun = JSON.stringify(runs.flatMap((run) => asNewRows(run.replyId, run.pending?.begun ?? [])));
   const { rows } = await pool.query<{ reply: string; outcome: Outcome }>({
     name: 'checkpoint',
     text: checkpointSql,
-    values: [JSON.stringify(claims), rowsOf('begun'), rowsOf('ended'), rowsOf('chunks')],
+    values: [JSON.stringify(claims), begun, rowsOf('ended'), rowsOf('chunks')],
   });
   return new Map(rows.map(({ reply, outcome }) => [reply, outcome]));
 }
@@ -258,16 +271,7 @@ WITH claim AS (
   FROM conversation c, claim
   WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply
   FOR SHARE OF c SKIP LOCKED
-), begun AS (
-  INSERT INTO fragment (message_id, index, kind, status, text, units, name, args, call_index, response, failed, metadata,
-    visibility)
-  SELECT held.reply, f.index, f.kind::"FragmentKind", f.status::"FragmentStatus", f.text, f.units, f.name,
-    nullif(f.args, 'null'), f."callIndex", f.response, f.failed, f.metadata,
-    f.visibility::"CallVisibility"
-  FROM held JOIN jsonb_to_recordset($2::jsonb) AS f(reply uuid, index int, kind text, status text, text text, units int,
-    name text, args jsonb, "callIndex" int, response jsonb, failed boolean, metadata jsonb,
-    visibility text) ON f.reply = held.reply
-  ON CONFLICT DO NOTHING
+), begun AS (${writeFragments('$2', 'held')}
 ), ended AS (
   UPDATE fragment SET status = 'DONE', metadata = e.metadata
   FROM held JOIN jsonb_to_recordset($3::jsonb) AS e(reply uuid, index int, metadata jsonb) ON e.reply = held.reply

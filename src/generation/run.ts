@@ -1,9 +1,10 @@
 import type { ReplyPart } from '../agents/runtime.ts';
+import type { NewFragment } from '../conversations/log/write-fragments.ts';
 import { Draft, type DraftFragment } from './draft.ts';
 
 /** What a checkpoint stores of one run. Kept unchanged until it is known to be stored, so that a retry stores the same. */
 export interface Snapshot {
-  begun: (Omit<DraftFragment, 'text'> & { text: string; units: number })[];
+  begun: NewFragment[];
   ended: { index: number; metadata: DraftFragment['metadata'] }[];
   /** Text from `offset` on, for the chunk that begins at `chunk`. */
   chunks: { index: number; chunk: number; offset: number; units: number; text: string }[];
@@ -70,6 +71,11 @@ export class Run {
     return fresh;
   }
 
+  /** All that has been produced, if nothing of it has been stored or is being. */
+  whole(): NewFragment[] | null {
+    return this.stored.length > 0 || this.pending ? null : this.draft.fragments.map(asNew);
+  }
+
   isStored(): boolean {
     const last = this.stored.length - 1;
     const [stored, fragment] = [this.stored[last], this.draft.fragments[last]];
@@ -88,7 +94,7 @@ export class Run {
       const stored = this.stored[index];
       if (!fragment) continue;
       if (!stored) {
-        snapshot.begun.push({ ...fragment, text: fragment.text.toString(), units: fragment.text.length });
+        snapshot.begun.push(asNew(fragment));
         continue;
       }
       const text = fragment.text.slice(stored.units);
@@ -172,4 +178,8 @@ export class Run {
   async mayGoOn(): Promise<void> {
     while (this.gate) await this.gate.opened;
   }
+}
+
+function asNew(fragment: DraftFragment): NewFragment {
+  return { ...fragment, text: fragment.text.toString(), units: fragment.text.length };
 }

@@ -197,8 +197,10 @@ export class Runner implements ReplyRunner, HintListener {
       run,
       'settle a reply',
       async () => {
-        await this.checkpoints.flush(run);
         const reply = { conversationId, replyId, actor };
+        const whole = ending.handoff ? null : this.checkpoints.takeWhole(run);
+        if (whole) return settleWhole(this.options.pool, reply, ending, whole);
+        await this.checkpoints.flush(run);
         // Only this run has stored any of it.
         if (!run.mayHaveChunks && !ending.handoff) return settleWhole(this.options.pool, reply, ending);
         return inTransaction(this.options.pool, (db) => settleReply(db, reply, ending));

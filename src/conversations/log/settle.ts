@@ -2,6 +2,7 @@ import type { Author } from '../../access/caller.ts';
 import type { Queryable } from '../../db.ts';
 import { append } from './append.ts';
 import { transitions } from './transitions.ts';
+import { asNewRows, type NewFragment, writeFragments } from './write-fragments.ts';
 
 /** How a reply ends. */
 export interface Ending {
@@ -55,11 +56,15 @@ export async function settleReply(db: Queryable, reply: Settled, ending: Ending)
   return { ...released, version: appended.rows.conversation.version };
 }
 
-/** The same in one statement, which needs no transaction, for a reply that never had chunks and asks for no handoff. */
+/**
+ * The same in one statement, which needs no transaction, for a reply that never had chunks and asks for no handoff. Stores fragments
+ * of it that may not be stored yet.
+ */
 export async function settleWhole(
   db: Queryable,
   reply: Settled,
   ending: Omit<Ending, 'handoff'>,
+  fragments: readonly NewFragment[] = [],
 ): Promise<Reached | null> {
   const { rows } = await db.query<Reached>({
     name: 'settle-release',
@@ -72,6 +77,7 @@ export async function settleWhole(
       ending.usage?.inputTokens ?? null,
       ending.usage?.outputTokens ?? null,
       JSON.stringify(reply.actor),
+      JSON.stringify(asNewRows(reply.replyId, fragments)),
     ],
   });
   return rows[0] ?? null;
@@ -82,7 +88,8 @@ WITH released AS (
   UPDATE conversation SET version = version + 1, updated_at = now(),
     generating_message_id = NULL, generating_server_id = NULL, generating_version = NULL
   WHERE id = $1 AND generating_message_id = $2
-  RETURNING id, organization_id, version
+  RETURNING id, organization_id, version, $2::uuid AS reply
+), written AS (${writeFragments('$8', 'released')}
 ), ended AS (
   UPDATE message SET status = $3::"MessageStatus", error_detail = $4, input_tokens = $5::int, output_tokens = $6::int,
     completed_at = now()
