@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Pool } from '../src/db.ts';
+import type { ReplyPart, Runtime } from '../src/agents/runtime.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
@@ -139,38 +140,12 @@ describe('the text of a running reply', () => {
   });
 
   test('is stored once, whichever statement it was whose answer was lost', async () => {
-    const { services, key } = server;
-    const { pool, bus, runtimes } = services;
-    const logger = createLogger({ level: 'silent' });
     let isCut = false;
-    const query = async (question: pg.QueryConfig) => {
-      const result = await pool.query(question);
+    const losing = (question: pg.QueryConfig) => {
       if (isCut && question.name === 'checkpoint') throw new Error('cut');
-      return result;
     };
-    const losing = Object.create(pool, { query: { value: query } }) as Pool;
-    const viewer = await findViewerByKey(pool, key);
-    if (!viewer) throw new Error('The server has no first key.');
-    const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
-    await lease.start();
-    const runner = new Runner({
-      pool: losing,
-      bus,
-      lease,
-      logger,
-      newId,
-      runtimes,
-      silenceSeconds: 300,
-      historyBytes: 65_536,
-      storage: noStorage,
-    });
-
-    const { id: conversationId } = await idle();
     const text = 'Say it once.';
-    const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
-    const owned = { ...services, runner, serverId: () => lease.serverId };
-    const sent = await sendMessage(owned, viewer, { ...input, awaitReply: false });
-    const replyId = encodeId('Message', sent.replyId ?? '');
+    const { runner, replyId, close } = await replyElsewhere(text, server.services.runtimes, losing);
     const script = await runtime.replyTo(text);
     let said = '';
     /** Does it, and loses the answer to its checkpoint at least once; meanwhile the reply goes on. */
@@ -200,10 +175,88 @@ describe('the text of a running reply', () => {
       text: said,
       fragments: [{ text: said }],
     });
-    await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
-    await lease.stop();
+    await close();
+  });
+
+  test('that is complete at once is stored with its end, and is told from its start to its end', async () => {
+    const parts: ReplyPart[] = [
+      { type: 'text-start' },
+      { type: 'text-delta', text: 'All' },
+      { type: 'text-delta', text: ' of it.' },
+      { type: 'text-end' },
+      { type: 'finish' },
+    ];
+    const atOnce: Runtime = {
+      name: 'at once',
+      parametersSchema: {},
+      async *reply() {
+        yield await Promise.resolve(parts);
+      },
+    };
+    const statements: (string | undefined)[] = [];
+    const { replyId, close } = await replyElsewhere('All of it?', { get: () => atOnce }, ({ name }) => {
+      statements.push(name);
+    });
+    const told = await record(replyEvents(server, { replyId })).ended();
+    expect(statements).toEqual(['load-turn', 'settle-release']);
+    expect(told.map(({ __typename }) => __typename)).toEqual([
+      'MessageCreated',
+      'FragmentStarted',
+      'FragmentDelta',
+      'FragmentCompleted',
+      'MessageCompleted',
+    ]);
+    expect(await readMessage(server, replyId)).toMatchObject({
+      status: 'DONE',
+      text: 'All of it.',
+      fragments: [{ text: 'All of it.' }],
+    });
+    await close();
   });
 });
+
+/** Has a reply begin that is run beside the server, by a runner that calls `asked` with each statement when it is done. */
+async function replyElsewhere(
+  text: string,
+  runtimes: ConstructorParameters<typeof Runner>[0]['runtimes'],
+  asked: (question: pg.QueryConfig) => void,
+) {
+  const { services, key, databaseUrl } = server;
+  const { pool, bus } = services;
+  const logger = createLogger({ level: 'silent' });
+  const query = async (question: pg.QueryConfig) => {
+    const result = await pool.query(question);
+    asked(question);
+    return result;
+  };
+  const viewer = await findViewerByKey(pool, key);
+  if (!viewer) throw new Error('The server has no first key.');
+  const lease = new Lease({ databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
+  await lease.start();
+  const runner = new Runner({
+    pool: Object.create(pool, { query: { value: query } }) as Pool,
+    bus,
+    lease,
+    logger,
+    newId,
+    runtimes,
+    silenceSeconds: 300,
+    historyBytes: 65_536,
+    storage: noStorage,
+  });
+  const { id: conversationId } = await idle();
+  const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
+  const owned = { ...services, runner, serverId: () => lease.serverId };
+  const sent = await sendMessage(owned, viewer, { ...input, awaitReply: false });
+  return {
+    runner,
+    replyId: encodeId('Message', sent.replyId ?? ''),
+    close: async () => {
+      await runner.stop(new Shutdown(60), { operations: Promise.resolve(), graceMs: 0, settleMs: 3000 });
+      await lease.stop();
+    },
+  };
+}
 
 test('the text of a message that is stored at once is as long in its row as that of a reply', async () => {
   const { id: conversationId } = await idle();
