@@ -94,7 +94,7 @@ export class Checkpoints {
   takeWhole(run: Run): NewFragment[] | null {
     const whole = run.whole();
     if (whole) this.forget(run);
-    if (this.dirty.size === 0) this.disarm();
+    if (this.dirty.size === 0) this.rest();
     return whole;
   }
 
@@ -229,6 +229,13 @@ export class Checkpoints {
       const wait = Math.max(0, locked, this.waitingSince + STORE_MS - performance.now());
       this.timer = setTimeout(() => this.storeQuietly(), wait);
     }
+  }
+
+  /** Nothing waits to be stored. */
+  private rest(): void {
+    this.disarm();
+    this.urgent = false;
+    this.waitingSince = null;
   }
 
   private disarm(): void {
