@@ -1,6 +1,7 @@
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { conversationJson, fragmentJson, handoffJson, messageJson } from '../src/conversations/log/columns.ts';
 import { type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
+import { decodeId } from '../src/ids.ts';
 import { graphql } from './harness/client.ts';
 import { mintToken } from './harness/access.ts';
 import { ask } from './harness/client.ts';
@@ -18,7 +19,7 @@ const mutate = (name: string, input: Record<string, unknown>) => {
   return ask<Record<string, { conversation: { id: string }; reply: { id: string } }>>(
     server,
     `mutation ($input: ${type}Input!) {
-      ${name}(input: $input) { ... on ${type}Payload { conversation { id } } ... on UserError { detail } }
+      ${name}(input: $input) { ... on ${type}Payload { conversation { id } ${name === 'sendMessage' ? 'reply { id }' : ''} } ... on UserError { detail } }
     }`,
     { input },
   );
@@ -44,9 +45,12 @@ beforeAll(async () => {
   const first = await runtime.replyTo('Say it.');
   await first.say({ type: 'text-start' }, { type: 'text-delta', text: 'It.' }, { type: 'text-end' });
   await first.say({ type: 'usage', inputTokens: 3, outputTokens: 2 }, { type: 'finish' });
-  await mutate('sendMessage', { conversationId, content: { text: 'And on?' }, onBusy: 'INTERRUPT' });
+  const sent = await mutate('sendMessage', { conversationId, content: { text: 'And on?' }, onBusy: 'INTERRUPT' });
   const second = await runtime.replyTo('And on?');
   await second.begin('On and ', 'on');
+  // What is read twice must not be stored in between.
+  const resume = await server.services.runner.suspend(decodeId('Message', sent.sendMessage?.reply.id ?? '') ?? '');
+  resume();
   token = await mintToken(server, { conversationId });
 });
 
