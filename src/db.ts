@@ -18,6 +18,7 @@ export interface Pool {
   query<R extends pg.QueryResultRow>(query: string | pg.QueryConfig, values?: unknown[]): Promise<pg.QueryResult<R>>;
   /** The connection must be released. */
   connect(): Promise<pg.PoolClient>;
+  /** Left out: those of PostgreSQL. */
   readonly limits?: PoolLimits;
 }
 

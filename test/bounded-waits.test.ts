@@ -119,6 +119,26 @@ describe('an operation', () => {
     expect(result).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryAfter: 5 } }] });
   });
 
+  test('that begins a subscription after that has it ended again', async () => {
+    const ready = new Deferred();
+    const ended = new Deferred();
+    const late = {
+      [Symbol.asyncIterator]: () => late,
+      next: () => Promise.resolve({ done: true, value: undefined }),
+      return: () => {
+        ended.resolve();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+    const result = await limitWork(new WorkClock(20), async () => {
+      await ready.promise;
+      return late;
+    });
+    expect(result).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE' } }] });
+    ready.resolve();
+    await ended.promise;
+  });
+
   test('may wait for a reply for longer than it may work', async () => {
     const clock = new WorkClock(300);
     const own = new ClockedPool(poolOf(), clock);

@@ -5,11 +5,11 @@ import type { ReplyPart, Runtime } from '../src/agents/runtime.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
-import { Runner } from '../src/generation/runner.ts';
+import { type Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
-import { noStorage } from './harness/files.ts';
+import { createRunner } from './harness/runner.ts';
 import { readMessage, send, stop } from './harness/commands.ts';
 import { replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -233,17 +233,7 @@ async function replyElsewhere(
   if (!viewer) throw new Error('The server has no first key.');
   const lease = new Lease({ databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
   await lease.start();
-  const runner = new Runner({
-    pool: Object.create(pool, { query: { value: query } }) as Pool,
-    bus,
-    lease,
-    logger,
-    newId,
-    runtimes,
-    silenceSeconds: 300,
-    historyBytes: 65_536,
-    storage: noStorage,
-  });
+  const runner = createRunner({ pool: Object.create(pool, { query: { value: query } }) as Pool, bus, lease, runtimes });
   const { id: conversationId } = await idle();
   const input = { conversationId, content: { text }, action: 'GENERATE_REPLY', onBusy: 'REJECT' } as const;
   const owned = { ...services, runner, serverId: () => lease.serverId };

@@ -5,11 +5,11 @@ import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import type { Hint } from '../src/bus/hints.ts';
 import { Recovery } from '../src/generation/recovery.ts';
-import { Runner } from '../src/generation/runner.ts';
+import { type Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
-import { noStorage } from './harness/files.ts';
+import { createRunner } from './harness/runner.ts';
 import { readMessage, send } from './harness/commands.ts';
 import { type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -315,17 +315,7 @@ describe('a reply whose claim was not answered', () => {
     const { pool, bus, runtimes } = server.services;
     lease = { seconds: 30, serverId: newId(), isHeld: () => true };
     await register(lease.serverId);
-    runner = new Runner({
-      pool,
-      bus,
-      lease,
-      logger,
-      newId,
-      runtimes,
-      silenceSeconds: 300,
-      historyBytes: 65_536,
-      storage: noStorage,
-    });
+    runner = createRunner({ pool, bus, lease, runtimes });
     recovery = new Recovery({ pool, bus, lease, runner, logger });
   });
   afterEach(async () => {

@@ -5,11 +5,10 @@ import type { Pool } from '../src/db.ts';
 import { findViewerByKey } from '../src/access/api-keys.ts';
 import { sendMessage } from '../src/conversations/commands/send.ts';
 import { Lease } from '../src/generation/lease.ts';
-import { Runner } from '../src/generation/runner.ts';
 import { decodeId, encodeId, newId } from '../src/ids.ts';
 import { createLogger } from '../src/logger.ts';
 import { Shutdown } from '../src/shutdown-deadline.ts';
-import { noStorage } from './harness/files.ts';
+import { createRunner } from './harness/runner.ts';
 import { readMessage, send, stop, tryStop } from './harness/commands.ts';
 import { conversationEvents, type Event, replyEvents } from './harness/events.ts';
 import { textOf } from './harness/fold.ts';
@@ -170,17 +169,7 @@ describe('stopping a reply', () => {
     const logger = createLogger({ level: 'silent' });
     const lease = new Lease({ databaseUrl: server.databaseUrl, seconds: 300, newId, logger, onLost: () => undefined });
     await lease.start();
-    const runner = new Runner({
-      pool: slow,
-      bus,
-      lease,
-      logger,
-      newId,
-      runtimes,
-      silenceSeconds: 300,
-      historyBytes: 65_536,
-      storage: noStorage,
-    });
+    const runner = createRunner({ pool: slow, bus, lease, runtimes });
     const reply = vi.spyOn(runtime, 'reply');
     const { id: conversationId } = await idle();
     const input = { conversationId, content: { text: 'Forget it.' }, action: 'GENERATE_REPLY' } as const;

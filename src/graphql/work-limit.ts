@@ -1,5 +1,5 @@
 import type { ExecutionResult } from 'graphql';
-import type { Plugin } from 'graphql-yoga';
+import { isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { WorkClock } from '../work-clock.ts';
 import type { GraphQLContext } from './context.ts';
 import { serviceUnavailable } from './errors.ts';
@@ -14,7 +14,10 @@ export async function limitWork<R>(clock: WorkClock, run: () => R | Promise<R>):
     clock.onExpiry.add(() => {
       const message = `The operation took longer than ${clock.limitMs / 1000} s. Some of it may have been done.`;
       // It begins nothing more, so its fields normally report their own results. This answers if something hangs.
-      giveUp = setTimeout(() => resolve({ errors: [serviceUnavailable(message, 5)] }), LAST_WORDS_MS);
+      giveUp = setTimeout(() => {
+        resolve({ errors: [serviceUnavailable(message, 5)] });
+        work.then(dismiss, () => undefined);
+      }, LAST_WORDS_MS);
     });
   });
   clock.start();
@@ -23,6 +26,11 @@ export async function limitWork<R>(clock: WorkClock, run: () => R | Promise<R>):
     clock.end();
   });
   return Promise.race([work, tooLong]);
+}
+
+/** Ends a subscription that has begun when nobody waits for it any more, and nobody else would end it. */
+async function dismiss(result: unknown): Promise<void> {
+  if (isAsyncIterable(result)) await result[Symbol.asyncIterator]().return?.();
 }
 
 /** Limits the work of HTTP requests. */

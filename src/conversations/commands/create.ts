@@ -196,11 +196,11 @@ export async function findAgent(
   const inboxId = inbox?.id ?? null;
   if (input.agentId != null) {
     const id = decodeId('Agent', input.agentId);
-    const agent = id && (await readAgent(pool, organizationId, id));
+    const agent = id && (await agentOf(pool, organizationId, id));
     if (!agent) throw new NotFoundError(['agentId']);
     return { agent, inboxId };
   }
-  const agent = inbox?.agent ?? (await readAgent(pool, organizationId, null));
+  const agent = inbox?.agent ?? (await agentOf(pool, organizationId, null));
   if (!agent) throw new NotFoundError(['agentId']);
   return { agent, inboxId };
 }
@@ -209,7 +209,7 @@ export async function findAgent(
 type FoundAgent = Pick<Agent, 'id' | 'runtime' | 'defaultRuntimeParameters'>;
 
 /** An agent of an organization; with null, its default agent. */
-async function readAgent(db: Queryable, organizationId: string, id: string | null): Promise<FoundAgent | null> {
+async function agentOf(db: Queryable, organizationId: string, id: string | null): Promise<FoundAgent | null> {
   const { rows } = await db.query<FoundAgent>({
     name: 'read-agent',
     text: `SELECT id, runtime, default_runtime_parameters AS "defaultRuntimeParameters" FROM agent
