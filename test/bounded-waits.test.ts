@@ -67,7 +67,7 @@ describe('a statement', () => {
   });
 
   test('for which no connection comes free is refused, and was not begun', async () => {
-    const pool = poolOf({ waitMs: 50 });
+    const pool = poolOf({ waitMs: 1000 });
     const client = await pool.connect();
     expect(await failureOf(pool.query('SELECT'))).toMatchObject({ name: 'UnavailableError', retryAfter: 1 });
     client.release();

@@ -21,7 +21,7 @@ afterAll(async () => {
 describe.each([
   ['a folder', () => openStorage({ dataDir })],
   ['a bucket', () => openStorage({ dataDir, storageUrl: bucket.url })],
-])('%s', (_kind, open) => {
+])('%s', (kind, open) => {
   let storage: Storage;
   beforeAll(async () => {
     storage = await open();
@@ -94,8 +94,13 @@ describe.each([
       intake.write(Buffer.alloc(size));
       setTimeout(() => intake.destroy(new Error('The peer went away.')), 20);
       await expect(written).rejects.toThrow('The peer went away.');
-      await storage.remove(`attachments/af/${size}`);
-      expect(await storage.list('attachments/af')).toEqual([]);
+      const leftOver = async () => {
+        await storage.remove(`attachments/af/${size}`);
+        return storage.list('attachments/af');
+      };
+      // The service of these tests writes in place, unlike others, and may come to what was broken off only after it was removed.
+      if (kind === 'a bucket') await expect.poll(leftOver).toEqual([]);
+      else expect(await leftOver()).toEqual([]);
     }
   });
 });
