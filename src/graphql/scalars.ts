@@ -2,6 +2,7 @@ import { DateTimeResolver, JSONObjectResolver, JSONResolver, URLResolver } from 
 import { GraphQLScalarType } from 'graphql';
 import { builder } from './builder.ts';
 import { badUserInput } from './errors.ts';
+import { instantText } from './instant.ts';
 
 /** A scalar of the library with its own description and specification URL. */
 function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, description: string, specifiedByURL: string) {
@@ -11,7 +12,7 @@ function described<I, O>(scalar: GraphQLScalarType<I, O>, name: string, descript
 /** As text, since `JSON.stringify` takes several times as long for a `Date`. */
 const DateTimeAsText = new GraphQLScalarType<Date, string>({
   ...DateTimeResolver.toConfig(),
-  serialize: (value) => DateTimeResolver.serialize(value).toISOString(),
+  serialize: (value) => instantText(DateTimeResolver.serialize(value)),
 });
 
 builder.addScalarType(
