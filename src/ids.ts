@@ -25,6 +25,9 @@ export const idPrefixes = {
 
 export type IdType = keyof typeof idPrefixes;
 
+const typesByPrefix = new Map<string, IdType>();
+for (const type in idPrefixes) if (isIdType(type)) typesByPrefix.set(idPrefixes[type], type);
+
 /** Makes new ids. Injected, so that tests can choose them. */
 export type NewId = () => string;
 
@@ -42,16 +45,14 @@ const MAX_ID = 100;
 /** The type and row id of a public id. Null if it is malformed. */
 export function decodeAnyId(id: string): { type: IdType; uuid: string } | null {
   if (id.length > MAX_ID) return null;
-  const [prefix] = id.split('_', 1);
-  for (const [type, candidate] of Object.entries(idPrefixes)) {
-    if (candidate !== prefix || !isIdType(type)) continue;
-    try {
-      return { type, uuid: TypeID.fromString(id, candidate).toUUID() };
-    } catch {
-      return null;
-    }
+  const [prefix = ''] = id.split('_', 1);
+  const type = typesByPrefix.get(prefix);
+  if (!type) return null;
+  try {
+    return { type, uuid: TypeID.fromString(id, prefix).toUUID() };
+  } catch {
+    return null;
   }
-  return null;
 }
 
 /** The row id of a public id of this type. Null if it is malformed or of another type. */

@@ -3,14 +3,21 @@ import { type FieldNode, type GraphQLResolveInfo, Kind, type SelectionSetNode } 
 /** A field of an operation, as it is resolved. */
 export type Selected = Pick<GraphQLResolveInfo, 'fieldNodes' | 'fragments'>;
 
-/** Whether one of these fields is selected anywhere below a field. */
-export function selectsBelow({ fieldNodes, fragments }: Selected, names: readonly string[]): boolean {
-  const holds = (set: SelectionSetNode | undefined): boolean =>
-    set?.selections.some((node) => {
-      if (node.kind === Kind.FRAGMENT_SPREAD) return holds(fragments[node.name.value]?.selectionSet);
-      return (node.kind === Kind.FIELD && names.includes(node.name.value)) || holds(node.selectionSet);
-    }) ?? false;
-  return fieldNodes.some(({ selectionSet }) => holds(selectionSet));
+/** Finds out whether one of these fields is selected anywhere below a field: once for each field of a document. */
+export function selectingBelow(names: readonly string[]): (selected: Selected) => boolean {
+  const known = new WeakMap<FieldNode, boolean>();
+  return ({ fieldNodes, fragments }) => {
+    const holds = (set: SelectionSetNode | undefined): boolean =>
+      set?.selections.some((node) => {
+        if (node.kind === Kind.FRAGMENT_SPREAD) return holds(fragments[node.name.value]?.selectionSet);
+        return (node.kind === Kind.FIELD && names.includes(node.name.value)) || holds(node.selectionSet);
+      }) ?? false;
+    return fieldNodes.some((node) => {
+      const answer = known.get(node) ?? holds(node.selectionSet);
+      known.set(node, answer);
+      return answer;
+    });
+  };
 }
 
 /**

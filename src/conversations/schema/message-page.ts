@@ -4,13 +4,16 @@ import type { Conversation } from '../../generated/prisma/client.ts';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
 import { type ConnectionPage, Keyset, keysetPage, type PageArguments } from '../../graphql/connection.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
-import { onlyFieldBelow, selectsBelow, type Selected } from '../../graphql/selection.ts';
+import { onlyFieldBelow, selectingBelow, type Selected } from '../../graphql/selection.ts';
 import { findConversation, findConversationWithMessages } from '../lists/find-conversation.ts';
 import { listMessages, type MessagesPage, type MessagesQuery } from '../lists/list-messages.ts';
 import { companions } from '../log/companions.ts';
 import type { MessageRow } from '../log/rows.ts';
 
 const byPosition = new Keyset({ position: 'integer' });
+
+const selectsFragments = selectingBelow(['fragments', 'text']);
+const selectsCompanions = selectingBelow(companions);
 
 interface MessagesArguments extends PageArguments {
   roles?: readonly MessageRole[] | null | undefined;
@@ -97,8 +100,8 @@ async function pageOf(
         conversationId,
         roles: rolesFor(viewer, roles),
         includeSuperseded,
-        withFragments: selectsBelow(selected, ['fragments', 'text']),
-        withCompanions: selectsBelow(selected, companions),
+        withFragments: selectsFragments(selected),
+        withCompanions: selectsCompanions(selected),
         most: budget.readable,
       });
       budget.addRead(bytes);

@@ -4,7 +4,7 @@ import { visibleTo } from '../../access/visibility.ts';
 import { builder } from '../../graphql/builder.ts';
 import { Keyset, keysetPage } from '../../graphql/connection.ts';
 import { asBadInput, badUserInput } from '../../graphql/errors.ts';
-import { selectsBelow } from '../../graphql/selection.ts';
+import { selectingBelow } from '../../graphql/selection.ts';
 import { present } from '../../graphql/present.ts';
 import { decodeId } from '../../ids.ts';
 import { encodeChangeCursor } from '../lists/missed-changes.ts';
@@ -14,6 +14,8 @@ import { ConversationRef } from './conversation.ts';
 import { checkFilter, ConversationFilterInput } from './filter.ts';
 import { conversationById } from './message-page.ts';
 import { MessageRef } from './message.ts';
+
+const selectsChangeCursor = selectingBelow(['changeCursor']);
 
 builder.queryField('conversation', (t) =>
   t.field({
@@ -102,7 +104,7 @@ builder.queryField('conversations', (t) =>
         checkFilter(viewer, filter);
         if (viewer.confinedTo && order.field === 'waitingSince') throw badUserInput('That order is for operators.');
         // Read before the page, so that the page can only be newer.
-        const end = selectsBelow(info, ['changeCursor']) ? await readEnd(services.pool) : null;
+        const end = selectsChangeCursor(info) ? await readEnd(services.pool) : null;
         const page = await keysetPage(
           args,
           byTime,
