@@ -39,9 +39,30 @@ export class OperationBudget {
     this.read = 0;
   }
 
+  /** What the response has taken so far. */
+  get counted(): { bytes: number; fields: number } {
+    return { bytes: this.bytes, fields: this.fields };
+  }
+
   /** How many bytes may still be read. */
   get readable(): number {
     return responseLimits.read - this.read;
+  }
+
+  /** Has a part of the response made. What was counted for it is forgotten if that fails or gives nothing. */
+  attempt<T>(make: () => T | undefined): T | undefined {
+    const { bytes, fields } = this.counted;
+    let made: T | undefined;
+    try {
+      made = make();
+    } catch {
+      // Whoever makes it in another way meets it again.
+    }
+    if (made === undefined) {
+      this.bytes = bytes;
+      this.fields = fields;
+    }
+    return made;
   }
 
   addRead(bytes: number): void {
@@ -66,6 +87,12 @@ export class OperationBudget {
       throw responseTooLarge(responseLimits);
     }
   }
+}
+
+/** The budget in the context of an operation, if it has one. */
+export function budgetOf(context: unknown): OperationBudget | null {
+  const hasBudget = typeof context === 'object' && context !== null && 'budget' in context;
+  return hasBudget && context.budget instanceof OperationBudget ? context.budget : null;
 }
 
 /** About how many bytes a value takes in a response. Stops counting beyond `most`. */
@@ -97,7 +124,7 @@ export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
         readPlainly(field, (source, context, key) => {
           context.budget.addField(key);
           const value = read(source, context, key);
-          return isLeaf ? counted(context.budget, value) : value;
+          return isLeaf ? countWhenThere(context.budget, value) : value;
         });
         continue;
       }
@@ -107,13 +134,17 @@ export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
         budget.addField(String(info.path.key));
         if (isPage) return budget.pages.run((): unknown => resolve(source, args, context, info));
         const value: unknown = resolve(source, args, context, info);
-        if (!isLeaf) return value;
-        if (value instanceof Promise) return value.then((settled: unknown) => counted(budget, settled));
-        return counted(budget, value);
+        return isLeaf ? countWhenThere(budget, value) : value;
       };
     }
   }
   return schema;
+}
+
+/** Counts a value, once it is there. */
+function countWhenThere(budget: OperationBudget, value: unknown): unknown {
+  if (value instanceof Promise) return value.then((settled: unknown) => counted(budget, settled));
+  return counted(budget, value);
 }
 
 function counted(budget: OperationBudget, value: unknown): unknown {

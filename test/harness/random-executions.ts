@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { execute as reference, type ExecutionArgs, type ExecutionResult, parse } from 'graphql';
+import { OperationBudget } from '../../src/graphql/budget.ts';
 import { execute } from '../../src/graphql/execution/execute.ts';
 import { Dice } from './fuzz.ts';
 import { randomDocument, randomVariables } from './random-document.ts';
@@ -24,11 +25,14 @@ export interface Compared {
   executions: number;
   failed: number;
   waited: number;
+  /** How many lists were made of plain objects alone, and how many were given up. */
+  plain: number;
+  givenUp: number;
 }
 
 /** Executes random operations of random schemas by the project's executor and by graphql-js, and compares all that can be seen. */
 export async function compareRandomExecutions(seeds: Iterable<number>): Promise<Compared> {
-  const compared: Compared = { differences: [], executions: 0, failed: 0, waited: 0 };
+  const compared: Compared = { differences: [], executions: 0, failed: 0, waited: 0, plain: 0, givenUp: 0 };
   for (const seed of seeds) {
     const dice = new Dice(seed);
     const schema = randomSchema(dice);
@@ -37,7 +41,7 @@ export async function compareRandomExecutions(seeds: Iterable<number>): Promise<
     for (let time = 0; time < TIMES; time += 1) {
       const args = { operationName: dice.of(operationNames), variableValues: randomVariables(dice) };
       const occasion = dice.below(2 ** 32);
-      const run = (by: Execute) => seen(by, { schema, document, ...args }, occasion);
+      const run = (by: Execute) => seen(by, { schema, document, ...args }, occasion, compared);
       const [ours, theirs] = [await run(execute), await forgiving(() => run(reference))];
       compared.executions += 1;
       if (theirs.includes('"errors"')) compared.failed += 1;
@@ -64,16 +68,33 @@ async function forgiving<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-async function seen(by: Execute, args: ExecutionArgs, seed: number): Promise<string> {
-  const occasion: Occasion = { seed, calls: [] };
+async function seen(by: Execute, args: ExecutionArgs, seed: number, compared: Compared): Promise<string> {
+  const occasion: Occasion = { seed, calls: [], budget: new WatchedBudget(compared) };
   const given = by({ ...args, rootValue: {}, contextValue: occasion });
   const result = await given;
   return [
     JSON.stringify(result),
     originsOf(result),
     ...occasion.calls,
+    `${JSON.stringify(occasion.budget.counted)} counted`,
     given instanceof Promise ? 'later' : 'at once',
   ].join('\n');
+}
+
+class WatchedBudget extends OperationBudget {
+  private readonly compared: Compared;
+
+  constructor(compared: Compared) {
+    super();
+    this.compared = compared;
+  }
+
+  override attempt<T>(make: () => T | undefined): T | undefined {
+    const made = super.attempt(make);
+    if (made === undefined) this.compared.givenUp += 1;
+    else this.compared.plain += 1;
+    return made;
+  }
 }
 
 function originsOf({ errors = [] }: ExecutionResult): string {

@@ -1,4 +1,5 @@
 import {
+  getNullableType,
   type GraphQLAbstractType,
   GraphQLBoolean,
   GraphQLEnumType,
@@ -9,6 +10,7 @@ import {
   GraphQLID,
   GraphQLInt,
   GraphQLInterfaceType,
+  type GraphQLLeafType,
   GraphQLList,
   GraphQLNonNull,
   GraphQLObjectType,
@@ -19,11 +21,15 @@ import {
   GraphQLString,
   GraphQLUnionType,
   isAbstractType,
+  isIntrospectionType,
   isLeafType,
   isListType,
   isNonNullType,
+  isObjectType,
   responsePathAsArray,
 } from 'graphql';
+import type { OperationBudget } from '../../src/graphql/budget.ts';
+import { plainly, typePlainly } from '../../src/graphql/plain-fields.ts';
 import { Dice } from './fuzz.ts';
 
 /** What the resolvers of a random schema are given. What they do depends on the seed, and on where in the response they are. */
@@ -31,6 +37,8 @@ export interface Occasion {
   seed: number;
   /** What has been called, in that order. */
   calls: string[];
+  /** What plain fields are counted in. */
+  budget: OperationBudget;
 }
 
 const Odd = new GraphQLScalarType({
@@ -44,6 +52,16 @@ const Color = new GraphQLEnumType({ name: 'Color', values: { RED: { value: 1 }, 
 const leaves = [GraphQLString, GraphQLInt, GraphQLFloat, GraphQLBoolean, GraphQLID, Odd, Color];
 /** Each type of leaf takes some of them and refuses others. */
 const leafValues = ['text', 'throws', 'vanishes', 1, 2, 1, 2, 1, 2.5, 2 ** 40, NaN, true, {}, new Date(0)];
+
+const rightValues = new Map<GraphQLLeafType, unknown>([
+  [GraphQLString, 'a "text"'],
+  [GraphQLInt, 7],
+  [GraphQLFloat, -0.5],
+  [GraphQLBoolean, false],
+  [GraphQLID, 8],
+  [Odd, 'odd'],
+  [Color, 2],
+]);
 
 type Field = GraphQLFieldConfig<unknown, Occasion>;
 type Fields = GraphQLFieldConfigMap<unknown, Occasion>;
@@ -101,7 +119,27 @@ export function randomSchema(dice: Dice): GraphQLSchema {
   const union = new GraphQLUnionType({ name: 'U', types, ...(dice.chance(0.6) && { resolveType }) });
   abstracts.push(...interfaces.map(({ type }) => type), union);
   const root = (name: string) => new GraphQLObjectType<unknown, Occasion>({ name, fields: fields('f', 4) });
-  return new GraphQLSchema({ query: root('Query'), mutation: root('Mutation'), types: objects });
+  const schema = new GraphQLSchema({ query: root('Query'), mutation: root('Mutation'), types: objects });
+  makePlain(dice, schema);
+  return schema;
+}
+
+/** Has some types read their fields, and tell which they are, plainly. */
+function makePlain(dice: Dice, schema: GraphQLSchema): void {
+  const most = dice.chance(0.5) ? 1 : 0.3;
+  for (const type of Object.values(schema.getTypeMap())) {
+    if (isAbstractType(type) && dice.chance(most)) type.resolveType = typePlainly(typeNamed);
+    if (!isObjectType(type) || isIntrospectionType(type) || !type.name.startsWith('O') || !dice.chance(most)) continue;
+    for (const field of Object.values(type.getFields())) {
+      field.resolve = plainly((source, { budget }) => {
+        budget.addField(field.name);
+        const own = diceAt(isThing(source) ? source.seed : 0, field.name);
+        const leaf = getNullableType(field.type);
+        if (isLeafType(leaf) && own.chance(0.95)) return rightValues.get(leaf);
+        return own.chance(0.95) ? valueOf(own, field.type, schema) : outcome(own, field.type, schema);
+      });
+    }
+  }
 }
 
 function diceAt(seed: number, place: string): Dice {
@@ -141,7 +179,7 @@ function valueOf(dice: Dice, type: GraphQLOutputType, schema: GraphQLSchema): un
   const possible = isAbstractType(type) ? schema.getPossibleTypes(type) : [type];
   return dice.chance(0.95) && possible.length > 0
     ? thingOf(dice, dice.of(possible), schema)
-    : { type: dice.of(['O0', 'O3', 'I0', 'Color', 'Nobody', undefined, 7]), isLate: dice.chance(0.3) };
+    : { type: dice.of(['O0', 'O3', 'I0', 'Color', 'Nobody', undefined, 7]), seed: 0, isLate: dice.chance(0.3) };
 }
 
 function listOf(dice: Dice, type: GraphQLOutputType, schema: GraphQLSchema): unknown {
@@ -163,7 +201,7 @@ function* oneByOne(entries: unknown[], breaks: boolean): Generator {
 /** An object of the type. What its type has no resolvers for are its own properties, of which some are methods. */
 function thingOf(dice: Dice, type: GraphQLObjectType, schema: GraphQLSchema): object {
   const { seed, isMethod } = { seed: dice.below(2 ** 32), isMethod: dice.chance(0.5) };
-  const thing = { type: type.name, isLate: dice.chance(0.3), ...(dice.chance(0.5) && { __typename: type.name }) };
+  const thing = { type: type.name, seed, isLate: dice.chance(0.3), ...(dice.chance(0.5) && { __typename: type.name }) };
   for (const { name, resolve: resolver, type: own } of Object.values(type.getFields())) {
     const get = () => outcome(diceAt(seed, name), own, schema);
     if (!resolver) Object.defineProperty(thing, name, isMethod ? { value: get } : { get });
@@ -171,8 +209,19 @@ function thingOf(dice: Dice, type: GraphQLObjectType, schema: GraphQLSchema): ob
   return thing;
 }
 
-function isThing(value: unknown): value is { type: unknown; isLate: boolean } {
+interface Thing {
+  type: unknown;
+  seed: number;
+  isLate: boolean;
+}
+
+function isThing(value: unknown): value is Thing {
   return typeof value === 'object' && value !== null && 'type' in value && 'isLate' in value;
+}
+
+function typeNamed(value: unknown): string {
+  if (!isThing(value)) throw new Error('This has no type.');
+  return String(value.type);
 }
 
 /** What it gives may be no name at all. */

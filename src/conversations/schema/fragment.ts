@@ -2,6 +2,7 @@ import { FragmentStatus } from '../../generated/prisma/enums.ts';
 import { builder } from '../../graphql/builder.ts';
 import { CallVisibilityRef } from '../../graphql/call-visibility.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
+import { plainly, typePlainly } from '../../graphql/plain-fields.ts';
 import { encodeFragmentId } from '../../ids.ts';
 import { isJsonObject } from '../../json.ts';
 import type { FragmentRow } from '../log/read.ts';
@@ -16,11 +17,11 @@ const FragmentStatusRef = builder.enumType('FragmentStatus', {
 
 export const FragmentRef = builder.interfaceRef<FragmentRow>('Fragment').implement({
   description: 'A typed part of a message. More kinds may come.',
-  resolveType: ({ kind }) => typeNames[kind],
+  resolveType: typePlainly(({ kind }) => typeNames[kind]),
   fields: (t) => ({
     id: t.id({
       description: 'Unique across messages.',
-      resolve: ({ messageId, index }) => encodeFragmentId(messageId, index),
+      resolve: plainly(({ messageId, index }) => encodeFragmentId(messageId, index)),
     }),
     index: t.exposeInt('index', {
       description: 'Order within the message, from 0. A client token may see gaps: calls that are hidden from it.',
@@ -33,7 +34,7 @@ export const FragmentRef = builder.interfaceRef<FragmentRow>('Fragment').impleme
       type: 'JSONObject',
       description:
         'Shown to end users, except for calls of which they see only the name. For text of an agent, `citations` names its sources.',
-      resolve: ({ metadata }) => metadata,
+      resolve: plainly(({ metadata }) => metadata),
     }),
   }),
 });
@@ -58,14 +59,14 @@ builder.objectRef<FragmentRow>('FunctionCallFragment').implement({
     visibility: t.field({
       type: CallVisibilityRef,
       ...operatorsOnly('What end users see of the call.'),
-      resolve: ({ visibility }) => visibility,
+      resolve: plainly(({ visibility }) => visibility),
     }),
-    name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
+    name: t.string({ description: "The function's name.", resolve: plainly(({ name }) => name ?? '') }),
     args: t.field({
       type: 'JSONObject',
       nullable: true,
       description: 'Null until complete, and for a client token that sees only the name.',
-      resolve: ({ args }) => (isJsonObject(args) ? args : null),
+      resolve: plainly(({ args }) => (isJsonObject(args) ? args : null)),
     }),
   }),
 });
@@ -77,19 +78,21 @@ builder.objectRef<FragmentRow>('FunctionResponseFragment').implement({
     visibility: t.field({
       type: CallVisibilityRef,
       ...operatorsOnly('What end users see of the call.'),
-      resolve: ({ visibility }) => visibility,
+      resolve: plainly(({ visibility }) => visibility),
     }),
-    name: t.string({ description: "The function's name.", resolve: ({ name }) => name ?? '' }),
+    name: t.string({ description: "The function's name.", resolve: plainly(({ name }) => name ?? '') }),
     callId: t.id({
       nullable: true,
       description: 'ID of the fragment with the call.',
-      resolve: ({ messageId, callIndex }) => (callIndex === null ? null : encodeFragmentId(messageId, callIndex)),
+      resolve: plainly(({ messageId, callIndex }) =>
+        callIndex === null ? null : encodeFragmentId(messageId, callIndex),
+      ),
     }),
     response: t.field({
       type: 'JSON',
       nullable: true,
       description: 'Null until complete, and for a client token that sees only the name.',
-      resolve: ({ response }) => response,
+      resolve: plainly(({ response }) => response),
     }),
     failed: t.exposeBoolean('failed', { description: 'Whether the function failed. If so, `response` says how.' }),
   }),

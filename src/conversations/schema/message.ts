@@ -7,6 +7,7 @@ import { builder } from '../../graphql/builder.ts';
 import { responseTooLarge } from '../../graphql/errors.ts';
 import { operatorsOnly } from '../../graphql/operators-only.ts';
 import type { GraphQLContext } from '../../graphql/context.ts';
+import { plainly } from '../../graphql/plain-fields.ts';
 import { present } from '../../graphql/present.ts';
 import { isJsonObject, type JsonObject } from '../../json.ts';
 import type { Companion, Companions } from '../log/companions.ts';
@@ -97,11 +98,11 @@ export const AuthorRef = builder.objectRef<Author>('Author').implement({
       type: 'URL',
       nullable: true,
       description: 'Picture to show.',
-      resolve: (author) => author.avatarUrl,
+      resolve: plainly((author) => author.avatarUrl),
     }),
     externalId: t.string({
       ...operatorsOnly("The person's ID in your own system. Null if the author is not a person."),
-      resolve: ({ kind, externalId }) => (kind === 'SYSTEM' ? null : externalId),
+      resolve: plainly(({ kind, externalId }) => (kind === 'SYSTEM' ? null : externalId)),
     }),
     contact: t.prismaField({
       type: 'Contact',
@@ -160,46 +161,49 @@ export const MessageRef = builder.prismaNode('Message', {
     author: t.field({
       type: AuthorRef,
       description: 'Who wrote the message.',
-      resolve: ({ author }) => authorOf(author),
+      resolve: plainly(({ author }) => authorOf(author)),
     }),
     status: t.expose('status', { type: MessageStatusRef, description: 'Progress of the message.' }),
     fragments: t.field({
       type: [FragmentRef],
       description: 'Ordered by `index`.',
       extensions: { weight: 5, entries: 10 },
-      resolve: (message, _args, context) =>
+      resolve: plainly((message, context) =>
         ofFragments(message, context, (fragments) => fragmentsFor(audienceOf(context.viewer), fragments)),
+      ),
     }),
     text: t.string({
       description: 'The texts of its text fragments, joined.',
       extensions: { weight: 5 },
-      resolve: (message, _args, context) =>
+      resolve: plainly((message, context) =>
         ofFragments(message, context, (fragments) => fragments.map(({ text }) => text).join('')),
+      ),
     }),
     canvas: t.field({
       type: CanvasRef,
       nullable: true,
       extensions: { weight: 5 },
       description: 'A document to show beside the text.',
-      resolve: (message, _args, context) =>
+      resolve: plainly((message, context) =>
         ofCompanion(message, 'canvas', context, (canvas) => (isCanvas(canvas) ? canvas : null)),
+      ),
     }),
     metadata: t.field({
       type: 'JSONObject',
       description: 'Given by operators, shown to end users.',
-      resolve: ({ metadata }) => objectOrNull(metadata) ?? {},
+      resolve: plainly(({ metadata }) => objectOrNull(metadata) ?? {}),
     }),
     contentPayload: t.field({
       type: 'JSONObject',
       nullable: true,
       description:
         'The content in machine-readable form, from whoever wrote the message. Do not trust it: an end user can send anything.',
-      resolve: (message, _args, context) => ofCompanion(message, 'contentPayload', context, objectOrNull),
+      resolve: plainly((message, context) => ofCompanion(message, 'contentPayload', context, objectOrNull)),
     }),
     queryMetadata: t.field({
       type: 'JSONObject',
       ...operatorsOnly("Passed to the agent's search. Null if there is none."),
-      resolve: (message, _args, context) => ofCompanion(message, 'queryMetadata', context, objectOrNull),
+      resolve: plainly((message, context) => ofCompanion(message, 'queryMetadata', context, objectOrNull)),
     }),
     inReplyTo: t.prismaField({
       type: 'Message',
@@ -233,26 +237,28 @@ export const MessageRef = builder.prismaNode('Message', {
     stateAfter: t.field({
       type: ConversationStateRef,
       ...operatorsOnly('The state after this message, if the message changed it.'),
-      resolve: (message, _args, context) =>
+      resolve: plainly((message, context) =>
         ofCompanion(message, 'stateAfter', context, (state) => (isJsonObject(state) ? stateOf(state) : null)),
+      ),
     }),
     runtimeParameters: t.field({
       type: 'JSONObject',
       ...operatorsOnly('For a reply: the merged parameters that it was generated with.'),
-      resolve: ({ runtimeParameters }) => objectOrNull(runtimeParameters),
+      resolve: plainly(({ runtimeParameters }) => objectOrNull(runtimeParameters)),
     }),
     usage: t.field({
       type: TokenUsageRef,
       ...operatorsOnly('For a reply whose runtime counts tokens. Null otherwise.'),
-      resolve: ({ inputTokens, outputTokens }) =>
+      resolve: plainly(({ inputTokens, outputTokens }) =>
         inputTokens !== null && outputTokens !== null ? { inputTokens, outputTokens } : null,
+      ),
     }),
     clientId: t.string({
       nullable: true,
       description:
         'The `clientId` that the sender gave. Null for every credential but the one that sent the message. Null for the sender too once ' +
         'they have become another contact, as after `mergeContacts`.',
-      resolve: ({ clientId, clientIdOf }, _args, { viewer }) => (clientIdOf === viewer.id ? clientId : null),
+      resolve: plainly(({ clientId, clientIdOf }, { viewer }) => (clientIdOf === viewer.id ? clientId : null)),
     }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',

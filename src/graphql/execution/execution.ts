@@ -13,8 +13,9 @@ import type { ExecutionContext } from 'graphql/execution/execute.js';
 import { inspect } from 'graphql/jsutils/inspect.js';
 import { clockOf, type WorkClock } from '../../work-clock.ts';
 import { isPromise } from './is-promise.ts';
-import type { AbstractOutput, ListOutput, Output } from './output.ts';
-import type { FieldPlan, PlainLeaf, Plan, Selection } from './plan.ts';
+import type { AbstractOutput, LeafOutput, ListOutput, Output } from './output.ts';
+import type { FieldPlan, Plain, Plan, Selection } from './plan.ts';
+import { PlainObjects } from './plain-objects.ts';
 
 type Path = GraphQLResolveInfo['path'];
 type Result = Record<string, unknown>;
@@ -27,11 +28,13 @@ export class Execution {
   private readonly context: ExecutionContext;
   private readonly plan: Plan;
   private readonly clock: WorkClock;
+  private readonly plainObjects: PlainObjects;
 
   constructor(context: ExecutionContext, plan: Plan) {
     this.context = context;
     this.clock = clockOf(context.contextValue);
     this.plan = plan;
+    this.plainObjects = new PlainObjects(context, plan);
   }
 
   /** The data. Throws, or rejects, if it is null. */
@@ -66,7 +69,8 @@ export class Execution {
     let pending: FieldPlan[] | null = null;
     try {
       for (const field of fields) {
-        const value = field.plain ? this.plain(field, field.plain, source, path) : this.field(field, source, path);
+        const { plain, leaf } = field;
+        const value = plain && leaf ? this.leaf(field, plain, leaf, source, path) : this.field(field, source, path);
         result[field.key] = value;
         if (typeof value === 'object' && isPromise(value)) (pending ??= []).push(field);
       }
@@ -107,18 +111,27 @@ export class Execution {
     return this.settle(output, field, info, path, value);
   }
 
-  /** The same as `field`, for a plain one, without what only resolvers ask for. */
-  private plain(field: FieldPlan, leaf: PlainLeaf, source: unknown, prev: Path | undefined): unknown {
-    const { output, key, parentType, definition } = field;
+  /** The same as `field`, for a plain leaf, without what only resolvers ask for. */
+  private leaf(field: FieldPlan, plain: Plain, leaf: LeafOutput, source: unknown, prev: Path | undefined): unknown {
+    const { output, key, parentType } = field;
     try {
-      const value = leaf.read(source, this.context.contextValue, key);
-      if (value instanceof Error) throw value;
-      if (value != null) return serialized(leaf.type, value);
-      if (!output.isNonNull) return null;
-      throw new Error(`Cannot return null for non-nullable field ${parentType.name}.${definition.name}.`);
+      const value = plain.read(source, this.context.contextValue, key);
+      return isPromise(value) ? this.leafLater(field, leaf, value, prev) : leafOf(field, leaf, value);
     } catch (error) {
       return this.failed(error, output, field, { prev, key, typename: parentType.name });
     }
+  }
+
+  private leafLater(
+    field: FieldPlan,
+    leaf: LeafOutput,
+    value: Promise<unknown>,
+    prev: Path | undefined,
+  ): Promise<unknown> {
+    const { output, key, parentType } = field;
+    return value
+      .then((settled) => leafOf(field, leaf, settled))
+      .then(undefined, (error: unknown) => this.failed(error, output, field, { prev, key, typename: parentType.name }));
   }
 
   private argumentsOf({ definition, nodes: [node] }: FieldPlan): Record<string, unknown> {
@@ -153,7 +166,10 @@ export class Execution {
     }
   }
 
-  private list({ item }: ListOutput, field: FieldPlan, info: GraphQLResolveInfo, path: Path, value: unknown): unknown {
+  private list(output: ListOutput, field: FieldPlan, info: GraphQLResolveInfo, path: Path, value: unknown): unknown {
+    const plain = this.plainObjects.list(output, field, value);
+    if (plain) return plain;
+    const { item } = output;
     if (!isIterableObject(value)) {
       throw new GraphQLError(`Expected Iterable, but did not find one for field "${nameOf(info)}".`);
     }
@@ -267,6 +283,13 @@ function notOfType({ name }: GraphQLObjectType, { nodes }: FieldPlan, value: unk
 
 function nameOf({ parentType, fieldName }: GraphQLResolveInfo): string {
   return `${parentType.name}.${fieldName}`;
+}
+
+function leafOf({ parentType, definition }: FieldPlan, { type, isNonNull }: LeafOutput, value: unknown): unknown {
+  if (value instanceof Error) throw value;
+  if (value != null) return serialized(type, value);
+  if (!isNonNull) return null;
+  throw new Error(`Cannot return null for non-nullable field ${parentType.name}.${definition.name}.`);
 }
 
 function serialized(type: GraphQLLeafType, value: unknown): unknown {

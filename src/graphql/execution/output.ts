@@ -8,6 +8,7 @@ import {
   isListType,
   isNonNullType,
 } from 'graphql';
+import { plainTypeReadOf, type PlainTypeRead } from '../plain-fields.ts';
 
 /** How the values of a type are completed, found out once for each type of a schema. */
 export type Output =
@@ -31,6 +32,8 @@ export interface AbstractOutput {
   type: GraphQLAbstractType;
   /** The types that values have turned out to be, by name. */
   runtimeTypes: Map<string, GraphQLObjectType>;
+  /** If a value alone tells which it is. */
+  plainType: PlainTypeRead | null;
 }
 
 export class Outputs {
@@ -49,7 +52,9 @@ export class Outputs {
     const type = isNonNull ? outer.ofType : outer;
     if (isListType(type)) return { kind: 'LIST', isNonNull, item: this.of(type.ofType) };
     if (isLeafType(type)) return { kind: 'LEAF', isNonNull, type };
-    if (isAbstractType(type)) return { kind: 'ABSTRACT', isNonNull, type, runtimeTypes: new Map() };
+    if (isAbstractType(type)) {
+      return { kind: 'ABSTRACT', isNonNull, type, runtimeTypes: new Map(), plainType: plainTypeReadOf(type) ?? null };
+    }
     return { kind: 'OBJECT', isNonNull, type };
   }
 }

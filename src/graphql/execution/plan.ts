@@ -1,8 +1,8 @@
-import type { FieldNode, GraphQLField, GraphQLLeafType, GraphQLObjectType } from 'graphql';
+import { type FieldNode, type GraphQLField, type GraphQLObjectType, TypeNameMetaFieldDef } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { type ExecutionContext, getFieldDef } from 'graphql/execution/execute.js';
 import { plainReadOf } from '../plain-fields.ts';
-import type { Output, Outputs } from './output.ts';
+import type { LeafOutput, Output, Outputs } from './output.ts';
 
 /** A field of a selection: all that is known of it before it is resolved. */
 export interface FieldPlan {
@@ -12,16 +12,16 @@ export interface FieldPlan {
   parentType: GraphQLObjectType;
   definition: GraphQLField<unknown, unknown>;
   output: Output;
-  /** If that is all there is to it. */
-  plain: PlainLeaf | null;
+  /** Reads its value, if it is plain. */
+  plain: Plain | null;
+  /** If it is plain, and its value is a leaf. */
+  leaf: LeafOutput | null;
   /** What is selected of its value, by the type that the value turns out to be. */
   selections: Map<GraphQLObjectType, Selection>;
 }
 
-/** A leaf whose field is plain. */
-export interface PlainLeaf {
+export interface Plain {
   read(source: unknown, context: unknown, key: string): unknown;
-  type: GraphQLLeafType;
 }
 
 /** The fields that are selected of an object of one type, in the order of the response. */
@@ -29,6 +29,8 @@ export interface Selection {
   fields: readonly FieldPlan[];
   /** Whether one of them has a name by which no property of an ordinary object can be set. */
   isBare: boolean;
+  /** Whether all of them are plain. */
+  isPlain: boolean;
 }
 
 /** What an operation is planned from. Of the variables only those count that decide which fields are included. */
@@ -78,11 +80,19 @@ export class Plan {
       const definition = nodes[0] && getFieldDef(schema, parentType, nodes[0]);
       if (!definition) continue;
       const output = this.outputs.of(definition.type);
-      const read = plainReadOf(definition);
-      const plain = read && output.kind === 'LEAF' ? { read, type: output.type } : null;
-      fields.push({ key, nodes, parentType, definition, output, plain, selections: new Map() });
+      const plain = plainOf(definition, parentType);
+      const leaf = plain && output.kind === 'LEAF' ? output : null;
+      fields.push({ key, nodes, parentType, definition, output, plain, leaf, selections: new Map() });
     }
     this.grow(fields.length);
-    return { fields, isBare: collected.has('__proto__') };
+    const isPlain = fields.every(({ plain }) => plain);
+    return { fields, isBare: collected.has('__proto__'), isPlain };
   }
+}
+
+/** Arguments may be wrong, and are not looked at where a field is read plainly. */
+function plainOf(definition: FieldPlan['definition'], { name }: GraphQLObjectType): Plain | null {
+  if (definition === TypeNameMetaFieldDef) return { read: () => name };
+  const read = definition.args.length === 0 ? plainReadOf(definition) : undefined;
+  return read ? { read } : null;
 }
