@@ -16,20 +16,24 @@ const sends = (name: string) =>
       `s${i}: sendMessage(input: { conversationId: $id, content: { text: "${i}" }, action: NONE }) { __typename }`,
   ).join(' ')} }`;
 
-/** Lets those who wait for the table of messages through every two seconds, which is shorter than they may wait for a lock. */
+/**
+ * Lets those who wait for the table of messages through every two seconds, which is shorter than they may wait for a lock. Two take
+ * turns: as one holds the table the other waits for it already, so that whoever was let through waits again for his next message.
+ */
 function slowDown(url: string): () => Promise<void> {
   let isOver = false;
-  const done = (async () => {
+  const turns = async () => {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
     while (!isOver) {
-      await client.query('BEGIN; LOCK TABLE message IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2); COMMIT');
+      await client.query('BEGIN; LOCK TABLE message IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT');
     }
     await client.end();
-  })();
-  return () => {
+  };
+  const done = Promise.all([turns(), turns()]);
+  return async () => {
     isOver = true;
-    return done;
+    await done;
   };
 }
 
