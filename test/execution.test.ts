@@ -1,7 +1,11 @@
-import { buildSchema, parse } from 'graphql';
+import { setImmediate } from 'node:timers/promises';
+import { buildSchema, isObjectType, parse } from 'graphql';
 import { buildExecutionContext } from 'graphql/execution/execute.js';
 import { expect, test } from 'vitest';
+import { OperationBudget } from '../src/graphql/budget.ts';
+import { execute } from '../src/graphql/execution/execute.ts';
 import { Plans } from '../src/graphql/execution/plans.ts';
+import { plainly } from '../src/graphql/plain-fields.ts';
 import { compareRandomExecutions, seedsFrom } from './harness/random-executions.ts';
 
 test('random operations are answered as graphql-js does, to the byte, and call the same in the same order', async () => {
@@ -10,6 +14,37 @@ test('random operations are answered as graphql-js does, to the byte, and call t
   // Otherwise there was little to compare.
   expect(Math.min(failed, executions - failed, waited)).toBeGreaterThan(executions / 6);
   expect(Math.min(plain, givenUp)).toBeGreaterThan(executions / 25);
+});
+
+test('a plain field that fails later fails once, though its list was begun twice', async () => {
+  const things = buildSchema('type Thing { a: String } type Query { things: [Thing!] }');
+  const thing = things.getType('Thing');
+  if (!isObjectType(thing)) throw new Error('There is no such type.');
+  let reads = 0;
+  const a = thing.getFields().a ?? never();
+  a.resolve = plainly(() => {
+    reads += 1;
+    return Promise.reject(new Error('It failed.'));
+  });
+  const unheard: unknown[] = [];
+  const hear = (error: unknown) => unheard.push(error);
+  const listeners = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', hear);
+  try {
+    const result = await execute({
+      schema: things,
+      document: parse('{ things { a } }'),
+      rootValue: { things: [{}] },
+      contextValue: { budget: new OperationBudget() },
+    });
+    await setImmediate();
+    expect(result).toMatchObject({ data: { things: [{ a: null }] }, errors: [{ message: 'It failed.' }] });
+    expect(result.errors).toHaveLength(1);
+    expect({ reads, unheard }).toEqual({ reads: 2, unheard: [] });
+  } finally {
+    process.removeAllListeners('unhandledRejection');
+    for (const listener of listeners) process.on('unhandledRejection', listener);
+  }
 });
 
 const schema = buildSchema('type Query { a: String b: String }');

@@ -20,6 +20,7 @@ export interface FieldPlan {
   selections: Map<GraphQLObjectType, Selection>;
 }
 
+/** How a plain field is read, from its object and the context. */
 export interface Plain {
   read(source: unknown, context: unknown, key: string): unknown;
 }
