@@ -78,6 +78,15 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
   const entrance = new Entrance();
   let api: ReturnType<typeof openApi> | undefined;
   let isReady = true;
+  /** Most requests name the same one. */
+  let wellFormedHost = 'localhost';
+
+  function isWellFormed(host: string): boolean {
+    if (host === wellFormedHost) return true;
+    if (!URL.canParse(`http://${host}`)) return false;
+    wellFormedHost = host;
+    return true;
+  }
 
   function openApi(options: ApiOptions) {
     const { services, authenticate, localSignIn, signIn, webChatOrigins, letters, checkReady, ...rest } = options;
@@ -116,7 +125,7 @@ export async function openHttpServer(options: ServerOptions): Promise<HttpServer
 
   async function handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     for (const [name, value] of securityHeaders) res.setHeader(name, value);
-    if (!URL.canParse(`http://${req.headers.host ?? 'localhost'}`)) {
+    if (!isWellFormed(req.headers.host ?? 'localhost')) {
       return respond(res, 400, { error: 'The Host header is not well-formed.' });
     }
     const path = pathOf(req);

@@ -1,6 +1,6 @@
 import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { conversationJson, fragmentJson, handoffJson, messageJson } from '../src/conversations/log/columns.ts';
-import { type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
+import { readRows, type RowsAsJson, rowsOf } from '../src/conversations/log/rows.ts';
 import { decodeId } from '../src/ids.ts';
 import { graphql } from './harness/client.ts';
 import { mintToken } from './harness/access.ts';
@@ -177,7 +177,8 @@ test.each([
 test('each value of a row that a statement returns is in its place', async () => {
   /** A row in whose columns their own names stand, in place of times how many columns come before. */
   const named = (json: string, row: string) => {
-    const names = [...json.matchAll(new RegExp(`\\b${row}\\.(\\w+)`, 'g'))].map(([, name = '']) => name);
+    const found = json.matchAll(new RegExp(`\\b${row}\\.(\\w+)`, 'g'));
+    const names = [...new Set([...found].map(([, name = '']) => name))];
     const values = names.map((name, place) => (name.endsWith('_at') ? `to_timestamp(${place})` : `'${name}'::text`));
     const seen = (value: unknown) => (value instanceof Date ? names[value.getTime() / 1000] : value);
     return { from: `(SELECT ${names.map((name, place) => `${values[place]} AS ${name}`).join()}) AS ${row}`, seen };
@@ -191,9 +192,10 @@ test('each value of a row that a statement returns is in its place', async () =>
     FROM ${sources.map(({ from }) => from).join()}`,
   );
   const read = rows[0] && rowsOf(rows[0]);
-  const { fragments, isCut, ...bare } = read?.message ?? {};
+  const { fragments, isCut, conversationId, ...bare } = read?.message ?? {};
   const [part] = (await fragments) ?? [];
   expect(isCut).toBe(false);
+  expect(conversationId).toBe(read?.conversation.id);
   expect(part?.messageId).toBe('id');
   for (const [index, row] of [
     read?.conversation,
@@ -204,6 +206,22 @@ test('each value of a row that a statement returns is in its place', async () =>
     const columns = Object.entries(row ?? {}).map(([field, value]) => [field, sources[index]?.seen(value)]);
     expect(columns.length).toBeGreaterThan(10);
     expect(columns).toEqual(columns.map(([field]) => [field, columnOf(String(field))]));
+  }
+});
+
+test('a row is read as it is stored, whether or not its rare columns hold what they usually do', async () => {
+  const { pool, prisma } = server.services;
+  const id = decodeId('Conversation', conversationId) ?? '';
+  const stored = await prisma.message.findMany({
+    where: { conversationId: id },
+    include: { fragments: { orderBy: { index: 'asc' } } },
+  });
+  expect(stored.length).toBeGreaterThan(5);
+  for (const { fragments, ...message } of stored) {
+    const read = await readRows(pool, { conversationId: id, messageId: message.id });
+    expect(read?.message).toMatchObject(message);
+    if (message.status === 'IN_PROGRESS') continue;
+    expect(await read?.message?.fragments).toEqual(fragments.map(({ units: _units, ...fragment }) => fragment));
   }
 });
 

@@ -53,7 +53,7 @@ export const requests: Row = {
     await parley.call('openNumbered', { conversations: CONVERSATIONS });
     const conversationId = await fill(bench.databaseUrl, parley, 50);
     const token = await clientToken(url, key, conversationId);
-    const [seconds, rounds] = [bench.quick ? 1 : 4, bench.quick ? 1 : 3];
+    const [seconds, rounds] = [bench.quick ? 1 : 4, bench.quick ? 1 : 5];
 
     const beside = async (what: string, body: () => string, credential = key): Promise<Figure> => {
       bench.progress(`requests: ${what}`);

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIP, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 
 /**
  * The network that a request comes from: an IPv4 address, or the /64 of an IPv6 address, which one household has. Behind trusted
@@ -7,11 +7,16 @@ import { isIP, isIPv6 } from 'node:net';
  * address is not believed.
  */
 export function networkOf(req: IncomingMessage, trustedProxies: number): string {
-  const forwarded = [req.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
-  const own = req.socket.remoteAddress ?? '';
-  const seen = trustedProxies > 0 ? withoutPort(forwarded.at(-trustedProxies)?.trim() ?? '') : '';
-  const address = (isIP(seen) ? seen : own).replace(/^::ffff:(?=\d+\.)/i, '');
-  return isIPv6(address) ? prefixOf(address) : address;
+  const forwarded = trustedProxies > 0 ? forwardedBy(req, trustedProxies) : null;
+  const address = (forwarded ?? req.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return address.includes(':') ? prefixOf(address) : address;
+}
+
+/** The address that the outermost of so many proxies tells. */
+function forwardedBy(req: IncomingMessage, proxies: number): string | null {
+  const told = [req.headers['x-forwarded-for'] ?? []].flat().join(',').split(',');
+  const address = withoutPort(told.at(-proxies)?.trim() ?? '');
+  return isIP(address) ? address : null;
 }
 
 /** `1.2.3.4:443` as `1.2.3.4`, `[::1]:443` and `[::1]` as `::1`. */

@@ -1,5 +1,5 @@
 /** How often the main loop is asked, in milliseconds. */
-export const ASK_EVERY_MS = 100;
+export const ASK_EVERY_MS = 250;
 
 /**
  * Judges from another thread whether the main loop is responsive. The loop is asked, and counts as silent for as long as the thread
@@ -33,7 +33,7 @@ export class MainLoopWatch {
       this.ask();
       return false;
     }
-    this.silentMs += Math.min(passed, 10 * ASK_EVERY_MS);
+    this.silentMs += Math.min(passed, 4 * ASK_EVERY_MS);
     return this.silentMs >= this.limitMs;
   }
 }

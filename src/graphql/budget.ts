@@ -1,6 +1,7 @@
 import {
   defaultFieldResolver,
   getNamedType,
+  type GraphQLField,
   type GraphQLResolveInfo,
   type GraphQLSchema,
   isLeafType,
@@ -10,7 +11,7 @@ import {
 import { Semaphore } from '../semaphore.ts';
 import type { GraphQLContext } from './context.ts';
 import { responseTooLarge } from './errors.ts';
-import { plainReadOf, readPlainly } from './plain-fields.ts';
+import { type PlainRead, plainReadOf, readPlainly } from './plain-fields.ts';
 
 /** Limits on the response of one operation, or of each event of a subscription. */
 export const responseLimits = {
@@ -71,9 +72,13 @@ export class OperationBudget {
   }
 
   addField(name: string): void {
-    this.fields += 1;
-    // The name with its quotes, colon and comma.
-    this.bytes += name.length + 4;
+    this.addFields(1, bytesOfName(name));
+  }
+
+  /** Several fields, whose names take so many bytes. */
+  addFields(count: number, bytes: number): void {
+    this.fields += count;
+    this.bytes += bytes;
     this.check();
   }
 
@@ -88,6 +93,9 @@ export class OperationBudget {
     }
   }
 }
+
+/** A name with its quotes, colon and comma. */
+export const bytesOfName = (name: string): number => name.length + 4;
 
 /** The budget in the context of an operation, if it has one. */
 export function budgetOf(context: unknown): OperationBudget | null {
@@ -118,16 +126,12 @@ export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
     if (!isObjectType(type) || type.name.startsWith('__')) continue;
     for (const field of Object.values(type.getFields())) {
       const [{ resolve = defaultFieldResolver }, read] = [field, plainReadOf(field)];
-      const isPage = field.args.some(({ name }) => name === 'first');
-      const isLeaf = isLeafType(getNamedType(field.type));
       if (read) {
-        readPlainly(field, (source, context, key) => {
-          context.budget.addField(key);
-          const value = read(source, context, key);
-          return isLeaf ? countWhenThere(context.budget, value) : value;
-        });
+        countPlainly(field, read);
         continue;
       }
+      const isPage = field.args.some(({ name }) => name === 'first');
+      const isLeaf = isLeafType(getNamedType(field.type));
       field.resolve = (source, args, context: GraphQLContext, info): unknown => {
         const { budget } = context;
         if (isEvent(info)) budget.renew();
@@ -139,6 +143,17 @@ export function withinBudget(schema: GraphQLSchema): GraphQLSchema {
     }
   }
   return schema;
+}
+
+/** Has a plain field counted, by its resolver or by whoever reads it. */
+export function countPlainly(field: Pick<GraphQLField<unknown, GraphQLContext>, 'type' | 'resolve'>, read: PlainRead) {
+  const isLeaf = isLeafType(getNamedType(field.type));
+  const counting: PlainRead = (source, context, key) => {
+    context.budget.addField(key);
+    const value = read(source, context, key);
+    return isLeaf ? countWhenThere(context.budget, value) : value;
+  };
+  readPlainly(field, counting, read);
 }
 
 /** Counts a value, once it is there. */

@@ -21,12 +21,23 @@ interface Field {
   resolve?: Resolver | undefined;
 }
 
+/** How a plain field is read: as its resolver does it, which may count it, or by whoever has counted it. */
+export interface PlainReads {
+  read: PlainRead;
+  /** Null if nothing is counted. */
+  uncounted: PlainRead | null;
+}
+
 /** By the resolver that does the same: a field whose resolver is replaced by another is not plain any more. */
-const reads = new WeakMap<object, PlainRead>();
+const reads = new WeakMap<object, PlainReads>();
 const typeReads = new WeakMap<object, PlainTypeRead>();
 
 /** How a field is read if it is plain: one that shows a property of its object as it is, the object's id, or what is made `plainly`. */
-export function plainReadOf({ resolve }: Field): PlainRead | undefined {
+export function plainReadOf(field: Field): PlainRead | undefined {
+  return plainReadsOf(field)?.read;
+}
+
+export function plainReadsOf({ resolve }: Field): PlainReads | undefined {
   return resolve && reads.get(resolve);
 }
 
@@ -36,8 +47,8 @@ export function plainTypeReadOf({ resolveType }: GraphQLAbstractType): PlainType
 }
 
 /** Makes a field plain, or changes how a plain one is read. */
-export function readPlainly(field: Field, read: PlainRead): void {
-  field.resolve = resolverOf(read);
+export function readPlainly(field: Field, read: PlainRead, uncounted: PlainRead | null = null): void {
+  field.resolve = resolverOf(read, uncounted);
 }
 
 /** A resolver that needs only the object and the context. It should have its value at once, whenever it can. */
@@ -89,9 +100,9 @@ function readIdPlainly(type: IdType, field: Field): void {
   readPlainly(field, (source) => encodeId(type, String(propertyOf(source, 'id'))));
 }
 
-function resolverOf(read: PlainRead): Resolver {
+function resolverOf(read: PlainRead, uncounted: PlainRead | null = null): Resolver {
   const resolve: Resolver = (source, _args, context, info) => read(source, context, String(info.path.key));
-  reads.set(resolve, read);
+  reads.set(resolve, { read, uncounted });
   return resolve;
 }
 

@@ -25,7 +25,7 @@ export interface Compared {
   executions: number;
   failed: number;
   waited: number;
-  /** How many lists were made of plain objects alone, and how many were given up. */
+  /** How many lists were made of plain objects alone, and had some, and how many were given up. */
   plain: number;
   givenUp: number;
 }
@@ -92,9 +92,13 @@ class WatchedBudget extends OperationBudget {
   override attempt<T>(make: () => T | undefined): T | undefined {
     const made = super.attempt(make);
     if (made === undefined) this.compared.givenUp += 1;
-    else this.compared.plain += 1;
+    else if (holdsObject(made)) this.compared.plain += 1;
     return made;
   }
+}
+
+function holdsObject(value: unknown): boolean {
+  return Array.isArray(value) ? value.some(holdsObject) : typeof value === 'object' && value !== null;
 }
 
 function originsOf({ errors = [] }: ExecutionResult): string {

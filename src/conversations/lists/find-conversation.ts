@@ -35,7 +35,7 @@ export async function findConversationWithMessages(
     ...withMessages(query),
     values: [...pageParameters(query), ...visibleParameters(seer)],
   });
-  return rows[0] ? { conversation: conversationOf(rows[0].conversation), messages: pageOf(rows[0]) } : null;
+  return rows[0] ? { conversation: conversationOf(rows[0].conversation), messages: pageOf(query, rows[0]) } : null;
 }
 
 const withMessages = statements(

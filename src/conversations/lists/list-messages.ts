@@ -1,4 +1,5 @@
 import type { Pool } from '../../db.ts';
+import type { Conversation } from '../../generated/prisma/client.ts';
 import type { MessageRole } from '../../generated/prisma/enums.ts';
 import { companions } from '../log/companions.ts';
 import {
@@ -13,7 +14,7 @@ import { messageOf, type MessageRow } from '../log/rows.ts';
 
 /** Describes a page of a conversation's messages. */
 export interface MessagesQuery {
-  conversationId: string;
+  conversation: Pick<Conversation, 'id' | 'organizationId'>;
   /** Null means all roles. */
   roles: readonly MessageRole[] | null;
   /** Include replies that a later one replaced. */
@@ -44,17 +45,20 @@ export interface PageValues {
   bytes: number;
 }
 
-export const pageOf = ({ page, bytes }: PageValues): MessagesPage => ({ rows: page.map(messageOf), bytes });
+export const pageOf = ({ conversation }: MessagesQuery, { page, bytes }: PageValues): MessagesPage => ({
+  rows: page.map((values) => messageOf(conversation, values)),
+  bytes,
+});
 
 /** A page of messages in the order asked for, in one statement. It reads along the index of positions and stops at the limit. */
 export async function listMessages(pool: Pool, query: MessagesQuery): Promise<MessagesPage> {
   const { rows } = await pool.query<PageValues>({ ...statementFor(query), values: pageParameters(query) });
-  return rows[0] ? pageOf(rows[0]) : { rows: [], bytes: 0 };
+  return rows[0] ? pageOf(query, rows[0]) : { rows: [], bytes: 0 };
 }
 
 /** The parameters of `pageSql`, from the first on. */
 export const pageParameters = (query: MessagesQuery) => [
-  query.conversationId,
+  query.conversation.id,
   query.roles,
   query.after?.position ?? -1,
   query.before?.position ?? 2 ** 31 - 1,

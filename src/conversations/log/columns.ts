@@ -45,15 +45,19 @@ const conversationColumns = [
   ['endedAt', 'ended_at', 'TIME'],
 ] as const satisfies Columns<Conversation>;
 
+/** Without its conversation and organization: it is read with the one, which tells the other. */
 const messageColumns = [
   ['id', 'id'],
-  ['conversationId', 'conversation_id'],
-  ['organizationId', 'organization_id'],
   ['position', 'position'],
   ['role', 'role'],
   ['author', 'author'],
   ['status', 'status'],
   ['createdVersion', 'created_version'],
+  ['createdAt', 'created_at', 'TIME'],
+  ['completedAt', 'completed_at', 'TIME'],
+] as const satisfies Columns<Message>;
+
+const rareMessageColumns = [
   ['inReplyToId', 'in_reply_to_id'],
   ['supersedesId', 'supersedes_id'],
   ['errorDetail', 'error_detail'],
@@ -67,10 +71,26 @@ const messageColumns = [
   ['outputTokens', 'output_tokens'],
   ['clientId', 'client_id'],
   ['clientIdOf', 'client_id_of'],
-  ['createdAt', 'created_at', 'TIME'],
-  ['completedAt', 'completed_at', 'TIME'],
   ['erasedAt', 'erased_at', 'TIME'],
 ] as const satisfies Columns<Message>;
+
+/** What the rare columns of most messages hold. */
+export const usualMessage: RareMessageValues = [
+  null,
+  null,
+  null,
+  {},
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+];
 
 const handoffColumns = [
   ['id', 'id'],
@@ -93,6 +113,9 @@ const fragmentColumns = [
   ['kind', 'kind'],
   ['status', 'status'],
   ['text', 'text'],
+] as const satisfies Columns<FragmentRow>;
+
+const rareFragmentColumns = [
   ['name', 'name'],
   ['args', 'args'],
   ['callIndex', 'call_index'],
@@ -102,13 +125,25 @@ const fragmentColumns = [
   ['visibility', 'visibility'],
 ] as const satisfies Columns<FragmentRow>;
 
+/** What the rare columns of most fragments hold. */
+export const usualFragment: RareFragmentValues = [null, null, null, null, false, {}, 'HIDDEN'];
+
 export type ConversationValues = ValuesOf<typeof conversationColumns, Conversation>;
-export type FragmentValues = ValuesOf<typeof fragmentColumns, FragmentRow>;
 export type HandoffValues = ValuesOf<typeof handoffColumns, Handoff>;
 
-/** Ends with the fragments, if they were read too, and with whether the page held too much for what may be large. */
+type RareMessageValues = ValuesOf<typeof rareMessageColumns, Message>;
+type RareFragmentValues = ValuesOf<typeof rareFragmentColumns, FragmentRow>;
+
+/** Ends with the rare columns, or null if they hold what they do in most rows: a page of text has three quarters of its bytes. */
+export type FragmentValues = readonly [
+  ...ValuesOf<typeof fragmentColumns, FragmentRow>,
+  rare: RareFragmentValues | null,
+];
+
+/** The same, then the fragments, if they were read too, and whether the page held too much for what may be large. */
 export type MessageValues = readonly [
   ...ValuesOf<typeof messageColumns, Message>,
+  rare: RareMessageValues | null,
   fragments: readonly FragmentValues[] | null,
   isCut: boolean,
 ];
@@ -117,15 +152,35 @@ export type MessageValues = readonly [
 function valuesJson<Row>(
   columns: Columns<Row>,
   row: string,
-  instead: Partial<Record<keyof Row, string>> = {},
+  instead: Instead<Row> = {},
   more: readonly string[] = [],
 ): string {
-  const values = columns.map(([field, column, kind]) => {
-    const value = instead[field] ?? `${row}.${column}`;
-    return kind === 'TIME' ? `floor(extract(epoch FROM ${value}) * 1000)::bigint` : value;
+  const values = columns.map((column) => {
+    const value = valueOf(column, row, instead);
+    return column[2] === 'TIME' ? `floor(extract(epoch FROM ${value}) * 1000)::bigint` : value;
   });
   return `json_build_array(${[...values, ...more].join(', ')})`;
 }
+
+/** SQL for the values of columns as JSON, or for NULL if all of them hold what they usually do. */
+function rareJson<Row>(
+  columns: Columns<Row>,
+  usual: readonly unknown[],
+  row: string,
+  instead: Instead<Row> = {},
+): string {
+  const unusual = columns.map((column, index) => {
+    const value = valueOf(column, row, instead);
+    return usual[index] === null ? value : `nullif(to_jsonb(${value}), '${JSON.stringify(usual[index])}')`;
+  });
+  return `CASE WHEN num_nonnulls(${unusual.join(', ')}) > 0 THEN ${valuesJson(columns, row, instead)} END`;
+}
+
+/** SQL in place of columns. */
+type Instead<Row> = Partial<Record<keyof Row, string>>;
+
+const valueOf = <Row>([field, column]: Columns<Row>[number], row: string, instead: Instead<Row>) =>
+  instead[field] ?? `${row}.${column}`;
 
 /** SQL for a conversation as JSON. `row` is the name of a row in scope. */
 export const conversationJson = (row: string) => valuesJson<Conversation>(conversationColumns, row);
@@ -134,23 +189,28 @@ export const conversationJson = (row: string) => valuesJson<Conversation>(conver
 interface WithMessage {
   fragments?: string;
   isCut?: string;
-  /** In place of columns. */
-  instead?: Partial<Record<keyof Message, string>>;
+  instead?: Instead<Message>;
 }
 
 /** SQL for a message as JSON. */
 export const messageJson = (row: string, { fragments = 'NULL', isCut = 'false', instead }: WithMessage) =>
-  valuesJson<Message>(messageColumns, row, instead, [fragments, isCut]);
+  valuesJson<Message>(messageColumns, row, instead, [
+    rareJson<Message>(rareMessageColumns, usualMessage, row, instead),
+    fragments,
+    isCut,
+  ]);
 
 export const handoffJson = (row: string) => valuesJson<Handoff>(handoffColumns, row);
 
 /** SQL for a fragment as JSON. `text` is SQL for its text, if its own row does not hold all of it. */
 export const fragmentJson = (row: string, text = `${row}.text`) =>
-  valuesJson<FragmentRow>(fragmentColumns, row, { text });
+  valuesJson<FragmentRow>(fragmentColumns, row, { text }, [
+    rareJson<FragmentRow>(rareFragmentColumns, usualFragment, row),
+  ]);
 
 /** SQL for the column of a message that a field is stored in. */
-export const messageColumn = (row: string, field: (typeof messageColumns)[number][0]) =>
-  `${row}.${messageColumns.find(([name]) => name === field)?.[1]}`;
+export const messageColumn = (row: string, field: (typeof rareMessageColumns)[number][0]) =>
+  `${row}.${rareMessageColumns.find(([name]) => name === field)?.[1]}`;
 
 /** SQL for how many bytes a value takes as text. */
 export const bytesOf = (column: string) => `coalesce(octet_length(${column}::text), 0)`;

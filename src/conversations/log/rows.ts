@@ -9,6 +9,8 @@ import {
   type HandoffValues,
   messageJson,
   type MessageValues,
+  usualFragment,
+  usualMessage,
 } from './columns.ts';
 import type { FragmentRow } from './read.ts';
 
@@ -39,10 +41,11 @@ export interface RowsAsJson {
 }
 
 export function rowsOf({ conversation, message, reply, handoff }: RowsAsJson): Rows {
+  const whole = conversationOf(conversation);
   return {
-    conversation: conversationOf(conversation),
-    message: message && messageOf(message),
-    reply: reply && messageOf(reply),
+    conversation: whole,
+    message: message && messageOf(whole, message),
+    reply: reply && messageOf(whole, reply),
     handoff: handoff && handoffOf(handoff),
   };
 }
@@ -113,16 +116,13 @@ export function conversationOf(values: ConversationValues): Conversation {
   };
 }
 
-export function messageOf(values: MessageValues): MessageRow {
+/** A message of that conversation. */
+export function messageOf(
+  { id: conversationId, organizationId }: Pick<Conversation, 'id' | 'organizationId'>,
+  values: MessageValues,
+): MessageRow {
+  const [id, position, role, author, status, createdVersion, createdAt, completedAt, rare, fragments, isCut] = values;
   const [
-    id,
-    conversationId,
-    organizationId,
-    position,
-    role,
-    author,
-    status,
-    createdVersion,
     inReplyToId,
     supersedesId,
     errorDetail,
@@ -136,12 +136,8 @@ export function messageOf(values: MessageValues): MessageRow {
     outputTokens,
     clientId,
     clientIdOf,
-    createdAt,
-    completedAt,
     erasedAt,
-    fragments,
-    isCut,
-  ] = values;
+  ] = rare ?? usualMessage;
   return {
     id,
     conversationId,
@@ -173,7 +169,8 @@ export function messageOf(values: MessageValues): MessageRow {
 }
 
 function fragmentOf(messageId: string, values: FragmentValues): FragmentRow {
-  const [index, kind, status, text, name, args, callIndex, response, failed, metadata, visibility] = values;
+  const [index, kind, status, text, rare] = values;
+  const [name, args, callIndex, response, failed, metadata, visibility] = rare ?? usualFragment;
   return { messageId, index, kind, status, text, name, args, callIndex, response, failed, metadata, visibility };
 }
 

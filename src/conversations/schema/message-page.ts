@@ -36,7 +36,7 @@ export async function messagesOf(
   if (readTogether && info.fieldNodes.length === 1 && info.fieldNodes[0] === readTogether.field) {
     return readTogether.messages;
   }
-  return pageOf(conversation.id, args, context, info, (query) => listMessages(context.services.pool, query));
+  return pageOf(conversation, args, context, info, (query) => listMessages(context.services.pool, query));
 }
 
 /** A conversation that the viewer sees. If just one page of its messages is asked for, both are read in one statement. */
@@ -52,6 +52,7 @@ export async function conversationById(
   const { field, args } = below;
   let found: Conversation | null | undefined;
   try {
+    const asked = { id, organizationId: viewer.organizationId };
     const selected = { fieldNodes: [field], fragments: info.fragments };
     const read = async (query: MessagesQuery) => {
       found = null;
@@ -60,7 +61,7 @@ export async function conversationById(
       return both?.messages ?? { rows: [], bytes: 0 };
     };
     // It is a page like those that their own fields read.
-    const messages = await context.budget.pages.run(() => pageOf(id, args, context, selected, read));
+    const messages = await context.budget.pages.run(() => pageOf(asked, args, context, selected, read));
     return found ? { ...found, readTogether: { field, messages } } : null;
   } catch (error) {
     // What is wrong with its arguments the field itself tells.
@@ -84,7 +85,7 @@ function messagesBelow(info: GraphQLResolveInfo): { field: FieldNode; args: Mess
 }
 
 async function pageOf(
-  conversationId: string,
+  conversation: MessagesQuery['conversation'],
   { roles, includeSuperseded, ...page }: MessagesArguments,
   { viewer, budget }: GraphQLContext,
   selected: Selected,
@@ -97,7 +98,7 @@ async function pageOf(
     async (slice) => {
       const { rows, bytes } = await read({
         ...slice,
-        conversationId,
+        conversation,
         roles: rolesFor(viewer, roles),
         includeSuperseded,
         withFragments: selectsFragments(selected),

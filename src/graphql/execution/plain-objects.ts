@@ -1,6 +1,6 @@
 import type { GraphQLObjectType } from 'graphql';
 import type { ExecutionContext } from 'graphql/execution/execute.js';
-import { budgetOf } from '../budget.ts';
+import { budgetOf, type OperationBudget } from '../budget.ts';
 import { isPromise } from './is-promise.ts';
 import type { AbstractOutput, ListOutput, Output } from './output.ts';
 import type { FieldPlan, Plan } from './plan.ts';
@@ -12,17 +12,18 @@ import type { FieldPlan, Plan } from './plan.ts';
 export class PlainObjects {
   private readonly context: ExecutionContext;
   private readonly plan: Plan;
+  private readonly budget: OperationBudget | null;
 
   constructor(context: ExecutionContext, plan: Plan) {
     this.context = context;
     this.plan = plan;
+    this.budget = budgetOf(context.contextValue);
   }
 
   /** The value of a field, or a part of it, that is a list. Undefined if it gives up: then nothing has been counted for it. */
   list(output: ListOutput, field: FieldPlan, value: unknown): unknown[] | undefined {
     if (output.item.kind === 'LEAF' || !Array.isArray(value)) return undefined;
-    const budget = budgetOf(this.context.contextValue);
-    return budget ? budget.attempt(() => this.items(output, field, value)) : undefined;
+    return this.budget?.attempt(() => this.items(output, field, value));
   }
 
   private items({ item }: ListOutput, field: FieldPlan, entries: readonly unknown[]): unknown[] | undefined {
@@ -37,8 +38,10 @@ export class PlainObjects {
 
   private complete(output: Output, field: FieldPlan, value: unknown): unknown {
     if (value == null) return output.isNonNull ? undefined : null;
-    if (value instanceof Error) return undefined;
-    if (isPromise(value)) return void value.then(undefined, ignored);
+    if (typeof value === 'object') {
+      if (value instanceof Error) return undefined;
+      if (isPromise(value)) return void value.then(undefined, ignored);
+    }
     switch (output.kind) {
       case 'LEAF':
         return output.type.serialize(value) ?? undefined;
@@ -54,11 +57,13 @@ export class PlainObjects {
   }
 
   private object(type: GraphQLObjectType, field: FieldPlan, source: unknown): Record<string, unknown> | undefined {
-    const { fields, isPlain, isBare } = this.plan.below(this.context, field, type);
+    const { fields, isPlain, isBare, counted } = this.plan.below(this.context, field, type);
     if (!isPlain || isBare || type.isTypeOf) return undefined;
+    this.budget?.addFields(counted.fields, counted.bytes);
     const result: Record<string, unknown> = {};
     for (const each of fields) {
-      const value = each.plain?.read(source, this.context.contextValue, each.key);
+      const value = each.plain?.uncounted(source, this.context.contextValue, each.key);
+      if (each.plain?.isWeighed) this.budget?.addValue(value);
       const completed = this.complete(each.output, each, value);
       if (completed === undefined) return undefined;
       result[each.key] = completed;

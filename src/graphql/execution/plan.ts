@@ -1,7 +1,15 @@
-import { type FieldNode, type GraphQLField, type GraphQLObjectType, TypeNameMetaFieldDef } from 'graphql';
+import {
+  type FieldNode,
+  getNamedType,
+  type GraphQLField,
+  type GraphQLObjectType,
+  isLeafType,
+  TypeNameMetaFieldDef,
+} from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
 import { type ExecutionContext, getFieldDef } from 'graphql/execution/execute.js';
-import { plainReadOf } from '../plain-fields.ts';
+import { bytesOfName } from '../budget.ts';
+import { plainReadsOf } from '../plain-fields.ts';
 import type { LeafOutput, Output, Outputs } from './output.ts';
 
 /** A field of a selection: all that is known of it before it is resolved. */
@@ -23,6 +31,11 @@ export interface FieldPlan {
 /** How a plain field is read, from its object and the context. */
 export interface Plain {
   read(source: unknown, context: unknown, key: string): unknown;
+  /** The same for whoever counts the field, if it is counted. */
+  uncounted(source: unknown, context: unknown, key: string): unknown;
+  isCounted: boolean;
+  /** Whether its value is counted too. */
+  isWeighed: boolean;
 }
 
 /** The fields that are selected of an object of one type, in the order of the response. */
@@ -32,6 +45,8 @@ export interface Selection {
   isBare: boolean;
   /** Whether all of them are plain. */
   isPlain: boolean;
+  /** How many of them are counted, and the bytes of their names. */
+  counted: { fields: number; bytes: number };
 }
 
 /** What an operation is planned from. Of the variables only those count that decide which fields are included. */
@@ -87,13 +102,22 @@ export class Plan {
     }
     this.grow(fields.length);
     const isPlain = fields.every(({ plain }) => plain);
-    return { fields, isBare: collected.has('__proto__'), isPlain };
+    const names = fields.filter(({ plain }) => plain?.isCounted).map(({ key }) => bytesOfName(key));
+    const counted = { fields: names.length, bytes: names.reduce((sum, bytes) => sum + bytes, 0) };
+    return { fields, isBare: collected.has('__proto__'), isPlain, counted };
   }
 }
 
 /** Arguments may be wrong, and are not looked at where a field is read plainly. */
 function plainOf(definition: FieldPlan['definition'], { name }: GraphQLObjectType): Plain | null {
-  if (definition === TypeNameMetaFieldDef) return { read: () => name };
-  const read = definition.args.length === 0 ? plainReadOf(definition) : undefined;
-  return read ? { read } : null;
+  if (definition === TypeNameMetaFieldDef) {
+    const read = () => name;
+    return { read, uncounted: read, isCounted: false, isWeighed: false };
+  }
+  const reads = definition.args.length === 0 ? plainReadsOf(definition) : undefined;
+  if (!reads) return null;
+  const { read, uncounted } = reads;
+  const isCounted = uncounted !== null;
+  const isWeighed = isCounted && isLeafType(getNamedType(definition.type));
+  return { read, uncounted: uncounted ?? read, isCounted, isWeighed };
 }
