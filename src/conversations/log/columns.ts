@@ -74,12 +74,15 @@ const rareMessageColumns = [
   ['erasedAt', 'erased_at', 'TIME'],
 ] as const satisfies Columns<Message>;
 
+/** Metadata that nobody gave. All rows share it. */
+const none = Object.freeze({});
+
 /** What the rare columns of most messages hold. */
 export const usualMessage: RareMessageValues = [
   null,
   null,
   null,
-  {},
+  none,
   null,
   null,
   null,
@@ -126,7 +129,7 @@ const rareFragmentColumns = [
 ] as const satisfies Columns<FragmentRow>;
 
 /** What the rare columns of most fragments hold. */
-export const usualFragment: RareFragmentValues = [null, null, null, null, false, {}, 'HIDDEN'];
+export const usualFragment: RareFragmentValues = [null, null, null, null, false, none, 'HIDDEN'];
 
 export type ConversationValues = ValuesOf<typeof conversationColumns, Conversation>;
 export type HandoffValues = ValuesOf<typeof handoffColumns, Handoff>;
