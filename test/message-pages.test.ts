@@ -215,13 +215,15 @@ test('a row is read as it is stored, whether or not its rare columns hold what t
   const stored = await prisma.message.findMany({
     where: { conversationId: id },
     include: { fragments: { orderBy: { index: 'asc' } } },
+    omit: { contentPayload: false, queryMetadata: false, canvas: false, stateAfter: false },
   });
   expect(stored.length).toBeGreaterThan(5);
   for (const { fragments, ...message } of stored) {
     const read = await readRows(pool, { conversationId: id, messageId: message.id });
-    expect(read?.message).toMatchObject(message);
+    const { fragments: parts, isCut, ...row } = read?.message ?? {};
+    expect({ isCut, ...row }).toEqual({ isCut: false, ...message });
     if (message.status === 'IN_PROGRESS') continue;
-    expect(await read?.message?.fragments).toEqual(fragments.map(({ units: _units, ...fragment }) => fragment));
+    expect(await parts).toEqual(fragments.map(({ units: _units, ...fragment }) => fragment));
   }
 });
 

@@ -37,6 +37,7 @@ export function plainReadOf(field: Field): PlainRead | undefined {
   return plainReadsOf(field)?.read;
 }
 
+/** The same, with how it is read by whoever counts it. */
 export function plainReadsOf({ resolve }: Field): PlainReads | undefined {
   return resolve && reads.get(resolve);
 }
