@@ -184,6 +184,59 @@ describe('a feed', () => {
     }
   });
 
+  test('that knows all that is stored of a running reply is not read by a poll, and is once more is stored', async () => {
+    const { uuid } = await conversationOf(0);
+    const { pool } = server.services;
+    const content = { text: 'Hello?' };
+    const input = { content, action: 'GENERATE_REPLY', onBusy: 'REJECT', awaitReply: false } as const;
+    await sendMessage(server.services, viewer, { conversationId: encodeId('Conversation', uuid), ...input });
+    const reply = (await readHead(pool, uuid))?.runningReplyId;
+    const addFragment = (index: number, text: string) =>
+      pool.query(
+        `INSERT INTO fragment (message_id, index, kind, status, text, units) VALUES ($1, $2, 'TEXT', 'IN_PROGRESS', $3, $4)`,
+        [reply, index, text, text.length],
+      );
+    const asked: (string | undefined)[] = [];
+    const feedRegistry = new FeedRegistry(
+      poolWith(({ name }) => void asked.push(name)),
+      new UnreliableBus().of(0),
+      logger,
+    );
+    try {
+      await addFragment(0, 'So');
+      const held = await feedRegistry.acquire(uuid);
+      const known = () => held?.feed.running?.fragments.map(({ status, text }) => `${text.toString()} ${status}`);
+      const more = [
+        () =>
+          pool.query(
+            `INSERT INTO chunk (message_id, fragment_index, "offset", units, reversed) VALUES ($1, 0, 2, 4, 'raf ')`,
+            [reply],
+          ),
+        () => pool.query(`UPDATE chunk SET units = 5, reversed = '.raf ' WHERE message_id = $1`, [reply]),
+        () => pool.query(`UPDATE fragment SET status = 'DONE' WHERE message_id = $1`, [reply]),
+        () => addFragment(1, ''),
+      ];
+      const steps = [
+        ['So far IN_PROGRESS'],
+        ['So far. IN_PROGRESS'],
+        ['So far. DONE'],
+        ['So far. DONE', ' IN_PROGRESS'],
+      ];
+      // What was said before it listened is stored by then.
+      await until(() => asked.filter((name) => name === 'read-fragments').length === 2, 'for the second look');
+      for (const [index, step] of steps.entries()) {
+        asked.length = 0;
+        await feedRegistry.poll();
+        expect(asked).toEqual(['read-extents']);
+        await more[index]?.();
+        await feedRegistry.poll();
+        await until(() => JSON.stringify(known()) === JSON.stringify(step), `for ${step.join(', ')}`);
+      }
+    } finally {
+      feedRegistry.close();
+    }
+  });
+
   test.each(['runs', 'has ended'])(
     'that has not heard of a deletion leads to it whoever joins, when a reply %s',
     async (how) => {

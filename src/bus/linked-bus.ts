@@ -15,7 +15,9 @@ import { decodeHints, encodeHints } from './wire.ts';
  * settles within the time limit that the link was opened with.
  */
 export interface Link {
-  /** Sends in order. Rejects if some payloads may not have been sent. */
+  /** How many sends may be under way at once. What is published meanwhile goes together in the next. */
+  readonly sendsAtOnce: number;
+  /** Sends in order, also among several calls. Rejects if some payloads may not have been sent. */
   send(messages: Message[]): Promise<void>;
   /** Resolves once what others send on a channel arrives. Calls of `listen` and `ignore` take effect in their order. */
   listen(channel: string): Promise<void>;
@@ -76,7 +78,7 @@ export function linkedBus(options: LinkedBusOptions): Bus {
   const memberships = new Memberships<string>();
   const end = new AbortController();
   let state: State = { is: 'closed' };
-  let sending: Promise<void> | undefined;
+  const sending = new Set<Promise<void>>();
   let flushing = false;
   let inTrouble = false;
   let closing: Promise<void> | undefined;
@@ -176,9 +178,9 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     }
   }
 
-  /** Sends what was published in this turn of the event loop, unless a send is under way, whose end sends it. */
+  /** Sends what was published in this turn of the event loop. While as many sends as may be are under way, the end of one does. */
   function flushSoon(): void {
-    if (state.is !== 'open' || sending || flushing || outbox.size === 0) return;
+    if (flushing || !mayFlush(state)) return;
     flushing = true;
     setImmediate(() => {
       flushing = false;
@@ -186,10 +188,14 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     });
   }
 
+  function mayFlush(now: State): now is Extract<State, { is: 'open' }> {
+    return now.is === 'open' && sending.size < now.link.sendsAtOnce && outbox.size > 0;
+  }
+
   function flush(): void {
-    if (state.is !== 'open' || sending || outbox.size === 0) return;
+    if (!mayFlush(state)) return;
     const { link } = state;
-    sending = link
+    const sent = link
       .send(signed(outbox.take()))
       .then(
         () => {
@@ -200,9 +206,10 @@ export function linkedBus(options: LinkedBusOptions): Bus {
         },
       )
       .finally(() => {
-        sending = undefined;
+        sending.delete(sent);
         flushSoon();
       });
+    sending.add(sent);
   }
 
   /** The hints, in order, as signed payloads of the channels that they go to. */
@@ -241,9 +248,9 @@ export function linkedBus(options: LinkedBusOptions): Bus {
     listeners.clear();
     if (state.is === 'opening') await state.opened.catch(() => undefined);
     if (state.is === 'waiting') await state.reopened;
-    await sending;
+    await Promise.all(sending);
     flush();
-    await sending;
+    await Promise.all(sending);
     const last = state;
     state = { is: 'closed' };
     if (last.is !== 'open') return;

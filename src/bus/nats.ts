@@ -20,6 +20,9 @@ export interface NatsBusOptions {
 /** Far below the limit of NATS, so that one message does not delay the others. */
 const PAYLOAD_BYTES = 65_536;
 
+/** How many sends may wait for their answer: the connection keeps their order. */
+const SENDS_AT_ONCE = 16;
+
 /** What the names of subjects begin with, so that an operator can permit `parley.>`. */
 const PREFIX = 'parley.';
 
@@ -76,6 +79,7 @@ async function openLink(url: string, timeLimitMs: number, events: LinkEvents, ch
     throw error;
   }
   return {
+    sendsAtOnce: SENDS_AT_ONCE,
     async send(messages) {
       for (const { channel, payload } of messages) connection.publish(PREFIX + channel, payload);
       await answered();

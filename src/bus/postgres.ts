@@ -97,6 +97,8 @@ async function openLink(
     return done;
   };
   return {
+    // Statements of a connection run one after the other.
+    sendsAtOnce: 1,
     // PostgreSQL merges identical payloads of one transaction, which is harmless for hints.
     send: (messages) =>
       query({

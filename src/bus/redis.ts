@@ -24,6 +24,9 @@ const PAYLOAD_BYTES = 65_536;
 /** How long closing a connection may wait for the other side, which may have vanished, in milliseconds. */
 const DISCONNECT_MS = 500;
 
+/** How many sends may wait for their answer: the connection keeps their order. */
+const SENDS_AT_ONCE = 16;
+
 /** What the names of channels begin with, so that an operator sees whose they are. */
 const PREFIX = 'parley:';
 
@@ -82,6 +85,7 @@ async function openLink(
     throw reason ?? error;
   }
   return {
+    sendsAtOnce: SENDS_AT_ONCE,
     async send(messages) {
       const sent = publisher.pipeline(messages.map(({ channel, payload }) => ['publish', PREFIX + channel, payload]));
       for (const [error] of (await sent.exec()) ?? []) if (error) throw error;

@@ -187,16 +187,16 @@ export class Checkpoints {
     if (runs.length === 0) return;
     // Who begins to follow while the statement is under way is told after the next one.
     const joined = new Set(runs.filter((run) => this.joined.has(run)));
-    const outcomes = await storeSnapshots(this.pool, runs);
+    const refusals = await storeSnapshots(this.pool, runs);
     for (const run of runs) {
-      const outcome = outcomes.get(run.replyId) ?? 'gone';
-      if (outcome === 'locked') {
+      const refusal = refusals.get(run.replyId);
+      if (refusal === 'locked') {
         const wait = Math.min(LOCKED_MS.longest, 2 * (this.locked.get(run)?.wait ?? LOCKED_MS.first / 2));
         this.locked.set(run, { wait, until: performance.now() + wait });
         continue;
       }
       this.locked.delete(run);
-      if (outcome === 'gone') {
+      if (refusal === 'gone') {
         run.fence();
         this.forget(run);
         continue;
@@ -246,21 +246,21 @@ export class Checkpoints {
   }
 }
 
-/** `locked`: others have locked the conversation. `gone`: the reply no longer belongs to this run. */
-type Outcome = 'stored' | 'locked' | 'gone';
+/** Why a snapshot was not stored. `locked`: others have locked the conversation. `gone`: the reply no longer belongs to this run. */
+type Refusal = 'locked' | 'gone';
 
-/** Stores the pending snapshots of the runs whose conversation can be locked at once. Returns the outcome for each reply. */
-async function storeSnapshots(pool: Pool, runs: readonly Run[]): Promise<Map<string, Outcome>> {
+/** Stores the pending snapshots of the runs whose conversation can be locked at once. Returns the replies of which it was not stored. */
+async function storeSnapshots(pool: Pool, runs: readonly Run[]): Promise<Map<string, Refusal>> {
   const claims = runs.map(({ conversationId, replyId }) => ({ conversation: conversationId, reply: replyId }));
   const rowsOf = (part: 'ended' | 'chunks') =>
     JSON.stringify(runs.flatMap((run) => (run.pending?.[part] ?? []).map((row) => ({ reply: run.replyId, ...row }))));
   const begun = JSON.stringify(runs.flatMap((run) => asNewRows(run.replyId, run.pending?.begun ?? [])));
-  const { rows } = await pool.query<{ reply: string; outcome: Outcome }>({
+  const { rows } = await pool.query<{ reply: string; refusal: Refusal }>({
     name: 'checkpoint',
     text: checkpointSql,
     values: [JSON.stringify(claims), begun, rowsOf('ended'), rowsOf('chunks')],
   });
-  return new Map(rows.map(({ reply, outcome }) => [reply, outcome]));
+  return new Map(rows.map(({ reply, refusal }) => [reply, refusal]));
 }
 
 /**
@@ -299,10 +299,8 @@ WITH claim AS (
     SELECT FROM chunk AS known
     WHERE known.message_id = reply AND known.fragment_index = index AND known."offset" = fresh.chunk)
 )
-SELECT claim.reply, CASE
-    WHEN EXISTS (SELECT FROM held WHERE held.reply = claim.reply) THEN 'stored'
-    -- As it was before the statement; whoever has it locked may be about to take it away, which the next one finds.
-    WHEN EXISTS (SELECT FROM conversation c WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply)
-      THEN 'locked'
-    ELSE 'gone' END AS outcome
-FROM claim`;
+SELECT claim.reply,
+  -- As it was before the statement; whoever has it locked may be about to take it away, which the next one finds.
+  CASE WHEN EXISTS (SELECT FROM conversation c WHERE c.id = claim.conversation AND c.generating_message_id = claim.reply)
+    THEN 'locked' ELSE 'gone' END AS refusal
+FROM claim WHERE NOT EXISTS (SELECT FROM held WHERE held.reply = claim.reply)`;

@@ -10,6 +10,8 @@ export interface TcpProxy {
   cut(): void;
   /** Keeps the present connections open, but nothing passes any more; of all, or of so many, the oldest first. */
   silence(count?: number): void;
+  /** Holds back what the server sends from now on, until the returned function is called. */
+  holdAnswers(): () => void;
   /** Lets new connections pass again. */
   heal(): void;
   close(): Promise<void>;
@@ -18,6 +20,8 @@ export interface TcpProxy {
 export async function tcpProxy(url: string): Promise<TcpProxy> {
   const target = addressOf(url);
   const sockets = new Set<Socket>();
+  /** By the end at the server, that at the client. */
+  const answering = new Map<Socket, Socket>();
   let refusing = false;
   const server = createServer((near) => {
     if (refusing) {
@@ -25,6 +29,8 @@ export async function tcpProxy(url: string): Promise<TcpProxy> {
       return;
     }
     const far = connect(target);
+    answering.set(far, near);
+    far.on('close', () => answering.delete(far));
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -57,6 +63,12 @@ export async function tcpProxy(url: string): Promise<TcpProxy> {
         socket.unpipe();
         socket.pause();
       }
+    },
+    holdAnswers() {
+      for (const [far, near] of answering) far.unpipe(near);
+      return () => {
+        for (const [far, near] of answering) far.pipe(near);
+      };
     },
     heal() {
       refusing = false;

@@ -170,12 +170,28 @@ export async function readHead(pool: Pool, conversationId: string): Promise<Head
   return rows[0] ?? null;
 }
 
-/** The versions of these conversations, without those that are deleted. */
-export async function readVersions(pool: Pool, conversationIds: readonly string[]): Promise<Map<string, number>> {
-  const { rows } = await pool.query<{ id: string; version: number }>({
-    name: 'read-versions',
-    text: 'SELECT id, version FROM conversation WHERE id = ANY($1::uuid[])',
+/** How much is stored of a conversation. */
+export interface Extent {
+  version: number;
+  /** Of the reply that is running at that version, 0 without one: its fragments, those of them that are done, and their text in UTF-16 code units. */
+  fragments: number;
+  done: number;
+  units: number;
+}
+
+/** How much is stored of these conversations, without those that are deleted. */
+export async function readExtents(pool: Pool, conversationIds: readonly string[]): Promise<Map<string, Extent>> {
+  const { rows } = await pool.query<Extent & { id: string }>({
+    name: 'read-extents',
+    text: `SELECT c.id, c.version, reply.*
+      FROM conversation c, LATERAL (
+        SELECT count(*)::int AS fragments, count(*) FILTER (WHERE status = 'DONE')::int AS done,
+          (coalesce(sum(units), 0)
+            + coalesce((SELECT sum(units) FROM chunk WHERE message_id = c.generating_message_id), 0))::int AS units
+        FROM fragment WHERE message_id = c.generating_message_id
+      ) reply
+      WHERE c.id = ANY($1::uuid[])`,
     values: [conversationIds],
   });
-  return new Map(rows.map((row) => [row.id, row.version]));
+  return new Map(rows.map(({ id, ...extent }) => [id, extent]));
 }

@@ -5,7 +5,7 @@ import { ofConversation } from '../../bus/topics.ts';
 import type { Logger } from '../../logger.ts';
 import { POLL_MS } from '../../text-timing.ts';
 import { Feed } from './feed.ts';
-import { type FragmentRow, readVersions } from '../log/read.ts';
+import { type FragmentRow, readExtents } from '../log/read.ts';
 
 interface Entry {
   feed: Feed;
@@ -129,16 +129,16 @@ export class FeedRegistry implements HintListener {
     this.bus.publish({ kind: 'follows', conversationId }, 'ELSEWHERE');
   }
 
-  /** Compares versions with the database, in case hints were lost unnoticed. */
+  /** Compares what is known with what is stored, in case hints were lost unnoticed. */
   async poll(): Promise<void> {
     if (this.polling || this.entries.size === 0) return;
     this.polling = true;
     try {
-      const versions = await readVersions(this.pool, [...this.entries.keys()]);
+      const extents = await readExtents(this.pool, [...this.entries.keys()]);
       for (const [id, { feed }] of this.entries) {
-        const version = versions.get(id);
-        if (feed.running || version !== feed.version) feed.refreshQuietly();
-        if (version === undefined || version < feed.version) await feed.verify();
+        const stored = extents.get(id);
+        if (!stored || feed.isBehind(stored)) feed.refreshQuietly();
+        if (!stored || stored.version < feed.version) await feed.verify();
       }
     } catch (error) {
       this.logger.warn({ err: error }, 'could not poll the followed conversations');

@@ -5,7 +5,15 @@ import type { ConversationHint } from '../../bus/hints.ts';
 import type { FeedWatcher } from './feed-watcher.ts';
 import { live, type LiveFragment } from './live-fragment.ts';
 import { LogWentBackError, readEpochOf } from '../log/epoch.ts';
-import { type FragmentRow, type Head, type LogEvent, readEvents, readFragments, readHead } from '../log/read.ts';
+import {
+  type Extent,
+  type FragmentRow,
+  type Head,
+  type LogEvent,
+  readEvents,
+  readFragments,
+  readHead,
+} from '../log/read.ts';
 
 const PAGE = 500;
 const TAIL = 256;
@@ -122,6 +130,15 @@ export class Feed {
     this.refresh().catch((error: unknown) => {
       this.logger.warn({ err: error, conversationId: this.conversationId }, 'could not read the log; trying again');
     });
+  }
+
+  /** Whether rows hold what is not known here. */
+  isBehind(stored: Extent): boolean {
+    if (stored.version !== this.version) return true;
+    const known = this.running?.fragments ?? [];
+    const done = known.filter(({ status }) => status === 'DONE').length;
+    const units = known.reduce((sum, { text }) => sum + text.length, 0);
+    return stored.fragments > known.length || stored.done > done || stored.units > units;
   }
 
   /** Closes the feed if the database is behind it or has lost its rows. */
