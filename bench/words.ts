@@ -8,6 +8,8 @@ export interface Script {
   perSecond: number;
   /** Whether each delta is the time at which it was produced instead of a word. */
   stamped?: boolean;
+  /** Whether it is kept when each delta was produced. */
+  recorded?: boolean;
 }
 
 /** Pieces as a language model makes them, of five characters on average. */

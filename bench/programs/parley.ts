@@ -22,7 +22,7 @@ import { countTransactions, transactions } from './transactions.ts';
 import { usage } from './usage.ts';
 
 export type ParleyCommands = ServerCommands & {
-  /** When, on the clock of the machine in milliseconds, the newest reply of a conversation had how many characters. */
+  /** When, on the clock of the machine in milliseconds, the newest reply of a conversation, which is recorded, had how many characters. */
   produced(argument: { conversationId: string }): Promise<Produced[]>;
   /** Counts the hints that this server handles from now on, and what of them is about these conversations. */
   countHints(argument: { conversationIds: string[] }): Promise<void>;
@@ -68,8 +68,7 @@ const runtime: Runtime = {
     yield { type: 'text-start' };
     for await (const index of metronome.beats()) {
       const text = produce(index, said);
-      length += text.length;
-      times.push({ at: now(), length });
+      if (said.recorded) times.push({ at: now(), length: (length += text.length) });
       yield { type: 'text-delta', text };
       if (index + 1 === said.tokens) break;
     }

@@ -29,7 +29,7 @@ export const wal: Row = {
 async function measure(bench: Bench, parley: Program<ParleyCommands>, db: pg.Client) {
   const replies = bench.quick ? 20 : 50;
   // A shorter reply is mostly what is written for any reply, whatever is stored while it is spoken.
-  const script = { tokens: bench.quick ? 500 : 1000, perSecond: 50 };
+  const script = { tokens: bench.quick ? 500 : 1000, perSecond: 50, recorded: true };
   const unstored: number[] = [];
 
   const turn = async (ids: Conversation[], work: () => Promise<unknown>): Promise<Turn> => {

@@ -35,13 +35,16 @@ export class SocketWire implements Wire {
   }
 
   write(results: readonly Buffer[]): void {
-    const parts = results.flatMap((result) => this.frame(result));
-    const [only] = parts;
-    if (parts.length === 1) return void this.raw.write(only);
-    if (results.every(({ length }) => length <= COPIED_BYTES)) return void this.raw.write(Buffer.concat(parts));
-    this.raw.cork();
-    for (const part of parts) this.raw.write(part);
-    this.raw.uncork();
+    const { raw } = this;
+    const [only] = results;
+    if (only && results.length === 1 && isCopied(only)) return void raw.write(this.frame(only));
+    if (results.every(isCopied)) return void raw.write(Buffer.concat(results.map((result) => this.frame(result))));
+    raw.cork();
+    for (const result of results) {
+      if (isCopied(result)) raw.write(this.frame(result));
+      else for (const part of [this.begin(result.length, 0), result, end]) raw.write(part);
+    }
+    raw.uncork();
   }
 
   drained(): Promise<void> {
@@ -58,22 +61,31 @@ export class SocketWire implements Wire {
     });
   }
 
-  private frame(result: Buffer): Buffer | Buffer[] {
+  /** The frame of a result. */
+  private frame(result: Buffer): Buffer {
+    const rest = result.length + end.length;
+    const frame = this.begin(result.length, rest);
+    result.copy(frame, frame.length - rest);
+    end.copy(frame, frame.length - end.length);
+    return frame;
+  }
+
+  /** What the frame of a result of this length begins with, up to the result, and after that so much room. */
+  private begin(resultLength: number, room: number): Buffer {
     const { head } = this;
-    const length = head.length + result.length + end.length;
+    const length = head.length + resultLength + end.length;
     const wide = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-    const copies = result.length <= COPIED_BYTES;
-    const begin = 2 + wide + head.length;
-    const frame = Buffer.allocUnsafe(copies ? 2 + wide + length : begin);
+    const frame = Buffer.allocUnsafe(2 + wide + head.length + room);
     // A whole message of text.
     frame[0] = 0x81;
     frame[1] = wide === 0 ? length : wide === 2 ? 126 : 127;
     if (wide === 2) frame.writeUInt16BE(length, 2);
     if (wide === 8) frame.writeBigUInt64BE(BigInt(length), 2);
     head.copy(frame, 2 + wide);
-    if (!copies) return [frame, result, end];
-    result.copy(frame, begin);
-    end.copy(frame, begin + result.length);
     return frame;
   }
+}
+
+function isCopied({ length }: Buffer): boolean {
+  return length <= COPIED_BYTES;
 }

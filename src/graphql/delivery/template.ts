@@ -1,6 +1,7 @@
 import type { DeliveredEvent } from '../../conversations/schema/event-rows.ts';
 import { GrowingText } from '../../conversations/stream/growing-text.ts';
 import { encodeFragmentId, encodeId } from '../../ids.ts';
+import { instantText } from '../instant.ts';
 
 export type Delta = Extract<DeliveredEvent, { kind: 'fragment-delta' }>;
 
@@ -71,7 +72,7 @@ export class DeltaTemplate {
     const { messageId, index } = fragment;
     if (messageId !== this.messageId || index !== this.index) this.bind(messageId, index);
     const { parts, order } = this;
-    const values = [JSON.stringify(cursor), `"${occurredAt.toISOString()}"`, `:${offset}`, JSON.stringify(text)];
+    const values = [JSON.stringify(cursor), `"${instantText(occurredAt)}"`, `:${offset}`, JSON.stringify(text)];
     let result = parts[0] ?? '';
     for (let i = 0; i < order.length; i += 1) result += (values[order[i] ?? 0] ?? '') + (parts[i + 1] ?? '');
     return result;
