@@ -378,6 +378,22 @@ function survivesTheNetwork(carrier: NetworkCarrier): void {
     },
   );
 
+  it('keeps little of what is not answered, and drops the oldest of what waits for it', async () => {
+    const proxy = await openProxy();
+    const [a, b] = [await open({ through: proxy, timeLimitMs: 60_000 }), await open()];
+    const ids = Array.from({ length: 10 }, (_, i) => `conv_large_${i}`);
+    await joinAll(b.bus, ids);
+    const letAnswer = proxy.holdAnswers();
+    const text = 'x'.repeat(300_000);
+    for (const conversationId of ids) {
+      a.bus.publish(textHint({ text, offset: 0, conversationId }));
+      await setImmediate();
+    }
+    letAnswer();
+    await b.until(() => b.heard.some((hint) => nameOf(hint) === ids.at(-1)));
+    expect(joined(b.heard).length).toBeLessThan(2.5 * 1_048_576);
+  });
+
   it('notices a connection that fell silent', async () => {
     const proxy = await openProxy();
     const a = await open({ through: proxy, probeEveryMs: 20, timeLimitMs: 500 });

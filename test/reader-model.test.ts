@@ -197,6 +197,8 @@ describe('a feed', () => {
         [reply, index, text, text.length],
       );
     const asked: (string | undefined)[] = [];
+    // It polls when told to, and not by itself.
+    vi.useFakeTimers({ toFake: ['setInterval'] });
     const feedRegistry = new FeedRegistry(
       poolWith(({ name }) => void asked.push(name)),
       new UnreliableBus().of(0),
@@ -233,6 +235,7 @@ describe('a feed', () => {
         await until(() => JSON.stringify(known()) === JSON.stringify(step), `for ${step.join(', ')}`);
       }
     } finally {
+      vi.useRealTimers();
       feedRegistry.close();
     }
   });

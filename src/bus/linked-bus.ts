@@ -68,7 +68,7 @@ type State =
 
 /**
  * A bus over one link, which is reopened whenever it is lost. Hints published meanwhile wait for the next link, up to about
- * 1 MiB. Hints being sent when the link broke are dropped.
+ * 1 MiB, and about as much is being sent at once. Hints being sent when the link broke are dropped.
  */
 export function linkedBus(options: LinkedBusOptions): Bus {
   const { logger, open, channels, payloadBytes, probeEveryMs = PROBE_EVERY_MS } = options;
@@ -79,6 +79,7 @@ export function linkedBus(options: LinkedBusOptions): Bus {
   const end = new AbortController();
   let state: State = { is: 'closed' };
   const sending = new Set<Promise<void>>();
+  let sendingBytes = 0;
   let flushing = false;
   let inTrouble = false;
   let closing: Promise<void> | undefined;
@@ -189,12 +190,15 @@ export function linkedBus(options: LinkedBusOptions): Bus {
   }
 
   function mayFlush(now: State): now is Extract<State, { is: 'open' }> {
-    return now.is === 'open' && sending.size < now.link.sendsAtOnce && outbox.size > 0;
+    if (now.is !== 'open' || outbox.size === 0) return false;
+    return sending.size < now.link.sendsAtOnce && sendingBytes < WAITING_BYTES;
   }
 
   function flush(): void {
     if (!mayFlush(state)) return;
     const { link } = state;
+    const { size } = outbox;
+    sendingBytes += size;
     const sent = link
       .send(signed(outbox.take()))
       .then(
@@ -207,6 +211,7 @@ export function linkedBus(options: LinkedBusOptions): Bus {
       )
       .finally(() => {
         sending.delete(sent);
+        sendingBytes -= size;
         flushSoon();
       });
     sending.add(sent);
